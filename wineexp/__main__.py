@@ -1,0 +1,5 @@
+"""``python -m wineexp``."""
+
+from wineexp.cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""The command line. Commands parse, call one function and print; each is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from wineexp.errors import WineexpError, nearest
+
+__all__ = ["COMMANDS", "main", "run"]
+
+#: Command -> the first line of its help; a test holds each against the command's own.
+COMMANDS = {
+    "train": "Train one model and save its run.",
+    "data": "Tell which table would be used and why, or fetch it.",
+    "show": "Show one run whole.",
+    "schema": "Print the JSON schema of the YAML, for editors.",
+}
+
+
+class _Lazy(click.Group):
+    """Lists the commands without importing them, so that help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"wineexp.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS:
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}; see wineexp --help")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from wineexp.runtime import versions
+
+        known = versions()
+        click.echo(f"wineexp {known['wineexp']} (TensorFlow {known['tensorflow']}, Keras {known['keras']})")
+        ctx.exit()
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show a traceback with every error.")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show versions.")
+def group(debug: bool) -> None:
+    """Does dropout help on this table? Does batch normalization, and before or after the activation?
+
+    Trains Keras models on the red-wine table, keeps every run, draws them on the same axes.
+    """
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the command line on ``argv`` (default: the process's) and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # pydantic looks through every installed package for plugins, which costs more than our own start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    try:
+        code = group.main(arguments, prog_name="wineexp", standalone_mode=False)
+    except click.UsageError as error:
+        return _fail(error.format_message(), error.exit_code)
+    except click.exceptions.Abort:
+        return _fail("interrupted", 130)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except WineexpError as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        return _fail(str(error), error.exit_code)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    for line in message.splitlines():
+        click.echo(f"wineexp: {line}", err=True)
+    return code
+
+
+def main() -> None:
+    """The ``wineexp`` script."""
+    sys.exit(run())

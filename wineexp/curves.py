@@ -1,0 +1,135 @@
+"""Figures of learning curves. All runs on one table share their axes, so two pictures can be held side by side."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import textwrap
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image, PngImagePlugin
+
+from wineexp.errors import RunError
+
+__all__ = ["Curve", "draw", "figure", "read_png"]
+
+#: Keys of the PNG's text.
+TEXT_KEY = "wineexp"
+
+#: Okabe and Ito's colours (2008), told apart with every common colour blindness; black is left for text.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A4419", "#F0E442")
+
+LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's learning curves and what is needed to draw and to compare them.
+
+    Attributes
+    ----------
+    label, title : str
+        The variant for a legend; the spec in one line.
+    record : dict
+        run.json without its environment: spec, data, metrics, signature.
+    history : pandas.DataFrame
+        ``epoch, loss, val_loss``.
+    """
+
+    label: str
+    title: str
+    record: dict[str, Any]
+    history: pd.DataFrame
+
+    @property
+    def baseline(self) -> float | None:
+        """The validation loss of the best constant; None where the run did not get so far."""
+        return self.record.get("metrics", {}).get("baseline_loss")
+
+
+def figure(curve: Curve, *, full_range: bool = False) -> Figure:
+    """Return one run's figure: loss and val_loss by epoch, the constant predictor's loss dotted."""
+    fig = Figure(figsize=(8, 5), dpi=110, layout="constrained")
+    ax = fig.add_subplot()
+    loss_name = LOSS_NAMES[curve.record["spec"]["loss"]]
+    lines = (("val_loss", f"val_loss (validation {loss_name})", "-", COLOURS[0]),
+             ("loss", "loss (training, dropout on)", "--", COLOURS[1]))  # fmt: skip
+    for column, label, style, colour in lines:
+        ax.plot(curve.history["epoch"], curve.history[column], style, color=colour, label=label, lw=1.8)
+    set_axes(ax, curve.record["spec"]["epochs"], curve.baseline, full_range=full_range)
+    for column, _, _, colour in lines:
+        mark_above(ax, curve.history["epoch"], curve.history[column], colour)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(loss_name)
+    title = textwrap.fill(curve.label, 90, max_lines=2)
+    ax.set_title(title, parse_math=False, fontsize=12, loc="left")
+    fig.suptitle(textwrap.fill(curve.title, 110, max_lines=2), fontsize=8.5, color="#555555", parse_math=False)
+    ax.legend(frameon=False, loc="upper right")
+    return fig
+
+
+def set_axes(ax: Axes, epochs: int, baseline: float | None, *, full_range: bool = False) -> None:
+    """The axes that all runs on one table share: 0 to the epochs, 0 to twice the constant's loss."""
+    ax.set_xlim(0, epochs)
+    if baseline:
+        ax.axhline(baseline, ls=":", color="#444444", lw=1.4, label=f"always the same answer: {baseline:.3f}")
+        if not full_range:
+            ax.set_ylim(0, 2 * baseline)
+    if full_range or not baseline:
+        ax.set_ylim(bottom=0)
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def mark_above(ax: Axes, epochs: pd.Series[int], values: pd.Series[float], colour: str) -> None:
+    """Mark what lies above the range, or is no number, with triangles at the upper edge."""
+    top = ax.get_ylim()[1]
+    above = ~(values.to_numpy() <= top)
+    if above.any():
+        ax.plot(
+            epochs[above], np.full(int(above.sum()), top), "^", color=colour, ms=5, clip_on=False,
+            label="_above", zorder=3,
+        )  # fmt: skip
+
+
+def draw(curve: Curve) -> bytes:
+    """Return one run's figure as a PNG that carries record and history as text."""
+    text = PngImagePlugin.PngInfo()
+    carried = {"label": curve.label, "title": curve.title, "record": curve.record,
+               "history": curve.history.to_dict("list")}  # fmt: skip
+    text.add_itxt(TEXT_KEY, json.dumps(carried), zip=True)
+    return _png(figure(curve), text)
+
+
+def _png(fig: Figure, text: PngImagePlugin.PngInfo | None = None) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        # A name may hold any character; one the font lacks is drawn as a box, and that is no fault.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        fig.savefig(stream, format="png", pil_kwargs={"pnginfo": text} if text else None)
+    return stream.getvalue()
+
+
+def read_png(path: str | os.PathLike[str]) -> Curve:
+    """Return the curve that a saved ``curves.png`` carries.
+
+    Raises
+    ------
+    RunError
+        When the file is no PNG of ours.
+    """
+    try:
+        with Image.open(Path(path)) as image:
+            image.load()
+            carried = json.loads(getattr(image, "text", {})[TEXT_KEY])
+        return Curve(carried["label"], carried["title"], carried["record"], pd.DataFrame(carried["history"]))
+    except (KeyError, ValueError, OSError) as error:
+        raise RunError(f"{path}: expected a curves.png written by wineexp ({type(error).__name__})") from None

@@ -1,0 +1,80 @@
+"""What wineexp says when something is wrong. Imports nothing of ours.
+
+Every error a person can cause or meet derives from :class:`WineexpError`; the command line turns it
+into one line and its exit code in one place. Anything else that escapes is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CallbackError",
+    "ConfigError",
+    "DataError",
+    "DownloadError",
+    "RunError",
+    "RuntimeSetupError",
+    "SpecError",
+    "WineexpError",
+    "nearest",
+]
+
+
+class WineexpError(Exception):
+    """Base of all errors that are no bugs. ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class SpecError(WineexpError):
+    """A spec's field has an unknown name or an illegal value. Holds every problem, one line each."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems: tuple[tuple[str, str], ...] = tuple(problems)
+        super().__init__("\n".join(f"{field}: {text}" for field, text in self.problems))
+
+
+class ConfigError(WineexpError):
+    """A YAML file cannot be used. Holds every problem of every file, one line each."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(WineexpError):
+    """A table is missing, unreadable or unfit to train on."""
+
+    exit_code = 2
+
+
+class DownloadError(WineexpError):
+    """No address gave the table."""
+
+
+class RunError(WineexpError):
+    """A run directory is missing, damaged or of the wrong kind."""
+
+
+class CallbackError(WineexpError):
+    """A Keras callback needs hooks that the compiled epoch cannot call."""
+
+    exit_code = 2
+
+
+class RuntimeSetupError(WineexpError):
+    """TensorFlow cannot be set up as asked, for example with another thread count after its start."""
+
+    exit_code = 2
+
+
+def nearest(word: str, legal: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the legal name nearest to ``word``, or an empty string."""
+    found = difflib.get_close_matches(word.lower(), list(legal), n=1, cutoff=0.5)
+    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -1,0 +1,128 @@
+"""TensorFlow's surroundings: environment and threads, set before it loads. Loads nothing heavy itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+from importlib.metadata import version
+from typing import Any
+
+from wineexp.errors import RuntimeSetupError
+
+__all__ = ["SMALL_MODEL", "available_cores", "choose_threads", "environment", "load", "prepare", "versions"]
+
+#: Up to so many parameters one thread is at least as fast as two (measured with benchmarks/threads.py:
+#: below, handing work to a second thread costs what it saves).
+SMALL_MODEL = 100_000
+
+
+def available_cores() -> int:
+    """Cores this process may use, which a container or ``taskset`` can make fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_threads(parameters: int) -> int:
+    """Threads for one run of a model of so many parameters: one for a small model, else every core."""
+    return 1 if parameters <= SMALL_MODEL else available_cores()
+
+
+def prepare(threads: int) -> int:
+    """Set up TensorFlow for ``threads`` threads, before or after its import; return the count in force.
+
+    Results depend on the thread count, so it is never changed quietly. Keras's backend is fixed too, as
+    a user's own Keras settings must not decide what a spec means.
+
+    Raises
+    ------
+    RuntimeSetupError
+        When TensorFlow already runs with another count, or Keras with another backend.
+    """
+    if threads < 1:
+        raise RuntimeSetupError(f"threads: expected a whole number of at least 1, found {threads}")
+    keras = sys.modules.get("keras")
+    if keras is not None and keras.backend.backend() != "tensorflow":
+        raise RuntimeSetupError(
+            f"Keras was imported with the {keras.backend.backend()!r} backend; wineexp needs 'tensorflow': "
+            "set KERAS_BACKEND=tensorflow before importing Keras"
+        )
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+        os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+        return threads
+    return _set_threads(tensorflow, threads)
+
+
+def load(threads: int) -> None:
+    """:func:`prepare`, then import TensorFlow and find its devices, without its start-up chatter.
+
+    TensorFlow writes to the file descriptor before its log level is in force, so the descriptor is
+    turned to a file meanwhile; what it said is shown when the import fails.
+    """
+    prepare(threads)
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        try:
+            saved = os.dup(2)
+        except OSError:  # stderr is closed, so nothing can chatter
+            _import()
+            return
+        os.dup2(said.fileno(), 2)
+        failed = True
+        try:
+            _import()
+            failed = False
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            if failed and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+                said.seek(0)
+                sys.stderr.write(said.read().decode(errors="replace"))
+
+
+def _import() -> None:
+    import tensorflow as tf
+
+    tf.config.list_logical_devices()  # starts the runtime, which has its say now
+
+
+def _set_threads(tensorflow: Any, threads: int) -> int:
+    config = tensorflow.config.threading
+    given = config.get_intra_op_parallelism_threads() or int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0"))
+    if given == threads:
+        return threads
+    try:
+        config.set_intra_op_parallelism_threads(threads)
+        config.set_inter_op_parallelism_threads(1)
+    except RuntimeError:
+        running = given or available_cores()
+        if running != threads:
+            raise RuntimeSetupError(
+                f"TensorFlow already runs in this process with {running} threads and cannot change to "
+                f"{threads}; ask for {running}, or start a new process"
+            ) from None
+    return threads
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result may depend on, read without importing the packages."""
+    return {name: version(name) for name in ("wineexp", "tensorflow", "keras", "numpy", "pandas")}
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """What a run's result may depend on beside its spec and table, JSON-ready."""
+    tensorflow = sys.modules.get("tensorflow")
+    gpus = [device.name for device in tensorflow.config.list_logical_devices("GPU")] if tensorflow else []
+    return {
+        "python": platform.python_version(),
+        **versions(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": available_cores(),
+        "threads": threads,
+        "device": gpus[0] if gpus else "CPU",
+    }

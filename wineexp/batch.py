@@ -66,9 +66,7 @@ def plan(
     planned = []
     for signature, same in together.items():
         found = before.get(signature)
-        skipped = found is not None and (
-            found.status == "done" or (skip_failed and found.status == "failed")
-        )
+        skipped = found is not None and (found.status == "done" or (skip_failed and found.status == "failed"))
         names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
         planned.append(Planned(same[0], names, found, force or not skipped))
     return planned

@@ -52,7 +52,8 @@ class Curve:
     @property
     def baseline(self) -> float | None:
         """The validation loss of the best constant; None where the run did not get so far."""
-        return self.record.get("metrics", {}).get("baseline_loss")
+        value: float | None = self.record.get("metrics", {}).get("baseline_loss")
+        return value
 
 
 def figure(curve: Curve, *, full_range: bool = False) -> Figure:

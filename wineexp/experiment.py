@@ -57,10 +57,16 @@ def run(
     timing = {"fit_seconds": fitted.seconds, "first_epoch_seconds": fitted.first_epoch_seconds}
     if fitted.ended == "diverged":
         error = f"the loss turned NaN or infinite in epoch {len(history) - 1}; try a lower learning rate"
-        return unfinished(spec, table, "failed", "diverged", error, history=history, timing=timing, threads=threads)
+        return unfinished(
+            spec, table, "failed", "diverged", error, history=history, timing=timing, threads=threads
+        )
     predicted = predict(model, split.x_valid)
     metrics = measure(
-        spec.loss, history, (split.y_train, predict(model, split.x_train)), (split.y_valid, predicted), split.twins
+        spec.loss,
+        history,
+        (split.y_train, predict(model, split.x_train)),
+        (split.y_valid, predicted),
+        split.twins,
     )
     return RunResult(
         spec=spec,
@@ -78,7 +84,9 @@ def run(
     )
 
 
-def attempt(spec: RunSpec, table: Table, *, threads: int, on_epoch: OnEpoch | None = None, **options: Any) -> RunResult:
+def attempt(
+    spec: RunSpec, table: Table, *, threads: int, on_epoch: OnEpoch | None = None, **options: Any
+) -> RunResult:
     """As :func:`run`, but Ctrl-C and exceptions inside become a result with the history so far."""
     seen: list[tuple[float, float]] = []
 

@@ -29,7 +29,9 @@ def record(result: RunResult, out: Path, *, names: tuple[str, ...] = ()) -> Run:
         runs.SPEC: spec_yaml(result.spec).encode(),
         runs.HISTORY: _csv(result.history),
         runs.CURVES: draw(_curve(result, description)),
-        runs.RECORD: (json.dumps(_finite(description), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+        runs.RECORD: (
+            json.dumps(_finite(description), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        ).encode(),
     }
     if result.predictions is not None:
         files[runs.PREDICTIONS] = _csv(result.predictions)
@@ -71,7 +73,7 @@ def _curve(result: RunResult, description: dict[str, Any]) -> Curve:
 
 def _csv(frame: pd.DataFrame) -> bytes:
     stream = io.BytesIO()
-    shown = frame.assign(**{name: frame[name].astype(int) for name in frame if frame[name].dtype == bool})
+    shown = frame.astype({name: int for name in frame.columns if frame[name].dtype == bool})
     shown.to_csv(stream, index=False, na_rep="nan", lineterminator="\n")
     return stream.getvalue()
 

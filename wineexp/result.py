@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -51,7 +51,7 @@ class RunResult:
     history: pd.DataFrame
     reason: Reason | None = None
     predictions: pd.DataFrame | None = None
-    metrics: dict[str, float | int | None] = field(default_factory=dict)
+    metrics: Mapping[str, float | int | None] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
@@ -71,13 +71,15 @@ def unfinished(
     history: pd.DataFrame, threads: int, timing: dict[str, float] | None = None,
 ) -> RunResult:  # fmt: skip
     """The result of a run that did not come to its end: what is known of it, and why."""
+    split = split_table(table, spec)
     return RunResult(
         spec=spec,
         status=status,
         fingerprint=table.fingerprint,
         history=history,
         reason=reason,
-        data=describe(table, split_table(table, spec)),
+        metrics=baselines(spec.loss, split.y_train, split.y_valid),  # the curves' axes hang on them
+        data=describe(table, split),
         timing=timing or {},
         environment=runtime.environment(threads),
         error=f"{reason}: {error}" if error else None,
@@ -107,22 +109,21 @@ def measure(
         ``1 - val_mae / baseline_mae``, None where the baseline is perfect.
     """
     error = np.abs(valid[0].astype(np.float64) - valid[1])
-    constant = np.median(train[0].astype(np.float64))
-    baseline = float(np.abs(valid[0] - constant).mean())
+    constants = baselines(loss, train[0], valid[0])
+    baseline = constants["baseline_mae"]
     val_mae = float(error.mean())
-    best = int(history["val_loss"].idxmin())
+    best = int(np.nanargmin(history["val_loss"].to_numpy()))
     return {
         "loss": float(history["loss"].iloc[-1]),
         "val_loss": float(history["val_loss"].iloc[-1]),
-        "best_val_loss": float(history["val_loss"].loc[best]),
-        "best_epoch": int(history["epoch"].loc[best]),
+        "best_val_loss": float(history["val_loss"].iloc[best]),
+        "best_epoch": int(history["epoch"].iloc[best]),
         "last10_val_loss": float(history["val_loss"].tail(10).mean()),
         "train_mae": float(np.abs(train[0].astype(np.float64) - train[1]).mean()),
         "val_mae": val_mae,
         "val_mae_se": float(error.std(ddof=1) / np.sqrt(len(error))),
         "val_rmse": float(np.sqrt((error**2).mean())),
-        "baseline_mae": baseline,
-        "baseline_loss": baseline_loss(loss, train[0], valid[0]),
+        **constants,
         "skill": 1 - val_mae / baseline if baseline > 0 else None,
         "val_mae_twins": float(error[twins].mean()) if twins.any() else None,
         "val_mae_unseen": float(error[~twins].mean()) if not twins.all() else None,
@@ -141,6 +142,14 @@ def best_constant(loss: str, y: Array) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if np.clip(y - middle, -1, 1).mean() > 0 else (low, middle)
     return (low + high) / 2
+
+
+def baselines(loss: str, y_train: Array, y_valid: Array) -> dict[str, float]:
+    """What always predicting one constant gives on the validation rows, as MAE and in the run's loss."""
+    return {
+        "baseline_mae": baseline_loss("mae", y_train, y_valid),
+        "baseline_loss": baseline_loss(loss, y_train, y_valid),
+    }
 
 
 def baseline_loss(loss: str, y_train: Array, y_valid: Array) -> float:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from wineexp.errors import SpecError, nearest
 
@@ -113,7 +113,8 @@ class RunSpec(BaseModel):
         From the constructor, when a value is illegal; :meth:`parse` raises ``SpecError`` instead.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, title="wineexp run spec")
+    # Built at first use: `train --help` reads the fields alone and need not wait for the checks.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, title="wineexp run spec", defer_build=True)
 
     #: Cosmetic fields: they stay out of the signature.
     COSMETIC: ClassVar[frozenset[str]] = frozenset({"name"})
@@ -152,9 +153,7 @@ class RunSpec(BaseModel):
     batch_size: int = _field(
         256, "rows a training step", "a whole number from 1 to 2147483647", ge=1, le=2**31 - 1
     )
-    epochs: int = _field(
-        100, "passes over the training rows", "a whole number from 1 to 1000000", ge=1, le=10**6
-    )
+    epochs: int = _field(100, "passes over the training rows", "a whole number from 1 to 1000000", ge=1, le=10**6)
     patience: int | None = _field(
         None, "early stopping: epochs without a better val_loss to wait; none switches it off",
         "a whole number of at least 0, or none", ge=0, le=10**6,
@@ -163,9 +162,7 @@ class RunSpec(BaseModel):
         0.0, "early stopping: how much lower val_loss must be to count as better",
         "a number of at least 0", ge=0.0,
     )  # fmt: skip
-    restore_best: bool = _field(
-        True, "early stopping: end with the weights of the best epoch", "true or false"
-    )
+    restore_best: bool = _field(True, "early stopping: end with the weights of the best epoch", "true or false")
     scale: Literal["none", "standard", "minmax"] = _field(
         "none", "scaling of the features, fitted on the training rows", "none, standard or minmax"
     )
@@ -173,22 +170,18 @@ class RunSpec(BaseModel):
         0.7, "share of the rows to train on; the rest validates", "a number between 0 and 1, both excluded",
         gt=0.0, lt=1.0,
     )  # fmt: skip
-    split_seed: int = _field(
-        0, "seed of the split", f"a whole number from 0 to {MAX_SEED}", ge=0, le=MAX_SEED
-    )
+    split_seed: int = _field(0, "seed of the split", f"a whole number from 0 to {MAX_SEED}", ge=0, le=MAX_SEED)
     split: Literal["random", "grouped"] = _field(
         "random", "random is the lesson's split; grouped keeps identical rows on one side",
         "random or grouped",
     )  # fmt: skip
-    target: str = _field(
-        "quality", "column to predict", "the name of a column", min_length=1, max_length=200
-    )
+    target: str = _field("quality", "column to predict", "the name of a column", min_length=1, max_length=200)
     seed: int = _field(
         0, "seed of initial weights, dropout masks and batch order",
         f"a whole number from 0 to {MAX_SEED}", ge=0, le=MAX_SEED,
     )  # fmt: skip
     name: str | None = _field(
-        None, "a label for people; it changes nothing else", "text of 1 to 200 characters, or none",
+        None, "a label for people; it changes nothing else", "text of 1 to 200 printable characters, or none",
         min_length=1, max_length=200,
     )  # fmt: skip
 
@@ -200,6 +193,13 @@ class RunSpec(BaseModel):
             rate = OPTIMIZERS.get(str(values.get("optimizer", "adam")))
             return values if rate is None else {**values, "learning_rate": rate}
         return values
+
+    @field_validator("name", "target")
+    @classmethod
+    def _printable(cls, value: str | None) -> str | None:
+        if value is not None and not value.isprintable():  # it goes to terminals, files and pictures
+            raise ValueError("control characters")
+        return value
 
     @model_validator(mode="after")
     def _one_rate_a_layer(self) -> RunSpec:

@@ -85,9 +85,17 @@ def read_table(path: str | os.PathLike[str], source: str | None = None) -> Table
             # pandas only warns of rows longer than the header
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                path, sep=separator, dtype="float64", index_col=False, encoding="utf-8-sig",
-                keep_default_na=False, na_values=[""],
-            )  # fmt: skip
+                path,
+                sep=separator,
+                index_col=False,
+                encoding="utf-8-sig",
+                keep_default_na=False,
+                na_values=[""],
+                low_memory=False,
+            )
+        if any(kind.kind not in "iuf" for kind in frame.dtypes):  # text, or True and False
+            raise ValueError("a column is not numeric")
+        frame = frame.astype("float64")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
@@ -163,6 +171,5 @@ def check_target(table: Table, target: str) -> None:
     values = table.frame[target].to_numpy()
     if (values == values[0]).all():
         raise DataError(
-            f"{table.source}: column {target!r}: expected a target that varies, "
-            f"found {values[0]:g} in every row"
+            f"{table.source}: column {target!r}: expected a target that varies, found {values[0]:g} in every row"
         )

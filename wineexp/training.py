@@ -166,10 +166,6 @@ def _compile_part(
     def summed(value: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         return tf.cast(value, tf.float64) * tf.cast(tf.shape(rows)[0], tf.float64)
 
-    @tf.function(
-        autograph=False,
-        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)],
-    )
     def part(rows: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
         count = tf.shape(rows)[0]
 
@@ -192,7 +188,9 @@ def _compile_part(
         _, valid_sum = tf.while_loop(lambda at, _: at < stop, valid_batch, (start, zero), parallel_iterations=1)
         return tf.stack([loss_sum, valid_sum])
 
-    return part  # type: ignore[no-any-return]
+    whole, at = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
+    compiled: Callable[..., tf.Tensor] = tf.function(part, autograph=False, input_signature=[whole, at, at])
+    return compiled
 
 
 def _parts(parameters: int, train: int, valid: int, batch_size: int) -> list[tuple[int, int, int, int]]:

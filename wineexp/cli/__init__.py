@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,7 +57,9 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show a traceback with every error.")
-@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show versions.")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show versions."
+)
 def group(debug: bool) -> None:
     """Does dropout help on this table? Does batch normalization, and before or after the activation?
 
@@ -83,6 +84,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), error.exit_code)
     except WineexpError as error:
         if "--debug" in arguments:
+            import traceback
+
             traceback.print_exc()
         return _fail(str(error), error.exit_code)
     return code if isinstance(code, int) else 0

@@ -20,7 +20,7 @@ __all__ = ["data_option", "flag", "given", "out_option", "parse_value", "spec_op
 Command = Callable[..., Any]
 
 
-class FieldType(click.ParamType):
+class FieldType(click.ParamType[Any]):
     """A field's value as text on the command line; whether it is legal, the spec decides."""
 
     def __init__(self, name: str, info: FieldInfo) -> None:
@@ -70,7 +70,11 @@ def _kinds(annotation: Any) -> set[Any]:
 
 
 def _choices(annotation: Any) -> list[str]:
-    return [str(choice) for choice in typing.get_args(annotation)] if typing.get_origin(annotation) is typing.Literal else []
+    return (
+        [str(choice) for choice in typing.get_args(annotation)]
+        if typing.get_origin(annotation) is typing.Literal
+        else []
+    )
 
 
 def flag(field: str) -> str:

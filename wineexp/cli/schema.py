@@ -4,7 +4,7 @@ import json
 
 import click
 
-from wineexp.config import json_schema
+from wineexp.schema import json_schema
 
 
 @click.command()

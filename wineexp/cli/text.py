@@ -14,7 +14,11 @@ __all__ = ["header", "layers", "seeds_summary", "summary", "whole_run"]
 
 def header(spec: RunSpec, source: str, kind: str, features: int) -> str:
     """What is about to be trained, on what."""
-    table = {"red-wine": "the real red-wine table", "simulated": "SIMULATED red-wine table", "custom": "a table"}
+    table = {
+        "red-wine": "the real red-wine table",
+        "simulated": "SIMULATED red-wine table",
+        "custom": "a table",
+    }
     return "\n".join(
         [
             f"model  {spec.describe()}",
@@ -49,7 +53,10 @@ def columns(rows: Sequence[Sequence[str]], right: tuple[int, ...] = ()) -> str:
     """``rows`` as aligned columns; those numbered in ``right`` are set flush right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = (
-        "  ".join(cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.rjust(w) if i in right else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)

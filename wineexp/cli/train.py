@@ -18,8 +18,18 @@ from wineexp.spec import MAX_SEED, RunSpec
 @spec_options
 @data_option
 @out_option
-@click.option("--seeds", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Train so many seeds, from --seed on.")
-@click.option("--threads", type=click.IntRange(1, 4096), help="Threads; by default one for a small model, else every core.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Train so many seeds, from --seed on.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 4096),
+    help="Threads; by default one for a small model, else every core.",
+)
 @click.option("--force", is_flag=True, help="Train again what is done already.")
 @click.option("--no-model", is_flag=True, help="Do not save model.keras.")
 @click.option("--dry-run", is_flag=True, help="Print the layers with shapes and parameter counts; train nothing.")
@@ -60,7 +70,10 @@ def command(
     planned = plan(specs, found.table.fingerprint, out, force=force)
     for entry in planned:
         if entry.before and not entry.train:
-            click.echo(f"note: seed {entry.spec.seed} is done already (--force trains it again): {entry.before.path}", err=True)
+            click.echo(
+                f"note: seed {entry.spec.seed} is done already (--force trains it again): {entry.before.path}",
+                err=True,
+            )
     threads = threads or runtime.choose_threads(first.parameter_count(features))
     progress = TrainProgress()
     try:

@@ -1,0 +1,77 @@
+"""What several tests need: the real table, TensorFlow set up once, and no way to the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wineexp.table import Table, read_table
+
+ROOT = Path(__file__).resolve().parent.parent
+RED_WINE = ROOT.parent / "shared" / "data" / "winequality-red.csv"
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test finds a table of the user's, nor fetches one."""
+    monkeypatch.setenv("WINEEXP_ADDRESSES", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("WINEEXP_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def red_wine_path() -> Path:
+    """The real table's path. In CI it must be there."""
+    if not RED_WINE.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{RED_WINE} is absent, and CI tests on the real table")
+        pytest.skip(f"{RED_WINE} is absent")
+    return RED_WINE
+
+
+@pytest.fixture(scope="session")
+def red_wine(red_wine_path: Path) -> Table:
+    return read_table(red_wine_path)
+
+
+@pytest.fixture(scope="session")
+def small_table() -> Table:
+    """120 rows of three features and a target that two of them decide."""
+    random = np.random.RandomState(1)
+    x = random.normal(size=(120, 3)).round(3)
+    y = (5 + x[:, 0] - 0.5 * x[:, 1] + random.normal(scale=0.1, size=120)).round(2)
+    return Table(pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "quality": y}), "small", "custom")
+
+
+@pytest.fixture(scope="session")
+def small_csv(small_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "small.csv"
+    small_table.frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> None:
+    """TensorFlow, loaded with one thread for the whole test process."""
+    from wineexp import runtime
+
+    runtime.load(1)
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process; return exit code, stdout and stderr."""
+    from wineexp.cli import run
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = run([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call

@@ -15,7 +15,7 @@ def test_the_constants_are_derived_again_from_the_real_table(red_wine):
     frame = red_wine.frame
     assert list(frame.columns) == list(COLUMNS)
     assert len(frame) == ROWS
-    assert REPEATED_SHARE == 1 - len(frame.drop_duplicates()) / len(frame)
+    assert 1 - len(frame.drop_duplicates()) / len(frame) == REPEATED_SHARE
     np.testing.assert_allclose(QUANTILES.T, frame.quantile(LEVELS).to_numpy(), rtol=1e-5)
     np.testing.assert_allclose(np.array(RANK_CORRELATIONS) / 1000, below_diagonal(frame), atol=0.0005001)
 
@@ -28,7 +28,7 @@ def test_the_stand_in_has_the_figures_and_none_of_the_rows(red_wine):
     spread = QUANTILES[:, -1] - QUANTILES[:, 0]
     off = np.abs(frame.quantile(LEVELS).to_numpy().T - QUANTILES) / spread[:, None]
     assert off.max() < 0.21  # quality has six values, so its quantiles move in fifths
-    assert off[:-1].max() < 0.03
+    assert off[:-1].max() < 0.05
     real = set(map(tuple, red_wine.frame.to_numpy().tolist()))
     assert not real & set(map(tuple, frame.to_numpy().tolist()))
 

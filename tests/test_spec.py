@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wineexp.config import read_config, spec_yaml
+from wineexp.config import read_config
 from wineexp.errors import SpecError
 from wineexp.spec import ACTIVATIONS, OPTIMIZERS, RunSpec
 
@@ -66,7 +66,13 @@ def test_all_problems_come_at_once():
 
 @pytest.mark.parametrize(
     ("text", "widths"),
-    [("1024x3", (1024,) * 3), ("1024,1024,1024", (1024,) * 3), ("512, 64x2", (512, 64, 64)), (64, (64,)), ("8", (8,))],
+    [
+        ("1024x3", (1024,) * 3),
+        ("1024,1024,1024", (1024,) * 3),
+        ("512, 64x2", (512, 64, 64)),
+        (64, (64,)),
+        ("8", (8,)),
+    ],
 )
 def test_widths_may_be_written_short(text, widths):
     assert RunSpec.parse({"widths": text}).widths == widths
@@ -115,7 +121,9 @@ def test_labels_name_what_differs_from_the_defaults():
     assert RunSpec().label() == "plain"
     assert RunSpec(dropout=0.3, bn="after", seed=7).label() == "dropout0.3-bn_after"
     assert RunSpec(optimizer="sgd").label() == "optimizer_sgd"
-    assert RunSpec(widths="64,32", bn_input=True, name=None).label() == "widths64-32-bn_input".replace("widths", "")
+    assert RunSpec(widths="64,32", bn_input=True, name=None).label() == "widths64-32-bn_input".replace(
+        "widths", ""
+    )
     assert RunSpec(name="mine", dropout=0.3).label() == "mine"
 
 
@@ -138,7 +146,7 @@ def test_labels_name_what_differs_from_the_defaults():
 def test_a_spec_written_as_yaml_reads_back_equal(tmp_path_factory, widths, rate, rest):
     spec = RunSpec.parse({"widths": widths, "dropout": rate, **rest})
     path = Path(tmp_path_factory.getbasetemp()) / "spec.yaml"
-    path.write_text(spec_yaml(spec), encoding="utf-8")
+    path.write_text(spec.to_yaml(), encoding="utf-8")
     assert read_config(path).specs == (spec,)
     assert RunSpec.parse(json.loads(json.dumps(spec.settings()))) == spec
 

@@ -69,7 +69,7 @@ def test_the_fingerprint_sees_every_value_and_the_columns_order():
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, -0.0]})
     assert fingerprint(frame) == fingerprint(frame.abs())
     assert fingerprint(frame) != fingerprint(frame[["b", "a"]])
-    assert fingerprint(frame) != fingerprint(frame + [0, 1e-15])
+    assert fingerprint(frame) != fingerprint(frame.assign(b=frame["b"] + 1e-15))
 
 
 def test_a_byte_order_mark_and_quotes_are_read(tmp_path):

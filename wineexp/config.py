@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from wineexp.errors import ConfigError, SpecError, nearest
 from wineexp.spec import MAX_SEED, RunSpec
 
-__all__ = ["Config", "read_config", "read_configs", "spec_yaml"]
+__all__ = ["Config", "read_config", "read_configs"]
 
 #: A config is written by hand or by a small script; what is larger is refused before it is parsed.
 MAX_BYTES = 512 * 1024
@@ -43,12 +42,6 @@ class Config:
 
     name: str
     specs: tuple[RunSpec, ...]
-
-
-def spec_yaml(spec: RunSpec) -> str:
-    """The full resolved spec as YAML, which :func:`read_config` reads back to an equal spec."""
-    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in spec.settings().items())
-    return "\n".join(lines) + "\n"
 
 
 def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:

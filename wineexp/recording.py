@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from wineexp import runs
-from wineexp.config import spec_yaml
 from wineexp.curves import Curve, draw
 from wineexp.result import RunResult
 from wineexp.runs import Run, directory_name, write_directory
@@ -26,7 +25,7 @@ def record(result: RunResult, out: Path, *, names: tuple[str, ...] = ()) -> Run:
     name = directory_name(result.spec, result.fingerprint, simulated=simulated)
     description = _describe(result, name, names)
     files = {
-        runs.SPEC: spec_yaml(result.spec).encode(),
+        runs.SPEC: result.spec.to_yaml().encode(),
         runs.HISTORY: _csv(result.history),
         runs.CURVES: draw(_curve(result, description)),
         runs.RECORD: (

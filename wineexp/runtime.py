@@ -52,7 +52,7 @@ def prepare(threads: int) -> int:
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
-        os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+        os.environ["TF_NUM_INTEROP_THREADS"] = str(min(2, threads))  # two operations at once, no more threads
         return threads
     return _set_threads(tensorflow, threads)
 
@@ -97,7 +97,7 @@ def _set_threads(tensorflow: Any, threads: int) -> int:
         return threads
     try:
         config.set_intra_op_parallelism_threads(threads)
-        config.set_inter_op_parallelism_threads(1)
+        config.set_inter_op_parallelism_threads(min(2, threads))
     except RuntimeError:
         running = given or available_cores()
         if running != threads:

@@ -13,18 +13,27 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from wineexp.errors import SpecError, nearest
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "Layer", "RunSpec", "format_widths"]
 
-#: Keras's activation names (``keras.activations``, 3.15), less ``glu``, which halves the layer's width.
+#: Keras's activation names (``keras.activations``, 3.15), less ``glu``, which halves the
+#: layer's width, and ``threshold``, which has no defaults for its two settings.
 ACTIVATIONS = (
     "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
     "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu",
     "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid",
-    "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink", "threshold",
+    "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink",
 )  # fmt: skip
 
 #: Keras's optimizer names (``keras.optimizers``, 3.15) with their default learning rates. Left out:
@@ -269,6 +278,11 @@ class RunSpec(BaseModel):
     def settings(self) -> dict[str, Any]:
         """The resolved spec as JSON-ready values (lists, numbers, text), in field order."""
         return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """The full resolved spec as YAML, each value as JSON, which YAML 1.2 contains."""
+        lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in self.settings().items())
+        return "".join(lines)
 
     def signature(self, fingerprint: str) -> str:
         """8 hex characters naming this spec on the table of that fingerprint; cosmetics stay out."""

@@ -93,7 +93,7 @@ def read_table(path: str | os.PathLike[str], source: str | None = None) -> Table
                 na_values=[""],
                 low_memory=False,
             )
-        if any(kind.kind not in "iuf" for kind in frame.dtypes):  # text, or True and False
+        if len(frame) and any(kind.kind not in "iuf" for kind in frame.dtypes):  # text, or True and False
             raise ValueError("a column is not numeric")
         frame = frame.astype("float64")
     except FileNotFoundError:

@@ -20,9 +20,11 @@ def command(action: str, data: str | None, as_json: bool) -> None:
     info   what train would use, and each source that was tried
     fetch  download the real table into the cache
     """
-    from wineexp.data import fetch, find_table
+    from wineexp.data import find_table
 
     if action == "fetch":
+        from wineexp.download import fetch
+
         path, address = fetch()
         click.echo(json.dumps({"path": str(path), "address": address}) if as_json else f"{address}\n-> {path}")
         return

@@ -1,0 +1,61 @@
+"""One run: wineexp against the lesson written plainly with Keras ``fit``, on JAX, and in PyTorch.
+
+    python benchmarks/train.py [--table CSV] [--rounds N] [--widths 1024 64] [--epochs 100]
+
+Whole processes, alternating; each ratio is taken within a round. What is not installed is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import tempfile
+from pathlib import Path
+
+from side_by_side import Timing, median, ratios, timed
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--table", default=str(HERE.parent.parent / "shared/data/winequality-red.csv"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--widths", type=int, nargs="+", default=[1024, 64])
+    parser.add_argument("--epochs", type=int, default=100)
+    arguments = parser.parse_args()
+    for width in arguments.widths:
+        compare(arguments.table, width, arguments.epochs, arguments.rounds)
+
+
+def compare(table: str, width: int, epochs: int, rounds: int) -> None:
+    plain = [sys.executable, str(HERE / "keras_fit.py"), table, str(width), str(epochs)]
+    rivals: dict[str, tuple[list[str], dict[str, str]]] = {"Keras fit": (plain, {"KERAS_BACKEND": "tensorflow"})}
+    if importlib.util.find_spec("jax"):
+        rivals["Keras fit on JAX"] = (plain, {"KERAS_BACKEND": "jax"})
+    if importlib.util.find_spec("torch"):
+        rivals["PyTorch loop"] = ([sys.executable, str(HERE / "torch_loop.py"), *plain[2:]], {})
+    times: dict[str, list[Timing]] = {name: [] for name in ("wineexp", *rivals)}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as out:
+            ours = [sys.executable, "-m", "wineexp", "train", "--widths", f"{width}x3", "--epochs", str(epochs)]
+            ours += ["--dropout", "0.3", "--bn", "after", "--data", table, "--out", out, "--json"]
+            times["wineexp"].append(timed(ours))
+        for name, (command, env) in rivals.items():
+            times[name].append(timed(command, env))
+    print(f"\n{width}x3, {epochs} epochs, {rounds} rounds: medians; ratios wineexp / other, median (range)")
+    for name, rows in times.items():
+        figures = [
+            median(rows, of) for of in (lambda t: t.fit, lambda t: t.wall, lambda t: t.cpu, lambda t: t.memory)
+        ]
+        line = "{:<17} fit {:6.2f} s  whole {:6.2f} s  cpu {:6.2f} s  peak {:5.0f} MB".format(name, *figures)
+        if name != "wineexp":
+            ours_ = times["wineexp"]
+            line += f"   fit {ratios(ours_, rows, lambda t: t.fit)}  whole {ratios(ours_, rows, lambda t: t.wall)}"
+            line += f"  peak {ratios(ours_, rows, lambda t: t.memory)}"
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

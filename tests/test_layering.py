@@ -1,0 +1,98 @@
+"""Imports run downward only, and TensorFlow is loaded in its rooms alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
+
+#: From the top down: a room imports from lower lines, never from its own or a higher one.
+FLOORS = [
+    ["__main__"],
+    ["cli"],
+    ["batch", "workers"],
+    ["execution", "recording"],
+    ["experiment", "config", "curves", "data"],
+    ["model", "training", "result", "runs", "simulated"],
+    ["split"],
+    ["download"],
+    ["table", "schema", "runtime"],
+    ["spec"],
+    ["errors"],
+]
+
+#: Rooms that load TensorFlow; ``runtime`` sets it up and imports it inside a function.
+TENSORFLOW = {"model", "training", "experiment"}
+HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "rich", "scipy", "ruamel", "numpy")
+
+
+def rooms():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative = path.relative_to(PACKAGE)
+        yield (relative.parts[0] if len(relative.parts) > 1 else relative.stem), path
+
+
+def imports(path, top_level=False):
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize(("room", "path"), list(rooms()), ids=lambda value: str(value).removeprefix(str(PACKAGE)))
+def test_a_room_imports_downward_only(room, path):
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    if room == "__init__":
+        return  # the public API names every room
+    assert room in floor, f"{room} has no floor: place it in FLOORS"
+    for module in imports(path):
+        if module.startswith("wineexp."):
+            other = module.split(".")[1]
+            if other in floor and other != room:
+                assert floor[other] > floor[room], f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize(("room", "path"), list(rooms()), ids=lambda value: str(value).removeprefix(str(PACKAGE)))
+def test_tensorflow_is_imported_in_its_rooms_alone(room, path):
+    if room in TENSORFLOW:
+        return
+    found = {module.split(".")[0] for module in imports(path, top_level=True)} & {"tensorflow", "keras"}
+    assert not found
+    if room != "runtime":
+        assert not {module.split(".")[0] for module in imports(path)} & {"tensorflow", "keras"}
+
+
+def loaded_by(*arguments):
+    code = (
+        "import sys; from wineexp.cli import run; code = run(sys.argv[1:]);"
+        f"print('LOADED', code, *[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.rsplit("LOADED", 1)[1].split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["train", "--help"], 0),
+        (["data", "--help"], 0),
+        (["show", "--help"], 0),
+        (["schema"], 0),
+        (["--version"], 0),
+        (["train", "--bn", "middle"], 2),
+        (["train", "--dropout", "1.0"], 2),
+        (["train", "--no-such-flag"], 2),
+        (["trian"], 2),
+    ],
+)
+def test_help_and_usage_errors_load_nothing_heavy(arguments, code):
+    assert loaded_by(*arguments) == [str(code)]

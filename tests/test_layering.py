@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
 FLOORS = [
     ["__main__"],
     ["cli"],
-    ["batch", "workers"],
+    ["batch"],
     ["execution", "recording"],
     ["experiment", "config", "curves", "data"],
     ["model", "training", "result", "runs", "simulated"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,17 @@ def test_ctrl_c_in_training_keeps_the_history_so_far(small_table):
     assert result.reason is None
     assert len(result.history) == 3
     assert result.metrics["baseline_loss"] > 0
+
+
+def test_a_finished_run_leaves_nothing_behind_in_the_process(small_table):
+    def objects(**fields):
+        run(small_table, epochs=1, dropout=0.3, bn="after", **fields)
+        gc.collect()
+        return len(gc.get_objects())
+
+    objects()
+    first = objects(seed=1)
+    assert objects(seed=3) - first < 500, "a traced epoch has some 9,000 objects"
 
 
 def test_early_stopping_ends_with_the_best_epochs_weights(small_table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import pandas as pd
 
 from wineexp import runtime
 from wineexp.errors import WineexpError
-from wineexp.model import build_model, build_optimizer, derive_seed, model_bytes
+from wineexp.model import build_model, build_optimizer, derive_seed, model_bytes, without_optimizer
 from wineexp.result import RunResult, history_frame, measure, unfinished
 from wineexp.spec import RunSpec
 from wineexp.split import describe, split_table
@@ -60,6 +61,8 @@ def run(
         return unfinished(
             spec, table, "failed", "diverged", error, history=history, timing=timing, threads=threads
         )
+    model = without_optimizer(model)
+    gc.collect()  # the optimizer's moments and the compiled epoch: twice the model's size and more
     predicted = predict(model, split.x_valid)
     metrics = measure(
         spec.loss,

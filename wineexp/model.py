@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from wineexp.spec import Layer, RunSpec
 
-__all__ = ["build_model", "build_optimizer", "derive_seed", "model_bytes"]
+__all__ = ["build_model", "build_optimizer", "derive_seed", "model_bytes", "without_optimizer"]
 
 #: What a layer's seed is for; the position is part of the seed, so append only.
 PURPOSES = ("kernel", "dropout", "order")
@@ -85,11 +85,15 @@ def _fused_adam_step(
     )
 
 
+def without_optimizer(model: keras.Sequential) -> keras.Sequential:
+    """The same layers with the same weights, without optimizer state, loss or compiled functions."""
+    return keras.Sequential([keras.Input(model.input_shape[1:], dtype="float32"), *model.layers], name=model.name)
+
+
 def model_bytes(model: keras.Sequential) -> bytes:
-    """The model as a ``.keras`` file's bytes, without optimizer state or compile settings."""
-    bare = keras.Sequential([keras.Input(model.input_shape[1:], dtype="float32"), *model.layers], name=model.name)
+    """The model as a ``.keras`` file's bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
-        bare.save(path)
+        model.save(path)
         with open(path, "rb") as file:
             return file.read()

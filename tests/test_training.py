@@ -141,6 +141,63 @@ def test_a_schedule_changes_the_learning_rate_between_epochs():
     assert fitted.history["val_loss"][1] == fitted.history["val_loss"][0] == fitted.history["val_loss"][2]
 
 
+def test_tensorboards_own_callback_writes_what_its_reader_reads(tmp_path):
+    import keras
+    import tensorflow as tf
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, fitted = train([keras.callbacks.TensorBoard(tmp_path)], epochs=3)
+    for folder, name in (("train", "loss"), ("validation", "val_loss")):
+        events = EventAccumulator(str(tmp_path / folder)).Reload()
+        steps = [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors("epoch_loss")]
+        assert steps == [(epoch, pytest.approx(value)) for epoch, value in enumerate(fitted.history[name])]
+
+
+def test_dropout_in_training_drops_its_share_and_scales_the_rest():
+    import keras
+
+    from wineexp.training import _dropout
+
+    x = np.random.RandomState(0).normal(size=(256, 512)).astype(np.float32)
+    for rate in (0.05, 0.3, 0.9):
+        layer, twin = (keras.layers.Dropout(rate, seed=7) for _ in range(2))
+        masks = [_dropout(layer, x).numpy() for _ in range(2)]
+        dropped = masks[0] == 0
+        assert abs(dropped.mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / dropped.size)
+        assert np.abs(dropped.mean(axis=0) - rate).max() < 6 * np.sqrt(
+            rate * (1 - rate) / 256
+        )  # no column is special
+        np.testing.assert_allclose(masks[0][~dropped], x[~dropped] / (1 - rate), rtol=1e-6)
+        assert not np.array_equal(masks[0], masks[1])  # another mask each time
+        np.testing.assert_array_equal(_dropout(twin, x).numpy(), masks[0])  # the seed decides
+
+
+def test_a_last_batch_of_one_row_is_trained_on_as_keras_does():
+    import keras
+
+    from wineexp.model import build_model, build_optimizer
+    from wineexp.training import fit
+
+    spec = RunSpec(widths="8", bn="after")
+    ours, theirs = build_model(spec, 5), build_model(spec, 5)
+    theirs.compile(optimizer=keras.optimizers.SGD(0.01), loss="mae")
+    (x, y), order = data(33), np.arange(33, dtype=np.int32)
+    fit(
+        ours,
+        build_optimizer("sgd", 0.01),
+        "mae",
+        (x, y),
+        data(9, 1),
+        batch_size=32,
+        epochs=1,
+        order=lambda _: order,
+    )
+    theirs.train_on_batch(x[:32], y[:32, None])
+    theirs.train_on_batch(x[32:], y[32:, None])
+    for mine, plain in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-4, atol=2e-6)
+
+
 def test_a_callback_that_needs_batches_is_refused():
     import keras
 

@@ -317,10 +317,7 @@ def _content_with_epochs(callback: keras.callbacks.Callback) -> bool:
         return getattr(callback, "save_freq", None) == "epoch"
     if type(callback) is stock.TensorBoard:
         return (
-            callback.update_freq == "epoch"
-            and not callback.write_steps_per_second
-            and not callback.write_graph
-            and not callback._should_trace
+            callback.update_freq == "epoch" and not callback.write_steps_per_second and not callback._should_trace
         )
     return False
 

@@ -228,11 +228,16 @@ def test_every_field_of_the_spec_has_a_flag_with_its_default(cli):
         assert info.description[1:] in text
 
 
-def start(arguments, tmp_path, **options):
+def answer_ctrl_c():
+    """In the child, before it starts: a CI without a terminal may run us with Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start(arguments, tmp_path):
     command = [sys.executable, "-m", "wineexp", "train", *arguments, "--threads", "1"]
     return subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
-    )
+        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=answer_ctrl_c
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("moment", ["training", "loading"])

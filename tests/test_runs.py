@@ -74,7 +74,7 @@ def test_a_directory_is_whole_or_absent(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(RunError, match="cannot be written: No space left"):
         write_directory(tmp_path / "x", {"a.txt": b"1", runs.RECORD: b"{}"})
     assert list(tmp_path.iterdir()) == []
 

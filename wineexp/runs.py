@@ -103,7 +103,16 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> Run:
 
     The files are flushed to the disk first, run.json last. A directory that stands there already is
     replaced. What an earlier process on this machine left half-written is swept away.
+    Raises ``RunError`` where the disk or the permissions do not allow it.
     """
+    try:
+        _write(path, files)
+    except OSError as error:  # a full disk, a folder without permission
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return Run(path)
+
+
+def _write(path: Path, files: Mapping[str, bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
     staged = _temporary(path.parent)
@@ -117,7 +126,6 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> Run:
         _put(staged, path)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return Run(path)
 
 
 def _put(staged: Path, path: Path) -> None:

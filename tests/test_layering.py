@@ -15,19 +15,21 @@ PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
 FLOORS = [
     ["__main__"],
     ["cli"],
-    ["batch"],
-    ["execution", "recording"],
+    ["batch", "estimate"],
+    ["workers", "cluster", "recording"],
+    ["execution"],
     ["experiment", "config", "curves", "data"],
     ["model", "training", "result", "runs", "simulated"],
-    ["split"],
+    ["split", "hooks", "kernels"],
     ["download"],
     ["table", "schema", "runtime"],
+    ["variants"],
     ["spec"],
     ["errors"],
 ]
 
 #: Rooms that load TensorFlow; ``runtime`` sets it up and imports it inside a function.
-TENSORFLOW = {"model", "training", "experiment"}
+TENSORFLOW = {"model", "training", "kernels", "hooks", "experiment"}
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "rich", "scipy", "ruamel", "numpy")
 
 
@@ -87,6 +89,8 @@ def loaded_by(*arguments):
         (["data", "--help"], 0),
         (["show", "--help"], 0),
         (["schema"], 0),
+        (["batch", "--help"], 0),
+        (["batch", "x.yaml", "--set", "dropuot=0.3"], 2),
         (["--version"], 0),
         (["train", "--bn", "middle"], 2),
         (["train", "--dropout", "1.0"], 2),

@@ -98,16 +98,18 @@ def test_a_users_keras_settings_do_not_change_the_model():
 
 
 def test_the_saved_model_loads_with_keras_alone_and_predicts_the_same(tmp_path):
-    from wineexp.model import build_model, build_optimizer, model_bytes, without_optimizer
-    from wineexp.training import fit, predict, shuffled
+    from wineexp.model import build_model, build_optimizer, model_bytes
+    from wineexp.training import Trainer, predict, shuffled
 
     spec = RunSpec(widths="8,4", dropout=0.3, bn="before", bn_input=True)
-    model = build_model(spec, 3)
     x = np.random.RandomState(0).normal(size=(50, 3)).astype(np.float32)
     data = (x, x[:, 0])
-    fit(model, build_optimizer("adam", 0.01), "mae", data, data, batch_size=16, epochs=2, order=shuffled(50, 0))
+    trainer = Trainer(build_model(spec, 3), build_optimizer("adam", 0.01), "mae", data, data, batch_size=16)
+    trainer.fit(epochs=2, order=shuffled(50, 0))
+    model = build_model(spec, 3)
+    model.set_weights(trainer.model.get_weights())
     path = tmp_path / "model.keras"
-    path.write_bytes(model_bytes(without_optimizer(model)))
+    path.write_bytes(model_bytes(model))
     with zipfile.ZipFile(path) as archive:
         assert "wineexp." not in archive.read("config.json").decode()  # no class of ours
         assert not json.loads(archive.read("config.json"))["compile_config"]
@@ -125,16 +127,14 @@ def test_what_a_callback_saves_loads_as_plain_adam(tmp_path):
     import keras
 
     from wineexp.model import build_model, build_optimizer
-    from wineexp.training import fit, shuffled
+    from wineexp.training import Trainer, shuffled
 
     model = build_model(RunSpec(widths="4"), 3)
     x = np.random.RandomState(0).normal(size=(20, 3)).astype(np.float32)
     data = (x, x[:, 0])
     checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "c.keras"))
-    fit(
-        model, build_optimizer("adam", 0.01), "mae", data, data,
-        batch_size=8, epochs=1, order=shuffled(20, 0), callbacks=[checkpoint],
-    )  # fmt: skip
+    trainer = Trainer(model, build_optimizer("adam", 0.01), "mae", data, data, batch_size=8)
+    trainer.fit(epochs=1, order=shuffled(20, 0), callbacks=[checkpoint])
     loaded = keras.models.load_model(tmp_path / "c.keras")
     assert type(loaded.optimizer) is keras.optimizers.Adam
     assert int(loaded.optimizer.iterations) == 3

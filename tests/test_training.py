@@ -10,6 +10,14 @@ from wineexp.spec import OPTIMIZERS, RunSpec
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
+
+def fit(model, optimizer, loss, train, valid, *, batch_size, **options):
+    """A trainer that fits once."""
+    from wineexp.training import Trainer
+
+    return Trainer(model, optimizer, loss, train, valid, batch_size=batch_size).fit(**options)
+
+
 VARIANTS = [{"bn": "none"}, {"bn": "before"}, {"bn": "after"}, {"bn": "none", "bn_input": True}]
 
 
@@ -40,7 +48,7 @@ def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss):
     import keras
 
     from wineexp.model import build_model
-    from wineexp.training import fit, shuffled
+    from wineexp.training import shuffled
 
     spec = RunSpec.parse({"widths": "16,8", **variant})
     ours, theirs = build_model(spec, 5), build_model(spec, 5)
@@ -73,7 +81,7 @@ def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_of_the_spec_trains(name):
     from wineexp.model import build_model, build_optimizer
-    from wineexp.training import fit, shuffled
+    from wineexp.training import shuffled
 
     model = build_model(RunSpec(widths="8", bn="after"), 5)
     fitted = fit(
@@ -86,7 +94,7 @@ def test_every_optimizer_of_the_spec_trains(name):
 
 def train(callbacks=(), epochs=3, rate=0.001, optimizer="adam", loss="mae", **options):
     from wineexp.model import build_model, build_optimizer
-    from wineexp.training import fit, shuffled
+    from wineexp.training import shuffled
 
     model = build_model(RunSpec(widths="8"), 5)
     return model, fit(
@@ -156,7 +164,7 @@ def test_tensorboards_own_callback_writes_what_its_reader_reads(tmp_path):
 def test_dropout_in_training_drops_its_share_and_scales_the_rest():
     import keras
 
-    from wineexp.training import _dropout
+    from wineexp.kernels import _dropout
 
     x = np.random.RandomState(0).normal(size=(256, 512)).astype(np.float32)
     for rate in (0.05, 0.3, 0.9):
@@ -176,7 +184,6 @@ def test_a_last_batch_of_one_row_is_trained_on_as_keras_does():
     import keras
 
     from wineexp.model import build_model, build_optimizer
-    from wineexp.training import fit
 
     spec = RunSpec(widths="8", bn="after")
     ours, theirs = build_model(spec, 5), build_model(spec, 5)
@@ -247,3 +254,21 @@ def test_the_batch_order_is_a_new_permutation_each_epoch_from_the_seed_alone():
     assert one(3).tolist() == again(3).tolist()
     assert one(0).tolist() != one(1).tolist()
     assert one(0).tolist() != other(0).tolist()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_trainer_that_begins_again_gives_the_bits_of_a_new_one(name):
+    from wineexp.model import build_model, build_optimizer
+    from wineexp.training import Trainer, shuffled
+
+    def made(seed):
+        spec = RunSpec.parse({"widths": "8,8", "dropout": 0.3, "bn": "after", "bn_input": True, "seed": seed})
+        return build_model(spec, 5), build_optimizer(name, OPTIMIZERS[name])
+
+    kept, new = (Trainer(*made(seed), "mae", data(), data(40, 1), batch_size=32) for seed in (0, 1))
+    kept.fit(epochs=2, order=shuffled(90, 0))
+    kept.restart(*made(1))
+    again, fitted = (trainer.fit(epochs=3, order=shuffled(90, 1)) for trainer in (kept, new))
+    assert again.history == fitted.history
+    for mine, fresh in zip(kept.model.variables, new.model.variables, strict=True):
+        np.testing.assert_array_equal(mine, fresh)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from wineexp.execution import Executor, Task
 from wineexp.recording import record
-from wineexp.runs import Run, find_runs
+from wineexp.result import RunResult
+from wineexp.runs import Run, check_writable, find_runs
 from wineexp.spec import RunSpec
+from wineexp.split import split_table
 from wineexp.table import Table
 
-__all__ = ["Observer", "Planned", "execute", "plan"]
+__all__ = ["Observer", "Planned", "check_table", "execute", "plan"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,13 @@ def plan(
     return planned
 
 
+def check_table(specs: Sequence[RunSpec], table: Table) -> None:
+    """Raise ``DataError`` where a spec cannot be trained on ``table``, before anything is."""
+    # Which rows a seed draws makes no difference to that.
+    for kind in {(spec.target, spec.split, spec.train_fraction): spec for spec in specs}.values():
+        split_table(table, kind)
+
+
 def execute(
     planned: Sequence[Planned], table: Table, out: Path, executor: Executor, observer: Observer | None = None,
     *, fail_fast: bool = False,
@@ -80,17 +90,35 @@ def execute(
 
     Each run is recorded the moment it ends. After a Ctrl-C fewer come back than were planned, and the
     last may be ``interrupted``; with ``fail_fast``, nothing more is started after a failure.
+
+    Raises
+    ------
+    RunError
+        When ``out`` cannot be written, before anything is trained.
     """
     observer = observer or Observer()
     runs: dict[int, Run] = {i: entry.before for i, entry in enumerate(planned) if entry.before and not entry.train}
     tasks = [Task(i, entry.spec) for i, entry in enumerate(planned) if entry.train]
+    if tasks:
+        check_writable(out)
     observer.started(planned)
     results = executor.run(tasks, table, lambda task, *numbers: observer.epoch(task.spec, *numbers))
-    with contextlib.closing(results):  # type: ignore[type-var]
-        for task, result in results:
-            with _uninterrupted():
-                runs[task.number] = record(result, out, names=planned[task.number].names)
-            observer.ended(runs[task.number])
+    with contextlib.closing(results):
+        step: Callable[[], tuple[Task, RunResult]] = partial(next, results)
+        while True:
+            try:
+                task, result = step()
+            except StopIteration:
+                break
+            entry, step = planned[task.number], partial(next, results)
+            if result.status == "interrupted" and entry.before and entry.before.status == "done":
+                continue  # half a run is no reason to lose a whole one
+            try:
+                with _uninterrupted():
+                    runs[task.number] = record(result, out, names=entry.names)
+                observer.ended(runs[task.number])
+            except KeyboardInterrupt:  # it came while a result was written; the executor is to hear of it
+                step = partial(results.throw, KeyboardInterrupt)
             if fail_fast and result.status == "failed":
                 break
     return [runs[number] for number in sorted(runs)]

@@ -58,8 +58,9 @@ class Curve:
 
 def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     """Return one run's figure: loss and val_loss by epoch, the constant predictor's loss dotted."""
-    fig = Figure(figsize=(8, 5), dpi=110, layout="constrained")
-    ax = fig.add_subplot()
+    fig = Figure(figsize=(8, 5), dpi=110)
+    # Fixed margins: two pictures laid over each other agree to the pixel, and a layout need not be solved.
+    ax = fig.add_axes((0.085, 0.105, 0.9, 0.735))
     loss_name = LOSS_NAMES[curve.record["spec"]["loss"]]
     lines = (("val_loss", f"val_loss (validation {loss_name})", "-", COLOURS[0]),
              ("loss", "loss (training, dropout on)", "--", COLOURS[1]))  # fmt: skip
@@ -72,7 +73,14 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     ax.set_ylabel(loss_name)
     title = textwrap.fill(curve.label, 90, max_lines=2)
     ax.set_title(title, parse_math=False, fontsize=12, loc="left")
-    fig.suptitle(textwrap.fill(curve.title, 110, max_lines=2), fontsize=8.5, color="#555555", parse_math=False)
+    fig.suptitle(
+        textwrap.fill(curve.title, 110, max_lines=2),
+        fontsize=8.5,
+        color="#555555",
+        parse_math=False,
+        x=0.085,
+        ha="left",
+    )
     ax.legend(frameon=False, loc="upper right")
     return fig
 

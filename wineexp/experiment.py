@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from typing import Any
 
 import keras
@@ -13,14 +13,57 @@ import pandas as pd
 
 from wineexp import runtime
 from wineexp.errors import WineexpError
-from wineexp.model import build_model, build_optimizer, derive_seed, model_bytes, without_optimizer
+from wineexp.model import build_model, build_optimizer, derive_seed, model_bytes
 from wineexp.result import RunResult, history_frame, measure, unfinished
 from wineexp.spec import RunSpec
-from wineexp.split import describe, split_table
+from wineexp.split import Split, describe, split_table
 from wineexp.table import Table
-from wineexp.training import OnEpoch, fit, predict, shuffled
+from wineexp.training import OnEpoch, Trainer, predict, shuffled
 
-__all__ = ["attempt", "run"]
+__all__ = ["Bench", "attempt", "run"]
+
+
+#: TensorFlow keeps a kernel for every variable that was ever made, 2 MB a run for three layers of 64.
+#: Clearing them makes the next run slower by 0.2 s, so it is done after so many runs.
+RUNS_BETWEEN_CLEARING = 16
+
+
+class Bench:
+    """Keeps the last variant's trainer, so that its next seed need not be compiled again."""
+
+    def __init__(self) -> None:
+        self._variant: str | None = None
+        self._trainer: Trainer | None = None
+        self._runs = 0
+
+    def trainer(self, spec: RunSpec, table: Table, split: Split, model: keras.Sequential) -> Trainer:
+        """A trainer that begins as ``model`` does, a copy of it; it is the bench's until the next call."""
+        assert spec.learning_rate is not None  # resolved by RunSpec
+        optimizer = build_optimizer(spec.optimizer, spec.learning_rate)
+        variant = spec.variant(table.fingerprint)
+        self._runs += 1
+        if self._runs % RUNS_BETWEEN_CLEARING == 0:
+            keras.utils.clear_session(free_memory=False)
+        if self._trainer is not None and self._variant == variant:
+            self._trainer.restart(model, optimizer)
+            return self._trainer
+        self._drop()
+        self._trainer = Trainer(
+            build_model(spec, len(split.features)), optimizer, spec.loss, (split.x_train, split.y_train),
+            (split.x_valid, split.y_valid), batch_size=spec.batch_size,
+        )  # fmt: skip
+        self._variant = variant
+        return self._trainer
+
+    def close(self) -> None:
+        """Free what is kept."""
+        self._drop()
+        keras.utils.clear_session(free_memory=False)
+
+    def _drop(self) -> None:
+        if self._trainer is not None:
+            self._trainer.close()
+        self._variant = self._trainer = None
 
 
 def run(
@@ -31,38 +74,39 @@ def run(
     keep_model: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_epoch: OnEpoch | None = None,
+    bench: Bench | None = None,
 ) -> RunResult:
     """Train ``spec`` once on ``table`` and return its result; nothing is written.
 
     ``threads`` is the count that :func:`wineexp.runtime.load` set. A loss that is NaN or infinite ends
-    the run as failed. The same spec, table, threads
-    and versions on the same machine give the same history and predictions, bit for bit.
+    the run as failed. The same spec, table, threads and versions on the same machine give the same
+    history and predictions, bit for bit, with a bench or without.
     """
     start = time.perf_counter()
     split = split_table(table, spec)
     model = build_model(spec, len(split.features))
-    assert spec.learning_rate is not None  # resolved by RunSpec
-    fitted = fit(
-        model,
-        build_optimizer(spec.optimizer, spec.learning_rate),
-        spec.loss,
-        (split.x_train, split.y_train),
-        (split.x_valid, split.y_valid),
-        batch_size=spec.batch_size,
-        epochs=spec.epochs,
-        order=shuffled(len(split.y_train), derive_seed(spec.seed, 0, "order")),
-        callbacks=[*_early_stopping(spec), *callbacks],
-        on_epoch=on_epoch,
-    )
+    with nullcontext(bench) if bench else closing(Bench()) as bench:
+        trainer = bench.trainer(spec, table, split, model)
+        fitted = trainer.fit(
+            epochs=spec.epochs,
+            order=shuffled(len(split.y_train), derive_seed(spec.seed, 0, "order")),
+            callbacks=[*_early_stopping(spec), *callbacks],
+            on_epoch=on_epoch,
+        )
+        # What is saved has neither optimizer, loss nor compiled functions.
+        model.set_weights(trainer.model.get_weights())
+        del trainer
     history = history_frame(zip(fitted.history["loss"], fitted.history["val_loss"], strict=True))
-    timing = {"fit_seconds": fitted.seconds, "first_epoch_seconds": fitted.first_epoch_seconds}
+    timing = {
+        "epochs": len(history),
+        "fit_seconds": fitted.seconds,
+        "first_epoch_seconds": fitted.first_epoch_seconds,
+    }
     if fitted.ended == "diverged":
         error = f"the loss turned NaN or infinite in epoch {len(history) - 1}; try a lower learning rate"
         return unfinished(
             spec, table, "failed", "diverged", error, history=history, timing=timing, threads=threads
         )
-    model = without_optimizer(model)
-    gc.collect()  # the optimizer's moments and the compiled epoch: twice the model's size and more
     predicted = predict(model, split.x_valid)
     metrics = measure(
         spec.loss,

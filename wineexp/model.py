@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from wineexp.spec import Layer, RunSpec
 
-__all__ = ["build_model", "build_optimizer", "derive_seed", "model_bytes", "without_optimizer"]
+__all__ = ["build_model", "build_optimizer", "derive_seed", "model_bytes"]
 
 #: What a layer's seed is for; the position is part of the seed, so append only.
 PURPOSES = ("kernel", "dropout", "order")
@@ -83,11 +83,6 @@ def _fused_adam_step(
         epsilon=tf.constant(adam.epsilon, dtype),
         grad=gradient,
     )
-
-
-def without_optimizer(model: keras.Sequential) -> keras.Sequential:
-    """The same layers with the same weights, without optimizer state, loss or compiled functions."""
-    return keras.Sequential([keras.Input(model.input_shape[1:], dtype="float32"), *model.layers], name=model.name)
 
 
 def model_bytes(model: keras.Sequential) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any
 from wineexp.errors import RunError
 from wineexp.spec import RunSpec
 
-__all__ = ["Run", "directory_name", "done_runs", "find_runs", "write_directory"]
+__all__ = ["Run", "check_writable", "directory_name", "done_runs", "find_runs", "write_directory"]
 
 SPEC = "spec.yaml"
 HISTORY = "history.csv"
@@ -96,6 +96,17 @@ def directory_name(spec: RunSpec, fingerprint: str, *, simulated: bool) -> str:
         label = label[:-1]
     prefix = "simulated-" if simulated else ""
     return f"{prefix}{label}-s{spec.seed}-{spec.signature(fingerprint)}"
+
+
+def check_writable(folder: Path) -> None:
+    """Make ``folder`` and raise ``RunError`` unless runs can be written there: better now than after training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = _temporary(folder)
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise RunError(f"{folder}: runs cannot be written there: {error.strerror or error}") from error
 
 
 def write_directory(path: Path, files: Mapping[str, bytes]) -> Run:

@@ -8,11 +8,15 @@ import platform
 import sys
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from wineexp.errors import RuntimeSetupError
 
-__all__ = ["SMALL_MODEL", "available_cores", "choose_threads", "environment", "load", "prepare", "versions"]
+__all__ = [
+    "SMALL_MODEL", "available_cores", "available_memory", "choose_threads", "environment", "load", "prepare",
+    "versions",
+]  # fmt: skip
 
 #: Up to so many parameters one thread is at least as fast as two (measured with benchmarks/threads.py:
 #: below, handing work to a second thread costs what it saves).
@@ -22,6 +26,19 @@ SMALL_MODEL = 100_000
 def available_cores() -> int:
     """Cores this process may use, which a container or ``taskset`` can make fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> float:
+    """Bytes this process may still use: the machine's free memory, or its container's where that is less."""
+    import psutil  # at its first use: only a batch asks
+
+    free = float(psutil.virtual_memory().available)
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
+        return min(free, float(limit) - float(used))
+    except (OSError, ValueError):  # no such group, or no limit ("max")
+        return free
 
 
 def choose_threads(parameters: int) -> int:

@@ -9,22 +9,23 @@ of the batch losses, dropout on; validation loss in inference mode; moving avera
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.python.framework.ops import gradient_registry
+from tensorflow.python.framework.func_graph import dismantle_func_graph
 
-from wineexp.errors import CallbackError
+from wineexp.hooks import check_callback, end_batch
+from wineexp.kernels import forgetting_gradients, forward
 
-__all__ = ["Fit", "fit", "predict", "shuffled"]
+__all__ = ["Fit", "Trainer", "predict", "shuffled"]
 
 Floats = npt.NDArray[np.float32]
 Order = Callable[[int], npt.NDArray[np.int32]]
@@ -77,113 +78,151 @@ def shuffled(rows: int, seed: int) -> Order:
     return order
 
 
-def fit(
-    model: keras.Sequential,
-    optimizer: keras.optimizers.Optimizer,
-    loss: str,
-    train: tuple[Floats, Floats],
-    valid: tuple[Floats, Floats],
-    *,
-    batch_size: int,
-    epochs: int,
-    order: Order,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    on_epoch: OnEpoch | None = None,
-) -> Fit:
-    """Fit ``model`` in place and return its history.
+class Trainer:
+    """A model, its optimizer and the compiled epoch on one split.
+
+    Compiling costs a small model more than its training, so a trainer can begin again from other
+    initial weights: the seeds of one variant share it.
 
     Parameters
     ----------
     model, optimizer
-        Built, with initial weights; the optimizer unused so far.
+        The model with its initial weights; the optimizer unused so far.
     loss : {"mae", "mse", "huber"}
     train, valid : pairs of float32 arrays
         Features of shape (rows, features) and targets of shape (rows,).
-    order : callable
-        Epoch number, from 0, to the order of the training rows; see :func:`shuffled`.
-    callbacks : sequence of keras.callbacks.Callback
-        Called at the start and end of training and of each epoch.
-    on_epoch : callable, optional
-        Called with epoch, loss and val_loss after each epoch.
-
-    Raises
-    ------
-    CallbackError
-        When a callback needs hooks inside the epoch.
+    batch_size : int
     """
-    for callback in callbacks:
-        _check_callback(callback)
-    model.compile(optimizer=optimizer, loss=LOSSES[loss]())
-    optimizer.build(model.trainable_variables)
-    run_part = _compile_part(model, optimizer, loss, train, valid, batch_size)
-    parts = _parts(model.count_params(), len(train[1]), len(valid[1]), batch_size)
-    hooks = keras.callbacks.CallbackList(
-        list(callbacks), add_history=True, model=model, verbose=0, epochs=epochs,
-        steps=math.ceil(len(train[1]) / batch_size),
-    )  # fmt: skip
-    model.stop_training = False
-    ended: Literal["done", "diverged"] = "done"
-    start = time.perf_counter()
-    first = 0.0
-    logs: dict[str, float] = {}
-    hooks.on_train_begin()
-    for epoch in range(epochs):
-        hooks.on_epoch_begin(epoch)
-        rows = order(epoch)
-        sums = np.zeros(2)
-        for a, b, c, d in parts:
-            with _forgetting_gradients():
-                sums += run_part(tf.constant(rows[a:b]), tf.constant(c), tf.constant(d)).numpy()
-        logs = {"loss": float(sums[0] / len(train[1])), "val_loss": float(sums[1] / len(valid[1]))}
-        first = first or time.perf_counter() - start
-        _end_batch(callbacks, logs)
-        hooks.on_epoch_end(epoch, logs)
-        if on_epoch:
-            on_epoch(epoch, logs["loss"], logs["val_loss"])
-        if not (math.isfinite(logs["loss"]) and math.isfinite(logs["val_loss"])):
-            ended = "diverged"
-            break
-        if model.stop_training:
-            break
-    hooks.on_train_end(logs)
-    return Fit(model.history.history, ended, time.perf_counter() - start, first)
 
+    def __init__(
+        self,
+        model: keras.Sequential,
+        optimizer: keras.optimizers.Optimizer,
+        loss: str,
+        train: tuple[Floats, Floats],
+        valid: tuple[Floats, Floats],
+        *,
+        batch_size: int,
+    ) -> None:
+        model.compile(optimizer=optimizer, loss=LOSSES[loss]())
+        optimizer.build(model.trainable_variables)
+        self.model, self.optimizer, self.loss = model, optimizer, LOSSES[loss]()
+        self._train = tuple(tf.constant(part) for part in (train[0], train[1][:, None]))
+        self._valid = tuple(tf.constant(part) for part in (valid[0], valid[1][:, None]))
+        self._rows = len(train[1]), len(valid[1])
+        self._batch_size = batch_size
+        self._graphs: list[Any] = []
+        whole, at = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
+        self._run_part = tf.function(self._part, autograph=False, input_signature=[whole, at, at])
+        # Each trainer traces once; TensorFlow takes them for one function that traces ever again.
+        self._run_part._omit_frequent_tracing_warning = True
 
-def _compile_part(
-    model: keras.Sequential,
-    optimizer: keras.optimizers.Optimizer,
-    loss: str,
-    train: tuple[Floats, Floats],
-    valid: tuple[Floats, Floats],
-    batch_size: int,
-) -> Callable[..., tf.Tensor]:
-    """The compiled epoch: trains on the rows it is given, then validates on rows ``start`` to ``stop``.
+    def restart(self, model: keras.Sequential, optimizer: keras.optimizers.Optimizer) -> None:
+        """Take the state of a model and an optimizer that were made as this trainer's own were.
 
-    Returns the sums of the losses over the training and the validation rows, float64, shape (2,).
-    """
-    x, y, x_valid, y_valid = (tf.constant(a) for a in (train[0], train[1][:, None], valid[0], valid[1][:, None]))
-    loss_of = LOSSES[loss]()
-    weights = model.trainable_variables
-    inference = max(batch_size, INFERENCE_ROWS)
+        Every variable is copied, the dropout layers' random states too, so that what follows is bit for
+        bit what a new trainer would do.
+        """
+        optimizer.build(model.trainable_variables)
+        for owner, fresh in ((self.model, model), (self.optimizer, optimizer)):
+            for mine, new in zip(owner.variables, fresh.variables, strict=True):
+                mine.assign(new)
 
-    def summed(value: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        return tf.cast(value, tf.float64) * tf.cast(tf.shape(rows)[0], tf.float64)
+    def fit(
+        self,
+        *,
+        epochs: int,
+        order: Order,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        on_epoch: OnEpoch | None = None,
+    ) -> Fit:
+        """Fit the model in place and return its history.
 
-    def part(rows: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-        count = tf.shape(rows)[0]
+        Parameters
+        ----------
+        order : callable
+            Epoch number, from 0, to the order of the training rows; see :func:`shuffled`.
+        callbacks : sequence of keras.callbacks.Callback
+            Called at the start and end of training and of each epoch.
+        on_epoch : callable, optional
+            Called with epoch, loss and val_loss after each epoch.
+
+        Raises
+        ------
+        CallbackError
+            When a callback needs hooks inside the epoch.
+        """
+        for callback in callbacks:
+            check_callback(callback)
+        train, valid = self._rows
+        parts = _parts(self.model.count_params(), train, valid, self._batch_size)
+        hooks = keras.callbacks.CallbackList(
+            list(callbacks), add_history=True, model=self.model, verbose=0, epochs=epochs,
+            steps=math.ceil(train / self._batch_size),
+        )  # fmt: skip
+        self.model.stop_training = False
+        ended: Literal["done", "diverged"] = "done"
+        start = time.perf_counter()
+        first = 0.0
+        logs: dict[str, float] = {}
+        hooks.on_train_begin()
+        for epoch in range(epochs):
+            hooks.on_epoch_begin(epoch)
+            rows = order(epoch)
+            sums = np.zeros(2)
+            for a, b, c, d in parts:
+                with forgetting_gradients():
+                    sums += self._run_part(tf.constant(rows[a:b]), tf.constant(c), tf.constant(d)).numpy()
+            logs = {"loss": float(sums[0] / train), "val_loss": float(sums[1] / valid)}
+            first = first or time.perf_counter() - start
+            end_batch(callbacks, logs)
+            hooks.on_epoch_end(epoch, logs)
+            if on_epoch:
+                on_epoch(epoch, logs["loss"], logs["val_loss"])
+            if not (math.isfinite(logs["loss"]) and math.isfinite(logs["val_loss"])):
+                ended = "diverged"
+                break
+            if self.model.stop_training:
+                break
+        hooks.on_train_end(logs)
+        return Fit(self.model.history.history, ended, time.perf_counter() - start, first)
+
+    def close(self) -> None:
+        """Free the compiled epoch and the optimizer; nothing can be trained here afterwards.
+
+        A while loop's body is a graph of its own that TensorFlow keeps in a ring of references with
+        extension types the collector cannot see through: 1.6 MB a run for three layers of 64.
+        """
+        del self._run_part, self.model, self.optimizer, self._train, self._valid
+        gc.collect()
+        for graph in self._graphs:
+            dismantle_func_graph(graph)
+        self._graphs.clear()
+
+    def _part(self, rows: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+        """Train on ``rows``, then validate on the validation rows from ``start`` to ``stop``; compiled.
+
+        Returns the sums of the losses over these training and validation rows, float64, shape (2,).
+        """
+        (x, y), (x_valid, y_valid) = self._train, self._valid
+        count, weights = tf.shape(rows)[0], self.model.trainable_variables
+        inference = max(self._batch_size, INFERENCE_ROWS)
 
         def train_batch(at: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            batch = rows[at : tf.minimum(at + batch_size, count)]
+            self._graphs.append(tf.compat.v1.get_default_graph())
+            batch = rows[at : tf.minimum(at + self._batch_size, count)]
             target = tf.gather(y, batch)
             with tf.GradientTape() as tape:
-                value = loss_of(target, _forward(model, tf.gather(x, batch)))
-            optimizer.apply_gradients(zip(tape.gradient(value, weights), weights, strict=True))
-            return at + batch_size, total + summed(value, batch)
+                value = self.loss(target, forward(self.model, tf.gather(x, batch)))
+            gradients = tape.gradient(value, weights)
+            self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+            return at + self._batch_size, total + _summed(value, batch)
 
         def valid_batch(at: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            self._graphs.append(tf.compat.v1.get_default_graph())
             end = tf.minimum(at + inference, stop)
-            value = loss_of(y_valid[at:end], model(x_valid[at:end], training=False))
-            return at + inference, total + summed(value, y_valid[at:end])
+            value = self.loss(y_valid[at:end], self.model(x_valid[at:end], training=False))
+            return at + inference, total + _summed(value, y_valid[at:end])
 
         zero = tf.constant(0.0, tf.float64)
         # One after the other: batches depend on each other through the weights.
@@ -191,89 +230,9 @@ def _compile_part(
         _, valid_sum = tf.while_loop(lambda at, _: at < stop, valid_batch, (start, zero), parallel_iterations=1)
         return tf.stack([loss_sum, valid_sum])
 
-    whole, at = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
-    compiled: Callable[..., tf.Tensor] = tf.function(part, autograph=False, input_signature=[whole, at, at])
-    return compiled
 
-
-def _forward(model: keras.Sequential, x: tf.Tensor) -> tf.Tensor:
-    """The model in training mode, with quicker kernels for the layers that take the time.
-
-    Keras builds dropout and batch normalization of a dozen small operations each, and TensorFlow's
-    gradient of a matrix product takes half as long again as the product; with the kernels below the
-    lesson's epoch takes a fifth less. The tests hold them against Keras's own steps.
-    """
-    for layer in model.layers:
-        if type(layer) is keras.layers.Dense:
-            x = layer.activation(_matmul(x, layer.kernel.value) + layer.bias.value)
-        elif type(layer) is keras.layers.Dropout:
-            x = _dropout(layer, x)
-        elif type(layer) is keras.layers.BatchNormalization:
-            x = _batch_normalization(layer, x)
-        else:
-            x = layer(x, training=True)
-    return x
-
-
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def _matmul(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple[tf.Tensor, tf.Tensor]]]:
-    """``x @ kernel``, whose gradient for ``x`` goes through the batched kernel.
-
-    For ``dy @ kernel.T`` TensorFlow's plain product took 4.2 ms at 256 x 1024 x 1024 on 2 cores, the
-    batched one (which einsum calls) 2.9 ms.
-    """
-
-    def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.einsum("ro,io->ri", dy, kernel), tf.matmul(x, dy, transpose_a=True)
-
-    return tf.matmul(x, kernel), gradient
-
-
-def _dropout(layer: keras.layers.Dropout, x: tf.Tensor) -> tf.Tensor:
-    """Zero each value with probability ``rate`` and scale the rest by ``1 / (1 - rate)``.
-
-    Random bits against a threshold: the rate is met to 2**-32, without making floats of the bits.
-    """
-    seed = tf.cast(layer.seed_generator.next(), tf.int32)
-    bits = tf.random.stateless_uniform(tf.shape(x), seed, minval=None, maxval=None, dtype=tf.int32)
-    kept = tf.cast(bits >= int(layer.rate * 2**32) - 2**31, x.dtype)
-    return x * (kept * (1 / (1 - layer.rate)))
-
-
-def _batch_normalization(layer: keras.layers.BatchNormalization, x: tf.Tensor) -> tf.Tensor:
-    """Normalize over the batch and update the moving averages: Ioffe and Szegedy (2015), algorithm 1."""
-    normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x[:, None, None, :],
-        scale=layer.gamma.value,
-        offset=layer.beta.value,
-        mean=tf.zeros([0]),
-        variance=tf.zeros([0]),
-        epsilon=layer.epsilon,
-        exponential_avg_factor=1.0,
-        is_training=True,
-    )
-    rows = tf.cast(tf.shape(x)[0], x.dtype)
-    # The kernel gives the unbiased variance; Keras averages the biased one.
-    for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance * (rows - 1) / rows)):
-        average.assign(average.value * layer.momentum + value * (1 - layer.momentum))
-    return normalized[:, 0, 0, :]
-
-
-@contextlib.contextmanager
-def _forgetting_gradients() -> Iterator[None]:
-    """Take back what tracing enters into TensorFlow's table of gradients.
-
-    Each custom gradient that a trace meets (``_matmul``'s and some of Keras's own) stays in that table
-    for good, and its graph and variables with it: 6 MB a run for three layers of 64. Once the epoch is
-    traced nobody differentiates it again.
-    """
-    known = gradient_registry._registry
-    before = set(known)
-    try:
-        yield
-    finally:
-        for name in [name for name in known.keys() - before if name.startswith("CustomGradient")]:
-            del known[name]
+def _summed(mean: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return tf.cast(mean, tf.float64) * tf.cast(tf.shape(rows)[0], tf.float64)
 
 
 def _parts(parameters: int, train: int, valid: int, batch_size: int) -> list[tuple[int, int, int, int]]:
@@ -287,46 +246,6 @@ def _parts(parameters: int, train: int, valid: int, batch_size: int) -> list[tup
     rows = max(1, int(OPERATIONS_A_CALL / (6 * parameters * batch_size))) * batch_size
     parts = [(at, min(at + rows, train), 0, 0) for at in range(0, train, rows)]
     return parts + [(0, 0, at, min(at + 3 * rows, valid)) for at in range(0, valid, 3 * rows)]
-
-
-#: Hooks that Keras calls inside an epoch or around its validation; here both are compiled.
-BATCH_HOOKS = (
-    "on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end",
-    "on_test_begin", "on_test_end", "on_test_batch_begin", "on_test_batch_end",
-)  # fmt: skip
-
-
-def _check_callback(callback: keras.callbacks.Callback) -> None:
-    needed = [
-        hook for hook in BATCH_HOOKS
-        if getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
-    ]  # fmt: skip
-    if needed and not _content_with_epochs(callback):
-        raise CallbackError(
-            f"{type(callback).__name__} needs {', '.join(needed)}, but an epoch is one compiled call here: "
-            "expected a callback with hooks at the start and end of training and of epochs alone"
-        )
-
-
-def _content_with_epochs(callback: keras.callbacks.Callback) -> bool:
-    """Whether a stock callback that has batch hooks does nothing in them as it is set up."""
-    stock = keras.callbacks
-    if type(callback) is stock.TerminateOnNaN:
-        return True  # the epoch's mean is NaN or infinite when a batch's loss is; see _end_batch
-    if type(callback) in (stock.ModelCheckpoint, stock.BackupAndRestore):
-        return getattr(callback, "save_freq", None) == "epoch"
-    if type(callback) is stock.TensorBoard:
-        return (
-            callback.update_freq == "epoch" and not callback.write_steps_per_second and not callback._should_trace
-        )
-    return False
-
-
-def _end_batch(callbacks: Sequence[keras.callbacks.Callback], logs: dict[str, float]) -> None:
-    """TerminateOnNaN looks at batches; the epoch's last one speaks for all."""
-    for callback in callbacks:
-        if type(callback) is keras.callbacks.TerminateOnNaN:
-            callback.on_batch_end(-1, logs)
 
 
 def predict(model: keras.Model, x: Floats, *, training: bool = False) -> Floats:

@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main", "run"]
 #: Command -> the first line of its help; a test holds each against the command's own.
 COMMANDS = {
     "train": "Train one model and save its run.",
+    "batch": "Train every run of YAML configs, on every core or a Dask cluster.",
     "data": "Tell which table would be used and why, or fetch it.",
     "show": "Show one run whole.",
     "schema": "Print the JSON schema of the YAML, for editors.",

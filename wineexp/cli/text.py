@@ -9,7 +9,17 @@ from typing import Any
 from wineexp.runs import Run
 from wineexp.spec import Layer, RunSpec
 
-__all__ = ["header", "layers", "seeds_summary", "summary", "whole_run"]
+__all__ = [
+    "columns",
+    "duration",
+    "header",
+    "layers",
+    "outcome",
+    "run_row",
+    "seeds_summary",
+    "summary",
+    "whole_run",
+]
 
 
 def header(spec: RunSpec, source: str, kind: str, features: int) -> str:
@@ -137,6 +147,44 @@ def whole_run(run: Run) -> str:
     if record["error"]:
         parts.insert(1, f"error\n{_indent(record['error'])}")
     return "\n\n".join(parts)
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """One run as a row of a table."""
+    record = run.record
+    return {
+        "run": run.path.name,
+        "status": run.status,
+        "reason": record["reason"],
+        "error": record["error"],
+        "seed": run.spec.seed,
+        "val_mae": record["metrics"].get("val_mae"),
+        "val_mae_se": record["metrics"].get("val_mae_se"),
+        "skill": record["metrics"].get("skill"),
+        "seconds": record["timing"].get("run_seconds"),
+    }
+
+
+def outcome(run: Run) -> str:
+    """A run that has just ended, in a line."""
+    record, metrics = run.record, run.record["metrics"]
+    name = f"{record['label']} seed {run.spec.seed}"
+    if run.status == "done":
+        seconds = record["timing"]["run_seconds"]
+        return (
+            f"done         {name}  val MAE {metrics['val_mae']:.4f} ± {metrics['val_mae_se']:.4f}  {seconds:.1f} s"
+        )
+    if run.status == "interrupted":
+        return f"interrupted  {name}  {_epochs(run)} epochs kept"
+    return f"failed       {name}  {record['error']}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: ``42 s``, ``7 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _block(title: str, values: dict[str, Any]) -> str:

@@ -1,0 +1,129 @@
+"""A study of 12 runs: ``wineexp batch`` against the same runs trained otherwise.
+
+    python benchmarks/batch.py [--table CSV] [--rounds N] [--widths 64 1024] [--runs 12] [--epochs 100]
+    python benchmarks/batch.py --small 200      # what a small run costs beyond its training
+    python benchmarks/batch.py --memory 100     # how a worker's memory grows over so many runs
+
+The others: (a) a process of the plain Keras script for each run, (b) one process that loops over Keras
+``fit``, (c) KerasTuner's GridSearch, where it is installed. Alternating; ratios within each round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from side_by_side import Timing, median, ratios, timed
+
+HERE = Path(__file__).resolve().parent
+WINEEXP = [sys.executable, "-m", "wineexp", "batch"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", default=str(HERE.parent.parent / "shared/data/winequality-red.csv"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 1024])
+    parser.add_argument("--runs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--small", type=int, metavar="RUNS")
+    parser.add_argument("--memory", type=int, metavar="RUNS")
+    arguments = parser.parse_args()
+    if arguments.small:
+        overhead(arguments.table, arguments.small)
+    elif arguments.memory:
+        growth(arguments.table, arguments.memory)
+    else:
+        for width in arguments.widths:
+            compare(arguments.table, width, arguments.epochs, arguments.runs, arguments.rounds)
+
+
+def study(folder: str, **fields: object) -> str:
+    path = Path(folder) / "study.yaml"
+    path.write_text(json.dumps(fields))
+    return str(path)
+
+
+def compare(table: str, width: int, epochs: int, runs: int, rounds: int) -> None:
+    script = [sys.executable, str(HERE / "keras_fit.py"), table, str(width), str(epochs)]
+    rivals: dict[str, Callable[[], Timing]] = {
+        "(a) a Keras script a run": lambda: together([timed(script) for _ in range(runs)]),
+        "(b) one loop over fit": lambda: timed([*script, str(runs)]),
+    }
+    if importlib.util.find_spec("keras_tuner"):
+        tuner = [sys.executable, str(HERE / "tuner.py"), *script[2:], str(runs)]
+        rivals["(c) KerasTuner's grid"] = lambda: timed(tuner)
+    times: dict[str, list[Timing]] = {name: [] for name in ("wineexp batch", *rivals)}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            defaults = {"widths": f"{width}x3", "epochs": epochs, "dropout": 0.3, "bn": "after"}
+            config = study(folder, defaults=defaults, seeds=runs)
+            times["wineexp batch"].append(timed([*WINEEXP, config, "--data", table, "--out", f"{folder}/outputs"]))
+        for name, measure in rivals.items():
+            times[name].append(measure())
+    print(f"\n{runs} runs of {width}x3, {epochs} epochs, {rounds} rounds: medians; ratios wineexp / other (range)")
+    for name, rows in times.items():
+        line = (
+            f"{name:<25} whole {median(rows, lambda t: t.wall):7.1f} s  cpu {median(rows, lambda t: t.cpu):7.1f} s"
+        )
+        if name != "wineexp batch":
+            line += f"   {ratios(times['wineexp batch'], rows, lambda t: t.wall)}"
+        print(line, flush=True)
+
+
+def together(timings: list[Timing]) -> Timing:
+    """One after the other."""
+    return Timing(
+        sum(t.wall for t in timings), sum(t.cpu for t in timings), sum(t.fit for t in timings),
+        max(t.memory for t in timings),
+    )  # fmt: skip
+
+
+def overhead(table: str, runs: int) -> None:
+    """Processor seconds a small run costs beyond its fit, start-up of the processes taken off."""
+    spent = {}
+    for count in (2, runs + 2):
+        with tempfile.TemporaryDirectory() as folder:
+            config = study(folder, defaults={"widths": "64x3", "epochs": 3, "bn": "after"}, seeds=count)
+            out = Path(folder) / "outputs"
+            whole = timed([*WINEEXP, config, "--data", table, "--out", str(out), "--jobs", "2"])
+            fit = sum(json.loads(p.read_text())["timing"]["fit_seconds"] for p in out.glob("*/run.json"))
+            spent[count] = whole.cpu - fit
+    cost = (spent[runs + 2] - spent[2]) / runs
+    print(f"{runs} runs of 64x3: {cost:.3f} processor seconds a run beyond its fit (goal 0.35)")
+
+
+def growth(table: str, runs: int) -> None:
+    """Resident memory of one process, its bench kept, after each tenth of so many runs; two kinds of runs."""
+    from wineexp import runtime
+    from wineexp.spec import RunSpec
+    from wineexp.table import read_table
+
+    runtime.load(1)
+    from wineexp import experiment
+
+    data = read_table(table)
+    for name in ("seeds of one variant", "variants"):
+        bench, sizes, start = experiment.Bench(), [], time.perf_counter()
+        for number in range(runs):
+            rate = 0.3 if name.startswith("seeds") else (number + 1) / (runs + 2)
+            spec = RunSpec.parse({"widths": "64x3", "epochs": 2, "bn": "after", "dropout": rate, "seed": number})
+            experiment.attempt(spec, data, threads=1, bench=bench)
+            if number % max(1, runs // 10) == runs // 20:
+                sizes.append(
+                    int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+                )
+        bench.close()
+        seconds = (time.perf_counter() - start) / runs
+        print(f"{runs} {name}: {seconds:.2f} s a run; resident MB over time: {' '.join(map(str, sizes))}")
+
+
+if __name__ == "__main__":
+    main()

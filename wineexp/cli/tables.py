@@ -1,0 +1,62 @@
+"""Tables on stdout: aligned text, JSON or CSV, from the same rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from wineexp.cli.text import columns
+
+__all__ = ["print_table", "table_options"]
+
+Row = dict[str, Any]
+
+
+def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--json`` and ``--csv``, as the parameter ``form``: one of text, json, csv."""
+    for form in ("csv", "json"):
+        function = click.option(
+            f"--{form}", "form", flag_value=form, help=f"Print the table as {form.upper()}, and nothing else."
+        )(function)  # fmt: skip
+    return function
+
+
+def print_table(rows: Sequence[Row], form: str | None, *, empty: str = "nothing to show") -> None:
+    """Print ``rows``, which all have the same keys. Numbers are rounded in text alone."""
+    if form == "json":
+        click.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
+    elif form == "csv":
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        click.echo(stream.getvalue(), nl=False)
+    elif not rows:
+        click.echo(empty)
+    else:
+        names = list(rows[0])
+        numeric = tuple(
+            i
+            for i, name in enumerate(names)
+            if all(isinstance(row[name], (int, float, type(None))) for row in rows)
+        )
+        shown = [
+            [name.replace("_", " ") for name in names],
+            *([_cell(row[name]) for name in names] for row in rows),
+        ]
+        click.echo(columns(shown, right=numeric))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

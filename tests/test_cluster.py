@@ -47,6 +47,12 @@ def dask(*arguments, cwd):
         process.wait()
 
 
+def worker_of(nanny):
+    """The worker process that a nanny looks after."""
+    found = [c for c in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(c.cmdline())]
+    return found[0] if found else None
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """The address of a scheduler with two workers, and the workers' nanny processes."""
@@ -63,6 +69,7 @@ def cluster(tmp_path_factory):
             )[0]
             for _ in range(2)
         ]
+        wait_for(lambda: all(worker_of(nanny) for nanny in nannies))
         yield address, nannies
 
 
@@ -74,12 +81,6 @@ def study(tmp_path):
         return tmp_path / "c.yaml"
 
     return write
-
-
-def worker_of(nanny):
-    """The worker process that a nanny looks after."""
-    found = [c for c in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(c.cmdline())]
-    return found[0] if found else None
 
 
 @pytest.mark.slow
@@ -132,15 +133,14 @@ def test_ctrl_c_stops_the_runs_on_the_cluster(cluster, small_csv, tmp_path):
     process = start(
         ["batch", config, "--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0]], tmp_path
     )
-    idle = [worker_of(nanny) for nanny in cluster[1]]
-    wait_for(lambda: max(worker.cpu_percent(0.5) for worker in idle) > 50)
-    time.sleep(4)
+    busy = [worker_of(nanny) for nanny in cluster[1]]
+    wait_for(lambda: all(worker.cpu_percent(3) > 60 for worker in busy))  # longer than any preparation
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert {run.status for run in find_runs(tmp_path / "out")} == {"interrupted"}
-    wait_for(lambda: max(worker.cpu_percent(1) for worker in idle) < 30)
+    wait_for(lambda: max(worker.cpu_percent(1) for worker in busy) < 30)
 
 
 @pytest.mark.slow

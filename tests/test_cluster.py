@@ -127,6 +127,20 @@ def test_a_timeout_and_a_divergence_on_dask_have_their_reasons(cluster, study, c
 
 
 @pytest.mark.slow
+def test_epochs_are_reported_while_a_run_trains_on_the_cluster(cluster, small_table):
+    seen = []
+    spec = RunSpec.parse({**QUICK, "epochs": 2000})
+    results = DaskCluster(cluster[0]).run([Task(7, spec)], small_table, lambda task, *epoch: seen.append(epoch))
+    ((task, result),) = list(results)
+    assert (task.number, result.status) == (7, "done")
+    assert len(seen) > 2, "reports come every quarter of a second"
+    history = result.history
+    assert all(
+        (loss, val_loss) == tuple(history.loc[epoch, ["loss", "val_loss"]]) for epoch, loss, val_loss in seen
+    )
+
+
+@pytest.mark.slow
 def test_ctrl_c_stops_the_runs_on_the_cluster(cluster, small_csv, tmp_path):
     config = tmp_path / "endless.yaml"
     config.write_text(json.dumps({"defaults": {**QUICK, "epochs": 10**6}, "seeds": 3}))

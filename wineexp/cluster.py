@@ -81,6 +81,7 @@ class _Batch:
     def __init__(self, client: Client, settings: DaskCluster, table: Table, report: Report) -> None:
         self.client, self.settings, self.table, self.report = client, settings, table, report
         self.name = f"wineexp-{uuid.uuid4().hex[:12]}"
+        #: A run's number with its new epochs, a tuple (as messages arrive), or with its future, which is done.
         self.news: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         self.futures: dict[int, Future] = {}
         # A task, not scattered data: Dask makes it again when the worker that held it dies.
@@ -94,7 +95,7 @@ class _Batch:
                 self._submit(attempt)
             while attempts:
                 number, what = self.news.get()
-                if number in attempts and isinstance(what, list):
+                if number in attempts and isinstance(what, tuple):
                     self._report(attempts[number], what)
                 elif number in attempts and what is self.futures[number]:
                     yield from self._ended(attempts, number)
@@ -116,7 +117,7 @@ class _Batch:
         self.futures[number] = future
         future.add_done_callback(lambda done: self.news.put((number, done)))
 
-    def _report(self, attempt: Attempt, epochs: list[tuple[int, float, float]]) -> None:
+    def _report(self, attempt: Attempt, epochs: tuple[tuple[int, float, float], ...]) -> None:
         for epoch, loss, val_loss in epochs:
             del attempt.seen[epoch:]  # begun anew elsewhere
             attempt.seen.append((loss, val_loss))

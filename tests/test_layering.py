@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
 FLOORS = [
     ["__main__"],
     ["cli"],
-    ["batch", "estimate"],
+    ["batch", "estimate", "listing"],
     ["workers", "cluster", "recording"],
     ["execution"],
     ["experiment", "config", "curves", "data"],
@@ -90,6 +90,8 @@ def loaded_by(*arguments):
         (["show", "--help"], 0),
         (["schema"], 0),
         (["batch", "--help"], 0),
+        (["runs", "--help"], 0),
+        (["runs", "--where", "dropuot=0.3"], 2),
         (["batch", "x.yaml", "--set", "dropuot=0.3"], 2),
         (["--version"], 0),
         (["train", "--bn", "middle"], 2),
@@ -100,3 +102,7 @@ def loaded_by(*arguments):
 )
 def test_help_and_usage_errors_load_nothing_heavy(arguments, code):
     assert loaded_by(*arguments) == [str(code)]
+
+
+def test_listing_runs_loads_nothing_heavy(tmp_path):
+    assert loaded_by("runs", str(tmp_path)) == ["0"]

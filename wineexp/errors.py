@@ -16,6 +16,7 @@ __all__ = [
     "DownloadError",
     "RunError",
     "RuntimeSetupError",
+    "SelectionError",
     "SpecError",
     "WineexpError",
     "nearest",
@@ -60,6 +61,12 @@ class DownloadError(WineexpError):
 
 class RunError(WineexpError):
     """A run directory is missing, damaged or of the wrong kind."""
+
+
+class SelectionError(WineexpError):
+    """A condition, column or choice on the command line makes no sense."""
+
+    exit_code = 2
 
 
 class CallbackError(WineexpError):

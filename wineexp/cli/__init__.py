@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "Train one model and save its run.",
     "batch": "Train every run of YAML configs, on every core or a Dask cluster.",
     "data": "Tell which table would be used and why, or fetch it.",
+    "runs": "List runs as a table: filter, sort, choose columns.",
     "show": "Show one run whole.",
     "schema": "Print the JSON schema of the YAML, for editors.",
 }

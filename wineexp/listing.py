@@ -50,7 +50,7 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """Read ``dropout=0.3``, ``val_mae<0.6`` or ``status!=done``; raise ``SelectionError`` for anything else."""
+        """Read ``dropout=0.3``, ``val_mae<0.6`` or ``status!=done``; raise ``SelectionError`` otherwise."""
         found = _CONDITION.fullmatch(text)
         if found is None:
             raise SelectionError(f"expected a condition such as dropout=0.3 or val_mae<0.6, found {text!r}")

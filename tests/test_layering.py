@@ -22,7 +22,7 @@ FLOORS = [
     ["model", "training", "result", "runs", "simulated"],
     ["split", "hooks", "kernels"],
     ["download"],
-    ["table", "schema", "runtime"],
+    ["table", "schema", "runtime", "stats"],
     ["variants"],
     ["spec"],
     ["errors"],

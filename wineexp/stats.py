@@ -92,7 +92,7 @@ class Difference:
         return self._combined(lambda degrees: float(stats.t.ppf(quantile, degrees)), seeds)
 
     def _combined(self, factor: Callable[[int], float], seeds: int) -> float:
-        """Both parts of the standard error, each times the factor of its own degrees of freedom, added in squares."""
+        """Both parts of the standard error, each times its own degrees' factor, added in squares."""
         by_row = (self.row_variance + self.rest_variance / seeds) / self.rows
         square = by_row * factor(self.rows - 1) ** 2
         if self.seeds > 1:

@@ -25,6 +25,7 @@ FLOORS = [
     ["table", "schema", "runtime", "stats"],
     ["variants"],
     ["spec"],
+    ["extras"],
     ["errors"],
 ]
 

@@ -93,12 +93,26 @@ def test_rows_are_sorted_and_those_without_a_value_come_last(cli, outputs):
         (["--where", "val_mae<much"], "expected a number after <, found 'much'"),
         (["--sort", "mae"], "unknown column 'mae'"),
         (["--columns", "run,"], "unknown column ''"),
+        (["--json", "--csv"], "--json and --csv: expected one of them"),
+        (["no-such-folder"], "'no-such-folder' does not exist"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_with_exit_2(cli, outputs, arguments, says):
     code, out, err = cli("runs", outputs, *arguments)
     assert (code, out) == (2, "")
     assert says in err
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_listed(cli, outputs):
+    (outputs / "b" / "run.json").write_text("{")
+    code, out, err = cli("runs", outputs, "--csv", "--columns", "run")
+    assert (code, out.split()) == (0, ["run", "a", "c", "d"])
+    assert f"note: left out: {outputs / 'b' / 'run.json'}: cannot be read" in err
+
+
+def test_settings_are_shown_as_in_a_config(cli, outputs):
+    _, out, _ = cli("runs", outputs, "--columns", "run,widths,dropout,learning_rate,bn_input,val_mae")
+    assert out.splitlines()[4].split() == ["d", "64x3", "0.1,0.2,0.3", "0.001", "false", "0.5800"]
 
 
 def test_no_runs_is_said_so(cli, tmp_path):

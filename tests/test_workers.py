@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -41,7 +42,13 @@ def numbers(folder: Path):
 
 
 def children(process: psutil.Process):
-    return [c for c in process.children(recursive=True) if "resource_tracker" not in " ".join(c.cmdline())]
+    """Its workers that live; a process that ends while it is looked at is none."""
+    found = []
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one of these
+            if "resource_tracker" not in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -132,8 +139,9 @@ def test_a_worker_killed_at_any_moment_costs_nothing_20_times_over(undisturbed, 
             if not over.wait(moment):
                 victims = children(psutil.Process())
                 if victims:
-                    dice.choice(victims).kill()
-                    kills += 1
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        dice.choice(victims).kill()
+                        kills += 1
 
         killer = threading.Thread(target=kill_one)
         killer.start()
@@ -238,6 +246,13 @@ def numbers_of_done(folder):
     done = {run.path.name for run in find_runs(folder) if run.status == "done"}
     return {run.path.name: [(run.path / name).read_bytes() for name in (HISTORY, PREDICTIONS)]
             for run in find_runs(folder) if run.path.name in done}  # fmt: skip
+
+
+def test_a_run_that_is_always_heard_of_is_stopped_in_time_too(small_table, tmp_path):
+    wanted = [RunSpec.parse({**QUICK, "widths": "4", "batch_size": 1024, "epochs": 10**6})]
+    (run,) = batch(wanted, small_table, tmp_path, LocalWorkers(1, timeout=2))
+    assert (run.status, run.record["reason"]) == ("failed", "timeout")
+    assert len(run.history_path.read_text().splitlines()) > 100
 
 
 def test_a_worker_that_cannot_train_is_told_in_one_line(small_table, tmp_path, monkeypatch):

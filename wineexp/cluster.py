@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from wineexp import runtime
 from wineexp.errors import RuntimeSetupError
 from wineexp.execution import Attempt, Report, Results, Task
-from wineexp.result import RunResult, history_frame, unfinished
+from wineexp.extras import require
+from wineexp.result import RunResult
 from wineexp.spec import RunSpec
 from wineexp.table import Table
 
@@ -52,12 +53,20 @@ class DaskCluster:
         again (``distributed.scheduler.allowed-failures``, by default three times).
     keep_model : bool
         Whether results hold the model.
+
+    Raises
+    ------
+    MissingExtraError
+        Where ``distributed`` is not installed.
     """
 
     address: str
     timeout: float | None = None
     retries: int = 1
     keep_model: bool = True
+
+    def __post_init__(self) -> None:
+        require("dask", "--dask")
 
     def run(self, tasks: Sequence[Task], table: Table, report: Report) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.Results`.
@@ -84,6 +93,7 @@ class _Batch:
         #: A run's number with its new epochs, a tuple (as messages arrive), or with its future, which is done.
         self.news: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         self.futures: dict[int, Future] = {}
+        self.versions = runtime.versions()
         # A task, not scattered data: Dask makes it again when the worker that held it dies.
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
@@ -112,7 +122,7 @@ class _Batch:
         future = self.client.submit(
             _train, attempt.task.spec, self.sent_table, number=number, topic=self.name, key=key,
             task_key=key, timeout=self.settings.timeout, keep_model=self.settings.keep_model,
-            versions=runtime.versions(), pure=False,
+            versions=self.versions, pure=False,
         )  # fmt: skip
         self.futures[number] = future
         future.add_done_callback(lambda done: self.news.put((number, done)))
@@ -221,14 +231,14 @@ def _train(
     if runtime.versions() != versions:  # a worker that joined after the check
         raise RuntimeSetupError(f"this worker has {runtime.versions()}, the client {versions}")
     worker = get_worker()
-    seen: list[tuple[float, float]] = []
+    attempt = Attempt(Task(number, spec))
     unsent: list[tuple[int, float, float]] = []
     with _Process.lock:
         start = sent = time.monotonic()
 
         def on_epoch(epoch: int, loss: float, val_loss: float) -> None:
             nonlocal sent
-            seen.append((loss, val_loss))
+            attempt.seen.append((loss, val_loss))
             unsent.append((epoch, loss, val_loss))
             now = time.monotonic()
             if epoch == 0 or now - sent >= REPORT_SECONDS:
@@ -252,6 +262,5 @@ def _train(
             )
         except _Stopped as stopped:
             if stopped.args[0] == "cancelled":
-                return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=1)
-            error = f"stopped after {timeout:g} s, {len(seen)} of {spec.epochs} epochs done"
-            return unfinished(spec, table, "failed", "timeout", error, history=history_frame(seen), threads=1)
+                return attempt.ended(table, "interrupted")
+            return attempt.timed_out(table, timeout)

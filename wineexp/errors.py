@@ -14,6 +14,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DownloadError",
+    "MissingExtraError",
     "RunError",
     "RuntimeSetupError",
     "SelectionError",
@@ -77,6 +78,12 @@ class CallbackError(WineexpError):
 
 class RuntimeSetupError(WineexpError):
     """TensorFlow cannot be set up as asked, for example with another thread count after its start."""
+
+    exit_code = 2
+
+
+class MissingExtraError(WineexpError):
+    """An optional package is asked for and not installed."""
 
     exit_code = 2
 

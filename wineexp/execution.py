@@ -67,6 +67,11 @@ class Attempt:
             self.task.spec, table, status, reason, error, history=history_frame(self.seen), threads=1
         )  # fmt: skip
 
+    def timed_out(self, table: Table, seconds: float | None) -> RunResult:
+        """The result of a task that was stopped for taking longer than ``seconds``."""
+        error = f"stopped after {seconds:g} s, {len(self.seen)} of {self.task.spec.epochs} epochs done"
+        return self.ended(table, "failed", "timeout", error)
+
 
 class Waiting:
     """The tasks that wait, variant by variant: who trained one seed is given the next, which is half compiled."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from wineexp.errors import SelectionError, nearest
 from wineexp.runs import Run
-from wineexp.spec import RunSpec, format_widths
+from wineexp.spec import RunSpec, format_value
 
-__all__ = ["Condition", "default_columns", "row", "select", "sort_rows"]
+__all__ = ["FIELDS", "Condition", "default_columns", "row", "select", "sort_rows"]
 
 Row = dict[str, Any]
 
@@ -31,7 +31,10 @@ METRICS = (
 #: A spec's ``loss`` is the name of a loss and a metric's its value; the spec's goes by this name.
 LOSS_NAME = "loss_name"
 
-COLUMNS = (*FACTS, *(LOSS_NAME if name == "loss" else name for name in RunSpec.model_fields), *METRICS)
+#: The spec's columns.
+FIELDS = tuple(LOSS_NAME if name == "loss" else name for name in RunSpec.model_fields)
+
+COLUMNS = (*FACTS, *FIELDS, *METRICS)
 
 _CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*")
 
@@ -67,7 +70,7 @@ class Condition:
             number = _number(self.value)
             known = isinstance(cell, (int, float)) and number is not None
             return known and _ORDERS[self.operator](cell, number)  # type: ignore[arg-type]
-        return (shown(cell) == self.value or _same_number(cell, self.value)) == (self.operator == "=")
+        return (format_value(cell) == self.value or _same_number(cell, self.value)) == (self.operator == "=")
 
 
 def check_column(name: str) -> str:
@@ -102,28 +105,16 @@ def sort_rows(rows: Sequence[Row], column: str) -> list[Row]:
     name = check_column(column.removeprefix("-"))
     known = [row for row in rows if row[name] is not None]
     numeric = all(isinstance(row[name], (int, float)) for row in known)
-    known.sort(key=lambda row: row[name] if numeric else shown(row[name]), reverse=column.startswith("-"))
+    known.sort(key=lambda row: row[name] if numeric else format_value(row[name]), reverse=column.startswith("-"))
     return known + [row for row in rows if row[name] is None]
 
 
 def default_columns(rows: Sequence[Row]) -> list[str]:
     """The run, what became of it, the settings that differ among ``rows``, and the main metrics."""
-    fields = [
-        LOSS_NAME if name == "loss" else name for name in RunSpec.model_fields if name not in ("seed", "name")
-    ]
-    differing = [name for name in fields if len({shown(row[name]) for row in rows}) > 1]
+    fields = [name for name in FIELDS if name not in ("seed", "name")]
+    differing = [name for name in fields if len({format_value(row[name]) for row in rows}) > 1]
     facts = [name for name in ("reason", "kind") if len({row[name] for row in rows}) > 1]
     return ["run", "status", *facts, *differing, "seed", *SHOWN, "seconds"]
-
-
-def shown(value: Any) -> str:
-    """A value as a person would write it in a condition."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        whole = all(isinstance(item, int) for item in value)
-        return format_widths(value) if whole else ",".join(f"{item:g}" for item in value)
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _number(text: str) -> float | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -170,16 +169,20 @@ def _sweep(parent: Path) -> None:
                 pass  # alive, and somebody else's
 
 
-def find_runs(folder: Path) -> Iterator[Run]:
-    """The runs directly below ``folder``, by name; directories without a readable record are passed over."""
+def find_runs(folder: Path, damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:
+    """The runs directly below ``folder``, by name; those with an unreadable record go to ``damaged``."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
         if not path.name.startswith(".") and (path / RECORD).is_file():
             run = Run(path)
-            with contextlib.suppress(RunError):
+            try:
                 run.record  # noqa: B018 - reads and checks it
-                yield run
+            except RunError as error:
+                if damaged is not None:
+                    damaged(error)
+                continue
+            yield run
 
 
 def done_runs(folder: Path) -> dict[str, Run]:

@@ -18,8 +18,7 @@ __all__ = [
     "versions",
 ]  # fmt: skip
 
-#: Up to so many parameters one thread is at least as fast as two (measured with benchmarks/threads.py:
-#: below, handing work to a second thread costs what it saves).
+#: Up to so many parameters one thread is at least as fast as two: handing work to a second costs what it saves.
 SMALL_MODEL = 100_000
 
 

@@ -25,7 +25,7 @@ from pydantic import (
 
 from wineexp.errors import SpecError, nearest
 
-__all__ = ["ACTIVATIONS", "OPTIMIZERS", "Layer", "RunSpec", "format_widths"]
+__all__ = ["ACTIVATIONS", "OPTIMIZERS", "Layer", "RunSpec", "format_value", "format_widths"]
 
 #: Keras's activation names (``keras.activations``, 3.15), less ``glu``, which halves the
 #: layer's width, and ``threshold``, which has no defaults for its two settings.
@@ -327,6 +327,16 @@ def format_widths(widths: tuple[int, ...] | list[int]) -> str:
     if len(set(widths)) == 1:
         return f"{widths[0]}x{len(widths)}"
     return ",".join(map(str, widths))
+
+
+def format_value(value: Any) -> str:
+    """A field's value as a person would write it in a config: ``1024x3``, ``0.3``, ``true``, ``none``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        whole = all(isinstance(item, int) for item in value)
+        return format_widths(value) if whole else ",".join(f"{item:g}" for item in value)
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _several(value: float | tuple[float, ...]) -> tuple[float, ...]:

@@ -50,6 +50,11 @@ class Table:
         """See :func:`fingerprint`."""
         return fingerprint(self.frame)
 
+    @property
+    def feature_count(self) -> int:
+        """Columns beside the target."""
+        return len(self.frame.columns) - 1
+
 
 def fingerprint(frame: pd.DataFrame) -> str:
     """SHA-256 of the values in column order as little-endian float64; separators and spelling don't count."""

@@ -1,13 +1,13 @@
-"""What tells specs apart: the settings that differ among them, in words."""
+"""What tells specs apart: the settings that differ among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from wineexp.spec import RunSpec, format_widths
+from wineexp.spec import RunSpec
 
-__all__ = ["setting", "varying", "without_seed"]
+__all__ = ["varying", "without_seed"]
 
 
 def without_seed(spec: RunSpec) -> RunSpec:
@@ -22,15 +22,3 @@ def varying(specs: Iterable[RunSpec]) -> list[str]:
         for name, seen in values.items():
             seen.add(getattr(spec, name))
     return [name for name, seen in values.items() if len(seen) > 1]
-
-
-def setting(spec: RunSpec, field: str) -> str:
-    """The value of one field, as a person would write it in a config."""
-    value = getattr(spec, field)
-    if field == "widths":
-        return format_widths(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ",".join(f"{item:g}" for item in value)
-    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)

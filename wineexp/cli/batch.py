@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wineexp.cli.codes import exit_code
 from wineexp.cli.options import data_option, out_option, parse_value
 from wineexp.cli.tables import print_table, table_options
 from wineexp.errors import nearest
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from wineexp.runs import Run
     from wineexp.table import Table
 
-__all__ = ["execution_options", "exit_code", "read", "train_all"]
+__all__ = ["execution_options", "read", "train_all"]
 
 
 def _assignments(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def command(
         return 0
     planned, runs = train_all(config, table, out, **how)
     _show_result(config.name, planned, runs, form)
-    return exit_code(planned, runs)
+    return exit_code(len(planned), runs)
 
 
 def read(configs: Sequence[Path], overrides: dict[str, Any]) -> Config:
@@ -121,7 +122,7 @@ def train_all(
 
     check_table(config.specs, table)
     planned = plan(config.specs, table.fingerprint, out, force=force, skip_failed=skip_failed)
-    progress = BatchProgress(len(table.frame.columns) - 1)
+    progress = BatchProgress(table.feature_count)
     executor = _executor(planned, table, **where)
     try:
         return planned, execute(planned, table, out, executor, progress, fail_fast=fail_fast)
@@ -153,7 +154,7 @@ def _executor(
 def _jobs(planned: Sequence[Planned], table: Table, jobs: int | None) -> int:
     from wineexp.workers import affordable_jobs
 
-    sizes = [entry.spec.parameter_count(len(table.frame.columns) - 1) for entry in planned if entry.train]
+    sizes = [entry.spec.parameter_count(table.feature_count) for entry in planned if entry.train]
     return jobs or affordable_jobs(max(sizes, default=1))
 
 
@@ -162,16 +163,17 @@ def _show_plan(config: Config, table: Table, out: Path, form: str | None, how: d
     from wineexp.cli.text import duration
     from wineexp.estimate import estimate_seconds, measured_speeds
     from wineexp.runs import find_runs
-    from wineexp.variants import setting, varying
+    from wineexp.spec import format_value
+    from wineexp.variants import varying
 
     check_table(config.specs, table)
     planned = plan(config.specs, table.fingerprint, out, force=how["force"], skip_failed=how["skip_failed"])
-    features = len(table.frame.columns) - 1
+    features = table.feature_count
     fields = varying(entry.spec for entry in planned)
     rows = [
         {
             "run": " = ".join(entry.names) or entry.spec.label(),
-            **{field: setting(entry.spec, field) for field in fields},
+            **{field: format_value(getattr(entry.spec, field)) for field in fields},
             "seed": entry.spec.seed,
             "parameters": entry.spec.parameter_count(features),
             "before": entry.before.status if entry.before else "new",
@@ -220,13 +222,3 @@ def _show_result(name: str, planned: Sequence[Planned], runs: Sequence[Run], for
             ],
             None,
         )
-
-
-def exit_code(planned: Sequence[Planned], runs: Sequence[Run]) -> int:
-    """0 when all is done, 1 when something failed, 130 when it was interrupted."""
-    states = {run.status for run in runs}
-    if "interrupted" in states:
-        return 130
-    if "failed" in states:
-        return 1
-    return 0 if len(runs) == len(planned) else 130

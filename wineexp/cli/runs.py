@@ -10,7 +10,9 @@ from wineexp.cli.tables import print_table, table_options
 
 
 @click.command()
-@click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(file_okay=False, path_type=Path))
+@click.argument(
+    "folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option(
     "--where", "conditions", metavar="CONDITION", multiple=True,
     help="Only runs that meet it: dropout=0.3, val_mae<0.6, status=failed. May be given several times.",
@@ -27,14 +29,21 @@ def command(
     loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, threads, device,
     seconds, recorded.
     """
-    from wineexp.listing import Condition, check_column, default_columns, row, select, sort_rows
+    from wineexp.listing import FIELDS, Condition, check_column, default_columns, row, select, sort_rows
     from wineexp.runs import find_runs
+    from wineexp.spec import format_value
+
+    def damaged(error: Exception) -> None:
+        click.echo(f"note: left out: {error}", err=True)
 
     wanted = [Condition.parse(text) for text in conditions]
     names = [check_column(name.strip()) for name in columns.split(",")] if columns else None
     check_column((sort or "run").removeprefix("-"))
-    rows = select((row(run) for folder in folders or (Path("outputs"),) for run in find_runs(folder)), wanted)
+    found = (run for folder in folders or (Path("outputs"),) for run in find_runs(folder, damaged))
+    rows = select(map(row, found), wanted)
     if sort:
         rows = sort_rows(rows, sort)
     names = names or default_columns(rows)
+    if form is None:  # for people; data keep their types
+        rows = [{**row, **{name: format_value(row[name]) for name in FIELDS}} for row in rows]
     print_table([{name: row[name] for name in names} for row in rows], form, empty="no runs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -18,12 +19,19 @@ Row = dict[str, Any]
 
 
 def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--json`` and ``--csv``, as the parameter ``form``: one of text, json, csv."""
+    """``--json`` and ``--csv``, as the parameter ``form``: json, csv or None for text."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, as_json: bool, as_csv: bool, **others: Any) -> Any:
+        if as_json and as_csv:
+            raise click.UsageError("--json and --csv: expected one of them")
+        form = "json" if as_json else "csv" if as_csv else None
+        return function(*arguments, form=form, **others)
+
     for form in ("csv", "json"):
-        function = click.option(
-            f"--{form}", "form", flag_value=form, help=f"Print the table as {form.upper()}, and nothing else."
-        )(function)  # fmt: skip
-    return function
+        text = f"Print the table as {form.upper()}, and nothing else."
+        command = click.option(f"--{form}", f"as_{form}", is_flag=True, help=text)(command)
+    return command
 
 
 def print_table(rows: Sequence[Row], form: str | None, *, empty: str = "nothing to show") -> None:

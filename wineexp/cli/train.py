@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wineexp.cli.codes import exit_code
 from wineexp.cli.options import data_option, given, out_option, spec_options
 from wineexp.errors import ConfigError
 from wineexp.spec import MAX_SEED, RunSpec
@@ -88,10 +89,7 @@ def command(
             click.echo(text.summary(run))
         if seeds > 1:
             click.echo(text.seeds_summary(runs))
-    states = {run.status for run in runs}
-    if "interrupted" in states or len(runs) < len(specs):
-        return 130
-    return 1 if "failed" in states else 0
+    return exit_code(len(planned), runs)
 
 
 def _read_spec(spec_file: Path | None, fields: dict[str, Any]) -> RunSpec:

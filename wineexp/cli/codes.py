@@ -1,0 +1,21 @@
+"""Exit codes of commands that train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wineexp.runs import Run
+
+__all__ = ["exit_code"]
+
+
+def exit_code(planned: int, runs: Sequence[Run]) -> int:
+    """0 when all that was planned is done, 1 when something failed, 130 when it was interrupted."""
+    states = {run.status for run in runs}
+    if "interrupted" in states:
+        return 130
+    if "failed" in states:
+        return 1
+    return 0 if len(runs) == planned else 130

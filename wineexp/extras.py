@@ -1,0 +1,26 @@
+"""Optional packages, each behind an extra of the same name: there, or told in one line how to get it."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from wineexp.errors import MissingExtraError
+
+__all__ = ["EXTRAS", "available", "require"]
+
+#: Extra -> the package it brings that is looked for.
+EXTRAS = {"dask": "distributed"}
+
+
+def available(extra: str) -> bool:
+    """Whether the extra's package is installed; it is not imported."""
+    return importlib.util.find_spec(EXTRAS[extra]) is not None
+
+
+def require(extra: str, wanted_by: str) -> None:
+    """Raise ``MissingExtraError``, with the command that installs the extra, unless it is there."""
+    if not available(extra):
+        raise MissingExtraError(
+            f"{wanted_by} needs the package {EXTRAS[extra]!r}, which is not installed; "
+            f"run: pip install 'wineexp[{extra}]'"
+        )

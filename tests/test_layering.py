@@ -15,7 +15,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
 FLOORS = [
     ["__main__"],
     ["cli"],
-    ["batch", "estimate", "listing"],
+    ["batch", "estimate", "listing", "compare"],
+    ["overlay", "verdict"],
+    ["grouping"],
+    ["saved"],
     ["workers", "cluster", "recording"],
     ["execution"],
     ["experiment", "config", "curves", "data"],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
-from wineexp.stats import Difference, compare_errors, holm
+from wineexp.stats import Difference, compare_errors, factorial_contrasts, holm
 
 TABLES = arrays(
     np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=6),
@@ -26,7 +26,10 @@ def test_a_table_computed_by_hand():
     assert found.row_variance == pytest.approx((ms_row - ms_rest) / 2)
     assert found.rest_variance == pytest.approx(ms_rest)
     # t(0.975) is 12.706 with 1 degree of freedom and 4.303 with 2.
-    half = np.sqrt(12.7062**2 * (ms_seed - ms_rest) / 6 + 4.30265**2 * ms_row / 6)
+    share = ms_rest / ms_row  # of the rest that goes to the seeds
+    half = np.sqrt(
+        12.7062**2 * (ms_seed - (1 - share) * ms_rest) / 6 + 4.30265**2 * (ms_row - share * ms_rest) / 6
+    )
     assert found.interval() == pytest.approx((2.5 - half, 2.5 + half), rel=1e-5)
 
 
@@ -90,7 +93,7 @@ def drawn(random, seeds, sizes, truth=0.0, rows=480):
 
 
 #: Standard deviations of the effects of seeds and rows, and of the rest.
-SIZES = [(0.0, 0.4, 0.3), (0.02, 0.4, 0.3), (0.05, 0.3, 0.2), (0.2, 0.3, 0.2)]
+SIZES = [(0.0, 0.4, 0.3), (0.02, 0.4, 0.3), (0.05, 0.3, 0.2), (0.2, 0.3, 0.2), (0.035, 0.0, 0.2), (0.0, 0.0, 0.3)]
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -104,7 +107,7 @@ def test_intervals_cover_a_simulated_truth(seeds, sizes):
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
-@pytest.mark.parametrize("sizes", [(0.02, 0.4, 0.3), (0.2, 0.3, 0.2)])
+@pytest.mark.parametrize("sizes", [(0.0, 0.2, 0.25), (0.02, 0.4, 0.3), (0.2, 0.3, 0.2), (0.035, 0.0, 0.2)])
 def test_a_difference_of_the_detectable_size_is_detected_four_times_in_five(seeds, sizes):
     random = np.random.RandomState(seeds)
     truth = Difference(0.0, seeds, 480, *(size**2 for size in sizes)).detectable()
@@ -126,6 +129,33 @@ def test_the_needed_seeds_make_the_difference_detectable():
     assert found.detectable(needed) <= abs(found.mean) < found.detectable(needed - 1)
     tiny = compare_errors(drawn(np.random.RandomState(0), 5, (0.02, 1.0, 0.1), 0.001))
     assert tiny.seeds_needed() is None, "the rows limit it, and more seeds do not help"
+
+
+def test_without_an_effect_of_rows_it_is_the_t_test_over_seeds():
+    table = np.random.RandomState(2).normal(0, 0.04, (4, 1)) + np.random.RandomState(3).normal(0, 0.2, (4, 300))
+    table -= table.mean(axis=0) - table.mean()  # no row differs from another
+    theirs = stats.ttest_1samp(table.mean(axis=1), 0)
+    assert compare_errors(table).interval() == pytest.approx(tuple(theirs.confidence_interval()), rel=1e-9)
+
+
+def test_effects_of_a_cross_by_hand():
+    # Cell means (factor A down, factor B across), the same in every seed and row.
+    cells = np.array([[1.0, 1.5, 3.0], [2.0, 4.0, 5.0]])
+    errors = np.broadcast_to(cells[..., None, None], (2, 3, 2, 4))
+    found = {tuple(c.levels.items()): c.estimate(errors).mean for c in factorial_contrasts((2, 3))}
+    assert found == pytest.approx({
+        ((0, 1),): (1 + 2.5 + 2) / 3,  # A: 2-1, 4-1.5, 5-3
+        ((1, 1),): (0.5 + 2) / 2, ((1, 2),): (2 + 3) / 2,
+        ((0, 1), (1, 1)): 2.5 - 1, ((0, 1), (1, 2)): 2 - 1,
+    })  # fmt: skip
+
+
+@given(st.lists(st.integers(2, 4), min_size=1, max_size=4))
+def test_every_contrast_sums_to_nothing_and_a_constant_has_no_effect(shape):
+    for contrast in factorial_contrasts(shape):
+        assert contrast.weights.shape == tuple(shape)
+        assert contrast.weights.sum() == pytest.approx(0)
+        assert np.abs(contrast.weights).sum() == pytest.approx(2 ** len(contrast.levels))
 
 
 def test_holms_correction_by_hand():

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,13 +20,28 @@ from PIL import Image, PngImagePlugin
 
 from wineexp.errors import RunError
 
-__all__ = ["Curve", "draw", "figure", "read_png"]
+__all__ = [
+    "COLOURS", "LOSS_NAMES", "Curve", "draw", "figure", "mark_above", "read_png", "save", "set_axes",
+    "write_title",
+]  # fmt: skip
 
 #: Keys of the PNG's text.
 TEXT_KEY = "wineexp"
 
 #: Okabe and Ito's colours (2008), told apart with every common colour blindness; black is left for text.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A4419", "#F0E442")
+#: The last four are Paul Tol's (2021); their yellow is too faint on white for a line.
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#E69F00",
+    "#7A4419",
+    "#332288",
+    "#882255",
+    "#999933",
+)
 
 LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
 
@@ -60,7 +76,7 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     """Return one run's figure: loss and val_loss by epoch, the constant predictor's loss dotted."""
     fig = Figure(figsize=(8, 5), dpi=110)
     # Fixed margins: two pictures laid over each other agree to the pixel, and a layout need not be solved.
-    ax = fig.add_axes((0.085, 0.105, 0.9, 0.735))
+    ax = fig.add_axes((0.085, 0.105, 0.88, 0.755))
     loss_name = LOSS_NAMES[curve.record["spec"]["loss"]]
     lines = (("val_loss", f"val_loss (validation {loss_name})", "-", COLOURS[0]),
              ("loss", "loss (training, dropout on)", "--", COLOURS[1]))  # fmt: skip
@@ -71,18 +87,20 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
         mark_above(ax, curve.history["epoch"], curve.history[column], colour)
     ax.set_xlabel("epoch")
     ax.set_ylabel(loss_name)
-    title = textwrap.fill(curve.label, 90, max_lines=2)
-    ax.set_title(title, parse_math=False, fontsize=12, loc="left")
-    fig.suptitle(
-        textwrap.fill(curve.title, 110, max_lines=2),
-        fontsize=8.5,
-        color="#555555",
-        parse_math=False,
-        x=0.085,
-        ha="left",
-    )
+    write_title(ax, curve.label, curve.title)
     ax.legend(frameon=False, loc="upper right")
     return fig
+
+
+def write_title(ax: Axes, title: str, description: str) -> None:
+    """A title above ``ax`` with a description under it, as plain text, two lines each at most."""
+    below = textwrap.fill(description, 120, max_lines=2)
+    ax.set_title(textwrap.fill(title, 80, max_lines=2), parse_math=False, fontsize=12, loc="left",
+                 pad=10 + 11 * len(below.splitlines()))  # fmt: skip
+    ax.annotate(
+        below, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8.5,
+        color="#555555", parse_math=False, va="bottom",
+    )  # fmt: skip
 
 
 def set_axes(ax: Axes, epochs: int, baseline: float | None, *, full_range: bool = False) -> None:
@@ -98,13 +116,13 @@ def set_axes(ax: Axes, epochs: int, baseline: float | None, *, full_range: bool 
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def mark_above(ax: Axes, epochs: pd.Series[int], values: pd.Series[float], colour: str) -> None:
+def mark_above(ax: Axes, epochs: npt.ArrayLike, values: npt.ArrayLike, colour: str) -> None:
     """Mark what lies above the range, or is no number, with triangles at the upper edge."""
     top = ax.get_ylim()[1]
-    above = ~(values.to_numpy() <= top)
+    above = ~(np.asarray(values) <= top)
     if above.any():
         ax.plot(
-            epochs[above], np.full(int(above.sum()), top), "^", color=colour, ms=5, clip_on=False,
+            np.asarray(epochs)[above], np.full(int(above.sum()), top), "^", color=colour, ms=5, clip_on=False,
             label="_above", zorder=3,
         )  # fmt: skip
 
@@ -115,15 +133,16 @@ def draw(curve: Curve) -> bytes:
     carried = {"label": curve.label, "title": curve.title, "record": curve.record,
                "history": curve.history.to_dict("list")}  # fmt: skip
     text.add_itxt(TEXT_KEY, json.dumps(carried), zip=True)
-    return _png(figure(curve), text)
+    return save(figure(curve), "png", pil_kwargs={"pnginfo": text})
 
 
-def _png(fig: Figure, text: PngImagePlugin.PngInfo | None = None) -> bytes:
+def save(fig: Figure, form: str, **options: Any) -> bytes:
+    """The figure as a file of the format ``form``: png, svg or pdf."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
         # A name may hold any character; one the font lacks is drawn as a box, and that is no fault.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        fig.savefig(stream, format="png", pil_kwargs={"pnginfo": text} if text else None)
+        fig.savefig(stream, format=form, **options)
     return stream.getvalue()
 
 

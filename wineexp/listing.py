@@ -12,7 +12,7 @@ from wineexp.errors import SelectionError, nearest
 from wineexp.runs import Run
 from wineexp.spec import RunSpec, format_value
 
-__all__ = ["FIELDS", "Condition", "default_columns", "row", "select", "sort_rows"]
+__all__ = ["FIELDS", "Condition", "default_columns", "row", "row_of", "select", "sort_rows"]
 
 Row = dict[str, Any]
 
@@ -82,11 +82,15 @@ def check_column(name: str) -> str:
 
 def row(run: Run) -> Row:
     """Every column of one run, None where it has no such value."""
-    record = run.record
+    return row_of(run.path.name, run.record)
+
+
+def row_of(name: str, record: dict[str, Any]) -> Row:
+    """As :func:`row`, of a record that need not come from a directory."""
     spec, metrics = record["spec"], record.get("metrics") or {}
     data, environment = record.get("data") or {}, record.get("environment") or {}
     found = {
-        "run": run.path.name, "status": record["status"], "reason": record.get("reason"),
+        "run": name, "status": record["status"], "reason": record.get("reason"),
         "error": record.get("error"), "label": record.get("label"), "kind": data.get("kind"),
         "source": data.get("source"), "threads": environment.get("threads"), "device": environment.get("device"),
         "seconds": (record.get("timing") or {}).get("run_seconds"), "recorded": record.get("recorded"),

@@ -17,7 +17,7 @@ from typing import Any
 from wineexp.errors import RunError
 from wineexp.spec import RunSpec
 
-__all__ = ["Run", "check_writable", "directory_name", "done_runs", "find_runs", "write_directory"]
+__all__ = ["Run", "check_writable", "directory_name", "done_runs", "find_runs", "write_directory", "write_file"]
 
 SPEC = "spec.yaml"
 HISTORY = "history.csv"
@@ -120,6 +120,20 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> Run:
     except OSError as error:  # a full disk, a folder without permission
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
     return Run(path)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write one file beside its place and rename it into it; raise ``RunError`` where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = _temporary(path.parent)
+        try:
+            staged.write_bytes(content)
+            staged.replace(path)
+        finally:
+            staged.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _write(path: Path, files: Mapping[str, bytes]) -> None:

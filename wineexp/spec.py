@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -304,22 +304,26 @@ class RunSpec(BaseModel):
             return self.name
         return "-".join(_tag(key, value) for key, value in self.differing().items()) or "plain"
 
-    def describe(self) -> str:
-        """One line for people: layers, regularization, optimizer, training."""
-        parts = [f"{format_widths(self.widths)} {self.activation}"]
-        if any(self.rates()):
-            parts.append("dropout " + ",".join(f"{rate:g}" for rate in _several(self.dropout)))
-        if self.bn != "none":
-            parts.append(f"batch norm {self.bn} activation")
-        if self.bn_input:
-            parts.append("batch norm on the input")
-        if self.scale != "none":
-            parts.append(f"{self.scale} scaling")
-        parts += [f"{self.optimizer} {self.learning_rate:g}", self.loss, f"batch {self.batch_size}"]
-        parts.append(f"{self.epochs} epochs")
-        if self.patience is not None:
-            parts.append(f"patience {self.patience}")
-        return ", ".join([*parts, f"seed {self.seed}"])
+    def describe(self, without: Collection[str] = ()) -> str:
+        """One line for people: layers, regularization, optimizer, training; some fields may be left out."""
+        parts = {
+            "widths": format_widths(self.widths),
+            "activation": self.activation,
+            "dropout": f"dropout {format_value(self.dropout)}" if any(self.rates()) else "",
+            "bn": f"batch norm {self.bn} activation" if self.bn != "none" else "",
+            "bn_input": "batch norm on the input" if self.bn_input else "",
+            "scale": f"{self.scale} scaling" if self.scale != "none" else "",
+            "optimizer": f"{self.optimizer} {self.learning_rate:g}",
+            "loss": self.loss,
+            "batch_size": f"batch {self.batch_size}",
+            "epochs": f"{self.epochs} epochs",
+            "patience": f"patience {self.patience}" if self.patience is not None else "",
+            "seed": f"seed {self.seed}",
+        }
+        told = {field: text for field, text in parts.items() if text and field not in without}
+        if "widths" in told and "activation" in told:
+            told["widths"] += f" {told.pop('activation')}"
+        return ", ".join(told.values())
 
 
 def format_widths(widths: tuple[int, ...] | list[int]) -> str:
@@ -337,10 +341,6 @@ def format_value(value: Any) -> str:
         whole = all(isinstance(item, int) for item in value)
         return format_widths(value) if whole else ",".join(f"{item:g}" for item in value)
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _several(value: float | tuple[float, ...]) -> tuple[float, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 def _tag(key: str, value: Any) -> str:

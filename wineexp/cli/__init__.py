@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main", "run"]
 COMMANDS = {
     "train": "Train one model and save its run.",
     "batch": "Train every run of YAML configs, on every core or a Dask cluster.",
+    "compare": "Compare runs: one figure, one table, and which differences are real.",
     "data": "Tell which table would be used and why, or fetch it.",
     "runs": "List runs as a table: filter, sort, choose columns.",
     "show": "Show one run whole.",

@@ -13,11 +13,13 @@ __all__ = [
     "columns",
     "duration",
     "header",
+    "interval",
     "layers",
     "outcome",
     "run_row",
     "seeds_summary",
     "summary",
+    "time_spent",
     "whole_run",
 ]
 
@@ -140,13 +142,31 @@ def whole_run(run: Run) -> str:
         "layers\n" + _indent(layers(spec, len(record["data"]["features"]))),
         _block("data", {k: v for k, v in record["data"].items() if k != "scaling"}),
         _block("metrics", record["metrics"]),
-        _block("time (s)", record["timing"]),
+        "where the time went\n" + _indent(columns(time_spent(run), right=(1, 2)) if time_spent(run) else "none"),
         _block("environment", record["environment"]),
         "files\n" + _indent("\n".join(str(path) for path in sorted(run.path.iterdir()))),
     ]
     if record["error"]:
         parts.insert(1, f"error\n{_indent(record['error'])}")
     return "\n\n".join(parts)
+
+
+def time_spent(run: Run) -> list[tuple[str, str, str]]:
+    """Where a run's time went: what, seconds, share of the whole."""
+    timing = run.record["timing"]
+    whole = timing.get("run_seconds")
+    if not whole:
+        return []
+    fit, first, epochs = timing.get("fit_seconds", 0.0), timing.get("first_epoch_seconds", 0.0), timing["epochs"]
+    # The first epoch compiles the training loop; what it takes beyond a later one is that.
+    each = (fit - first) / (epochs - 1) if epochs > 1 else 0.0
+    parts = {
+        f"{epochs} epochs, {1000 * each:.1f} ms each" if epochs > 1 else "1 epoch": each * epochs or fit,
+        "compiling, within the first epoch": fit - each * epochs if epochs > 1 else 0.0,
+        "building the model, predicting, measuring, saving the weights": whole - fit,
+        "whole": whole,
+    }
+    return [(name, f"{seconds:.2f} s", f"{seconds / whole:.0%}") for name, seconds in parts.items()]
 
 
 def run_row(run: Run) -> dict[str, Any]:
@@ -177,6 +197,15 @@ def outcome(run: Run) -> str:
     if run.status == "interrupted":
         return f"interrupted  {name}  {_epochs(run)} epochs kept"
     return f"failed       {name}  {record['error']}"
+
+
+def interval(value: float | None, low: float | None, high: float | None, *, sign: str = "") -> str:
+    """``0.508 [0.463, 0.554]``, as much of it as is known."""
+    if value is None:
+        return ""
+    if low is None or high is None:
+        return f"{value:{sign}.4f}"
+    return f"{value:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
 
 
 def duration(seconds: float) -> str:

@@ -17,6 +17,8 @@ real = importlib.util.find_spec
     ("extra", "arguments"),
     [
         ("dask", ["batch", "c.yaml", "--dask", "tcp://127.0.0.1:1"]),
+        ("report", ["report", "outputs"]),
+        ("report", ["study", "c.yaml"]),
     ],
 )
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(

@@ -15,6 +15,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
 FLOORS = [
     ["__main__"],
     ["cli"],
+    ["report"],
+    ["charts"],
     ["batch", "estimate", "listing", "compare"],
     ["overlay", "verdict"],
     ["grouping"],

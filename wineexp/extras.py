@@ -9,7 +9,7 @@ from wineexp.errors import MissingExtraError
 __all__ = ["EXTRAS", "available", "require"]
 
 #: Extra -> the package it brings that is looked for.
-EXTRAS = {"dask": "distributed"}
+EXTRAS = {"dask": "distributed", "report": "plotly"}
 
 
 def available(extra: str) -> bool:

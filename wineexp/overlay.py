@@ -19,7 +19,9 @@ from wineexp.curves import COLOURS, LOSS_NAMES, mark_above, set_axes, write_titl
 from wineexp.errors import SelectionError
 from wineexp.grouping import Variant, val_mae
 
-__all__ = ["MAX_COLOURED", "MAX_PANELS", "Metric", "Style", "grid", "overlay", "seed_mean"]
+__all__ = [
+    "MAX_COLOURED", "MAX_PANELS", "Metric", "Scale", "Style", "grid", "overlay", "seed_mean", "shared_scale",
+]  # fmt: skip
 
 Floats = npt.NDArray[np.floating[Any]]
 Metric = Literal["both", "val_loss", "loss"]
@@ -56,7 +58,7 @@ class Style:
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """The axes that all variants share. ``relative``: losses differ, so each is drawn over its constant's."""
 
     epochs: int
@@ -89,7 +91,7 @@ def overlay(variants: Sequence[Variant], reference: Variant | None, style: Style
     title : str
     """
     shown = [variant for variant in variants if variant.runs]
-    scale = _scale(shown)
+    scale = shared_scale(shown)
     fig = Figure(figsize=(11, 6), dpi=110)
     ax = fig.add_axes((0.065, 0.09, 0.6, 0.77))
     coloured = _coloured(shown, reference)
@@ -125,13 +127,13 @@ def grid(variants: Sequence[Variant], reference: Variant | None, style: Style, t
             f"{len(shown)} variants are too many for a grid of panels (at most {MAX_PANELS}); "
             "choose some with --where, such as --where dropout=0.3, or use --layout overlay"
         )
-    scale = _scale(shown)
+    scale = shared_scale(shown)
     places, rows, columns = _places(shown)
     fig = Figure(figsize=(2.2 + 3.2 * columns, 1.5 + 2.4 * rows), dpi=110)
     axes = fig.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     top = 1 - 0.85 / fig.get_figheight()
     fig.subplots_adjust(left=0.75 / fig.get_figwidth(), right=1 - 0.15 / fig.get_figwidth(), top=top,
-                        bottom=0.9 / fig.get_figheight(), hspace=0.28, wspace=0.08)  # fmt: skip
+                        bottom=0.9 / fig.get_figheight(), hspace=0.36, wspace=0.08)  # fmt: skip
     for ax in axes.flat:
         ax.set_visible(False)
     for number, variant in enumerate(shown):
@@ -183,13 +185,14 @@ def seed_mean(lines: Sequence[Floats]) -> tuple[Floats, Floats]:
     return mean, factor * table.std(axis=0, ddof=1)
 
 
-def _scale(variants: Sequence[Variant]) -> _Scale:
+def shared_scale(variants: Sequence[Variant]) -> Scale:
+    """The axes for these variants, each with a finished run."""
     runs = [run for variant in variants for run in variant.runs]
     losses = {run.spec.loss for run in runs if run.spec}
     known = [run.metrics["baseline_loss"] for run in runs if run.metrics.get("baseline_loss")]
     relative = len(losses) > 1
     epochs = max((run.spec.epochs if run.spec else len(run.history) for run in runs), default=1)
-    return _Scale(epochs, 1.0 if relative else max(known, default=None), relative, min(losses, default="mae"))
+    return Scale(epochs, 1.0 if relative else max(known, default=None), relative, min(losses, default="mae"))
 
 
 def _coloured(variants: Sequence[Variant], reference: Variant | None) -> set[str]:
@@ -199,7 +202,7 @@ def _coloured(variants: Sequence[Variant], reference: Variant | None) -> set[str
 
 
 def _draw(
-    ax: Axes, variant: Variant, scale: _Scale, style: Style, colour: str, marker: str, *, faint: bool = False
+    ax: Axes, variant: Variant, scale: Scale, style: Style, colour: str, marker: str, *, faint: bool = False
 ) -> None:
     for column in style.columns:
         lines = scale.values(variant, column)
@@ -219,7 +222,8 @@ def _draw(
                 ax.fill_between(epochs, mean - half, mean + half, color=colour, alpha=0.12, lw=0, label="_band")
         ax.plot(
             epochs, drawn, LINES[column], color=colour, lw=width if column == "val_loss" else width * 0.7,
-            alpha=alpha, label=f"{variant.label}: {column}{' (faint)' if faint else ''}", marker=marker if column == "val_loss" else "",
+            alpha=alpha, label=f"{variant.label}: {column}{' (faint)' if faint else ''}",
+            marker=marker if column == "val_loss" else "",
             markevery=max(1, scale.epochs // 12), ms=4.5, zorder=1.5 if faint else 2.5,
         )  # fmt: skip
         if not faint:
@@ -234,7 +238,7 @@ def _smoothed(values: Floats, span: int) -> Floats:
     return smooth
 
 
-def _finish(ax: Axes, scale: _Scale, style: Style) -> None:
+def _finish(ax: Axes, scale: Scale, style: Style) -> None:
     ax.set_xlabel("epoch")
     ax.set_ylabel(_value_name(scale))
     if style.full_range:
@@ -243,11 +247,11 @@ def _finish(ax: Axes, scale: _Scale, style: Style) -> None:
         ax.set_ylim(bottom=0)
 
 
-def _value_name(scale: _Scale) -> str:
+def _value_name(scale: Scale) -> str:
     return "loss / the constant predictor's loss" if scale.relative else LOSS_NAMES[scale.loss]
 
 
-def _key(variants: Sequence[Variant], scale: _Scale, style: Style) -> list[Line2D]:
+def _key(variants: Sequence[Variant], scale: Scale, style: Style) -> list[Line2D]:
     """What the line styles stand for."""
     found = [
         Line2D([], [], color="black", ls=LINES[column], lw=1.4, label=TEXT[column]) for column in style.columns
@@ -263,7 +267,7 @@ def _key(variants: Sequence[Variant], scale: _Scale, style: Style) -> list[Line2
 
 
 def _legend(fig: Figure, handles: Sequence[Line2D]) -> None:
-    labels = [textwrap.fill(str(handle.get_label()), 42, max_lines=3) for handle in handles]
+    labels = [textwrap.fill(str(handle.get_label()), 40, max_lines=6) for handle in handles]
     legend = fig.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(0.68, 0.87), frameon=False, fontsize=8.5,
         labelspacing=0.7, handlelength=2.6,

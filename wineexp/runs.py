@@ -17,7 +17,10 @@ from typing import Any
 from wineexp.errors import RunError
 from wineexp.spec import RunSpec
 
-__all__ = ["Run", "check_writable", "directory_name", "done_runs", "find_runs", "write_directory", "write_file"]
+__all__ = [
+    "Run", "check_writable", "directory_name", "done_runs", "find_runs", "folder_name", "write_directory",
+    "write_file",
+]  # fmt: skip
 
 SPEC = "spec.yaml"
 HISTORY = "history.csv"
@@ -88,13 +91,18 @@ class Run:
         return str(self.record["signature"])
 
 
+def folder_name(label: str) -> str:
+    """``label`` as far as a file name can hold it."""
+    name = re.sub(r"[^\w.-]+", "_", label).strip("._-") or "run"
+    while len(name.encode()) > 120:
+        name = name[:-1]
+    return name
+
+
 def directory_name(spec: RunSpec, fingerprint: str, *, simulated: bool) -> str:
     """``<label>-s<seed>-<signature>``; the label as far as a file name can hold it."""
-    label = re.sub(r"[^\w.-]+", "_", spec.label()).strip("._-") or "run"
-    while len(label.encode()) > 120:
-        label = label[:-1]
     prefix = "simulated-" if simulated else ""
-    return f"{prefix}{label}-s{spec.seed}-{spec.signature(fingerprint)}"
+    return f"{prefix}{folder_name(spec.label())}-s{spec.seed}-{spec.signature(fingerprint)}"
 
 
 def check_writable(folder: Path) -> None:

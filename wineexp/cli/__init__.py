@@ -19,6 +19,8 @@ COMMANDS = {
     "train": "Train one model and save its run.",
     "batch": "Train every run of YAML configs, on every core or a Dask cluster.",
     "compare": "Compare runs: one figure, one table, and which differences are real.",
+    "study": "Train a config's runs, compare them and write a report.",
+    "report": "Write one self-contained page: the answer, the curves, the table, the runs.",
     "data": "Tell which table would be used and why, or fetch it.",
     "runs": "List runs as a table: filter, sort, choose columns.",
     "show": "Show one run whole.",

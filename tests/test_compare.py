@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 
 import fabricate
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, PngImagePlugin
 
 from wineexp.compare import compare
+from wineexp.curves import read_png
 from wineexp.errors import RunError, SelectionError
 from wineexp.saved import load
 from wineexp.simulated import simulated_table
@@ -231,6 +235,42 @@ def test_what_is_no_run_is_refused_by_name(tmp_path, name, content, says):
         load([path])
     assert str(path) in str(caught.value)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda record: record.update(spec={"dropout": 2}), "dropout: expected a rate from 0 to below 1"),
+        (lambda record: record.update(spec={"colour": "red"}), "unknown field"),
+        (lambda record: record.update(spec=[1]), "makes no sense"),
+        (lambda record: record.update(metrics=[1]), "makes no sense"),
+        (lambda record: record.update(data="wine"), "makes no sense"),
+    ],
+)
+def test_a_record_that_makes_no_sense_is_refused_by_name(small_table, tmp_path, damage, says):
+    run = fabricate.save(tmp_path, small_table)
+    record = json.loads((run.path / "run.json").read_text())
+    damage(record)
+    (run.path / "run.json").write_text(json.dumps(record))
+    picture = tmp_path / "mailed.png"
+    curve = read_png(run.curves_path)
+    damage(curve.record)
+    picture.write_bytes(with_record(run.curves_path, curve))
+    for path in (run.path, picture):
+        with pytest.raises(RunError) as caught:
+            load([path])
+        assert str(path) in str(caught.value)
+        assert says in str(caught.value)
+
+
+def with_record(path, curve):
+    """The picture at ``path``, carrying another curve."""
+    text = PngImagePlugin.PngInfo()
+    carried = {**vars(curve), "history": curve.history.to_dict("list")}
+    text.add_itxt("wineexp", json.dumps(carried), zip=True)
+    stream = io.BytesIO()
+    Image.open(path).save(stream, format="png", pnginfo=text)
+    return stream.getvalue()
 
 
 def test_a_done_run_without_its_predictions_is_refused(small_table, tmp_path):

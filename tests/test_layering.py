@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fabricate
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
@@ -97,6 +98,10 @@ def loaded_by(*arguments):
         (["schema"], 0),
         (["batch", "--help"], 0),
         (["runs", "--help"], 0),
+        (["compare", "--help"], 0),
+        (["compare", "x", "--where", "dropuot=0.3"], 2),
+        (["report", "--help"], 0),
+        (["study", "--help"], 0),
         (["runs", "--where", "dropuot=0.3"], 2),
         (["batch", "x.yaml", "--set", "dropuot=0.3"], 2),
         (["--version"], 0),
@@ -108,6 +113,21 @@ def loaded_by(*arguments):
 )
 def test_help_and_usage_errors_load_nothing_heavy(arguments, code):
     assert loaded_by(*arguments) == [str(code)]
+
+
+def test_comparing_showing_and_reporting_never_load_tensorflow_nor_open_a_model(small_table, tmp_path):
+    for seed in (0, 1):
+        for rate in (0, 0.3):
+            run = fabricate.save(tmp_path / "runs", small_table, seed=seed, dropout=rate)
+            run.model_path.mkdir()  # whoever opened it would fail
+    runs = str(tmp_path / "runs")
+    for arguments in (
+        ["compare", runs, "-o", str(tmp_path / "x.png")], ["report", runs, "-o", str(tmp_path / "x.html")],
+        ["runs", runs], ["show", str(run.path)],
+    ):  # fmt: skip
+        code, *loaded = loaded_by(*arguments)
+        assert code == "0"
+        assert not {"tensorflow", "keras"} & set(loaded)
 
 
 def test_listing_runs_loads_nothing_heavy(tmp_path):

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from wineexp.errors import RunError
+from wineexp.errors import RunError, SpecError
 from wineexp.spec import RunSpec
 
 __all__ = [
@@ -79,8 +79,12 @@ class Run:
 
     @cached_property
     def spec(self) -> RunSpec:
-        """The run's spec, checked anew."""
-        return RunSpec.parse(self.record["spec"])
+        """The run's spec, checked anew; raise ``RunError`` where it makes no sense."""
+        try:
+            return RunSpec.parse(self.record["spec"])
+        except (SpecError, TypeError, AttributeError) as error:
+            text = "; ".join(str(error).splitlines())
+            raise RunError(f"{self.path / RECORD}: what it says of its run makes no sense: {text}") from None
 
     @property
     def status(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from wineexp.curves import read_png
-from wineexp.errors import RunError
+from wineexp.errors import RunError, SpecError
 from wineexp.runs import HISTORY, RECORD, Run, find_runs
 from wineexp.spec import RunSpec
 
@@ -93,20 +93,36 @@ def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = Non
 def _load(path: Path, damaged: Callable[[RunError], None] | None) -> Iterator[Saved]:
     if path.is_dir():
         if (path / RECORD).exists():
-            yield _directory(Run(path))
+            yield _checked(_directory(Run(path)))
             return
         runs = list(find_runs(path, damaged))
         if not runs:
             raise RunError(f"{path}: expected a run directory or a folder of them; found no {RECORD} in it")
-        yield from map(_directory, runs)
+        yield from map(_checked, map(_directory, runs))
     elif not path.exists():
         raise RunError(f"{path}: no such file or directory")
     elif path.suffix.lower() == ".png":
-        yield _picture(path)
+        yield _checked(_picture(path))
     elif path.suffix.lower() == ".csv":
-        yield _csv(path)
+        yield _checked(_csv(path))
     else:
         raise RunError(f"{path}: expected a run directory, a folder of them, a history.csv or a curves.png")
+
+
+def _checked(saved: Saved) -> Saved:
+    """``saved``, whose record a stranger may have written; raise ``RunError`` where it makes no sense."""
+    try:
+        assert saved.spec is not None or not saved.record
+        facts = [saved.metrics.items(), saved.data.items(), (saved.record.get("timing") or {}).items()]
+        if not all(isinstance(fact, ItemsView) for fact in facts) or not {"epoch", "loss", "val_loss"} <= {
+            *saved.history
+        }:
+            raise ValueError("metrics, data or history")
+        saved.history.astype(float)
+    except (SpecError, KeyError, ValueError, TypeError, AttributeError) as error:
+        text = "; ".join(str(error).splitlines()) or type(error).__name__
+        raise RunError(f"{saved.path}: what it says of its run makes no sense: {text}") from None
+    return saved
 
 
 def _directory(run: Run) -> Saved:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wineexp.compare import compare
+from wineexp.comparison import compare
 from wineexp.saved import load
 from wineexp.stats import Difference, compare_errors
 from wineexp.verdict import ALPHA

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import tomllib
 
+import fabricate
 import pytest
 from conftest import ROOT
 
@@ -18,13 +19,18 @@ real = importlib.util.find_spec
     [
         ("dask", ["batch", "c.yaml", "--dask", "tcp://127.0.0.1:1"]),
         ("report", ["report", "outputs"]),
+        ("tensorboard", ["train", "--tensorboard", "tb"]),
+        ("tensorboard", ["batch", "c.yaml", "--tensorboard", "tb"]),
+        ("mlflow", ["train", "--mlflow", "http://127.0.0.1:9"]),
+        ("mlflow", ["export", "mlflow", "runs", "--to", "http://127.0.0.1:9"]),
         ("report", ["study", "c.yaml"]),
     ],
 )
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(
-    cli, small_csv, tmp_path, monkeypatch, extra, arguments
+    cli, small_csv, small_table, tmp_path, monkeypatch, extra, arguments
 ):
     monkeypatch.chdir(tmp_path)
+    fabricate.save(tmp_path / "runs", small_table)
     (tmp_path / "c.yaml").write_text("widths: 4\nepochs: 1\n")
     monkeypatch.setenv("WINEEXP_DATA", str(small_csv))
     monkeypatch.setattr(

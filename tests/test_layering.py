@@ -16,15 +16,18 @@ PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
 FLOORS = [
     ["__main__"],
     ["cli"],
+    ["api", "doctor"],
+    ["progress", "exporting"],
+    ["text"],
     ["report"],
-    ["charts"],
-    ["batch", "estimate", "listing", "compare"],
+    ["charts", "events", "tracking"],
+    ["batches", "estimate", "listing", "comparison"],
     ["overlay", "verdict"],
     ["grouping"],
     ["saved"],
     ["workers", "cluster", "recording"],
     ["execution"],
-    ["experiment", "config", "curves", "data"],
+    ["experiment", "prediction", "config", "curves", "data"],
     ["model", "training", "result", "runs", "simulated"],
     ["split", "hooks", "kernels"],
     ["download"],
@@ -36,7 +39,7 @@ FLOORS = [
 ]
 
 #: Rooms that load TensorFlow; ``runtime`` sets it up and imports it inside a function.
-TENSORFLOW = {"model", "training", "kernels", "hooks", "experiment"}
+TENSORFLOW = {"prediction", "model", "training", "kernels", "hooks", "experiment"}
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "rich", "scipy", "ruamel", "numpy")
 
 

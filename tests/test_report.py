@@ -9,7 +9,7 @@ import shutil
 import fabricate
 import pytest
 
-from wineexp.compare import compare
+from wineexp.comparison import compare
 from wineexp.config import read_config
 from wineexp.report import config_text, render
 from wineexp.saved import load

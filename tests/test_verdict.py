@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from wineexp.batch import execute, plan
-from wineexp.compare import compare
+from wineexp.batches import execute, plan
+from wineexp.comparison import compare
 from wineexp.execution import InProcess
 from wineexp.saved import load
 from wineexp.spec import RunSpec

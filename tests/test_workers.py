@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from wineexp import workers
-from wineexp.batch import execute, plan
+from wineexp.batches import execute, plan
 from wineexp.execution import InProcess
 from wineexp.runs import HISTORY, PREDICTIONS, find_runs
 from wineexp.spec import RunSpec

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wineexp.compare import Comparison
+from wineexp.comparison import Comparison
 from wineexp.curves import COLOURS, LOSS_NAMES
 from wineexp.grouping import Variant
 from wineexp.overlay import seed_mean, shared_scale

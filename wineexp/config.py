@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from wineexp.errors import ConfigError, SpecError, nearest
 from wineexp.spec import MAX_SEED, RunSpec
 
-__all__ = ["Config", "read_config", "read_configs"]
+__all__ = ["Config", "read_config", "read_configs", "read_mapping"]
 
 #: A config is written by hand or by a small script; what is larger is refused before it is parsed.
 MAX_BYTES = 512 * 1024
@@ -74,6 +75,16 @@ def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | Non
     return Config("+".join(config.name for config in configs), tuple(specs))
 
 
+def read_mapping(values: Mapping[str, Any]) -> Config:
+    """Read what a file would hold, as a mapping of plain values; raise ``ConfigError`` as for a file."""
+    problems: list[str] = []
+    content = json.dumps(values, indent=1).encode()  # JSON is YAML 1.2
+    config = _Reader(Path("config"), {}, problems, content).read()
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
 def _files(paths: Sequence[str | Path], problems: list[str]) -> Iterator[Path]:
     for path in map(Path, paths):
         if not path.is_dir():
@@ -107,8 +118,10 @@ class _Value:
 class _Reader:
     """Reads one file, collecting problems instead of stopping at the first."""
 
-    def __init__(self, path: Path, overrides: dict[str, Any], problems: list[str]) -> None:
-        self.path, self.overrides, self.problems = path, overrides, problems
+    def __init__(
+        self, path: Path, overrides: dict[str, Any], problems: list[str], content: bytes | None = None
+    ) -> None:
+        self.path, self.overrides, self.problems, self.content = path, overrides, problems, content
         self.values = 0
 
     def problem(self, line: int | None, text: str) -> None:
@@ -134,10 +147,12 @@ class _Reader:
     def _load(self) -> _Value | None:
         yaml = YAML(typ="safe", pure=True)
         try:
-            if self.path.stat().st_size > MAX_BYTES:
-                self.problem(None, f"expected at most {MAX_BYTES:,} bytes, found {self.path.stat().st_size:,}")
+            size = self.path.stat().st_size if self.content is None else len(self.content)
+            if size > MAX_BYTES:
+                self.problem(None, f"expected at most {MAX_BYTES:,} bytes, found {size:,}")
                 return None
-            text = self.path.read_bytes().decode("utf-8-sig")
+            content = self.path.read_bytes() if self.content is None else self.content
+            text = content.decode("utf-8-sig")
             node = yaml.compose(io.StringIO(text))
             if node is None:
                 self.problem(None, "expected a mapping of fields, found an empty file")

@@ -14,12 +14,14 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DownloadError",
+    "ExportError",
     "MissingExtraError",
     "RunError",
     "RuntimeSetupError",
     "SelectionError",
     "SpecError",
     "WineexpError",
+    "first_line",
     "nearest",
 ]
 
@@ -82,10 +84,19 @@ class RuntimeSetupError(WineexpError):
     exit_code = 2
 
 
+class ExportError(WineexpError):
+    """A finished run could not be sent elsewhere."""
+
+
 class MissingExtraError(WineexpError):
     """An optional package is asked for and not installed."""
 
     exit_code = 2
+
+
+def first_line(error: Exception) -> str:
+    """The first line of another library's error, for a message of one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def nearest(word: str, legal: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from wineexp.errors import MissingExtraError
 __all__ = ["EXTRAS", "available", "require"]
 
 #: Extra -> the package it brings that is looked for.
-EXTRAS = {"dask": "distributed", "report": "plotly"}
+EXTRAS = {"dask": "distributed", "mlflow": "mlflow", "report": "plotly", "tensorboard": "tensorboard"}
 
 
 def available(extra: str) -> bool:

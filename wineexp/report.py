@@ -11,7 +11,7 @@ import numpy as np
 
 from wineexp import extras, runtime
 from wineexp.charts import judged_variants, payload, residual_rows
-from wineexp.compare import Comparison
+from wineexp.comparison import Comparison
 from wineexp.curves import save
 from wineexp.grouping import Variant
 from wineexp.saved import Saved
@@ -67,7 +67,7 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         notes=comparison.notes,
         constant=_constant(comparison),
         overlay_text=_overlay_text(comparison, shown),
-        picture=base64.b64encode(save(comparison.figure(title=heading), "png")).decode(),
+        picture=base64.b64encode(save(comparison.draw(title=heading), "png")).decode(),
         sampled=_sampled(shown),
         columns=[{"head": head, "text": form is None, "sorted": key == "val_mae"} for key, head, form in COLUMNS],
         rows=[[_cell(row, key, form) for key, _, form in COLUMNS] for row in comparison.rows()],

@@ -15,7 +15,7 @@ from wineexp.errors import RuntimeSetupError
 
 __all__ = [
     "SMALL_MODEL", "available_cores", "available_memory", "choose_threads", "environment", "load", "prepare",
-    "versions",
+    "running_threads", "versions",
 ]  # fmt: skip
 
 #: Up to so many parameters one thread is at least as fast as two: handing work to a second costs what it saves.
@@ -43,6 +43,15 @@ def available_memory() -> float:
 def choose_threads(parameters: int) -> int:
     """Threads for one run of a model of so many parameters: one for a small model, else every core."""
     return 1 if parameters <= SMALL_MODEL else available_cores()
+
+
+def running_threads() -> int | None:
+    """The thread count that TensorFlow has in this process already; None where it is not loaded."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return None
+    given = tensorflow.config.threading.get_intra_op_parallelism_threads()
+    return int(given or os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or available_cores()
 
 
 def prepare(threads: int) -> int:

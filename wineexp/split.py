@@ -133,6 +133,7 @@ def describe(table: Table, split: Split) -> dict[str, Any]:
         "train_rows": len(split.y_train),
         "valid_rows": len(split.y_valid),
         "twins": int(split.twins.sum()),
+        "train_median": float(np.median(split.y_train)),
         "features": list(split.features),
         "scaling": {"center": split.scaling.center.tolist(), "scale": split.scaling.scale.tolist()},
     }

@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ import pandas as pd
 
 from wineexp.errors import DataError, nearest
 
-__all__ = ["RED_WINE_SHA256", "Table", "fingerprint", "read_table"]
+__all__ = ["RED_WINE_SHA256", "Table", "column_names", "fingerprint", "read_table"]
 
 #: SHA-256 of ``winequality-red.csv`` as UCI serves it (data set 186; 84,199 bytes).
 RED_WINE_SHA256 = "4a402cf041b025d4566d954c3b9ba8635a3a8a01e039005d97d6a710278cf05e"
@@ -64,7 +65,9 @@ def fingerprint(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def read_table(path: str | os.PathLike[str], source: str | None = None) -> Table:
+def read_table(
+    path: str | os.PathLike[str], source: str | None = None, *, only: Collection[str] | None = None
+) -> Table:
     """Read a CSV of numbers with a header, separated by ``,`` or ``;``.
 
     Parameters
@@ -73,6 +76,8 @@ def read_table(path: str | os.PathLike[str], source: str | None = None) -> Table
         UTF-8 text, with or without a byte-order mark.
     source : str, optional
         What to tell people instead of the path.
+    only : collection of str, optional
+        The columns that are needed; others are dropped, whatever they hold.
 
     Raises
     ------
@@ -98,6 +103,8 @@ def read_table(path: str | os.PathLike[str], source: str | None = None) -> Table
                 na_values=[""],
                 low_memory=False,
             )
+        if only is not None:
+            frame = frame[[name for name in frame.columns if name in only]]
         if len(frame) and any(kind.kind not in "iuf" for kind in frame.dtypes):  # text, or True and False
             raise ValueError("a column is not numeric")
         frame = frame.astype("float64")
@@ -108,13 +115,25 @@ def read_table(path: str | os.PathLike[str], source: str | None = None) -> Table
     except UnicodeDecodeError:
         raise DataError(f"{path}: expected a CSV file in UTF-8, found other bytes") from None
     except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise _first_fault(path, separator, columns) or DataError(f"{path}: {error}") from None
+        raise _first_fault(path, separator, columns, only) or DataError(f"{path}: {error}") from None
     if not np.isfinite(frame.to_numpy()).all():
-        raise _first_fault(path, separator, columns) or DataError(f"{path}: a value is not finite")
+        raise _first_fault(path, separator, columns, only) or DataError(f"{path}: a value is not finite")
     if not len(frame):
         raise DataError(f"{path}: expected rows of numbers below the header, found none")
     kind: Kind = "red-wine" if fingerprint(frame) == RED_WINE_FINGERPRINT else "custom"
     return Table(frame, source or str(path), kind)
+
+
+def column_names(path: str | os.PathLike[str]) -> list[str]:
+    """The names in a CSV's header; empty where there is no file. Raises ``DataError`` for what is no header."""
+    path = Path(path)
+    if not path.is_file():
+        return []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _header(path, file.readline(1 << 20))[1]
+    except (OSError, UnicodeDecodeError):
+        return []  # read_table says it better
 
 
 def _header(path: Path, line: str) -> tuple[str, list[str]]:
@@ -134,7 +153,9 @@ def _header(path: Path, line: str) -> tuple[str, list[str]]:
     return separator, columns
 
 
-def _first_fault(path: Path, separator: str, columns: list[str]) -> DataError | None:
+def _first_fault(
+    path: Path, separator: str, columns: list[str], only: Collection[str] | None = None
+) -> DataError | None:
     """Walk the file once more, slowly, to say exactly where the first fault is."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=separator)
@@ -145,6 +166,8 @@ def _first_fault(path: Path, separator: str, columns: list[str]) -> DataError | 
                 if row and len(row) != len(columns):
                     return DataError(f"{where}: expected {len(columns)} values, found {len(row)}")
                 for name, text in zip(columns, row, strict=False):
+                    if only is not None and name not in only:
+                        continue
                     if not text.strip():
                         return DataError(f"{where}: column {name!r}: expected a number, found nothing")
                     if not _is_number(text):

@@ -14,9 +14,11 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
+import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -149,7 +151,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         lifeline, self.held = context.Pipe(duplex=False)
         self.process = context.Process(target=_serve, args=(theirs, lifeline, *self.arguments), daemon=True)
-        with _ignoring_ctrl_c():  # the child inherits it; the parent alone answers Ctrl-C
+        with _ignoring_ctrl_c(), _without_main():
             self.process.start()
         theirs.close()
         lifeline.close()
@@ -187,7 +189,22 @@ def _cause(code: int | None) -> str:
 
 
 @contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep a spawned child from running the caller's script again, which needs nothing of it.
+
+    Without this, a script that calls :func:`wineexp.batch` would need ``if __name__ == "__main__"``.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
 def _ignoring_ctrl_c() -> Iterator[None]:
+    """Let a child inherit that Ctrl-C does nothing; the parent alone answers it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from wineexp.cli.notes import common_options
 from wineexp.errors import WineexpError, nearest
 
 __all__ = ["COMMANDS", "main", "run"]
@@ -21,9 +22,13 @@ COMMANDS = {
     "compare": "Compare runs: one figure, one table, and which differences are real.",
     "study": "Train a config's runs, compare them and write a report.",
     "report": "Write one self-contained page: the answer, the curves, the table, the runs.",
+    "predict": "Predict new rows with a saved run.",
+    "export": "Send finished runs to MLflow or TensorBoard; those that are there already are left alone.",
     "data": "Tell which table would be used and why, or fetch it.",
     "runs": "List runs as a table: filter, sort, choose columns.",
     "show": "Show one run whole.",
+    "doctor": "Tell what this machine has and what is wrong with it.",
+    "completion": "Print a shell's completion script.",
     "schema": "Print the JSON schema of the YAML, for editors.",
 }
 
@@ -39,6 +44,8 @@ class _Lazy(click.Group):
             return None
         module = importlib.import_module(f"wineexp.cli.{cmd_name}")
         command: click.Command = module.command
+        if not any(parameter.name == "quiet" for parameter in command.params):
+            command.params += common_options()
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

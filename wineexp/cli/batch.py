@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wineexp.cli.codes import exit_code
+from wineexp.cli.exporters import export_options, exporters, tell_problems
+from wineexp.cli.notes import detail, observer, say
 from wineexp.cli.options import data_option, out_option, parse_value
 from wineexp.cli.tables import print_table, table_options
 from wineexp.errors import nearest
 from wineexp.spec import RunSpec
 
 if TYPE_CHECKING:
-    from wineexp.batch import Planned
+    from wineexp.batches import Planned
     from wineexp.config import Config
     from wineexp.execution import Executor
     from wineexp.runs import Run
@@ -64,6 +66,7 @@ def execution_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--skip-failed", is_flag=True, help="Leave runs alone that failed before."),
         click.option("--no-model", is_flag=True, help="Do not save model.keras."),
     ]  # fmt: skip
+    function = export_options(function)
     for option in reversed(options):
         function = option(function)
     return function
@@ -87,6 +90,7 @@ def command(
     """
     config = read(configs, overrides)
     table = find(data)
+    detail(f"table  {table.kind}, {table.source}, fingerprint {table.fingerprint}")
     if dry_run:
         _show_plan(config, table, out, form, how)
         return 0
@@ -114,20 +118,32 @@ def find(data: str | None) -> Table:
 
 
 def train_all(
-    config: Config, table: Table, out: Path, *, force: bool, skip_failed: bool, fail_fast: bool, **where: Any
+    config: Config,
+    table: Table,
+    out: Path,
+    *,
+    force: bool,
+    skip_failed: bool,
+    fail_fast: bool,
+    tensorboard: Path | None,
+    mlflow: str | None,
+    **where: Any,
 ) -> tuple[list[Planned], list[Run]]:
     """Plan and execute, with progress on stderr."""
-    from wineexp.batch import check_table, execute, plan
-    from wineexp.cli.progress import BatchProgress
+    from wineexp.batches import check_table, execute, plan
+    from wineexp.exporting import Exporting
+    from wineexp.progress import BatchProgress
 
     check_table(config.specs, table)
     planned = plan(config.specs, table.fingerprint, out, force=force, skip_failed=skip_failed)
-    progress = BatchProgress(table.feature_count)
+    sending = exporters(tensorboard, mlflow, config.name)
     executor = _executor(planned, table, **where)
+    progress = Exporting(sending, observer(BatchProgress(table.feature_count)))
     try:
         return planned, execute(planned, table, out, executor, progress, fail_fast=fail_fast)
     finally:
         progress.close()
+        tell_problems(progress.problems)
 
 
 def _executor(
@@ -159,11 +175,11 @@ def _jobs(planned: Sequence[Planned], table: Table, jobs: int | None) -> int:
 
 
 def _show_plan(config: Config, table: Table, out: Path, form: str | None, how: dict[str, Any]) -> None:
-    from wineexp.batch import check_table, plan
-    from wineexp.cli.text import duration
+    from wineexp.batches import check_table, plan
     from wineexp.estimate import estimate_seconds, measured_speeds
     from wineexp.runs import find_runs
     from wineexp.spec import format_value
+    from wineexp.text import duration
     from wineexp.variants import varying
 
     check_table(config.specs, table)
@@ -184,32 +200,29 @@ def _show_plan(config: Config, table: Table, out: Path, form: str | None, how: d
     print_table(rows, form)
     waiting = [entry.spec for entry in planned if entry.train]
     again = len(config.specs) - len(planned)
-    click.echo(
+    say(
         f"{config.name}: {len(planned)} runs, {len(planned) - len(waiting)} of them done or left alone, "
-        f"{len(waiting)} to train" + (f" ({again} more are the same as others)" if again else ""),
-        err=True,
+        f"{len(waiting)} to train" + (f" ({again} more are the same as others)" if again else "")
     )
     jobs = 1 if how["jobs"] == 0 else _jobs(planned, table, how["jobs"])
     seconds = estimate_seconds(waiting, features, measured_speeds(find_runs(out), 1), jobs)
     if waiting and not how["address"]:
-        click.echo(
+        say(
             f"time: about {duration(seconds)} with {jobs} worker{'s' if jobs > 1 else ''}, judged by earlier runs"
             if seconds is not None
-            else f"time: unknown, as no earlier run of similar size on this machine stands in {out}",
-            err=True,
+            else f"time: unknown, as no earlier run of similar size on this machine stands in {out}"
         )
 
 
 def _show_result(name: str, planned: Sequence[Planned], runs: Sequence[Run], form: str | None) -> None:
-    from wineexp.cli import text
+    from wineexp import text
 
     done_before = sum(entry.before is not None and not entry.train for entry in planned)
     done = sum(run.status == "done" for run in runs)
     failed = [run for run in runs if run.status == "failed"]
-    click.echo(
+    say(
         f"{name}: {len(planned)} runs: {done} done ({done_before} of them before), {len(failed)} failed, "
-        f"{len(planned) - done - len(failed)} not finished",
-        err=True,
+        f"{len(planned) - done - len(failed)} not finished"
     )
     if form:
         print_table([text.run_row(run) for run in runs], form)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wineexp.cli.notes import note, say
+from wineexp.cli.options import RunPath
 from wineexp.cli.tables import print_table, table_options
-from wineexp.cli.text import columns, interval
+from wineexp.text import columns, interval
 
 if TYPE_CHECKING:
-    from wineexp.compare import Comparison
+    from wineexp.comparison import Comparison
 
 __all__ = ["answer", "figure_options", "read_comparison", "selection_options", "write_figure"]
 
@@ -24,7 +26,7 @@ FORMATS = (".png", ".svg", ".pdf")
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Which runs, and against what."""
     options = [
-        click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=RunPath()),
         click.option(
             "--reference", metavar="VARIANT",
             help="What the others are held against: a label, a run's directory, or settings such as "
@@ -91,15 +93,15 @@ def command(
     """
     comparison = read_comparison(paths, reference, conditions)
     write_figure(comparison, output, None, **style)
-    click.echo(f"figure: {output}", err=True)
+    say(f"figure: {output}")
     if form == "json":
         click.echo(json.dumps(comparison.as_json(), indent=2, ensure_ascii=False))
     elif form == "csv":
         print_table(comparison.rows(), form)
     else:
         click.echo(answer(comparison))
-    for note in comparison.notes:
-        click.echo(f"note: {note}", err=True)
+    for text in comparison.notes:
+        note(text)
 
 
 def read_comparison(paths: Sequence[Path], reference: str | None, conditions: Sequence[str]) -> Comparison:
@@ -108,13 +110,13 @@ def read_comparison(paths: Sequence[Path], reference: str | None, conditions: Se
 
     wanted = [Condition.parse(text) for text in conditions]
 
-    from wineexp.compare import compare
+    from wineexp.comparison import compare
     from wineexp.errors import SelectionError
     from wineexp.listing import row_of
     from wineexp.runs import RECORD
     from wineexp.saved import load
 
-    found = load(paths, lambda error: click.echo(f"note: left out: {error}", err=True))
+    found = load(paths, lambda error: note(f"left out: {error}"))
     if wanted:
         chosen = [
             saved for saved in found if saved.record and _meets(row_of(saved.path.name, saved.record), wanted)
@@ -137,7 +139,7 @@ def write_figure(comparison: Comparison, path: Path, title: str | None, *, layou
     from wineexp.overlay import Style
     from wineexp.runs import write_file
 
-    figure = comparison.figure(Style(metric, smooth, full_range), layout=layout, title=title)
+    figure = comparison.draw(Style(metric, smooth, full_range), layout=layout, title=title)
     write_file(path, save(figure, path.suffix[1:].lower()))
 
 

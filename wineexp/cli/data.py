@@ -6,6 +6,7 @@ import json
 
 import click
 
+from wineexp.cli.notes import say
 from wineexp.cli.options import data_option
 
 
@@ -43,7 +44,7 @@ def command(action: str, data: str | None, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     for step in found.steps:
-        click.echo(f"  {step}", err=True)
+        say(f"  {step}")
     click.echo(f"table        {table.source}")
     click.echo(f"kind         {table.kind}")
     click.echo(f"rows         {facts['rows']} ({facts['distinct_rows']} distinct)")

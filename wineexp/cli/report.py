@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from wineexp.cli.compare import read_comparison, selection_options
+from wineexp.cli.notes import say
 
 
 @click.command()
@@ -33,4 +34,4 @@ def command(
 
     comparison = read_comparison(paths, reference, conditions)
     write_file(output, render(comparison, title=title).encode())
-    click.echo(f"report: {output}", err=True)
+    say(f"report: {output}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from wineexp.cli.notes import note
 from wineexp.cli.tables import print_table, table_options
 
 
@@ -34,7 +35,7 @@ def command(
     from wineexp.spec import format_value
 
     def damaged(error: Exception) -> None:
-        click.echo(f"note: left out: {error}", err=True)
+        note(f"left out: {error}")
 
     wanted = [Condition.parse(text) for text in conditions]
     names = [check_column(name.strip()) for name in columns.split(",")] if columns else None

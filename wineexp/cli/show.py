@@ -7,16 +7,18 @@ from pathlib import Path
 
 import click
 
+from wineexp.cli.options import RunPath
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath())
 @click.option("--json", "as_json", is_flag=True, help="Print run.json.")
 def command(run: Path, as_json: bool) -> None:
     """Show one run whole.
 
     Prints its spec, layers, metrics, where the time went, and its environment.
     """
-    from wineexp.cli import text
+    from wineexp import text
     from wineexp.runs import Run
 
     shown = Run(run)

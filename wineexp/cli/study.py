@@ -10,6 +10,7 @@ import click
 from wineexp.cli.batch import execution_options, find, read, train_all
 from wineexp.cli.codes import exit_code
 from wineexp.cli.compare import answer, figure_options, write_figure
+from wineexp.cli.notes import note, say
 from wineexp.cli.options import data_option, out_option
 
 
@@ -41,10 +42,10 @@ def command(
     planned, runs = train_all(study, table, out, **how)
     code = exit_code(len(planned), runs)
     if code == 130:
-        click.echo("interrupted; the same command trains the rest", err=True)
+        say("interrupted; the same command trains the rest")
         return code
 
-    from wineexp.compare import compare
+    from wineexp.comparison import compare
     from wineexp.runs import folder_name, write_file
     from wineexp.saved import load
 
@@ -61,7 +62,7 @@ def command(
         repeat = f"wineexp study {config.name}, which is:"
         write_file(folder / "report.html", render(comparison, title=study.name, repeat=repeat).encode())
     click.echo(answer(comparison))
-    for note in comparison.notes:
-        click.echo(f"note: {note}", err=True)
-    click.echo(f"figure, table{'' if no_report else ' and report'}: {folder}/", err=True)
+    for text in comparison.notes:
+        note(text)
+    say(f"figure, table{'' if no_report else ' and report'}: {folder}/")
     return code

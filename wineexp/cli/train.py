@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from wineexp.cli.codes import exit_code
+from wineexp.cli.exporters import export_options, exporters, tell_problems
+from wineexp.cli.notes import detail, note, observer, say
 from wineexp.cli.options import data_option, given, out_option, spec_options
 from wineexp.errors import ConfigError
 from wineexp.spec import MAX_SEED, RunSpec
@@ -33,11 +35,12 @@ from wineexp.spec import MAX_SEED, RunSpec
 )
 @click.option("--force", is_flag=True, help="Train again what is done already.")
 @click.option("--no-model", is_flag=True, help="Do not save model.keras.")
+@export_options
 @click.option("--dry-run", is_flag=True, help="Print the layers with shapes and parameter counts; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on stdout (a list with --seeds).")
 def command(
     spec_file: Path | None, data: str | None, out: Path, seeds: int, threads: int | None, force: bool,
-    no_model: bool, dry_run: bool, as_json: bool, **fields: Any,
+    no_model: bool, dry_run: bool, as_json: bool, tensorboard: Path | None, mlflow: str | None, **fields: Any,
 ) -> int:  # fmt: skip
     """Train one model and save its run.
 
@@ -47,40 +50,41 @@ def command(
     first = _read_spec(spec_file, given(fields))
     specs = [_with_seed(first, seed) for seed in range(first.seed, first.seed + seeds)]
 
-    from wineexp import runtime
-    from wineexp.cli import text
-    from wineexp.cli.progress import TrainProgress
+    from wineexp import runtime, text
     from wineexp.data import find_table
+    from wineexp.progress import TrainProgress
     from wineexp.split import split_table
 
     found = find_table(data, stand_in=True)
     features = len(split_table(found.table, first).features)
+    for step in found.steps:
+        detail(f"table  {step}")
     if found.table.kind == "simulated":
         for step in found.steps:
-            click.echo(f"note: {step}", err=True)
-        click.echo("note: training on a SIMULATED table; `wineexp data` tells how to bring the real one", err=True)
+            note(step)
+        note("training on a SIMULATED table; `wineexp data` tells how to bring the real one")
     if dry_run:
-        click.echo(text.header(first, found.table.source, found.table.kind, features), err=True)
+        say(text.header(first, found.table.source, found.table.kind, features))
         click.echo(text.layers(first, features))
         return 0
 
-    from wineexp.batch import execute, plan
+    from wineexp.batches import execute, plan
     from wineexp.execution import InProcess
+    from wineexp.exporting import Exporting
 
-    click.echo(text.header(first, found.table.source, found.table.kind, features), err=True)
+    say(text.header(first, found.table.source, found.table.kind, features))
     planned = plan(specs, found.table.fingerprint, out, force=force)
     for entry in planned:
         if entry.before and not entry.train:
-            click.echo(
-                f"note: seed {entry.spec.seed} is done already (--force trains it again): {entry.before.path}",
-                err=True,
-            )
+            note(f"seed {entry.spec.seed} is done already (--force trains it again): {entry.before.path}")
     threads = threads or runtime.choose_threads(first.parameter_count(features))
-    progress = TrainProgress()
+    detail(f"threads {threads}; {', '.join(f'{name} {number}' for name, number in runtime.versions().items())}")
+    progress = Exporting(exporters(tensorboard, mlflow, "wineexp"), observer(TrainProgress()))
     try:
         runs = execute(planned, found.table, out, InProcess(threads, not no_model), progress)
     finally:
         progress.close()
+        tell_problems(progress.problems)
     if as_json:
         records = [run.record for run in runs]
         click.echo(json.dumps(records[0] if seeds == 1 else records, indent=2, ensure_ascii=False))

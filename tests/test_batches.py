@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wineexp.batch import Observer, check_table, execute, plan
+from wineexp.batches import Observer, check_table, execute, plan
 from wineexp.errors import DataError, RunError
 from wineexp.execution import Task
 from wineexp.result import history_frame, unfinished

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from wineexp.batch import Observer, Planned
-from wineexp.cli.text import duration, outcome
+from wineexp.batches import Observer, Planned
 from wineexp.runs import Run
 from wineexp.spec import RunSpec
+from wineexp.text import duration, outcome
 
 __all__ = ["BatchProgress", "TrainProgress"]
 

@@ -54,6 +54,9 @@ class Observer:
     def ended(self, run: Run) -> None:
         """A run has ended and stands recorded."""
 
+    def close(self) -> None:
+        """Nothing more will happen; called too when a command ends early."""
+
 
 def plan(
     specs: Sequence[RunSpec], fingerprint: str, out: Path, *, force: bool = False, skip_failed: bool = False

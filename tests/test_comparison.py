@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image, PngImagePlugin
 
-from wineexp.compare import compare
+from wineexp.comparison import compare
 from wineexp.curves import read_png
 from wineexp.errors import RunError, SelectionError
 from wineexp.saved import load

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -130,13 +131,16 @@ class Comparison:
         count = sum(bool(variant.runs) for variant in self.variants)
         return f"{count} variant{'s' if count != 1 else ''} on {table}"
 
-    def figure(
-        self, style: Style | None = None, *, layout: Layout = "overlay", title: str | None = None
-    ) -> Figure:
+    @property
+    def figure(self) -> Figure:
+        """:meth:`draw` as it is by default."""
+        return self.draw()
+
+    def draw(self, style: Style | None = None, *, layout: Layout = "overlay", title: str | None = None) -> Figure:
         """The learning curves, overlaid or a panel a variant; see :mod:`wineexp.overlay`."""
-        draw = overlay if layout == "overlay" else grid
+        how = overlay if layout == "overlay" else grid
         name = f"SIMULATED TABLE: {title}" if title and self.simulated else title
-        return draw(self.variants, self.reference, style or Style(), name or self.title)
+        return how(self.variants, self.reference, style or Style(), name or self.title)
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values: variants, effects, what is unfinished, notes."""
@@ -157,6 +161,11 @@ class Comparison:
             "answer": self.sentences(),
             "notes": list(self.notes),
         }  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        words = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in (*self.sentences(), *self.notes))
+        table = self.table.to_html(index=False, float_format="{:.4f}".format, na_rep="")
+        return f"<div>{table}<ul>{words}</ul></div>"
 
     def sentences(self) -> list[str]:
         """The answer in words: the verdicts, best first, then what the factors do."""

@@ -1,0 +1,56 @@
+"""What is said on stderr beside the data: as much as ``--quiet`` and ``--verbose`` allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+__all__ = ["common_options", "detail", "note", "observer", "say"]
+
+_KEY = "wineexp.loudness"
+QUIET, NORMAL, VERBOSE = 0, 1, 2
+
+
+def say(text: str) -> None:
+    """A line that ``--quiet`` takes away."""
+    if _loudness() >= NORMAL:
+        click.echo(text, err=True)
+
+
+def note(text: object) -> None:
+    """:func:`say` with ``note:`` in front."""
+    say(f"note: {text}")
+
+
+def detail(text: str) -> None:
+    """A line for ``--verbose``."""
+    if _loudness() >= VERBOSE:
+        click.echo(text, err=True)
+
+
+def observer(loud: Any) -> Any:
+    """``loud``, an observer that shows progress, or under ``--quiet`` one that says nothing."""
+    from wineexp.batches import Observer
+
+    return loud if _loudness() >= NORMAL else Observer()
+
+
+def _loudness() -> int:
+    context = click.get_current_context(silent=True)
+    return NORMAL if context is None else int(context.find_root().meta.get(_KEY, NORMAL))
+
+
+def _set(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().meta[_KEY] = QUIET if parameter.name == "quiet" else VERBOSE
+
+
+def common_options() -> list[click.Option]:
+    """The options that every command has."""
+    quiet = "Say nothing on stderr but errors."
+    verbose = "Say more on stderr: where the table came from, threads, versions."
+    return [
+        click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set, help=quiet),
+        click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, callback=_set, help=verbose),
+    ]

@@ -1,0 +1,109 @@
+"""What this machine has for wineexp, and what is wrong with it: to paste into a report of a fault."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wineexp import extras, runtime
+from wineexp.data import find_table
+from wineexp.download import cached_path
+from wineexp.errors import RunError, WineexpError
+from wineexp.runs import check_writable
+from wineexp.spec import RunSpec
+from wineexp.workers import affordable_jobs
+
+__all__ = ["Examination", "examine"]
+
+#: Below this much free memory, a run of the lesson's size is at risk.
+LITTLE_MEMORY = 1.5e9
+
+
+@dataclass
+class Examination:
+    """Facts as (what, how it is), and what is wrong."""
+
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def examine(data: str | None, out: Path) -> Examination:
+    """Look at everything; what fails becomes a problem, not an exception. Loads TensorFlow."""
+    found = Examination()
+    checks: list[Callable[[Examination], None]] = [
+        _versions, _machine, _tensorflow, lambda it: _table(it, data), _cache, lambda it: _outputs(it, out),
+        _extras,
+    ]  # fmt: skip
+    for check in checks:
+        try:
+            check(found)
+        except Exception as error:  # noqa: BLE001 - a sick machine raises anything, and this is to tell it
+            found.problems.append(f"{type(error).__name__}: {error}")
+    return found
+
+
+def _versions(found: Examination) -> None:
+    versions = runtime.versions()
+    found.facts.append(("wineexp", versions.pop("wineexp")))
+    found.facts.append(("python", f"{platform.python_version()}, {sys.executable}"))
+    found.facts += list(versions.items())
+
+
+def _machine(found: Examination) -> None:
+    free = runtime.available_memory()
+    lesson = RunSpec().parameter_count(11)
+    found.facts += [
+        ("system", platform.platform()),
+        ("cores", f"{runtime.available_cores()} for this process"),
+        ("memory", f"{free / 1e9:.1f} GB free"),
+        ("batch", f"{affordable_jobs(lesson)} workers for models of the lesson's size"),
+        ("threads", f"{runtime.choose_threads(lesson)} for a run of that size, 1 for small ones"),
+    ]
+    if free < LITTLE_MEMORY:
+        found.problems.append(f"only {free / 1e9:.1f} GB of memory are free; TensorFlow alone takes 0.5")
+
+
+def _tensorflow(found: Examination) -> None:
+    runtime.load(runtime.running_threads() or runtime.available_cores())
+    device = runtime.environment(1)["device"]
+    found.facts.append(("device", f"{device}" if device != "CPU" else "CPU (TensorFlow sees no GPU)"))
+
+
+def _table(found: Examination, data: str | None) -> None:
+    try:
+        table = find_table(data, stand_in=True)
+    except WineexpError as error:
+        found.problems.append(str(error))
+        return
+    found.facts.append(("table", f"{table.table.kind}, {table.table.source}"))
+    found.facts += [("", step) for step in table.steps]
+    asked = data or os.environ.get("WINEEXP_DATA")
+    if table.table.kind == "simulated" and asked != "simulated":
+        found.problems.append("the real table cannot be had; train would use the simulated one: wineexp data")
+
+
+def _cache(found: Examination) -> None:
+    folder = cached_path().parent
+    files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
+    size = sum(path.stat().st_size for path in files)
+    found.facts.append(("cache", f"{folder} ({len(files)} files, {size / 1e3:.0f} kB)"))
+
+
+def _outputs(found: Examination, out: Path) -> None:
+    if not out.exists():
+        found.facts.append(("runs", f"{out}, not there yet"))
+        return
+    try:
+        check_writable(out)
+        found.facts.append(("runs", f"{out}, {sum((path / 'run.json').exists() for path in out.iterdir())} runs"))
+    except RunError as error:
+        found.problems.append(str(error))
+
+
+def _extras(found: Examination) -> None:
+    states = [f"{extra} {'yes' if extras.available(extra) else 'no'}" for extra in extras.EXTRAS]
+    found.facts.append(("extras", ", ".join(states)))

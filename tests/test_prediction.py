@@ -69,8 +69,8 @@ def test_without_the_target_there_are_predictions_alone(cli, runs, valid_rows, t
 def test_all_seeds_are_averaged_with_their_spread(cli, runs, valid_rows):
     _, out, err = cli("predict", runs[True, 0].path, valid_rows, "--run-seeds")
     each = np.stack([pd.read_csv(runs[True, seed].predictions_path)["predicted"] for seed in range(3)])
-    np.testing.assert_allclose(read(out)["predicted"], each.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(read(out)["sd"], each.std(axis=0, ddof=1), rtol=1e-4)
+    np.testing.assert_allclose(read(out)["predicted"], each.mean(axis=0), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(read(out)["sd"], each.std(axis=0, ddof=1), rtol=1e-4, atol=1e-7)
     assert "seeds 0, 1, 2" in err
 
 

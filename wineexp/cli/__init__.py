@@ -75,7 +75,8 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def group(debug: bool) -> None:
     """Does dropout help on this table? Does batch normalization, and before or after the activation?
 
-    Trains Keras models on the red-wine table, keeps every run, draws them on the same axes.
+    Trains Keras models on the red-wine table, keeps every run, draws them on the same axes and says which
+    differences are real.
     """
 
 

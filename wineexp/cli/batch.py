@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wineexp.cli.codes import exit_code
+from wineexp.cli.completing import complete_fields
 from wineexp.cli.exporters import export_options, exporters, tell_problems
 from wineexp.cli.notes import detail, observer, say
 from wineexp.cli.options import data_option, out_option, parse_value
@@ -44,6 +45,7 @@ def execution_options(function: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option(
             "--set", "overrides", metavar="FIELD=VALUE", multiple=True, callback=_assignments,
+            shell_complete=complete_fields,
             help="A field's value over everything the configs say; may be given several times.",
         ),
         click.option(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wineexp.cli.completing import RunPath, complete_conditions
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import RunPath
 from wineexp.cli.tables import print_table, table_options
 from wineexp.text import columns, interval
 
@@ -33,7 +33,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "dropout=0,bn=none. By default the first run given; of a folder, the variant nearest the defaults.",
         ),
         click.option(
-            "--where", "conditions", metavar="CONDITION", multiple=True,
+            "--where", "conditions", metavar="CONDITION", multiple=True, shell_complete=complete_conditions,
             help="Only runs that meet it: dropout=0.3, val_mae<0.6. May be given several times.",
         ),
     ]  # fmt: skip

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wineexp.cli.completing import RunPath
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import RunPath
 
 if TYPE_CHECKING:
     from wineexp.exporting import Exporter

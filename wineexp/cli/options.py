@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from wineexp.spec import RunSpec, format_widths
 
-__all__ = ["RunPath", "data_option", "flag", "given", "out_option", "parse_value", "spec_options"]
+__all__ = ["data_option", "flag", "given", "out_option", "parse_value", "spec_options"]
 
 Command = Callable[..., Any]
 
@@ -104,27 +104,6 @@ def given(fields: dict[str, Any]) -> dict[str, Any]:
     """The spec's fields that stand on the command line, of all that a command received."""
     source = click.get_current_context().get_parameter_source
     return {name: value for name, value in fields.items() if source(name) is ParameterSource.COMMANDLINE}
-
-
-class RunPath(click.Path):
-    """A run directory; a shell completes those below ``outputs`` and what was typed."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from wineexp.runs import RECORD
-
-        typed = Path(incomplete)
-        folders = [typed if incomplete.endswith("/") else typed.parent, Path("outputs")]
-        found = {
-            str(path)
-            for folder in folders if folder.is_dir()
-            for path in folder.iterdir()
-            if incomplete in ("", str(path)[: len(incomplete)], path.name[: len(incomplete)])
-            and (path / RECORD).is_file()
-        }  # fmt: skip
-        return [CompletionItem(path) for path in sorted(found)] or super().shell_complete(ctx, param, incomplete)
 
 
 def data_option(function: Command) -> Command:

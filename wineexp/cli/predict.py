@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from wineexp.cli.completing import RunPath
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import RunPath
 
 
 @click.command()

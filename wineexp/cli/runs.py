@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from wineexp.cli.completing import complete_columns, complete_conditions
 from wineexp.cli.notes import note
 from wineexp.cli.tables import print_table, table_options
 
@@ -15,11 +16,21 @@ from wineexp.cli.tables import print_table, table_options
     "folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
-    "--where", "conditions", metavar="CONDITION", multiple=True,
+    "--where", "conditions", metavar="CONDITION", multiple=True, shell_complete=complete_conditions,
     help="Only runs that meet it: dropout=0.3, val_mae<0.6, status=failed. May be given several times.",
 )  # fmt: skip
-@click.option("--sort", metavar="COLUMN", help="Sort by a column; -COLUMN the other way round.")
-@click.option("--columns", metavar="A,B,...", help="These columns; by default what tells the runs apart.")
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    shell_complete=complete_columns,
+    help="Sort by a column; -COLUMN the other way round.",
+)
+@click.option(
+    "--columns",
+    metavar="A,B,...",
+    shell_complete=complete_columns,
+    help="These columns; by default what tells the runs apart.",
+)
 @table_options
 def command(
     folders: tuple[Path, ...], conditions: tuple[str, ...], sort: str | None, columns: str | None, form: str | None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.options import RunPath
+from wineexp.cli.completing import RunPath
 
 
 @click.command()

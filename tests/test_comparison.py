@@ -42,6 +42,14 @@ def test_seeds_are_grouped_into_variants_in_the_order_of_their_settings(cross):
     assert {len(variant.runs) for variant in compare(runs).variants} == {3}
 
 
+def test_of_many_settings_a_label_tells_those_that_differ_from_the_defaults(small_table, tmp_path):
+    for fields in ({}, {"dropout": 0.3}, {"bn": "after", "scale": "standard"}, {"bn_input": True}):
+        fabricate.save(tmp_path, small_table, widths="1024x3", **fields)
+    found = compare(load([tmp_path]))
+    assert labels(found) == ["plain", "bn_input true", "bn after, scale standard", "dropout 0.3"]
+    assert found.fields == ["dropout", "bn", "bn_input", "scale"]
+
+
 def test_differences_have_the_size_that_was_built_in(cross):
     found = compare(load([cross]))
     words = {verdict.variant: (verdict.word, verdict.difference.mean) for verdict in found.verdicts}
@@ -75,6 +83,7 @@ def test_the_reference_is_the_first_given_the_nearest_the_defaults_or_the_one_na
     last = next(run for run in runs if run.spec.dropout and run.spec.bn == "after")
     assert compare(runs).reference.label == "dropout 0, bn none"
     assert compare([last, *runs], first=True).reference.label == "dropout 0.3, bn after"
+    assert compare(runs, reference="bn=after").reference.label == "dropout 0, bn after"
     for name in (
         "dropout 0.3, bn after", "bn=after,dropout=0.3", str(last.path), last.path.name, last.spec.label()
     ):  # fmt: skip
@@ -86,7 +95,8 @@ def test_the_reference_is_the_first_given_the_nearest_the_defaults_or_the_one_na
     [
         ("dropout 0, bn non", "is no variant (did you mean 'dropout 0, bn none'?)"),
         ("", "is no variant"),
-        ("bn=after", "is no variant"),
+        ("bn=after,dropout=0.9", "is no variant"),
+        ("colour=red", "is no variant"),
     ],
 )
 def test_another_reference_is_refused_and_the_legal_ones_named(cross, name, says):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from wineexp.errors import SelectionError, nearest
 from wineexp.grouping import Variant, group, val_mae
 from wineexp.overlay import Style, grid, overlay
 from wineexp.saved import Saved
-from wineexp.spec import format_value
+from wineexp.spec import RunSpec, format_value
 from wineexp.verdict import Effect, Verdict, effect_sentences
 from wineexp.verdict import effects as find_effects
 from wineexp.verdict import verdicts as judge_all
@@ -267,21 +268,39 @@ def _reference(
 
 
 def _named(variants: Sequence[Variant], wanted: str) -> Variant:
-    pairs = {part.strip() for part in wanted.split(",")}
-    found = [
-        variant
-        for variant in variants
-        if wanted in (variant.label, variant.name, variant.spec.label() if variant.spec else None)
-        or any(wanted.rstrip("/") in (str(run.path), run.path.name) for run in variant.runs)
-        or pairs == {f"{field}={value}" for field, value in variant.settings.items()}
-    ]
     legal = [variant.label for variant in variants]
+    found = [variant for variant in variants if _goes_by(variant, wanted)] or _set_so(variants, wanted)
     if len(found) != 1:
         problem = "is no variant" + nearest(wanted, legal) if not found else "fits several variants"
-        raise SelectionError(f"reference {wanted!r} {problem}; there are: {'; '.join(legal)}")
+        raise SelectionError(f"reference {wanted!r} {problem}; there are: {_listed(legal, 20)}")
     if not found[0].runs:
         raise SelectionError(f"reference {wanted!r} has no finished run")
     return found[0]
+
+
+def _goes_by(variant: Variant, name: str) -> bool:
+    """Whether ``name`` is the variant's label, its name, or a directory of one of its runs."""
+    labels = (variant.label, variant.name, variant.spec.label() if variant.spec else None)
+    return name in labels or any(name.rstrip("/") in (str(run.path), run.path.name) for run in variant.runs)
+
+
+def _set_so(variants: Sequence[Variant], text: str) -> list[Variant]:
+    """The variants with settings such as ``dropout=0,bn=none``; of several, those with all else at its default."""
+    pairs = dict(part.strip().partition("=")[::2] for part in re.split(r",(?=\s*\w+=)", text))
+    if not pairs.keys() <= RunSpec.model_fields.keys():
+        return []
+    found = [
+        variant
+        for variant in variants
+        if variant.spec
+        and all(format_value(getattr(variant.spec, field)) == value for field, value in pairs.items())
+    ]
+    plain = [
+        variant
+        for variant in found
+        if variant.spec and not variant.spec.differing().keys() & variant.settings.keys() - pairs.keys()
+    ]
+    return plain if len(found) > 1 and plain else found
 
 
 def _notes(variants: Sequence[Variant], judged: Sequence[Variant]) -> list[str]:

@@ -21,6 +21,10 @@ __all__ = ["Variant", "group", "order", "val_mae"]
 Floats = npt.NDArray[np.floating[Any]]
 
 
+#: Up to so many settings, a label tells each of them.
+MAX_TOLD = 2
+
+
 @dataclass(frozen=True)
 class Variant:
     """All seeds of one spec, or one CSV of which nothing is known.
@@ -105,9 +109,12 @@ def _seed(run: Saved) -> int:
 def _label(variant: Variant, run: Saved) -> str:
     if variant.spec is None:
         return run.label
-    settings = ", ".join(
-        value if field == "widths" else f"{field} {value}" for field, value in variant.settings.items()
-    )
+    told = variant.settings
+    if len(told) > MAX_TOLD:  # of many, those that differ from the defaults, as in a directory's name
+        own = variant.spec.differing()
+        told = {field: value for field, value in told.items() if field in own}
+    settings = ", ".join(value if field == "widths" else f"{field} {value}" for field, value in told.items())
+    settings = settings or ("plain" if variant.settings else "")
     if variant.name is None:
         return settings or variant.spec.label()
     return f"{variant.name} ({settings})" if settings else variant.name

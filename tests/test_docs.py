@@ -1,0 +1,125 @@
+"""What README and docs show is true: every command is run, every config read, every generated part is fresh."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from wineexp.config import read_config
+from wineexp.execution import InProcess
+from wineexp.spec import RunSpec
+
+sys.path.insert(0, str(ROOT / "docs"))
+import generate
+
+PAGES = generate.pages()
+BLOCK = re.compile(r"(<!-- [^\n]* -->\n)?```(\w+)\n(.*?)```", re.S)
+
+#: Other people's programs, which a page may name beside ours.
+OTHERS = {"pip", "python", "python3", "dask", "tensorboard"}
+
+
+def blocks(page, language):
+    for mark, kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == language and "not run" not in mark:
+            yield text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_generated_parts_are_fresh(page):
+    text = page.read_text(encoding="utf-8")
+    assert generate.generated(text) == text, "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_config_that_is_shown_is_one(page, tmp_path):
+    for number, text in enumerate(blocks(page, "yaml")):
+        (tmp_path / f"{number}.yaml").write_text(text)
+        assert read_config(tmp_path / f"{number}.yaml").specs
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_picture_and_page_that_is_linked_is_there(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.fixture
+def reader(monkeypatch, tmp_path, red_wine_path, tensorflow):
+    """A reader's folder: configs, the table, and training that is real but small, whatever a spec asks for."""
+    from wineexp import experiment, runtime, workers
+
+    attempt = experiment.attempt
+
+    def small(spec, table, **options):
+        fields = {**spec.settings(), "widths": [8] * len(spec.widths), "epochs": 2}
+        return replace(attempt(RunSpec.parse(fields), table, **options), spec=spec)
+
+    monkeypatch.setattr(experiment, "attempt", small)
+    monkeypatch.setattr(runtime, "choose_threads", lambda parameters: 1)  # as this process has
+    monkeypatch.setattr(
+        workers, "LocalWorkers", lambda jobs, timeout, retries, keep_model: InProcess(1, keep_model)
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WINEEXP_DATA", str(red_wine_path))
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    table = pd.read_csv(red_wine_path, sep=None, engine="python")
+    table.head(9).to_csv(tmp_path / "new-wines.csv", index=False)
+    return tmp_path
+
+
+def prepare(cli, folder):
+    """What a reader has by the time that the later commands are read."""
+    if (folder / "mailed.png").exists():
+        return
+    for flags in ([], ["--dropout", "0.3", "--bn", "after"], ["--bn", "after"]):
+        assert cli("train", *flags, "--seeds", 2)[0] == 0
+    run = next(folder.glob("outputs/plain-s0-*"))
+    shutil.copy(run / "curves.png", folder / "mailed.png")
+    (folder / "colleague").mkdir()
+    shutil.copy(run / "history.csv", folder / "colleague" / "history.csv")
+
+
+def expand(word, folder):
+    """A word as a shell gives it to a program; SOME-RUN stands for a run of the reader's."""
+    if "SOME-RUN" in word:
+        name = next(folder.glob("outputs/dropout0.3-bn_after-s0-*")).name
+        word = word.replace("SOME-RUN", name)
+    if "*" in word and "'" not in word:
+        found = sorted(str(path.relative_to(folder)) for path in folder.glob(word))
+        assert found, word
+        return found
+    return [word]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_is_shown_works(page, reader, cli):
+    count = 0
+    for text in blocks(page, "sh"):
+        for line in text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if not words or words[0] in OTHERS:
+                continue
+            assert words[0] == "wineexp", line
+            prepare(cli, reader)
+            words = words[1 : words.index(">") if ">" in words else None]
+            code, out, err = cli(*(part for word in words for part in expand(word, reader)))
+            assert code == 0, f"{line}\n{out}\n{err}"
+            count += 1
+    assert count or page.name == "README.md"
+
+
+@pytest.mark.slow
+def test_the_python_that_the_readme_shows_works(reader, capsys):
+    (text,) = blocks(ROOT / "README.md", "python")
+    assert len(text.splitlines()) <= 10
+    exec(compile(text, "README.md", "exec"), {"__name__": "readme"})

@@ -17,6 +17,11 @@ from wineexp.errors import ExportError, RuntimeSetupError
 from wineexp.events import EventLog
 
 
+@pytest.fixture(autouse=True)
+def _threads_first(tensorflow):
+    """TensorBoard's reader loads TensorFlow, with as many threads as there are cores."""
+
+
 def read_events(folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

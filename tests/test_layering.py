@@ -140,3 +140,10 @@ def test_comparing_showing_and_reporting_never_load_tensorflow_nor_open_a_model(
 
 def test_listing_runs_loads_nothing_heavy(tmp_path):
     assert loaded_by("runs", str(tmp_path)) == ["0"]
+
+
+def test_writing_events_does_not_load_tensorflow(small_table, tmp_path):
+    run = fabricate.save(tmp_path / "runs", small_table)
+    code, *loaded = loaded_by("export", "tensorboard", str(run.path), "--to", str(tmp_path / "tb"))
+    assert code == "0"
+    assert not {"tensorflow", "keras"} & set(loaded)

@@ -83,6 +83,7 @@ def test_the_reference_is_the_first_given_the_nearest_the_defaults_or_the_one_na
     last = next(run for run in runs if run.spec.dropout and run.spec.bn == "after")
     assert compare(runs).reference.label == "dropout 0, bn none"
     assert compare([last, *runs], first=True).reference.label == "dropout 0.3, bn after"
+    assert compare(runs, reference="bn=none, dropout=0.30").reference.label == "dropout 0.3, bn none"
     assert compare(runs, reference="bn=after").reference.label == "dropout 0, bn after"
     for name in (
         "dropout 0.3, bn after", "bn=after,dropout=0.3", str(last.path), last.path.name, last.spec.label()

@@ -22,7 +22,7 @@ FLOORS = [
     ["report"],
     ["charts", "events", "tracking"],
     ["batches", "estimate", "listing", "comparison"],
-    ["overlay", "verdict"],
+    ["overlay", "verdict", "reference"],
     ["grouping"],
     ["saved"],
     ["workers", "cluster", "recording"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +12,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wineexp.errors import SelectionError, nearest
-from wineexp.grouping import Variant, group, val_mae
+from wineexp.errors import SelectionError
+from wineexp.grouping import Variant, group, listed, val_mae
 from wineexp.overlay import Style, grid, overlay
+from wineexp.reference import choose_reference
 from wineexp.saved import Saved
-from wineexp.spec import RunSpec, format_value
+from wineexp.spec import format_value
 from wineexp.verdict import Effect, Verdict, effect_sentences
 from wineexp.verdict import effects as find_effects
 from wineexp.verdict import verdicts as judge_all
@@ -194,7 +194,7 @@ def compare(runs: Sequence[Saved], *, reference: str | None = None, first: bool 
     """
     _check_together(runs)
     variants = group(runs)
-    chosen = _reference(variants, runs, reference, first)
+    chosen = choose_reference(variants, runs, reference, first)
     judged = [variant for variant in variants if variant.judged]
     notes = _notes(variants, judged)
     if chosen is None or not chosen.judged or len(judged) < 2:
@@ -203,15 +203,10 @@ def compare(runs: Sequence[Saved], *, reference: str | None = None, first: bool 
     unpaired = [verdict.variant for verdict in verdicts if not verdict.paired]
     if unpaired:
         notes.append(
-            f"{_listed(unpaired)}: seeds differ from the reference's; those that both have are paired, "
+            f"{listed(unpaired)}: seeds differ from the reference's; those that both have are paired, "
             "or where there are none, seeds stand side by side in their order"
         )
     return Comparison(tuple(variants), chosen, verdicts, find_effects(judged, chosen), tuple(notes))
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return "; ".join(names[:most]) + more
 
 
 # -- what may stand together ----------------------------------------------------------------------
@@ -252,69 +247,18 @@ def _table(run: Saved) -> str:
     return f"the {run.data['kind']} table {run.data.get('source')} ({str(run.data.get('fingerprint'))[:8]})"
 
 
-def _reference(
-    variants: Sequence[Variant], runs: Sequence[Saved], wanted: str | None, first: bool
-) -> Variant | None:
-    if wanted is not None:
-        return _named(variants, wanted)
-    finished = [variant for variant in variants if variant.runs]
-    # Without predictions there is no verdict, but a figure is read against something all the same.
-    judged = [variant for variant in finished if variant.judged] or finished
-    if not judged:
-        return None
-    if first:
-        return next((variant for variant in judged if runs[0] in variant.runs), judged[0])
-    return min(judged, key=lambda variant: len(variant.spec.differing()) if variant.spec else 99)
-
-
-def _named(variants: Sequence[Variant], wanted: str) -> Variant:
-    legal = [variant.label for variant in variants]
-    found = [variant for variant in variants if _goes_by(variant, wanted)] or _set_so(variants, wanted)
-    if len(found) != 1:
-        problem = "is no variant" + nearest(wanted, legal) if not found else "fits several variants"
-        raise SelectionError(f"reference {wanted!r} {problem}; there are: {_listed(legal, 20)}")
-    if not found[0].runs:
-        raise SelectionError(f"reference {wanted!r} has no finished run")
-    return found[0]
-
-
-def _goes_by(variant: Variant, name: str) -> bool:
-    """Whether ``name`` is the variant's label, its name, or a directory of one of its runs."""
-    labels = (variant.label, variant.name, variant.spec.label() if variant.spec else None)
-    return name in labels or any(name.rstrip("/") in (str(run.path), run.path.name) for run in variant.runs)
-
-
-def _set_so(variants: Sequence[Variant], text: str) -> list[Variant]:
-    """The variants with settings such as ``dropout=0,bn=none``; of several, those with all else at its default."""
-    pairs = dict(part.strip().partition("=")[::2] for part in re.split(r",(?=\s*\w+=)", text))
-    if not pairs.keys() <= RunSpec.model_fields.keys():
-        return []
-    found = [
-        variant
-        for variant in variants
-        if variant.spec
-        and all(format_value(getattr(variant.spec, field)) == value for field, value in pairs.items())
-    ]
-    plain = [
-        variant
-        for variant in found
-        if variant.spec and not variant.spec.differing().keys() & variant.settings.keys() - pairs.keys()
-    ]
-    return plain if len(found) > 1 and plain else found
-
-
 def _notes(variants: Sequence[Variant], judged: Sequence[Variant]) -> list[str]:
     notes = []
     blind = [variant.label for variant in variants if variant.runs and not variant.judged]
     if blind:
         notes.append(
-            f"{_listed(blind)}: curves only, no verdict: a CSV or PNG does not hold the predictions; "
+            f"{listed(blind)}: curves only, no verdict: a CSV or PNG does not hold the predictions; "
             "give the run directories"
         )
     single = [variant.label for variant in judged if len(variant.runs) == 1]
     if len(judged) > 1 and single:
         notes.append(
-            f"one seed only ({_listed(single)}): the verdict rests on the rows alone and seed noise is NOT in it; "
+            f"one seed only ({listed(single)}): the verdict rests on the rows alone and seed noise is NOT in it; "
             "another seed may well turn it round. Train more: --seeds 5"
         )
     patient = {variant.spec.patience is not None for variant in judged if variant.spec}

@@ -16,7 +16,7 @@ from wineexp.spec import RunSpec, format_value
 from wineexp.stats import Difference, compare_errors
 from wineexp.variants import varying, without_seed
 
-__all__ = ["Variant", "group", "order", "val_mae"]
+__all__ = ["Variant", "group", "listed", "order", "val_mae"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -152,3 +152,9 @@ def val_mae(variant: Variant) -> float:
     """What variants are sorted by: the mean val MAE, infinite where it is not known."""
     value = variant.mean("val_mae")
     return float("inf") if value is None else value
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Some of the labels, and how many there are beside."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + more

@@ -133,6 +133,8 @@ def test_other_tables_and_the_stand_in_beside_a_real_one_are_refused(small_table
     fabricate.save(tmp_path / "simulated", simulated_table())
     with pytest.raises(SelectionError, match=r"different tables cannot be compared.*small.*shifted"):
         compare(load([tmp_path / "small", tmp_path / "shifted"]))
+    with pytest.raises(SelectionError, match="different tables cannot be compared"):
+        compare(load([tmp_path / "small", tmp_path / "wine"]))
     with pytest.raises(SelectionError, match="real and simulated runs cannot be ranked"):
         compare(load([tmp_path / "wine", tmp_path / "simulated"]))
     alone = compare(load([tmp_path / "simulated"]))
@@ -187,6 +189,14 @@ def test_other_seeds_are_paired_where_both_have_them_and_it_is_said(small_table,
     shutil.rmtree(next(tmp_path.glob("*dropout*-s1-*")))
     shutil.rmtree(next(tmp_path.glob("*dropout*-s2-*")))
     assert compare(load([tmp_path])).verdicts[0].difference.seeds == 2
+
+
+def test_an_error_is_never_below_nothing(small_table, tmp_path):
+    for seed in range(3):
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.1, own=0.3)
+    (row,) = compare(load([tmp_path])).rows()
+    assert row["low"] == 0
+    assert row["high"] > row["val_mae"] > 0
 
 
 def test_many_comparisons_are_corrected(small_table, tmp_path):
@@ -282,6 +292,20 @@ def with_record(path, curve):
     stream = io.BytesIO()
     Image.open(path).save(stream, format="png", pnginfo=text)
     return stream.getvalue()
+
+
+def test_predictions_that_were_cut_or_spoilt_are_refused(small_table, tmp_path):
+    one, other = (fabricate.save(tmp_path, small_table, seed=seed) for seed in (0, 1))
+    lines = other.predictions_path.read_text().splitlines()
+    other.predictions_path.write_text("\n".join(lines[:-3]) + "\n")
+    with pytest.raises(RunError, match="predictions are of other rows"):
+        compare(load([tmp_path]))
+    other.predictions_path.write_text("\n".join([*lines[:-1], "119,1.0,nan,0"]) + "\n")
+    with pytest.raises(RunError, match="predictions that are no numbers"):
+        load([tmp_path])
+    one.history_path.write_text("epoch,loss,val_loss\n")
+    with pytest.raises(RunError, match="a finished run without epochs"):
+        load([one.path])
 
 
 def test_a_done_run_without_its_predictions_is_refused(small_table, tmp_path):

@@ -206,6 +206,19 @@ def test_what_cannot_be_sent_stops_no_training_and_is_told():
     assert (sending.problems, heard) == (["not sent"], ["a run"])
 
 
+def test_a_run_that_was_not_sent_is_an_error_at_the_end(cli, small_csv, tmp_path, monkeypatch):
+    def refuse(self, run):
+        raise ExportError(f"{run.path}: not sent")
+
+    monkeypatch.setattr(EventLog, "export", refuse)
+    arguments = ["train", "--widths", 4, "--epochs", 1, "--data", small_csv, "--out", tmp_path / "out"]
+    code, _, err = cli(*arguments, "--tensorboard", tmp_path / "tb", "--quiet")
+    assert code == 1
+    assert err.startswith("wineexp: ")
+    assert "not sent" in err
+    assert len(list((tmp_path / "out").iterdir())) == 1, "the run itself is done"
+
+
 def test_a_store_without_the_whole_mlflow_is_told(monkeypatch):
     import mlflow
 

@@ -129,6 +129,12 @@ def test_a_bad_csv_is_one_line(cli, runs, tmp_path, content, code, says):
     assert str(path) in err
 
 
+def test_arguments_the_wrong_way_round_are_one_line(cli, runs, valid_rows):
+    code, out, err = cli("predict", valid_rows, runs[False, 0].path)
+    assert (code, out) == (1, "")
+    assert "no run here: expected a directory with run.json" in err
+
+
 def test_what_cannot_predict_is_refused(cli, runs, valid_rows, small_table, tmp_path):
     import fabricate
 

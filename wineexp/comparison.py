@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wineexp.errors import SelectionError
+from wineexp.errors import RunError, SelectionError
 from wineexp.grouping import Variant, group, listed, val_mae
 from wineexp.overlay import Style, grid, overlay
 from wineexp.reference import choose_reference
@@ -93,7 +93,7 @@ class Comparison:
         return pd.DataFrame(self.rows())
 
     def _row(self, variant: Variant, verdict: Verdict | None) -> dict[str, Any]:
-        low, high = variant.error.interval() if variant.error else (None, None)
+        low, high = variant.error_interval() or (None, None)
         error, train_error = variant.mean("val_mae"), variant.mean("train_mae")
         features = [len(run.data["features"]) for run in variant.runs if "features" in run.data]
         seconds: list[Any] = [(run.record.get("timing") or {}).get("run_seconds") for run in variant.runs]
@@ -215,8 +215,10 @@ def compare(runs: Sequence[Saved], *, reference: str | None = None, first: bool 
 def _check_together(runs: Sequence[Saved]) -> None:
     """Raise ``SelectionError`` unless all runs were judged on the same rows of the same table."""
     known = [run for run in runs if run.spec is not None]
-    _same(known, "kind", "real and simulated runs cannot be ranked against each other")
+    if any(run.data.get("kind") == "simulated" for run in known):
+        _same(known, "kind", "real and simulated runs cannot be ranked against each other")
     _same(known, "fingerprint", "runs on different tables cannot be compared")
+    _same_rows(known)
     for name in SPLIT_FIELDS:
         values: dict[str, Saved] = {}
         for run in known:
@@ -230,6 +232,17 @@ def _check_together(runs: Sequence[Saved]) -> None:
             )
 
 
+def _same_rows(runs: Sequence[Saved]) -> None:
+    """Raise ``RunError`` where predictions were cut or changed: one split has one set of rows."""
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for run in runs:
+        if run.predictions is not None and run.spec is not None:
+            split = tuple(getattr(run.spec, name) for name in SPLIT_FIELDS)
+            found = sorted(run.predictions["row"])
+            if rows.setdefault(split, found) != found:
+                raise RunError(f"{run.path}: its predictions are of other rows than those of the other runs")
+
+
 def _same(runs: Sequence[Saved], fact: str, refusal: str) -> None:
     values: dict[str, Saved] = {}
     for run in runs:
@@ -237,9 +250,10 @@ def _same(runs: Sequence[Saved], fact: str, refusal: str) -> None:
             values.setdefault(str(run.data[fact]), run)
     if len(values) > 1:
         one, other = list(values.values())[:2]
+        chosen = "kind" if fact == "kind" else "source"
         raise SelectionError(
             f"{refusal}: {one.path} has {_table(one)} and {other.path} has {_table(other)}; "
-            f"choose with --where {'kind=' + str(one.data['kind']) if fact == 'kind' else 'source=...'}"
+            f"choose with --where '{chosen}={one.data.get(chosen)}'"
         )
 
 

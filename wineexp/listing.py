@@ -90,7 +90,7 @@ def row_of(name: str, record: dict[str, Any]) -> Row:
     spec, metrics = record["spec"], record.get("metrics") or {}
     data, environment = record.get("data") or {}, record.get("environment") or {}
     found = {
-        "run": name, "status": record["status"], "reason": record.get("reason"),
+        "run": name, "status": record.get("status"), "reason": record.get("reason"),
         "error": record.get("error"), "label": record.get("label"), "kind": data.get("kind"),
         "source": data.get("source"), "threads": environment.get("threads"), "device": environment.get("device"),
         "seconds": (record.get("timing") or {}).get("run_seconds"), "recorded": record.get("recorded"),

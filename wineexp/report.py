@@ -138,9 +138,10 @@ def _question(comparison: Comparison) -> str:
 
 def _lead(comparison: Comparison) -> str:
     best = comparison.best
-    if best is None or best.error is None:
+    interval = best.error_interval() if best else None
+    if best is None or best.error is None or interval is None:
         return "No predictions, so nothing is judged; the curves are below."
-    low, high = best.error.interval()
+    low, high = interval
     text = f"Lowest val MAE: {best.label}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]"
     open_to = [verdict for verdict in comparison.verdicts if verdict.word == "cannot tell"]
     if best is comparison.reference and open_to:

@@ -69,7 +69,7 @@ class Run:
         file = self.path / RECORD
         try:
             record = json.loads(file.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"{self.path}: no run here: expected a directory with {RECORD}") from None
         except (OSError, ValueError) as error:
             raise RunError(f"{file}: cannot be read: {error}") from None

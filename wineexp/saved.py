@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from wineexp.curves import read_png
@@ -119,6 +120,10 @@ def _checked(saved: Saved) -> Saved:
         }:
             raise ValueError("metrics, data or history")
         saved.history.astype(float)
+        if saved.status == "done" and saved.history.empty:
+            raise ValueError("a finished run without epochs")
+        if saved.predictions is not None and not np.isfinite(saved.predictions.to_numpy(np.float64)).all():
+            raise ValueError("predictions that are no numbers")
     except (SpecError, KeyError, ValueError, TypeError, AttributeError) as error:
         text = "; ".join(str(error).splitlines()) or type(error).__name__
         raise RunError(f"{saved.path}: what it says of its run makes no sense: {text}") from None

@@ -96,9 +96,9 @@ def command(
     if dry_run:
         _show_plan(config, table, out, form, how)
         return 0
-    planned, runs = train_all(config, table, out, **how)
+    planned, runs, unsent = train_all(config, table, out, **how)
     _show_result(config.name, planned, runs, form)
-    return exit_code(len(planned), runs)
+    return exit_code(len(planned), runs, unsent=unsent)
 
 
 def read(configs: Sequence[Path], overrides: dict[str, Any]) -> Config:
@@ -130,8 +130,8 @@ def train_all(
     tensorboard: Path | None,
     mlflow: str | None,
     **where: Any,
-) -> tuple[list[Planned], list[Run]]:
-    """Plan and execute, with progress on stderr."""
+) -> tuple[list[Planned], list[Run], bool]:
+    """Plan and execute, with progress on stderr; the third tells whether a run could not be sent on."""
     from wineexp.batches import check_table, execute, plan
     from wineexp.exporting import Exporting
     from wineexp.progress import BatchProgress
@@ -142,7 +142,8 @@ def train_all(
     executor = _executor(planned, table, **where)
     progress = Exporting(sending, observer(BatchProgress(table.feature_count)))
     try:
-        return planned, execute(planned, table, out, executor, progress, fail_fast=fail_fast)
+        runs = execute(planned, table, out, executor, progress, fail_fast=fail_fast)
+        return planned, runs, bool(progress.problems)
     finally:
         progress.close()
         tell_problems(progress.problems)

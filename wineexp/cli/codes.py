@@ -11,11 +11,13 @@ if TYPE_CHECKING:
 __all__ = ["exit_code"]
 
 
-def exit_code(planned: int, runs: Sequence[Run]) -> int:
-    """0 when all that was planned is done, 1 when something failed, 130 when it was interrupted."""
+def exit_code(planned: int, runs: Sequence[Run], *, unsent: bool = False) -> int:
+    """0 when all that was planned is done (and sent), 1 when something failed, 130 when it was interrupted."""
     states = {run.status for run in runs}
     if "interrupted" in states:
         return 130
     if "failed" in states:
         return 1
-    return 0 if len(runs) == planned else 130
+    if len(runs) < planned:
+        return 130
+    return 1 if unsent else 0

@@ -45,8 +45,8 @@ def exporters(tensorboard: Path | None, mlflow: str | None, experiment: str) -> 
 
 
 def tell_problems(problems: list[str]) -> None:
-    """Say what could not be sent, and how to send it later."""
+    """Say what could not be sent, also under ``--quiet``, and how to send it later."""
     for problem in problems:
-        note(problem)
+        click.echo(f"wineexp: {problem}", err=True)
     if problems:
-        note("send them later: wineexp export mlflow RUN... --to URI")
+        note("send them later with wineexp export")

@@ -39,8 +39,8 @@ def command(
         require("report", "the page of a study (or leave it out: --no-report)")
     study = read([config], overrides)
     table = find(data)
-    planned, runs = train_all(study, table, out, **how)
-    code = exit_code(len(planned), runs)
+    planned, runs, unsent = train_all(study, table, out, **how)
+    code = exit_code(len(planned), runs, unsent=unsent)
     if code == 130:
         say("interrupted; the same command trains the rest")
         return code

@@ -93,7 +93,7 @@ def command(
             click.echo(text.summary(run))
         if seeds > 1:
             click.echo(text.seeds_summary(runs))
-    return exit_code(len(planned), runs)
+    return exit_code(len(planned), runs, unsent=bool(progress.problems))
 
 
 def _read_spec(spec_file: Path | None, fields: dict[str, Any]) -> RunSpec:

@@ -47,3 +47,11 @@ def fail(out, table, *, reason="diverged", **fields):
     spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
     found = unfinished(spec, table, "failed", reason, "loss is nan", history=history_frame([(9, 9)]), threads=1)
     return record(found, out)
+
+
+def save_cross(out, table):
+    """A 2 x 2 cross of dropout, which adds 0.06 to the errors, and batch normalization, with 3 seeds."""
+    for seed in range(3):
+        for dropout, bn in ((0, "none"), (0.3, "none"), (0, "after"), (0.3, "after")):
+            save(out, table, error=0.3 + dropout / 5, seed=seed, dropout=dropout, bn=bn)
+    return out

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from pathlib import Path
 import jsonschema
 import pandas as pd
 import pytest
+from terminal import shown_on_a_terminal
 
 from wineexp.cli import COMMANDS, group
 from wineexp.spec import RunSpec
@@ -269,22 +268,7 @@ def test_tensorflows_chatter_does_not_reach_the_user(tmp_path, small_csv):
 
 
 def test_on_a_terminal_a_live_bar_is_shown(tmp_path, small_csv):
-    leader, follower = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
-    command = [sys.executable, "-m", "wineexp", "train", *QUICK, "--data", str(small_csv)]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stderr=follower, stdout=subprocess.PIPE, env=environment
-    ) as process:
-        os.close(follower)
-        shown = b""
-        while True:
-            try:
-                shown += os.read(leader, 65536)
-            except OSError:
-                break
-        assert process.wait(60) == 0
-    os.close(leader)
-    text = shown.decode()
+    text = shown_on_a_terminal(["train", *QUICK, "--data", small_csv], tmp_path)
     assert "3/3" in text
     assert "val_loss" in text
 

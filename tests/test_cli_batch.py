@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import pty
-import subprocess
-import sys
 
 import pytest
+from terminal import shown_on_a_terminal
 
 from wineexp.runs import find_runs
 
@@ -96,22 +93,7 @@ def test_the_stand_in_must_be_asked_for(cli, tmp_path, monkeypatch):
 
 def test_on_a_terminal_a_bar_for_all_and_one_for_each_run_is_shown(tmp_path, small_csv):
     (tmp_path / "two.yaml").write_text(CONFIG.replace("epochs: 2", "epochs: 300"))
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wineexp", "batch", "two.yaml", "--data", small_csv, "--jobs", "2"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
-    )  # fmt: skip
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 65536)
-        except OSError:  # the other side is closed
-            break
-    os.close(ours)
-    assert process.wait() == 0
-    text = shown.decode()
+    text = shown_on_a_terminal(["batch", "two.yaml", "--data", small_csv, "--jobs", 2], tmp_path)
     assert "all runs" in text
     assert "4/4 runs" in text
     assert "seed 1" in text

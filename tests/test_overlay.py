@@ -22,10 +22,7 @@ NAMES = ["$$", "$\\frac{1}{", "<script>alert(1)</script>", "😀", "x" * 200, "%
 
 @pytest.fixture(scope="module")
 def runs(small_table, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs")
-    for seed in range(3):
-        for dropout, bn in ((0, "none"), (0.3, "none"), (0, "after"), (0.3, "after")):
-            fabricate.save(out, small_table, error=0.3 + dropout / 5, seed=seed, dropout=dropout, bn=bn)
+    out = fabricate.save_cross(tmp_path_factory.mktemp("runs"), small_table)
     return out
 
 

@@ -22,10 +22,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def cross(small_table, tmp_path_factory):
-    out = tmp_path_factory.mktemp("cross")
-    for seed in range(3):
-        for dropout, bn in ((0, "none"), (0.3, "none"), (0, "after"), (0.3, "after")):
-            fabricate.save(out, small_table, error=0.3 + dropout / 5, seed=seed, dropout=dropout, bn=bn)
+    out = fabricate.save_cross(tmp_path_factory.mktemp("cross"), small_table)
     fabricate.fail(out, small_table, dropout=0.5)
     return compare(load([out]))
 

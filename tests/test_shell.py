@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import fabricate
 import pytest
+from terminal import shown_on_a_terminal
 
 SCRIPTS = Path(sys.executable).parent
 QUICK = ["--widths", "8", "--epochs", "3", "--batch-size", "32"]
@@ -100,23 +100,6 @@ def test_verbose_says_where_the_table_came_from_and_what_trains(cli, here, small
     assert f"{small_csv}: named by $WINEEXP_DATA" in err
     assert "threads 1; wineexp" in err
     assert "tensorflow 2." in err
-
-
-def shown_on_a_terminal(arguments, cwd, **environment):
-    leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "wineexp", *arguments]
-    variables = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **environment}
-    with subprocess.Popen(command, cwd=cwd, stderr=follower, stdout=subprocess.PIPE, env=variables) as process:
-        os.close(follower)
-        shown = b""
-        while True:
-            try:
-                shown += os.read(leader, 65536)
-            except OSError:
-                break
-        assert process.wait(60) == 0
-    os.close(leader)
-    return shown.decode()
 
 
 def test_no_color_is_honoured(here):

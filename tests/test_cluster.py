@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -174,6 +176,25 @@ def test_a_scheduler_that_does_not_answer_is_one_line(cli, study, small_csv, tmp
         code, _, err = cli("batch", study(), "--data", small_csv, "--out", tmp_path / "out", "--dask", address)
         assert code == 2
         assert f"no Dask scheduler answers at {address}" in err
+
+
+def test_a_client_that_could_not_connect_is_closed_at_once(small_table, monkeypatch):
+    from distributed import Client
+
+    from wineexp.errors import RuntimeSetupError
+
+    monkeypatch.setattr("wineexp.cluster.CONNECT_SECONDS", 1)
+    gc.collect()  # what earlier tests left
+    left = []
+    real_del = Client.__del__
+    monkeypatch.setattr(Client, "__del__", lambda self: (left.append(self.status), real_del(self)))
+    before = threading.active_count()
+    for address in ("tcp://127.0.0.1:9", "no address", "ftp://127.0.0.1:9"):
+        with pytest.raises(RuntimeSetupError):
+            next(DaskCluster(address).run([Task(0, RunSpec())], small_table, print))
+        assert threading.active_count() == before, "its event loop's thread has ended"
+    gc.collect()
+    assert left == ["closed"] * 3, "the garbage collector has nothing to close"
 
 
 def test_a_scheduler_without_workers_is_one_line(small_table, tmp_path, monkeypatch):

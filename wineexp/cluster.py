@@ -159,7 +159,20 @@ class _Batch:
 def _connect(address: str) -> Client:
     import distributed
 
-    connect: Any = distributed.Client
+    base: Any = distributed.Client
+
+    # distributed leaves a client that could not connect to the garbage collector, whose call may come in the
+    # next client's thread while that one starts; each then waits for the other, and an assertion fails.
+    class Closing(base):  # type: ignore[misc]
+        def start(self, **settings: Any) -> None:
+            try:
+                super().start(**settings)
+            except BaseException:
+                self.close()
+                self._loop_runner.stop()  # close() leaves it where the client has closed itself
+                raise
+
+    connect: Any = Closing
     try:
         return connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

@@ -103,11 +103,11 @@ def overhead(table: str, runs: int) -> None:
 def growth(table: str, runs: int) -> None:
     """Resident memory of one process, its bench kept, after each tenth of so many runs; two kinds of runs."""
     from wineexp import runtime
-    from wineexp.spec import RunSpec
-    from wineexp.table import read_table
+    from wineexp.data.table import read_table
+    from wineexp.specs.run_spec import RunSpec
 
     runtime.load(1)
-    from wineexp import experiment
+    from wineexp.training import experiment
 
     data = read_table(table)
     for name in ("seeds of one variant", "variants"):

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wineexp.comparison import compare
-from wineexp.saved import load
-from wineexp.stats import Difference, compare_errors
-from wineexp.verdict import ALPHA
+from wineexp.comparison.judge import compare
+from wineexp.comparison.statistics import Difference, compare_errors
+from wineexp.comparison.verdict import ALPHA
+from wineexp.runs.reader import load
 
 ROWS = 480
 

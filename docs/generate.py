@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wineexp.cli import COMMANDS
-from wineexp.listing import COLUMNS
-from wineexp.spec import ACTIVATIONS, OPTIMIZERS, RunSpec, format_value
+from wineexp.runs.run_table import COLUMNS
+from wineexp.specs.run_spec import ACTIVATIONS, OPTIMIZERS, RunSpec, format_value
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wineexp.table import Table, read_table
+from wineexp.data.table import Table, read_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RED_WINE = ROOT.parent / "shared" / "data" / "winequality-red.csv"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import fabricate
 import numpy as np
 import pandas as pd
 import pytest
+from support import fabricate
 
 import wineexp
 from wineexp import RunSpec, WineexpError, batch, compare, load_runs, train
-from wineexp.runs import Run
+from wineexp.runs.directory import Run
 
 QUICK = {"widths": "8,8", "epochs": 2, "batch_size": 32}
 
@@ -52,7 +52,7 @@ def test_train_gives_the_run_that_the_command_saves(here, cli, tensorflow):
 
 
 def test_a_loaded_model_predicts_what_is_on_record(here, tensorflow, small_table):
-    from wineexp.split import split_table
+    from wineexp.data.split import split_table
 
     run = train(**QUICK)
     split = split_table(small_table, run.spec)

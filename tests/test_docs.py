@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import sys
 from dataclasses import replace
 
+import generate
 import pandas as pd
 import pytest
 from conftest import ROOT
 
-from wineexp.config import read_config
-from wineexp.execution import InProcess
-from wineexp.spec import RunSpec
-
-sys.path.insert(0, str(ROOT / "docs"))
-import generate
+from wineexp.execution.executor import InProcess
+from wineexp.specs.config import read_config
+from wineexp.specs.run_spec import RunSpec
 
 PAGES = generate.pages()
 BLOCK = re.compile(r"(<!-- [^\n]* -->\n)?```(\w+)\n(.*?)```", re.S)
@@ -55,7 +52,9 @@ def test_every_picture_and_page_that_is_linked_is_there(page):
 @pytest.fixture
 def reader(monkeypatch, tmp_path, red_wine_path, tensorflow):
     """A reader's folder: configs, the table, and training that is real but small, whatever a spec asks for."""
-    from wineexp import experiment, runtime, workers
+    from wineexp import runtime
+    from wineexp.execution import workers
+    from wineexp.training import experiment
 
     attempt = experiment.attempt
 

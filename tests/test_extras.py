@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import tomllib
 
-import fabricate
 import pytest
 from conftest import ROOT
+from support import fabricate
 
 from wineexp.extras import EXTRAS
 

@@ -7,39 +7,28 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fabricate
 import pytest
+from support import fabricate
 
 PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
 
-#: From the top down: a room imports from lower lines, never from its own or a higher one.
+#: Folders and top modules, from the top down: each imports from lower lines, never from its own or a higher one.
 FLOORS = [
     ["__main__"],
     ["cli"],
     ["api", "doctor"],
-    ["progress", "exporting"],
-    ["text"],
-    ["report"],
-    ["charts", "events", "tracking"],
-    ["batches", "estimate", "listing", "comparison"],
-    ["overlay", "verdict", "reference"],
-    ["grouping"],
-    ["saved"],
-    ["workers", "cluster", "recording"],
+    ["report", "exporters"],
     ["execution"],
-    ["experiment", "prediction", "config", "curves", "data"],
-    ["model", "training", "result", "runs", "simulated"],
-    ["split", "hooks", "kernels"],
-    ["download"],
-    ["table", "schema", "runtime", "stats"],
-    ["variants"],
-    ["spec"],
-    ["extras"],
+    ["comparison", "training"],
+    ["runs"],
+    ["data"],
+    ["specs"],
+    ["runtime", "extras"],
     ["errors"],
 ]
 
-#: Rooms that load TensorFlow; ``runtime`` sets it up and imports it inside a function.
-TENSORFLOW = {"prediction", "model", "training", "kernels", "hooks", "experiment"}
+#: The folder that loads TensorFlow; ``runtime`` sets it up and imports it inside a function.
+TENSORFLOW = {"training"}
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "rich", "scipy", "ruamel", "numpy")
 
 

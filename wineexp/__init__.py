@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wineexp.api import SavedRun, batch, compare, load_runs, train
     from wineexp.errors import WineexpError
-    from wineexp.spec import RunSpec
+    from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["RunSpec", "SavedRun", "WineexpError", "batch", "compare", "load_runs", "train"]
 
-_ROOMS = {"RunSpec": "spec", "WineexpError": "errors"}
+_ROOMS = {"RunSpec": "specs.run_spec", "WineexpError": "errors"}
 
 
 def __getattr__(name: str) -> Any:

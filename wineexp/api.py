@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from wineexp import runtime
-from wineexp.batches import Observer, check_table, execute, plan
-from wineexp.comparison import Comparison
-from wineexp.comparison import compare as compare_saved
-from wineexp.config import read_config, read_mapping
-from wineexp.data import find_table
+from wineexp.comparison.judge import Comparison
+from wineexp.comparison.judge import compare as compare_saved
+from wineexp.data.sources import find_table
+from wineexp.data.split import split_table
+from wineexp.data.table import Table
 from wineexp.errors import SpecError
-from wineexp.execution import Executor, InProcess
-from wineexp.listing import Condition, row
-from wineexp.runs import RECORD, Run, find_runs
-from wineexp.saved import load
-from wineexp.spec import RunSpec
-from wineexp.split import split_table
-from wineexp.table import Table
+from wineexp.execution.batch_run import Observer, check_table, execute, plan
+from wineexp.execution.executor import Executor, InProcess
+from wineexp.runs.directory import RECORD, Run, find_runs
+from wineexp.runs.reader import load
+from wineexp.runs.run_table import Condition, row
+from wineexp.specs.config import read_config, read_mapping
+from wineexp.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,14 +53,14 @@ class SavedRun(Run):
 
     def plot(self, *, full_range: bool = False) -> Figure:
         """The learning curves, as in curves.png; a notebook shows the figure."""
-        from wineexp.curves import figure, read_png
+        from wineexp.runs.curves import figure, read_png
 
         return figure(read_png(self.curves_path), full_range=full_range)
 
     def load_model(self) -> Any:
         """The trained ``keras.Sequential``, loaded with Keras's safe mode on, not compiled."""
         _set_threads(None, 0)
-        from wineexp.prediction import load_model
+        from wineexp.training.prediction import load_model
 
         return load_model(self)
 
@@ -155,13 +155,13 @@ def batch(
     check_table(specs, table)
     executor: Executor
     if dask is not None:
-        from wineexp.cluster import DaskCluster
+        from wineexp.execution.dask_cluster import DaskCluster
 
         executor = DaskCluster(dask, timeout, retries, keep_model)
     elif jobs == 0:
         executor = InProcess(_set_threads(1, 0), keep_model)
     else:
-        from wineexp.workers import LocalWorkers, affordable_jobs
+        from wineexp.execution.workers import LocalWorkers, affordable_jobs
 
         largest = max((spec.parameter_count(table.feature_count) for spec in specs), default=1)
         executor = LocalWorkers(jobs or affordable_jobs(largest), timeout, retries, keep_model)
@@ -234,7 +234,7 @@ def _execute(
 ) -> list[SavedRun]:
     observer = Observer()
     if progress:
-        from wineexp.progress import BatchProgress, TrainProgress
+        from wineexp.execution.progress import BatchProgress, TrainProgress
 
         observer = TrainProgress() if len(specs) == 1 else BatchProgress(table.feature_count)
     planned = plan(specs, table.fingerprint, out, force=force)

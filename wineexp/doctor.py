@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wineexp import extras, runtime
-from wineexp.data import find_table
-from wineexp.download import cached_path
+from wineexp.data.download import cached_path
+from wineexp.data.sources import find_table
 from wineexp.errors import RunError, WineexpError
-from wineexp.runs import check_writable
-from wineexp.spec import RunSpec
-from wineexp.workers import affordable_jobs
+from wineexp.execution.workers import affordable_jobs
+from wineexp.runs.directory import check_writable
+from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Examination", "examine"]
 

@@ -42,7 +42,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"wineexp.cli.{cmd_name}")
+        module = importlib.import_module(f"wineexp.cli.commands.{cmd_name}")
         command: click.Command = module.command
         if not any(parameter.name == "quiet" for parameter in command.params):
             command.params += common_options()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wineexp.runs import Run
+    from wineexp.runs.directory import Run
 
 __all__ = ["exit_code"]
 

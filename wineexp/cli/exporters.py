@@ -11,7 +11,7 @@ import click
 from wineexp.cli.notes import note
 
 if TYPE_CHECKING:
-    from wineexp.exporting import Exporter
+    from wineexp.exporters.observer import Exporter
 
 __all__ = ["export_options", "exporters", "tell_problems"]
 
@@ -34,11 +34,11 @@ def exporters(tensorboard: Path | None, mlflow: str | None, experiment: str) -> 
     """What the flags ask for; whatever is missing is told now, before anything trains."""
     found: list[Exporter] = []
     if tensorboard is not None:
-        from wineexp.events import EventLog
+        from wineexp.exporters.tensorboard import EventLog
 
         found.append(EventLog(tensorboard))
     if mlflow is not None:
-        from wineexp.tracking import MLflowLog
+        from wineexp.exporters.mlflow import MLflowLog
 
         found.append(MLflowLog(mlflow, experiment))
     return found

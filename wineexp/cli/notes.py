@@ -31,7 +31,7 @@ def detail(text: str) -> None:
 
 def observer(loud: Any) -> Any:
     """``loud``, an observer that shows progress, or under ``--quiet`` one that says nothing."""
-    from wineexp.batches import Observer
+    from wineexp.execution.batch_run import Observer
 
     return loud if _loudness() >= NORMAL else Observer()
 

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
-from wineexp.spec import RunSpec, format_widths
+from wineexp.specs.run_spec import RunSpec, format_widths
 
 __all__ = ["data_option", "flag", "given", "out_option", "parse_value", "spec_options"]
 

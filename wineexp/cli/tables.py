@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from wineexp.text import columns
+from wineexp.runs.summary import columns
 
 __all__ = ["print_table", "table_options"]
 

@@ -1,0 +1,185 @@
+"""Figures of many runs, by their artists."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import stats
+from support import fabricate
+
+from wineexp.comparison.figures import MAX_COLOURED, Style, seed_mean
+from wineexp.comparison.judge import compare
+from wineexp.errors import SelectionError
+from wineexp.runs.curves import COLOURS, save
+from wineexp.runs.reader import load
+
+NAMES = ["$$", "$\\frac{1}{", "<script>alert(1)</script>", "😀", "x" * 200, "%s {} \\n", "_hidden", "a\u200bb"]
+
+
+@pytest.fixture(scope="module")
+def runs(small_table, tmp_path_factory):
+    out = fabricate.save_cross(tmp_path_factory.mktemp("runs"), small_table)
+    return out
+
+
+def drawn(fig):
+    """Label -> (x, y, colour, style) of every line with a name."""
+    lines = [line for ax in fig.axes for line in ax.lines if not str(line.get_label()).startswith("_")]
+    return {
+        line.get_label(): (
+            *(np.asarray(data).tolist() for data in line.get_data()),
+            line.get_color(),
+            line.get_linestyle(),
+        )
+        for line in lines
+    }
+
+
+def test_the_same_runs_as_directories_csvs_and_pngs_draw_identical_lines(runs):
+    forms = [[runs], sorted(runs.glob("*/history.csv")), sorted(runs.glob("*/curves.png"))]
+    mixed = [*forms[1][:5], *forms[2][5:9], *(path.parent for path in forms[2][9:])]
+    for layout in ("overlay", "grid"):
+        figures = [drawn(compare(load(paths)).draw(layout=layout)) for paths in (*forms, mixed)]
+        lines = [{k: v for k, v in found.items() if "val_loss" in k or "loss" in k} for found in figures]
+        assert len(lines[0]) >= 8
+        assert lines[1] == lines[0]
+        assert lines[2] == lines[0]
+        assert lines[3] == lines[0]
+
+
+def test_a_variant_has_a_colour_and_its_losses_a_style(runs):
+    found = compare(load([runs]))
+    lines = drawn(found.figure)
+    for number, variant in enumerate(found.variants):
+        histories = [run.history for run in variant.runs]
+        for column, style in (("val_loss", "-"), ("loss", "--")):
+            _, y, colour, drawn_style = lines[f"{variant.label}: {column}"]
+            assert (colour, drawn_style) == (COLOURS[number], style)
+            np.testing.assert_allclose(y, np.mean([history[column] for history in histories], axis=0))
+    (ax,) = found.figure.axes
+    assert ax.get_xlim() == (0, 6)
+    baseline = found.runs[0].metrics["baseline_loss"]
+    assert ax.get_ylim() == (0, 2 * baseline)
+
+
+def test_order_and_colours_do_not_hang_on_the_call(runs):
+    paths = sorted(runs.iterdir())
+    assert drawn(compare(load(paths)).figure) == drawn(compare(load(paths[::-1])).figure)
+
+
+def test_the_band_is_students_interval_of_the_mean():
+    lines = [np.array([1.0, 2.0]), np.array([2.0, 2.5]), np.array([4.5, 2.1])]
+    mean, half = seed_mean(lines)
+    for epoch in range(2):
+        values = [line[epoch] for line in lines]
+        low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+        assert (mean[epoch] - half[epoch], mean[epoch] + half[epoch]) == pytest.approx((low, high))
+
+
+def test_the_legend_holds_only_what_differs(runs):
+    (legend,) = compare(load([runs])).figure.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts[0] == "dropout 0, bn none, 3 seeds (reference)"
+    assert not any("relu" in text or "8x1" in text for text in texts)
+    assert "95 % of the mean over seeds" in texts
+
+
+def test_smoothing_stands_beside_the_raw_line(runs):
+    found = compare(load([runs]))
+    raw, smooth = drawn(found.figure), drawn(found.draw(Style(smooth=3)))
+    label = found.variants[0].label
+    assert smooth[f"{label}: raw"][1] == drawn(found.draw(Style("loss")))[f"{label}: loss"][1]
+    assert smooth[f"{label}: val_loss"][1] != raw[f"{label}: val_loss"][1]
+    _, legend = found.draw(Style(smooth=3)).axes, found.draw(Style(smooth=3)).legends[0]
+    assert "raw (smoothed over 3)" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_one_metric_alone(runs):
+    found = compare(load([runs]))
+    assert not any(label.endswith(": loss") for label in drawn(found.draw(Style("val_loss"))))
+    assert not any(label.endswith(": val_loss") for label in drawn(found.draw(Style("loss"))))
+
+
+def test_a_cross_of_two_factors_is_a_grid_of_both(runs):
+    fig = compare(load([runs])).draw(layout="grid")
+    titles = [ax.get_title(loc="left") for ax in fig.axes]
+    assert titles == ["dropout 0, bn none, 3 seeds (reference)", "dropout 0, bn after, 3 seeds",
+                      "dropout 0.3, bn none, 3 seeds", "dropout 0.3, bn after, 3 seeds"]  # fmt: skip
+    assert [ax.get_subplotspec().rowspan.start for ax in fig.axes] == [0, 0, 1, 1]
+    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in fig.axes}) == 1
+
+
+def test_of_many_variants_the_best_and_the_reference_stay_in_colour(small_table, tmp_path):
+    for number in range(14):
+        fabricate.save(tmp_path, small_table, error=0.5 - number / 50, widths=str(number + 1))
+    found = compare(load([tmp_path]), reference="1x1")
+    fig = found.figure
+    texts = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert texts[0] == "1x1 (reference)"
+    assert sum("x1" in text for text in texts) == MAX_COLOURED
+    assert "4 others (val_loss)" in texts
+    assert "14x1" in texts
+
+
+def test_too_many_panels_are_refused_with_what_to_narrow(small_table, tmp_path):
+    run = load([fabricate.save(tmp_path, small_table).path])[0]
+    from dataclasses import replace
+
+    found = compare(
+        [replace(run, path=tmp_path / str(i), record={}, label=str(i), predictions=None) for i in range(40)]
+    )
+    assert save(found.figure, "png")
+    with pytest.raises(SelectionError, match=r"40 variants are too many for a grid.*--where"):
+        found.draw(layout="grid")
+
+
+def test_different_losses_are_drawn_over_their_constants(small_table, tmp_path):
+    fabricate.save(tmp_path, small_table, loss="mae")
+    fabricate.save(tmp_path, small_table, loss="mse")
+    found = compare(load([tmp_path]))
+    (ax,) = found.figure.axes
+    assert ax.get_ylim() == (0, 2)
+    assert ax.get_ylabel() == "loss / the constant predictor's loss"
+    run = found.variants[0].runs[0]
+    expected = run.history["val_loss"] / run.metrics["baseline_loss"]
+    np.testing.assert_allclose(drawn(found.figure)["loss mae: val_loss"][1], expected)
+
+
+def test_what_is_above_the_range_is_marked_unless_all_is_shown(small_table, tmp_path):
+    losses = [(math.inf, math.nan), (50.0, 40.0), (0.1, 0.1)]
+    fabricate.save(tmp_path, small_table, losses=losses, epochs=3)
+    found = compare(load([tmp_path]))
+    (ax,) = found.figure.axes
+    assert [line.get_xdata().tolist() for line in ax.lines if line.get_label() == "_above"] == [[0, 1], [0, 1]]
+    assert found.draw(Style(full_range=True)).axes[0].get_ylim()[1] > 50
+
+
+def test_seeds_of_different_lengths_have_a_mean_where_all_are(small_table, tmp_path):
+    fabricate.save(tmp_path, small_table, losses=[(1, 1), (1, 2), (1, 3)], seed=0, patience=1)
+    fabricate.save(tmp_path, small_table, losses=[(1, 3)], seed=1, patience=1)
+    (variant,) = compare(load([tmp_path])).variants
+    lines = drawn(compare(load([tmp_path])).draw(Style("val_loss")))
+    y = lines[f"{variant.label}: val_loss"][1]
+    assert y[0] == 2
+    assert np.isnan(y[1:]).all()
+
+
+@pytest.mark.parametrize("form", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("layout", ["overlay", "grid"])
+def test_names_are_drawn_as_they_are(small_table, tmp_path, form, layout):
+    for seed, name in enumerate(NAMES):
+        if name.isprintable():
+            fabricate.save(tmp_path, small_table, seed=0, name=name, dropout=seed / 10)
+    found = compare(load([tmp_path]))
+    fig = found.draw(layout=layout, title="$$ <b>")
+    content = save(fig, form)
+    if form == "png":
+        assert Image.open(io.BytesIO(content)).size[0] > 500
+    if layout == "overlay":
+        texts = " ".join(text.get_text().replace("\n", " ") for text in fig.legends[0].get_texts())
+        for name in ("$$ (dropout 0)", "<script>alert(1)</script> (dropout 0.2)", "😀 (dropout 0.3)", "_hidden"):
+            assert name in texts

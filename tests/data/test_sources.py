@@ -1,0 +1,150 @@
+"""Where the table comes from: the order of sources, and a server that behaves in every bad way."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from wineexp.data.download import cached_path, fetch
+from wineexp.data.sources import find_table
+from wineexp.errors import DataError, DownloadError
+
+
+class Handler(BaseHTTPRequestHandler):
+    content = b""
+
+    def log_message(self, *_):
+        """Quiet."""
+
+    def do_GET(self):
+        body = {
+            "/good.csv": self.content,
+            "/good.zip": self.zipped("winequality-red.csv"),
+            "/other.zip": self.zipped("other.csv"),
+            "/broken.zip": b"PK not a zip",
+            "/wrong.csv": self.content[:-1],
+            "/slow.csv": self.content,
+            "/much.csv": self.content * 40,
+        }.get(self.path)
+        if body is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.end_headers()
+        try:
+            if self.path == "/slow.csv":
+                for at in range(0, len(body), 100):
+                    self.wfile.write(body[at : at + 100])
+                    self.wfile.flush()
+                    time.sleep(0.05)
+            else:
+                self.wfile.write(body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client had enough
+
+    def zipped(self, name):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr(name, self.content)
+        return stream.getvalue()
+
+
+@pytest.fixture
+def server(red_wine_path):
+    Handler.content = red_wine_path.read_bytes()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("name", ["good.csv", "good.zip"])
+def test_good_bytes_reach_the_cache(server, red_wine, name):
+    path, address = fetch((f"{server}/{name}",))
+    assert (path, address) == (cached_path(), f"{server}/{name}")
+    assert find_table("red-wine", stand_in=False).table.fingerprint == red_wine.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("wrong.csv", "not the table's"),
+        ("much.csv", "more than 2,000,000 bytes"),
+        ("slow.csv", "took more than 1 s"),
+        ("missing.csv", "HTTP 404"),
+        ("other.zip", "holds no winequality-red.csv"),
+        ("broken.zip", "not a zip"),
+    ],
+)
+def test_bad_answers_never_reach_the_cache_and_the_next_address_is_asked(server, name, says):
+    with pytest.raises(DownloadError, match=says):
+        fetch((f"{server}/{name}",), seconds=1)
+    assert not cached_path().exists()
+    assert fetch((f"{server}/{name}", f"{server}/good.csv"), seconds=1)[1] == f"{server}/good.csv"
+
+
+def test_a_server_that_is_not_there_or_says_nothing_is_given_up():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        with pytest.raises(DownloadError, match="no answer in time"):
+            fetch((f"http://127.0.0.1:{port}/x.csv",), seconds=0.5)
+    with pytest.raises(DownloadError, match="no connection"):
+        fetch((f"http://127.0.0.1:{port}/x.csv",), seconds=0.5)
+    with pytest.raises(DownloadError, match="no address to ask"):
+        fetch(())
+
+
+def test_a_damaged_cache_is_not_used(server, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    fetch((f"{server}/good.csv",))
+    cached_path().write_bytes(b"quality;x\n1;2\n")
+    monkeypatch.setenv("WINEEXP_ADDRESSES", f"{server}/good.zip")
+    found = find_table("red-wine", stand_in=False)
+    assert found.table.kind == "red-wine"
+    assert "not the bytes that UCI serves" in found.steps[0]
+
+
+def test_the_first_source_that_has_it_wins(tmp_path, monkeypatch, red_wine_path, small_csv):
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    (tmp_path / "pyproject.toml").write_text(f"[tool.wineexp]\ndata = ['nowhere.csv', '{red_wine_path}']\n")
+    assert find_table(stand_in=False).table.kind == "red-wine"
+    monkeypatch.setenv("WINEEXP_DATA", str(small_csv))
+    assert find_table(stand_in=False).table.kind == "custom"
+    assert find_table("simulated", stand_in=False).table.kind == "simulated"
+    assert find_table("red-wine", stand_in=False).table.kind == "red-wine"
+    (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'nearer'\n")
+    with pytest.raises(DataError, match="--data simulated"):
+        find_table("red-wine", stand_in=True)
+
+
+def test_a_named_table_must_exist(monkeypatch, tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        find_table(str(tmp_path / "none.csv"), stand_in=True)
+    monkeypatch.setenv("WINEEXP_DATA", str(tmp_path / "none.csv"))
+    with pytest.raises(DataError, match="no such file"):
+        find_table(stand_in=True)
+
+
+def test_the_stand_in_serves_only_where_it_may(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_table(stand_in=True).table.kind == "simulated"
+    with pytest.raises(DataError, match="cannot be had"):
+        find_table(stand_in=False)
+
+
+@pytest.mark.parametrize("text", ["[tool.wineexp\n", "[tool.wineexp]\ndata = 3\n"])
+def test_a_broken_pyproject_is_an_error(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(DataError, match=r"pyproject\.toml"):
+        find_table(stand_in=True)

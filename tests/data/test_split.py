@@ -1,0 +1,104 @@
+"""The split against the published facts, and its laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wineexp.data.split import split_table
+from wineexp.data.table import Table
+from wineexp.errors import DataError
+from wineexp.runs.result import baselines, best_constant
+from wineexp.specs.run_spec import RunSpec
+
+
+def test_the_lessons_split_has_the_published_facts(red_wine):
+    split = split_table(red_wine, RunSpec())
+    assert (len(split.y_train), len(split.y_valid)) == (1119, 480)
+    assert split.train_rows[:8].tolist() == [1109, 1032, 1002, 487, 979, 1054, 542, 853]
+    row = [10.8, 0.47, 0.43, 2.1, 0.171, 27, 66, 0.9982, 3.17, 0.76, 10.8]
+    np.testing.assert_array_equal(split.x_train[0], np.array(row, np.float32))
+    assert split.y_train[0] == 6
+    assert round(float(split.y_train.mean(dtype=float)), 4) == 5.6202
+    assert round(float(split.y_valid.mean(dtype=float)), 4) == 5.6729
+    assert int(split.twins.sum()) == 90
+
+
+def test_the_split_is_the_lessons_row_for_row(red_wine):
+    train = red_wine.frame.sample(frac=0.7, random_state=0)
+    valid = red_wine.frame.drop(train.index)
+    split = split_table(red_wine, RunSpec())
+    np.testing.assert_array_equal(split.x_train, train.drop(columns="quality").to_numpy("float32"))
+    np.testing.assert_array_equal(split.y_valid, valid["quality"].to_numpy("float32"))
+    np.testing.assert_array_equal(split.valid_rows, valid.index)
+
+
+def test_the_constant_predictors_errors_are_the_published_ones(red_wine):
+    split = split_table(red_wine, RunSpec())
+    assert round(baselines("mae", split.y_train, split.y_valid)["baseline_mae"], 4) == 0.6646
+    error = np.abs(split.y_valid - 6.0)
+    assert round(float(error.std(ddof=1) / np.sqrt(480)), 3) == 0.027
+    mean = float(np.abs(split.y_valid - split.y_train.mean(dtype=float)).mean())
+    assert round(mean, 4) == 0.7026
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=30))
+def test_the_best_constant_is_beaten_by_no_other(values):
+    y = np.array(values, float) / 4
+
+    def huber(c):
+        e = np.abs(y - c)
+        return np.where(e <= 1, e**2 / 2, e - 0.5).mean()
+
+    losses = {"mae": lambda c: np.abs(y - c).mean(), "mse": lambda c: ((y - c) ** 2).mean(), "huber": huber}
+    for name, loss in losses.items():
+        best = loss(best_constant(name, y))
+        assert all(best <= loss(c) + 1e-9 for c in np.linspace(y.min() - 1, y.max() + 1, 101))
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=12, max_size=60),
+    fraction=st.floats(0.2, 0.8),
+    seed=st.integers(0, 100),
+)
+@settings(max_examples=60)
+def test_a_grouped_split_keeps_identical_rows_on_one_side(rows, fraction, seed):
+    frame = pd.DataFrame(rows, columns=["a", "quality"], dtype=float)
+    frame.loc[len(frame)] = [9.0, 9.0]
+    frame.loc[len(frame)] = [8.0, 8.0]
+    frame.loc[len(frame)] = [7.0, 8.0]
+    table = Table(frame, "t", "custom")
+    spec = RunSpec(split="grouped", train_fraction=fraction, split_seed=seed)
+    largest = frame.groupby(["a", "quality"]).size().max()
+    try:
+        split = split_table(table, spec)
+    except DataError:  # one side has fewer than two rows
+        assert largest > 0.3 * len(frame) or len(frame) < 20
+        return
+    assert not split.twins.any()
+    both = sorted([*split.train_rows, *split.valid_rows])
+    assert both == list(range(len(frame)))
+    assert abs(len(split.y_train) - fraction * len(frame)) <= largest
+
+
+@pytest.mark.parametrize("scale", ["standard", "minmax"])
+def test_scaling_is_fitted_on_the_training_rows(red_wine, scale):
+    split = split_table(red_wine, RunSpec(scale=scale))
+    x = split.x_train.astype(float)
+    if scale == "standard":
+        np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-5)
+    else:
+        np.testing.assert_allclose(x.min(axis=0), 0, atol=1e-6)
+        np.testing.assert_allclose(x.max(axis=0), 1, atol=1e-6)
+        assert split.x_valid.max() > 1 or split.x_valid.min() < 0  # the validation rows had no say
+
+
+def test_a_constant_feature_is_scaled_to_zero_not_to_nan(small_table):
+    frame = small_table.frame.assign(a=3.0)
+    for scale in ("standard", "minmax"):
+        split = split_table(Table(frame, "t", "custom"), RunSpec(scale=scale))
+        assert (split.x_train[:, 0] == 0).all()

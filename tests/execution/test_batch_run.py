@@ -1,0 +1,169 @@
+"""Many runs: the plan, what is skipped, what is recorded when."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from conftest import ROOT
+
+from wineexp.errors import DataError, RunError
+from wineexp.execution.batch_run import Observer, check_table, execute, plan
+from wineexp.execution.executor import Task
+from wineexp.runs.result import history_frame, unfinished
+from wineexp.specs.run_spec import RunSpec
+
+SPECS = [RunSpec.parse({"widths": "8", "epochs": 2, "seed": seed}) for seed in range(4)]
+
+
+class Fake:
+    """Ends each task at once, ``bad`` ones as failed; after ``stop`` results it meets a Ctrl-C."""
+
+    def __init__(self, bad=(), stop=None):
+        self.bad, self.stop, self.begun, self.interrupted = bad, stop, [], False
+
+    def run(self, tasks, table, report):
+        try:
+            for count, task in enumerate(tasks):
+                if count == self.stop:
+                    raise KeyboardInterrupt
+                self.begun.append(task.spec.seed)
+                report(task, 0, 1.0, 0.9)
+                yield task, ended(task, table, "failed" if task.spec.seed in self.bad else "done")
+        except KeyboardInterrupt:
+            self.interrupted = True
+            yield task, ended(task, table, "interrupted")
+
+
+def ended(task: Task, table, status):
+    failed = {"reason": "error", "error": "it burst"} if status == "failed" else {}
+    return unfinished(task.spec, table, status, history=history_frame([(1.0, 0.9)]), threads=1, **failed)
+
+
+def test_runs_with_one_signature_are_planned_once_with_all_names(small_table, tmp_path):
+    specs = [RunSpec(widths="8", name="a"), RunSpec(widths="8,4"), RunSpec(widths="8", name="b")]
+    planned = plan(specs, small_table.fingerprint, tmp_path)
+    assert [(entry.spec.widths, entry.names) for entry in planned] == [((8,), ("a", "b")), ((8, 4), ())]
+    (run, _) = execute(planned, small_table, tmp_path, Fake())
+    assert run.record["names"] == ["a", "b"]
+
+
+def test_only_what_is_not_done_is_trained_again(small_table, tmp_path):
+    first = Fake(bad=[1])
+    execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, first)
+    assert first.begun == [0, 1, 2, 3]
+    again = Fake()
+    runs = execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, again)
+    assert again.begun == [1]
+    assert [run.spec.seed for run in runs] == [0, 1, 2, 3]
+    forced = plan(SPECS, small_table.fingerprint, tmp_path, force=True)
+    assert all(entry.train for entry in forced)
+
+
+def test_skip_failed_leaves_failures_alone(small_table, tmp_path):
+    execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, Fake(bad=[1]))
+    planned = plan(SPECS, small_table.fingerprint, tmp_path, skip_failed=True)
+    assert [entry.train for entry in planned] == [False] * 4
+    assert planned[1].before is not None
+    assert planned[1].before.status == "failed"
+
+
+def test_one_bad_run_never_stops_the_others_but_fail_fast_does(small_table, tmp_path):
+    all_of_them, some = Fake(bad=[1]), Fake(bad=[1])
+    runs = execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, all_of_them)
+    assert [run.status for run in runs] == ["done", "failed", "done", "done"]
+    planned = plan(SPECS, small_table.fingerprint, tmp_path / "other")
+    runs = execute(planned, small_table, tmp_path / "other", some, fail_fast=True)
+    assert some.begun == [0, 1]
+    assert [run.status for run in runs] == ["done", "failed"]
+
+
+def test_each_run_is_recorded_the_moment_it_ends(small_table, tmp_path):
+    class Watcher(Observer):
+        def ended(self, run):
+            counts.append(len(list(tmp_path.glob("*/run.json"))))
+
+    counts = []
+    execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, Fake(), Watcher())
+    assert counts == [1, 2, 3, 4]
+
+
+def test_ctrl_c_keeps_what_ended_and_the_history_of_what_ran(small_table, tmp_path):
+    runs = execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, Fake(stop=2))
+    assert [run.status for run in runs] == ["done", "done", "interrupted"]
+
+
+def test_ctrl_c_while_a_run_is_written_reaches_the_executor_too(small_table, tmp_path):
+    class Impatient(Observer):
+        def ended(self, run):
+            if run.spec.seed == 1 and run.status == "done":
+                raise KeyboardInterrupt
+
+    executor = Fake()
+    runs = execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, executor, Impatient())
+    assert executor.interrupted
+    assert executor.begun == [0, 1]
+    assert [run.status for run in runs] == ["done", "interrupted"]  # the fake stops the same task again
+
+
+def test_an_interrupted_run_does_not_replace_a_whole_one(small_table, tmp_path):
+    execute(plan(SPECS[:1], small_table.fingerprint, tmp_path), small_table, tmp_path, Fake())
+    planned = plan(SPECS[:1], small_table.fingerprint, tmp_path, force=True)
+    execute(planned, small_table, tmp_path, Fake(stop=0))
+    (again,) = plan(SPECS[:1], small_table.fingerprint, tmp_path)
+    assert not again.train
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training(small_table, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    executor = Fake()
+    planned = plan(SPECS, small_table.fingerprint, tmp_path / "file" / "outputs")
+    with pytest.raises(RunError, match="cannot be written"):
+        execute(planned, small_table, tmp_path / "file" / "outputs", executor)
+    assert executor.begun == []
+
+
+def test_specs_that_the_table_cannot_serve_are_found_before_training(small_table):
+    check_table(SPECS, small_table)
+    with pytest.raises(DataError, match="no column 'taste'"):
+        check_table([*SPECS, RunSpec(target="taste")], small_table)
+    with pytest.raises(DataError, match="too few"):
+        check_table([RunSpec(train_fraction=0.999)], small_table)
+
+
+def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
+    from wineexp.specs.config import read_config
+
+    counts = {"lesson": 1, "dropout": 30, "batchnorm": 20, "dropout-and-bn": 30, "no-scaler": 20, "sgd": 27}
+    folder = ROOT / "configs"
+    assert {path.stem for path in folder.iterdir()} == set(counts)
+    for path in folder.iterdir():
+        assert path.read_text().startswith("# "), f"{path} asks no question"
+        config = read_config(path)
+        assert config.name == path.stem
+        check_table(config.specs, red_wine)
+        assert len(plan(config.specs, red_wine.fingerprint, tmp_path)) == counts[path.stem]
+
+
+def test_the_lessons_config_is_the_lesson():
+    from wineexp.specs.config import read_config
+
+    (spec,) = read_config(ROOT / "configs/lesson.yaml").specs
+    assert spec.model_copy(update={"name": None}) == RunSpec(dropout=0.3, bn="after")
+
+
+def test_closing_early_ends_the_executor(small_table, tmp_path):
+    closed = []
+
+    class Watched(Fake):
+        def run(self, tasks, table, report):
+            with contextlib.closing(super().run(tasks, table, report)) as results:
+                try:
+                    yield from results
+                finally:
+                    closed.append(True)
+
+    execute(
+        plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, Watched(bad=[0]), fail_fast=True
+    )
+    assert closed == [True]

@@ -1,0 +1,209 @@
+"""A Dask cluster: a real scheduler and real workers, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from test_workers import QUICK, numbers, start, wait_for
+
+from wineexp import runtime
+from wineexp.execution.dask_cluster import DaskCluster
+from wineexp.execution.executor import Task
+from wineexp.runs.directory import find_runs
+from wineexp.specs.run_spec import RunSpec
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@contextlib.contextmanager
+def dask(*arguments, cwd):
+    """A scheduler's or a worker's process, and the address that it tells."""
+    quiet = {"DASK_DISTRIBUTED__DASHBOARD__LINK": "", "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    log = cwd / f"{arguments[0]}-{time.monotonic_ns()}.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments],
+            cwd=cwd,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **quiet},
+        )
+    try:
+        yield process, log
+    finally:
+        family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait()
+
+
+def worker_of(nanny):
+    """The worker process that a nanny looks after."""
+    found = [c for c in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(c.cmdline())]
+    return found[0] if found else None
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a scheduler with two workers, and the workers' nanny processes."""
+    folder = tmp_path_factory.mktemp("dask")
+    with contextlib.ExitStack() as stack:
+        _, log = stack.enter_context(
+            dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", cwd=folder)
+        )
+        wait_for(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text()))
+        address = re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text())[1]
+        nannies = [
+            stack.enter_context(
+                dask("worker", address, "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard", cwd=folder)
+            )[0]
+            for _ in range(2)
+        ]
+        wait_for(lambda: all(worker_of(nanny) for nanny in nannies))
+        yield address, nannies
+
+
+@pytest.fixture
+def study(tmp_path):
+    def write(**changes):
+        config = {"defaults": {**QUICK, "bn": "after"}, "seeds": 6, "grid": {"dropout": [0.0, 0.3]}, **changes}
+        (tmp_path / "c.yaml").write_text(json.dumps(config))
+        return tmp_path / "c.yaml"
+
+    return write
+
+
+@pytest.mark.slow
+def test_a_study_on_dask_gives_the_bytes_of_one_process_and_survives_a_killed_worker(
+    cluster, study, cli, small_csv, tmp_path, tensorflow
+):
+    address, nannies = cluster
+    config = study()
+    code, _, err = cli("batch", config, "--data", small_csv, "--out", tmp_path / "plain", "--jobs", 0)
+    assert code == 0, err
+    code, _, err = cli("batch", config, "--data", small_csv, "--out", tmp_path / "whole", "--dask", address)
+    assert code == 0, err
+    assert numbers(tmp_path / "whole") == numbers(tmp_path / "plain")
+    assert all(run.model_path.exists() for run in find_runs(tmp_path / "whole"))
+
+    longer = study(defaults={**QUICK, "bn": "after", "epochs": 400})
+    process = start(
+        ["batch", longer, "--data", small_csv, "--out", tmp_path / "killed", "--dask", address], tmp_path
+    )
+    wait_for(lambda: len(list((tmp_path / "killed").glob("*/run.json"))) >= 2)
+    worker_of(nannies[0]).kill()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert [run.status for run in find_runs(tmp_path / "killed")] == ["done"] * 12
+    code, _, err = cli("batch", longer, "--data", small_csv, "--out", tmp_path / "plain2", "--jobs", 0)
+    assert numbers(tmp_path / "killed") == numbers(tmp_path / "plain2")
+
+
+@pytest.mark.slow
+def test_a_timeout_and_a_divergence_on_dask_have_their_reasons(cluster, study, cli, small_csv, tmp_path):
+    runs = [
+        {"name": "good"},
+        {"name": "long", "epochs": 10**6},
+        {"name": "bad", "optimizer": "sgd", "learning_rate": 1e6, "loss": "mse"},
+    ]
+    config = tmp_path / "faulty_workers.yaml"
+    config.write_text(json.dumps({"defaults": {**QUICK, "epochs": 60}, "runs": runs}))
+    code, _, err = cli(
+        "batch", config, "--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0], "--timeout", 5
+    )  # fmt: skip
+    assert code == 1, err
+    ended = {run.record["label"]: (run.status, run.record["reason"]) for run in find_runs(tmp_path / "out")}
+    assert ended == {"good": ("done", None), "long": ("failed", "timeout"), "bad": ("failed", "diverged")}
+
+
+@pytest.mark.slow
+def test_epochs_are_reported_while_a_run_trains_on_the_cluster(cluster, small_table):
+    seen = []
+    spec = RunSpec.parse({**QUICK, "epochs": 2000})
+    results = DaskCluster(cluster[0]).run([Task(7, spec)], small_table, lambda task, *epoch: seen.append(epoch))
+    ((task, result),) = list(results)
+    assert (task.number, result.status) == (7, "done")
+    assert len(seen) > 2, "reports come every quarter of a second"
+    history = result.history
+    assert all(
+        (loss, val_loss) == tuple(history.loc[epoch, ["loss", "val_loss"]]) for epoch, loss, val_loss in seen
+    )
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_runs_on_the_cluster(cluster, small_csv, tmp_path):
+    config = tmp_path / "endless.yaml"
+    config.write_text(json.dumps({"defaults": {**QUICK, "epochs": 10**6}, "seeds": 3}))
+    process = start(
+        ["batch", config, "--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0]], tmp_path
+    )
+    busy = [worker_of(nanny) for nanny in cluster[1]]
+    wait_for(lambda: all(worker.cpu_percent(3) > 60 for worker in busy))  # longer than any preparation
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert {run.status for run in find_runs(tmp_path / "out")} == {"interrupted"}
+    wait_for(lambda: max(worker.cpu_percent(1) for worker in busy) < 30)
+
+
+@pytest.mark.slow
+def test_workers_with_other_versions_are_named(cluster, study, cli, small_csv, tmp_path, monkeypatch):
+    real = runtime.versions()
+    monkeypatch.setattr(runtime, "versions", lambda: {**real, "wineexp": "9.9"})
+    code, _, err = cli("batch", study(), "--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0])
+    assert code == 2
+    assert err.count(f"wineexp {real['wineexp']} instead of 9.9") == 2
+    assert "tensorflow" not in err
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(cli, study, small_csv, tmp_path, monkeypatch):
+    monkeypatch.setattr("wineexp.execution.dask_cluster.CONNECT_SECONDS", 1)
+    for address in ("tcp://127.0.0.1:9", "no address"):
+        code, _, err = cli("batch", study(), "--data", small_csv, "--out", tmp_path / "out", "--dask", address)
+        assert code == 2
+        assert f"no Dask scheduler answers at {address}" in err
+
+
+def test_a_client_that_could_not_connect_is_closed_at_once(small_table, monkeypatch):
+    from distributed import Client
+
+    from wineexp.errors import RuntimeSetupError
+
+    monkeypatch.setattr("wineexp.execution.dask_cluster.CONNECT_SECONDS", 1)
+    gc.collect()  # what earlier tests left
+    left = []
+    real_del = Client.__del__
+    monkeypatch.setattr(Client, "__del__", lambda self: (left.append(self.status), real_del(self)))
+    before = threading.active_count()
+    for address in ("tcp://127.0.0.1:9", "no address", "ftp://127.0.0.1:9"):
+        with pytest.raises(RuntimeSetupError):
+            next(DaskCluster(address).run([Task(0, RunSpec())], small_table, print))
+        assert threading.active_count() == before, "its event loop's thread has ended"
+    gc.collect()
+    assert left == ["closed"] * 3, "the garbage collector has nothing to close"
+
+
+def test_a_scheduler_without_workers_is_one_line(small_table, tmp_path, monkeypatch):
+    from wineexp.errors import RuntimeSetupError
+
+    monkeypatch.setattr("wineexp.execution.dask_cluster.WORKERS_SECONDS", 1)
+    with dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", cwd=tmp_path) as (_, log):
+        wait_for(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text()))
+        address = re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text())[1]
+        results = DaskCluster(address).run([Task(0, RunSpec())], small_table, print)
+        with pytest.raises(RuntimeSetupError, match="has no workers; start one with `dask worker"):
+            next(results)

@@ -1,0 +1,268 @@
+"""Local worker processes: real ones, killed, hung, interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support import faulty_workers
+
+from wineexp.execution import workers
+from wineexp.execution.batch_run import execute, plan
+from wineexp.execution.executor import InProcess
+from wineexp.execution.workers import LocalWorkers, affordable_jobs
+from wineexp.runs.directory import HISTORY, PREDICTIONS, find_runs
+from wineexp.specs.run_spec import RunSpec
+
+QUICK = {"widths": "8,8", "epochs": 4, "batch_size": 32}
+
+
+def specs(count=4, **fields):
+    return [RunSpec.parse({**QUICK, **fields, "seed": seed}) for seed in range(count)]
+
+
+def batch(wanted, table, out, executor, **options):
+    return execute(plan(wanted, table.fingerprint, out), table, out, executor, **options)
+
+
+def numbers(folder: Path):
+    """Directory name -> the bytes of its two tables."""
+    return {run.path.name: [(run.path / name).read_bytes() for name in (HISTORY, PREDICTIONS)]
+            for run in find_runs(folder)}  # fmt: skip
+
+
+def children(process: psutil.Process):
+    """Its workers that live; a process that ends while it is looked at is none."""
+    found = []
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one of these
+            if "resource_tracker" not in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+@pytest.fixture(scope="session")
+def undisturbed(small_table, tmp_path_factory, tensorflow):
+    """12 runs, trained in this process with one thread, and their tables."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    wanted = [*specs(6), *specs(6, dropout=0.3, bn="after")]
+    batch(wanted, small_table, out, InProcess(1))
+    return wanted, numbers(out)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_workers_give_the_bytes_of_this_process(jobs, undisturbed, small_table, tmp_path):
+    wanted, expected = undisturbed
+    seen = []
+    executor = LocalWorkers(jobs)
+    real = executor.run
+
+    def run(tasks, table, report):
+        return real(tasks, table, lambda task, *epoch: (seen.append((task.number, *epoch)), report(task, *epoch)))
+
+    object.__setattr__(executor, "run", run)
+    runs = batch(wanted, small_table, tmp_path, executor)
+    assert {run.status for run in runs} == {"done"}
+    assert numbers(tmp_path) == expected
+    assert sorted((number, epoch) for number, epoch, *_ in seen) == [(n, e) for n in range(12) for e in range(4)]
+
+
+def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
+    cli, small_table, small_csv, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workers, "_serve", faulty_workers.faulty_serve)
+    config = {
+        "defaults": QUICK,
+        "runs": [
+            *({"name": f"good {seed}", "seed": seed} for seed in range(3)),
+            {"name": "diverges", "optimizer": "sgd", "learning_rate": 1e6, "loss": "mse", "epochs": 50},
+            {"name": "raises", "seed": faulty_workers.RAISES},
+            {"name": "dies", "seed": faulty_workers.DIES},
+            {"name": "hangs", "seed": faulty_workers.HANGS},
+        ],
+    }
+    (tmp_path / "mixed.yaml").write_text(json.dumps(config))
+    arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 2, "--timeout", 4]
+    code, out, err = cli("batch", tmp_path / "mixed.yaml", *arguments)
+    assert code == 1
+    ended = {run.record["label"]: run for run in find_runs(tmp_path / "out")}
+    assert {name: (run.status, run.record["reason"]) for name, run in ended.items()} == {
+        "good 0": ("done", None), "good 1": ("done", None), "good 2": ("done", None),
+        "diverges": ("failed", "diverged"), "raises": ("failed", "error"),
+        "dies": ("failed", "killed"), "hangs": ("failed", "timeout"),
+    }  # fmt: skip
+    assert "no room for the batch" in ended["raises"].error_path.read_text()
+    assert "Traceback" in ended["raises"].error_path.read_text()
+    assert "in each of 2 tries (SIGKILL; out of memory?)" in ended["dies"].error_path.read_text()
+    assert "stopped after 4 s, 2 of 4 epochs done" in ended["hangs"].error_path.read_text()
+    assert len((ended["hangs"].path / HISTORY).read_text().splitlines()) == 3  # what was seen of it stays
+    assert "7 runs: 3 done (0 of them before), 4 failed" in err
+    for name in ("diverges", "raises", "dies", "hangs"):
+        assert str(ended[name].error_path) in out
+    assert "good" not in out
+    code, _, err = cli("batch", tmp_path / "mixed.yaml", *arguments, "--skip-failed")
+    assert code == 1
+    assert "7 of 7 runs are done already or left alone" in err
+
+
+def test_memory_bounds_the_workers(monkeypatch):
+    monkeypatch.setattr(workers.runtime, "available_cores", lambda: 8)
+    monkeypatch.setattr(workers.runtime, "available_memory", lambda: 4e9)
+    assert affordable_jobs(10_000) == 3
+    assert affordable_jobs(10**9) == 1
+    monkeypatch.setattr(workers.runtime, "available_memory", lambda: 1e12)
+    assert affordable_jobs(10_000) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_worker_killed_at_any_moment_costs_nothing_20_times_over(undisturbed, small_table, tmp_path):
+    wanted, expected = undisturbed
+    dice = random.Random(0)
+    kills = 0
+    for trial in range(20):
+        out, over = tmp_path / str(trial), threading.Event()
+        moment = dice.uniform(0.5, 8)
+
+        def kill_one(moment=moment, over=over):
+            nonlocal kills
+            if not over.wait(moment):
+                victims = children(psutil.Process())
+                if victims:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        dice.choice(victims).kill()
+                        kills += 1
+
+        killer = threading.Thread(target=kill_one)
+        killer.start()
+        runs = batch(wanted, small_table, out, LocalWorkers(2))
+        over.set()
+        killer.join()
+        assert [run.status for run in runs] == ["done"] * 12
+        assert numbers(out) == expected
+    assert kills >= 10, "most batches were met by a kill"
+
+
+def start(arguments, cwd):
+    return subprocess.Popen(
+        [sys.executable, "-m", "wineexp", *map(str, arguments)],
+        cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
+def wait_for(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_parent_killed_at_any_moment_10_times_leaves_whole_runs_and_no_process(small_csv, tmp_path):
+    config = {"defaults": {**QUICK, "epochs": 40}, "seeds": 40}
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
+    arguments = ["batch", "c.yaml", "--data", small_csv, "--jobs", 2, "--no-model"]
+    dice, stamps = random.Random(1), {}
+
+    def check():
+        for path in (tmp_path / "outputs").glob("[!.]*"):
+            record = path / "run.json"
+            assert json.loads(record.read_text())["status"] == "done"
+            stamp = record.stat().st_mtime_ns
+            assert stamps.setdefault(path.name, stamp) == stamp, "a finished run was touched"
+
+    for _ in range(10):
+        process = start(arguments, tmp_path)
+        time.sleep(dice.uniform(2, 7))
+        family = children(psutil.Process(process.pid)) if process.poll() is None else []
+        process.kill()
+        process.communicate()
+        _, alive = psutil.wait_procs(family, timeout=5)
+        assert not alive, "a worker outlived its parent by five seconds"
+        check()
+    done = start(arguments, tmp_path)
+    _, err = done.communicate()
+    assert done.returncode == 0, err
+    check()
+    assert len(stamps) == 40
+    assert not list((tmp_path / "outputs").glob(".*")), "what was left half-written is swept away"
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_completes_the_rest(small_csv, small_table, tmp_path):
+    config = {
+        "defaults": {**QUICK, "bn": "after"},
+        "runs": [{"seed": 0}, {"seed": 1}, {"seed": 2, "epochs": 20_000}],
+    }
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
+    arguments = ["batch", "c.yaml", "--data", small_csv, "--jobs", 2]
+    process = start(arguments, tmp_path)
+    outputs = tmp_path / "outputs"
+    wait_for(lambda: len(list(outputs.glob("*/run.json"))) == 2)
+    time.sleep(2)
+    family = children(psutil.Process(process.pid))
+    assert len(family) == 2
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert time.monotonic() - began < 10
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    _, alive = psutil.wait_procs(family, timeout=1)
+    assert not alive
+    states = sorted(run.status for run in find_runs(outputs))
+    assert states == ["done", "done", "interrupted"]
+    (stopped,) = [run for run in find_runs(outputs) if run.status == "interrupted"]
+    assert len((stopped.path / HISTORY).read_text().splitlines()) > 1
+    config["runs"][2]["epochs"] = 6
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
+    again = start(arguments, tmp_path)
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert "2 of 3 runs are done already" in err
+    wanted = [
+        RunSpec.parse({**QUICK, "bn": "after", "seed": 0}),
+        RunSpec.parse({**QUICK, "bn": "after", "seed": 1}),
+    ]
+    wanted.append(RunSpec.parse({**QUICK, "bn": "after", "seed": 2, "epochs": 6}))
+    batch(wanted, small_table, tmp_path / "plain", LocalWorkers(1))
+    expected, found = numbers(tmp_path / "plain"), numbers_of_done(outputs)
+    assert found == expected
+
+
+def numbers_of_done(folder):
+    done = {run.path.name for run in find_runs(folder) if run.status == "done"}
+    return {run.path.name: [(run.path / name).read_bytes() for name in (HISTORY, PREDICTIONS)]
+            for run in find_runs(folder) if run.path.name in done}  # fmt: skip
+
+
+def test_a_run_that_is_always_heard_of_is_stopped_in_time_too(small_table, tmp_path):
+    wanted = [RunSpec.parse({**QUICK, "widths": "4", "batch_size": 1024, "epochs": 10**6})]
+    (run,) = batch(wanted, small_table, tmp_path, LocalWorkers(1, timeout=2))
+    assert (run.status, run.record["reason"]) == ("failed", "timeout")
+    assert len(run.history_path.read_text().splitlines()) > 100
+
+
+def test_a_worker_that_cannot_train_is_told_in_one_line(small_table, tmp_path, monkeypatch):
+    from wineexp.errors import RuntimeSetupError
+
+    monkeypatch.setattr(workers, "_serve", broken_serve)
+    with pytest.raises(RuntimeSetupError, match="a worker process cannot train: no TensorFlow here"):
+        batch(specs(2), small_table, tmp_path, LocalWorkers(1))
+    assert not children(psutil.Process(os.getpid()))
+
+
+def broken_serve(pipe, lifeline, table, keep_model):
+    pipe.send(("broken", "no TensorFlow here"))

@@ -1,0 +1,233 @@
+"""The page: its text, and its behaviour in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+import pytest
+from support import fabricate
+
+from wineexp.comparison.judge import compare
+from wineexp.report.page import config_text, render
+from wineexp.runs.reader import load
+from wineexp.specs.config import read_config
+
+HOSTILE = [
+    "<script>window.hacked = 1</script>", "</script><img src=x onerror=hacked=1>", "$$", "😀", "x" * 200,
+    "{{ 7 * 7 }}", "<b>bold</b>", "&lt;", "'\"`${hacked=1}",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cross(small_table, tmp_path_factory):
+    out = fabricate.save_cross(tmp_path_factory.mktemp("cross"), small_table)
+    fabricate.fail(out, small_table, dropout=0.5)
+    return compare(load([out]))
+
+
+@pytest.fixture(scope="module")
+def hostile(small_table, tmp_path_factory):
+    out = tmp_path_factory.mktemp("hostile")
+    for number, name in enumerate(HOSTILE):
+        fabricate.save(out, small_table, error=0.3 + number / 100, dropout=number / 10, name=name)
+    return compare(load([out]))
+
+
+# -- the text -------------------------------------------------------------------------------------
+
+
+def test_the_answer_stands_at_the_top_in_words(cross):
+    page = render(cross, title="my study")
+    answer = page[page.index('id="answer"') : page.index('id="curves"')]
+    assert "Lowest val MAE: dropout 0, bn none, 0.3" in answer
+    assert "dropout 0.3, bn none is worse than dropout 0, bn none" in answer
+    assert "dropout 0.3 instead of 0 changes val MAE by +0.06" in answer
+    assert "<title>my study</title>" in page
+    assert "failed: diverged" in page
+
+
+def test_hostile_names_are_escaped_in_the_page(hostile):
+    page = render(hostile, title="<script>alert(1)</script>")
+    body = page[: page.index('<script type="application/json"')]
+    assert "<script>window" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;window.hacked = 1&lt;/script&gt;" in body
+    assert "{{ 7 * 7 }}" in body
+
+
+def test_the_page_names_nothing_to_fetch(cross):
+    page = render(cross)
+    ours = page[: page.index("/**\n* plotly.js")] + page[page.rindex('"use strict";\nconst payload') :]
+    assert not re.findall(r'(?:src|href)="(?!data:)', ours)
+    assert "default-src 'none'" in ours
+
+
+def test_how_to_repeat_it_is_a_config_of_the_same_runs(cross, hostile, tmp_path):
+    for number, comparison in enumerate((cross, hostile)):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(config_text(comparison, "a study: #1"))
+        config = read_config(path, {})
+        assert config.name == "a study: #1"
+        fingerprint = comparison.runs[0].data["fingerprint"]
+        expected = {run.record["signature"] for run in comparison.runs}
+        found = {spec.signature(fingerprint) for spec in config.specs}
+        assert expected <= found
+        assert {spec.name for spec in config.specs} >= {run.spec.name for run in comparison.runs}
+
+
+def test_the_stand_in_is_named_in_the_page(tmp_path):
+    from wineexp.data.simulated import simulated_table
+
+    fabricate.save(tmp_path, simulated_table())
+    assert "SIMULATED table." in render(compare(load([tmp_path])))
+
+
+def test_curves_alone_make_a_page(cross, tmp_path):
+    shutil.copy(cross.runs[0].path / "history.csv", tmp_path / "mine.csv")
+    page = render(compare(load([tmp_path / "mine.csv"])))
+    assert "No predictions, so nothing is judged" in page
+
+
+# -- in a browser ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's Chromium. In CI it must be there."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium, and CI tests in a real browser")
+        pytest.skip("no Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, tmp_path):
+    """Open a comparison's page; at the end no error, no request and no dialogue may have come."""
+    opened = []
+
+    def visit(comparison, *, scheme="light", width=1200):
+        path = tmp_path / "report.html"
+        path.write_text(render(comparison), encoding="utf-8")
+        page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        problems = []
+        page.on("console", lambda message: problems.append(message.text) if message.type != "log" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append("a dialogue"), dialog.dismiss()))
+        page.on(
+            "request", lambda request: None if request.url == path.as_uri() else problems.append(request.url[:100])
+        )
+        page.goto(path.as_uri())
+        page.wait_for_selector("#overlay .scatterlayer .trace")
+        opened.append((page, problems))
+        return page
+
+    yield visit
+    for page, problems in opened:
+        assert page.evaluate("window.hacked") is None
+        page.close()
+        assert problems == []
+
+
+def visible_lines(page):
+    return page.locator("#overlay .scatterlayer .trace").count()
+
+
+@pytest.mark.slow
+def test_hovering_shows_epoch_and_values(visit, cross):
+    page = visit(cross)
+    page.locator("#overlay").scroll_into_view_if_needed()
+    box = page.locator("#overlay .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 3 / 6, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#overlay .hoverlayer .legend")
+    text = page.locator("#overlay .hoverlayer").text_content()
+    assert "epoch 3" in text
+    variant = cross.variants[0]
+    mean = sum(run.history["val_loss"][3] for run in variant.runs) / 3
+    assert f"{mean:.4f}" in text
+    assert variant.label in text
+
+
+@pytest.mark.slow
+def test_clicking_the_legend_hides_a_variant_and_the_keyboard_does_it_too(visit, cross):
+    page = visit(cross)
+    before = visible_lines(page)
+    key = page.locator("#keys button").nth(1)
+    key.click()
+    assert key.get_attribute("aria-pressed") == "false"
+    assert visible_lines(page) == before - 4  # band of two, loss, val_loss
+    page.locator("#keys button").nth(1).focus()
+    page.keyboard.press("Space")
+    assert visible_lines(page) == before
+
+
+@pytest.mark.slow
+def test_the_table_sorts_both_ways_by_mouse_and_keyboard(visit, cross):
+    page = visit(cross)
+
+    def column(number):
+        return page.locator(f"#variants tbody tr td:nth-child({number})").evaluate_all(
+            "cells => cells.map(cell => cell.dataset.value)"
+        )
+
+    heads = page.locator("#variants th button").all_text_contents()
+    number = heads.index("gap") + 1
+    page.get_by_role("button", name="gap").click()
+    values = list(map(float, column(number)))
+    assert values == sorted(values)
+    page.get_by_role("button", name="gap").focus()
+    page.keyboard.press("Enter")
+    assert list(map(float, column(number))) == sorted(values, reverse=True)
+    assert page.locator("#variants th[aria-sort]").all_text_contents() == ["gap"]
+    page.get_by_role("button", name="variant").click()
+    assert column(1) == sorted(column(1))
+    p = heads.index("p") + 1
+    page.get_by_role("button", name="p", exact=True).click()
+    assert column(p)[-1] == "", "the reference has no p and stands last"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_both_schemes_and_a_phone_without_sideways_scrolling(visit, hostile, scheme, width):
+    page = visit(hostile, scheme=scheme, width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    paper = page.locator("#overlay .main-svg").first.evaluate("svg => svg.style.background")
+    assert paper == ground
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 24, 28)"}[scheme]
+
+
+@pytest.mark.slow
+def test_hostile_names_do_nothing_and_are_shown_as_they_are(visit, hostile):
+    page = visit(hostile)
+    keys = page.locator("#keys button").all_text_contents()
+    for name in HOSTILE:
+        assert any(key.startswith(name) for key in keys)
+    page.locator("#overlay").scroll_into_view_if_needed()
+    box = page.locator("#overlay .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#overlay .hoverlayer .legend")
+    text = page.locator("#overlay .hoverlayer").text_content()
+    assert "<script>window.hacked" in text
+    assert "<b>bold</b>" in text
+    assert page.locator("b", has_text="bold").count() == 0
+
+
+@pytest.mark.slow
+def test_charts_have_text_alternatives_and_folds_open(visit, cross):
+    page = visit(cross)
+    for chart in ("overlay", "actual", "residuals"):
+        assert len(page.locator(f"#{chart}").get_attribute("aria-label")) > 20
+    page.get_by_text("How to repeat it").click()
+    assert page.locator("pre", has_text="defaults:").is_visible()
+    page.get_by_text("The numbers of this chart").click()
+    assert page.get_by_role("region", name="val_loss by epoch").is_visible()

@@ -1,0 +1,150 @@
+"""``wineexp runs``: rows, conditions, order, columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wineexp.errors import SelectionError
+from wineexp.runs.run_table import COLUMNS, METRICS, Condition, sort_rows
+from wineexp.specs.run_spec import RunSpec
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    """Four runs: two rates, one of them failed, one of other widths."""
+
+    def write(name, status="done", reason=None, val_mae=None, **fields):
+        spec = RunSpec.parse(fields)
+        record = {
+            "status": status, "reason": reason, "error": reason and f"{reason}: so",
+            "signature": "0", "label": name,
+            "spec": spec.settings(), "metrics": {} if val_mae is None else {"val_mae": val_mae, "best_epoch": 3},
+            "data": {"kind": "red-wine"}, "timing": {"run_seconds": 1.5}, "environment": {"threads": 1},
+        }  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps(record))
+
+    write("a", val_mae=0.61)
+    write("b", val_mae=0.55, dropout=0.3)
+    write("c", status="failed", reason="timeout", dropout=0.3, bn_input=True)
+    write("d", val_mae=0.58, widths="64x3", dropout=[0.1, 0.2, 0.3])
+    (tmp_path / "no-run").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        ([], "abcd"),
+        (["dropout=0.3"], "bc"),
+        (["dropout = 0.30"], "bc"),
+        (["dropout!=0.3"], "ad"),
+        (["val_mae<0.6"], "bd"),
+        (["val_mae>=0.58"], "ad"),
+        (["val_mae<0.6", "dropout=0.3"], "b"),
+        (["status=failed"], "c"),
+        (["reason=timeout"], "c"),
+        (["reason=none"], "abd"),
+        (["widths=64x3"], "d"),
+        (["widths=1024x3"], "abc"),
+        (["dropout=0.1,0.2,0.3"], "d"),
+        (["bn_input=true"], "c"),
+        (["learning_rate<0.01"], "abcd"),
+        (["loss_name=mae"], "abcd"),
+        (["patience=none"], "abcd"),
+        (["val_mae<0.1"], ""),
+    ],
+)
+def test_conditions_choose_runs(cli, outputs, conditions, found):
+    flags = [part for condition in conditions for part in ("--where", condition)]
+    code, out, _ = cli("runs", outputs, *flags, "--csv", "--columns", "run")
+    assert code == 0
+    assert out.split() == (["run", *found] if found else [])
+
+
+def test_by_default_only_columns_that_differ_are_shown(cli, outputs):
+    _, out, _ = cli("runs", outputs, "--csv")
+    header = next(csv.reader(io.StringIO(out)))
+    assert header == [
+        "run", "status", "reason", "widths", "dropout", "bn_input", "seed",
+        "val_mae", "val_mae_se", "skill", "train_mae", "best_epoch", "seconds",
+    ]  # fmt: skip
+    _, out, _ = cli("runs", outputs, "--where", "dropout=0.3", "--where", "status=done")
+    assert out.splitlines()[0].split()[:3] == ["run", "status", "seed"]
+
+
+def test_rows_are_sorted_and_those_without_a_value_come_last(cli, outputs):
+    for flag, order in (("val_mae", "bdac"), ("-val_mae", "adbc"), ("run", "abcd"), ("-run", "dcba")):
+        _, out, _ = cli("runs", outputs, f"--sort={flag}", "--json", "--columns", "run,val_mae")
+        assert "".join(row["run"] for row in json.loads(out)) == order
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--where", "dropuot=0.3"], "unknown column 'dropuot' (did you mean 'dropout'?)"),
+        (["--where", "dropout"], "expected a condition such as dropout=0.3"),
+        (["--where", "val_mae<much"], "expected a number after <, found 'much'"),
+        (["--sort", "mae"], "unknown column 'mae'"),
+        (["--columns", "run,"], "unknown column ''"),
+        (["--json", "--csv"], "--json and --csv: expected one of them"),
+        (["no-such-folder"], "'no-such-folder' does not exist"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_with_exit_2(cli, outputs, arguments, says):
+    code, out, err = cli("runs", outputs, *arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_listed(cli, outputs):
+    (outputs / "b" / "run.json").write_text("{")
+    code, out, err = cli("runs", outputs, "--csv", "--columns", "run")
+    assert (code, out.split()) == (0, ["run", "a", "c", "d"])
+    assert f"note: left out: {outputs / 'b' / 'run.json'}: cannot be read" in err
+
+
+def test_settings_are_shown_as_in_a_config(cli, outputs):
+    _, out, _ = cli("runs", outputs, "--columns", "run,widths,dropout,learning_rate,bn_input,val_mae")
+    assert out.splitlines()[4].split() == ["d", "64x3", "0.1,0.2,0.3", "0.001", "false", "0.5800"]
+
+
+def test_no_runs_is_said_so(cli, tmp_path):
+    assert cli("runs", tmp_path)[:2] == (0, "no runs\n")
+    assert cli("runs", tmp_path, "--json")[:2] == (0, "[]\n")
+
+
+def test_the_metrics_are_those_of_a_finished_run(small_table, tensorflow):
+    from wineexp.training import experiment
+
+    spec = RunSpec.parse({"widths": "4", "epochs": 1})
+    assert set(METRICS) == set(experiment.run(spec, small_table, threads=1).metrics)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False))))
+def test_sorting_keeps_every_row(values):
+    rows = [{**dict.fromkeys(COLUMNS), "val_mae": value, "run": i} for i, value in enumerate(values)]
+    ordered = sort_rows(rows, "val_mae")
+    assert sorted(row["run"] for row in ordered) == list(range(len(values)))
+    known = [row["val_mae"] for row in ordered if row["val_mae"] is not None]
+    assert known == sorted(known)
+
+
+@given(st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), st.floats(allow_nan=False, allow_infinity=False))
+def test_a_condition_and_its_opposite_share_out_the_runs_with_a_value(comparison, value):
+    opposite = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}[comparison]
+    row = {"val_mae": 0.5}
+    assert Condition("val_mae", comparison, repr(value)).met(row) != Condition(
+        "val_mae", opposite, repr(value)
+    ).met(row)
+
+
+def test_a_condition_needs_a_known_column():
+    with pytest.raises(SelectionError):
+        Condition.parse("no_such=1")

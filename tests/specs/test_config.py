@@ -1,0 +1,123 @@
+"""The YAML: what it means, and one table of traps."""
+
+from __future__ import annotations
+
+import pytest
+
+from wineexp.errors import ConfigError
+from wineexp.specs.config import read_config, read_configs
+from wineexp.specs.run_spec import RunSpec
+
+#: Text, and what the error must say after the file's name.
+TRAPS = [
+    ("bn: none\nbn: after\n", ":2: bn: stands twice; first on line 1"),
+    ("bn: no\n", ":1: bn: expected none, before or after; found 'no' (did you mean 'none'?)"),
+    ("\tbn: none\n", ":1: not YAML: found character '\\t'"),
+    ("runs:\n\t- {bn: none}\n", ":2: not YAML"),
+    ("", ": expected a mapping of fields, found an empty file"),
+    ("# nothing\n", ": expected a mapping of fields, found an empty file"),
+    ("- bn: none\n", ":1: expected a mapping of fields at the top, found a list"),
+    ("dropout: 0.3\ndrpout: 0.3\n", ":2: drpout: unknown field (did you mean 'dropout'?)"),
+    ("defaults: {drpout: 0.3}\nruns: [{}]\n", ":1: drpout: unknown field (did you mean 'dropout'?)"),
+    ("runs:\n - bn: none\n - ephocs: 3\n", ":3: ephocs: unknown field (did you mean 'epochs'?)"),
+    ("grid:\n  wdiths: [8]\n", ":2: wdiths: unknown field (did you mean 'widths'?)"),
+    ("runs: [{}]\ngird: {}\n", ":2: gird: unknown key (did you mean 'grid'?)"),
+    ("runs: [{}]\ndropout: 0.3\n", ":2: dropout: unknown key (it belongs under defaults)"),
+    ("grid: {}\n", ":1: grid: expected at least one field, found none"),
+    ("grid: {dropout: []}\n", ":1: grid: dropout: expected a list of values, found an empty list"),
+    ("grid: {dropout: 0.3}\n", ":1: grid: dropout: expected a list of values, found 0.3"),
+    ("runs: []\n", ":1: runs: expected at least one run, found none"),
+    ("seeds: 0\ngrid: {dropout: [0.1]}\n", ":1: seeds: expected how many"),
+    ("seeds: [1, 1]\ngrid: {dropout: [0.1]}\n", ":1: seeds: expected different seeds, found one twice"),
+    ("seeds: true\n", ":1: seeds: expected how many"),
+    ("seeds: 2\ndefaults: {seed: 4}\n", ":2: seed: expected either seed or seeds, found both"),
+    ("runs: {bn: none}\n", ":1: runs: expected a list of runs, found a mapping"),
+    ("runs: [3]\n", ":1: runs: expected a mapping of fields, found 3"),
+    ("bn: !!python/object:os.system x\n", ":1: not YAML: unexpected tag"),
+    ("bn: &a [*a]\n", ": nested too deeply"),
+    ("[[[[" * 5000, ": nested too deeply"),
+    ("3: x\n", ":1: expected a field's name, found 3"),
+    ("bn: none\n---\nbn: none\n", ":2: not YAML"),
+    ("dropout: .nan\n", ":1: dropout: expected a rate"),
+    ("name: x\nruns:\n- {dropout: 1.5}\n", ":3: dropout: expected a rate from 0 to below 1"),
+    (b"\x89PNG\r\n\xff\xfe", ": expected YAML text in UTF-8, found other bytes"),
+    ("#" * 600_000, ": expected at most 524,288 bytes, found 600,000"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), TRAPS)
+def test_a_trap_is_refused_with_file_line_and_field(tmp_path, text, says):
+    path = tmp_path / "c.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as error:
+        read_config(path)
+    assert f"{path}{says}" in str(error.value)
+
+
+def test_an_alias_bomb_costs_nothing(tmp_path):
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"]
+    lines += [f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(lines) + "\n#" + "x" * 400_000)
+    with pytest.raises(ConfigError, match="more than 200,000 values"):
+        read_config(path)
+    path.write_text("\n".join(lines) + "\n#" + "x" * 1_000_000)
+    with pytest.raises(ConfigError, match="at most 524,288 bytes"):
+        read_config(path)
+
+
+def read(tmp_path, text, **overrides):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    return read_config(path, overrides)
+
+
+def test_yaml_is_version_1_2(tmp_path):
+    (spec,) = read(tmp_path, "learning_rate: 1e-3\nname: 2020-01-01\nepochs: 0o17\n").specs
+    assert spec == RunSpec(learning_rate=0.001, name="2020-01-01", epochs=15)
+
+
+def test_the_designs_example_is_two_runs_and_a_full_cross_with_five_seeds_each(tmp_path):
+    config = read(
+        tmp_path,
+        """
+name: dropout-and-bn
+defaults: {widths: 64x3, epochs: 7}
+seeds: 5
+runs:
+  - {name: plain}
+  - {name: lesson, dropout: 0.3, bn: after}
+grid:
+  dropout: [0.0, 0.3]
+  bn: [none, before, after]
+""",
+    )
+    assert config.name == "dropout-and-bn"
+    assert len(config.specs) == (2 + 6) * 5
+    assert config.specs[5] == RunSpec(name="lesson", widths="64x3", epochs=7, dropout=0.3, bn="after", seed=0)
+    assert {(spec.dropout, spec.bn) for spec in config.specs[10:]} == {
+        (rate, bn) for rate in (0.0, 0.3) for bn in ("none", "before", "after")
+    }
+    assert [spec.seed for spec in config.specs[:5]] == [0, 1, 2, 3, 4]
+
+
+def test_the_command_line_stands_over_everything(tmp_path):
+    config = read(tmp_path, "defaults: {epochs: 9}\nruns: [{epochs: 8}, {}]\n", epochs=2)
+    assert [spec.epochs for spec in config.specs] == [2, 2]
+
+
+def test_several_files_and_folders_give_all_their_problems_at_once(tmp_path):
+    (tmp_path / "a.yaml").write_text("bn: middle\n")
+    (tmp_path / "b.yml").write_text("epochs: 0\nwidths: 0\n")
+    (tmp_path / "c.txt").write_text("ignored")
+    with pytest.raises(ConfigError) as error:
+        read_configs([tmp_path, tmp_path / "missing.yaml"])
+    assert len(error.value.problems) == 4
+    assert all(str(tmp_path) in problem for problem in error.value.problems)
+
+
+def test_ten_thousand_runs_are_read(tmp_path):
+    text = f"grid:\n  seed: {list(range(100))}\n  epochs: {list(range(1, 101))}\n"
+    assert len(read(tmp_path, text).specs) == 10_000
+    with pytest.raises(ConfigError, match="at most 100,000 runs, found 1,000,000"):
+        read(tmp_path, text + f"  batch_size: {list(range(1, 101))}\n")

@@ -1,0 +1,163 @@
+"""The spec: its checks, its canonical form, its layer orders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wineexp.errors import SpecError
+from wineexp.specs.config import read_config
+from wineexp.specs.run_spec import ACTIVATIONS, OPTIMIZERS, RunSpec
+
+BAD = [
+    ({"dropout": 1.0}, "dropout", "found 1.0"),
+    ({"dropout": -0.1}, "dropout", "found -0.1"),
+    ({"dropout": "abc"}, "dropout", "found 'abc'"),
+    ({"dropout": True}, "dropout", "found True"),
+    ({"dropout": []}, "dropout", "found []"),
+    ({"dropout": [0.1, 0.2, 0.3], "widths": [8, 8]}, "dropout", "found 3 rates: 0.1, 0.2, 0.3"),
+    ({"widths": [0]}, "widths", "found [0]"),
+    ({"widths": []}, "widths", "found []"),
+    ({"widths": ""}, "widths", "found ''"),
+    ({"widths": "64x"}, "widths", "found '64x'"),
+    ({"widths": "64x0"}, "widths", "found '64x0'"),
+    ({"widths": "1024x999999999"}, "widths", "found '1024x999999999'"),
+    ({"widths": [1.5]}, "widths", "found [1.5]"),
+    ({"optimizer": "addam"}, "optimizer", "did you mean 'adam'"),
+    ({"optimizer": "zzz"}, "optimizer", "adadelta, adafactor"),
+    ({"activation": "rellu"}, "activation", "did you mean 'relu'"),
+    ({"bn": "middle"}, "bn", "expected none, before or after; found 'middle'"),
+    ({"bn": "no"}, "bn", "did you mean 'none'"),
+    ({"bn": False}, "bn", "did you mean 'none'"),
+    ({"bn_input": "yes"}, "bn_input", "expected true or false"),
+    ({"batch_size": 0}, "batch_size", "found 0"),
+    ({"batch_size": "256"}, "batch_size", "found '256'"),
+    ({"epochs": 2.5}, "epochs", "found 2.5"),
+    ({"learning_rate": float("nan")}, "learning_rate", "found nan"),
+    ({"learning_rate": float("inf")}, "learning_rate", "found inf"),
+    ({"learning_rate": 0}, "learning_rate", "above 0"),
+    ({"train_fraction": 0}, "train_fraction", "found 0"),
+    ({"train_fraction": 1}, "train_fraction", "found 1"),
+    ({"seed": -1}, "seed", "found -1"),
+    ({"name": ""}, "name", "found ''"),
+    ({"name": "a\nb"}, "name", "printable"),
+    ({"drop_out": 0.3}, "drop_out", "unknown field (did you mean 'dropout'?)"),
+]
+
+
+@pytest.mark.parametrize(("values", "field", "says"), BAD)
+def test_an_illegal_value_is_refused_with_field_expected_and_found(values, field, says):
+    with pytest.raises(SpecError) as error:
+        RunSpec.parse(values)
+    (problem,) = error.value.problems
+    assert problem[0] == field
+    assert says in problem[1]
+
+
+def test_all_problems_come_at_once():
+    with pytest.raises(SpecError) as error:
+        RunSpec.parse({"dropout": 2, "bn": "x", "nonsense": 1, "seed": "a"})
+    assert {field for field, _ in error.value.problems} == {"dropout", "bn", "nonsense", "seed"}
+
+
+@pytest.mark.parametrize(
+    ("text", "widths"),
+    [
+        ("1024x3", (1024,) * 3),
+        ("1024,1024,1024", (1024,) * 3),
+        ("512, 64x2", (512, 64, 64)),
+        (64, (64,)),
+        ("8", (8,)),
+    ],
+)
+def test_widths_may_be_written_short(text, widths):
+    assert RunSpec.parse({"widths": text}).widths == widths
+
+
+def test_two_spellings_of_one_variant_are_equal_and_share_a_signature():
+    one = RunSpec.parse({"widths": "8x3", "dropout": [0.3, 0.3, 0.3], "learning_rate": 0.001})
+    other = RunSpec.parse({"widths": [8, 8, 8], "dropout": "0.3"})
+    assert one == other
+    assert one.signature("t") == other.signature("t")
+    assert RunSpec.parse({"dropout": -0.0}).signature("t") == RunSpec.parse({"dropout": 0}).signature("t")
+
+
+def test_the_signature_holds_everything_but_the_name():
+    plain = RunSpec()
+    assert plain.signature("t") == RunSpec(name="x").signature("t")
+    assert plain.signature("t") != plain.signature("u")
+    others = [RunSpec(seed=1), RunSpec(epochs=99), RunSpec(target="pH"), RunSpec(min_delta=0.1)]
+    assert len({spec.signature("t") for spec in [plain, *others]}) == 5
+    assert plain.variant("t") == RunSpec(seed=5).variant("t") != RunSpec(epochs=99).variant("t")
+
+
+@pytest.mark.parametrize(
+    ("bn", "order"),
+    [
+        ("none", ["Dense", "Dropout"]),
+        ("after", ["Dense", "Dropout", "BatchNormalization"]),
+        ("before", ["Dense", "BatchNormalization", "Activation", "Dropout"]),
+    ],
+)
+def test_the_layer_orders_are_the_designs(bn, order):
+    plan = RunSpec(widths="8,4", dropout=0.3, bn=bn, bn_input=True).layer_plan()
+    assert [kind for kind, _, _ in plan] == ["BatchNormalization", *order, *order, "Dense"]
+    assert plan[-1] == ("Dense", 3, (1, "linear"))
+    dense = [setting for kind, _, setting in plan if kind == "Dense"]
+    hidden = "linear" if bn == "before" else "relu"
+    assert dense == [(8, hidden), (4, hidden), (1, "linear")]
+
+
+def test_dropout_layers_appear_only_where_the_rate_is_above_0():
+    plan = RunSpec(widths="8,8,8", dropout=[0.0, 0.5, 0.0]).layer_plan()
+    assert [layer for layer in plan if layer[0] == "Dropout"] == [("Dropout", 2, 0.5)]
+
+
+def test_labels_name_what_differs_from_the_defaults():
+    assert RunSpec().label() == "plain"
+    assert RunSpec(dropout=0.3, bn="after", seed=7).label() == "dropout0.3-bn_after"
+    assert RunSpec(optimizer="sgd").label() == "optimizer_sgd"
+    assert RunSpec(widths="64,32", bn_input=True, name=None).label() == "widths64-32-bn_input".replace(
+        "widths", ""
+    )
+    assert RunSpec(name="mine", dropout=0.3).label() == "mine"
+
+
+@given(
+    widths=st.lists(st.integers(1, 65_536), min_size=1, max_size=8),
+    rate=st.floats(0, 0.99),
+    rest=st.fixed_dictionaries(
+        {},
+        optional={
+            "bn": st.sampled_from(["none", "before", "after"]),
+            "activation": st.sampled_from(ACTIVATIONS),
+            "optimizer": st.sampled_from(list(OPTIMIZERS)),
+            "learning_rate": st.floats(1e-300, 1e300),
+            "name": st.text(min_size=1, max_size=200).filter(str.isprintable),
+            "patience": st.none() | st.integers(0, 100),
+            "seed": st.integers(0, 2**31 - 1),
+        },
+    ),
+)
+def test_a_spec_written_as_yaml_reads_back_equal(tmp_path_factory, widths, rate, rest):
+    spec = RunSpec.parse({"widths": widths, "dropout": rate, **rest})
+    path = Path(tmp_path_factory.getbasetemp()) / "spec.yaml"
+    path.write_text(spec.to_yaml(), encoding="utf-8")
+    assert read_config(path).specs == (spec,)
+    assert RunSpec.parse(json.loads(json.dumps(spec.settings()))) == spec
+
+
+def test_names_and_default_learning_rates_are_the_installed_keras(tensorflow):
+    import inspect
+
+    import keras
+
+    for name, rate in OPTIMIZERS.items():
+        optimizer = keras.optimizers.get(name)
+        assert inspect.signature(type(optimizer)).parameters["learning_rate"].default == rate
+    for name in ACTIVATIONS:
+        assert callable(keras.activations.get(name))

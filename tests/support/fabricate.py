@@ -1,0 +1,57 @@
+"""Finished runs without training: real records of made-up predictions, written by the real writer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wineexp.data.split import describe, split_table
+from wineexp.runs.result import RunResult, history_frame, measure, unfinished
+from wineexp.runs.writer import record
+from wineexp.specs.run_spec import RunSpec
+
+
+def result(spec, table, *, error=0.1, own=0.01, losses=None):
+    """A finished run whose absolute errors lie around ``error``; ``own`` is how much a seed differs."""
+    split = split_table(table, spec)
+    rows = np.random.RandomState(7).uniform(0.5, 1.5, len(split.y_valid))
+    seeds = np.random.RandomState(spec.seed)
+    size = error * rows + own * seeds.normal() + 0.2 * error * seeds.normal(size=len(rows))
+    predicted = split.y_valid + size
+    if losses is None:
+        level = float(np.abs(size).mean())
+        losses = [(level * (1 + 1 / (e + 1)), level * (1 + 2 / (e + 1))) for e in range(spec.epochs)]
+    history = history_frame(losses)
+    import pandas as pd
+
+    predictions = pd.DataFrame(
+        {"row": split.valid_rows, "actual": split.y_valid, "predicted": predicted, "twin": split.twins}
+    )
+    valid = (split.y_valid, predicted)
+    return RunResult(
+        spec=spec, status="done", fingerprint=table.fingerprint, history=history, predictions=predictions,
+        metrics=measure(spec.loss, history, (split.y_train, split.y_train + 0.05), valid, split.twins),
+        data=describe(table, split),
+        timing={"epochs": len(history), "fit_seconds": 2.0, "first_epoch_seconds": 1.1, "run_seconds": 2.5},
+        environment={"threads": 1, "device": "CPU", "python": "3.11"},
+    )  # fmt: skip
+
+
+def save(out, table, *, error=0.1, own=0.01, losses=None, **fields):
+    """Record one such run below ``out``."""
+    spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
+    return record(result(spec, table, error=error, own=own, losses=losses), out)
+
+
+def fail(out, table, *, reason="diverged", **fields):
+    """Record a run that failed."""
+    spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
+    found = unfinished(spec, table, "failed", reason, "loss is nan", history=history_frame([(9, 9)]), threads=1)
+    return record(found, out)
+
+
+def save_cross(out, table):
+    """A 2 x 2 cross of dropout, which adds 0.06 to the errors, and batch normalization, with 3 seeds."""
+    for seed in range(3):
+        for dropout, bn in ((0, "none"), (0.3, "none"), (0, "after"), (0.3, "after")):
+            save(out, table, error=0.3 + dropout / 5, seed=seed, dropout=dropout, bn=bn)
+    return out

@@ -1,0 +1,155 @@
+"""One run: what it gives, that it repeats, and what becomes of one that fails."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wineexp.specs.run_spec import RunSpec
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+QUICK = {"widths": "8,8", "epochs": 4, "batch_size": 32}
+
+
+def run(table, **fields):
+    from wineexp.training import experiment
+
+    return experiment.attempt(RunSpec.parse({**QUICK, **fields}), table, threads=1)
+
+
+def test_a_run_gives_history_predictions_and_metrics(small_table):
+    result = run(small_table, dropout=0.2, bn="after")
+    assert result.status == "done"
+    assert list(result.history.columns) == ["epoch", "loss", "val_loss"]
+    assert result.history["epoch"].tolist() == [0, 1, 2, 3]
+    error = (result.predictions["actual"] - result.predictions["predicted"]).abs().astype(float)
+    metrics = result.metrics
+    assert metrics["val_mae"] == pytest.approx(error.mean(), rel=1e-6)
+    assert metrics["val_mae"] == pytest.approx(metrics["val_loss"], rel=1e-5)
+    assert metrics["val_mae_se"] == pytest.approx(error.sem(), rel=1e-6)
+    assert metrics["val_rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-6)
+    assert metrics["skill"] == pytest.approx(1 - metrics["val_mae"] / metrics["baseline_mae"])
+    assert metrics["best_val_loss"] == result.history["val_loss"].min()
+    assert result.data["train_rows"] == 84
+
+
+def test_a_run_repeats_bit_for_bit_whatever_ran_before(small_table, tmp_path):
+    spec = {"dropout": 0.3, "bn": "before", "seed": 5}
+    first = run(small_table, **spec)
+    run(small_table, widths="16", optimizer="sgd")
+    again = run(small_table, **spec)
+    assert first.history.to_csv() == again.history.to_csv()
+    assert first.predictions.to_csv() == again.predictions.to_csv()
+    small_table.frame.to_csv(tmp_path / "t.csv", index=False)
+    arguments = ["--widths", "8,8", "--epochs", "4", "--batch-size", "32", "--dropout", "0.3", "--bn", "before"]
+    subprocess.run(
+        [sys.executable, "-m", "wineexp", "train", *arguments, "--seed", "5", "--data", "t.csv", "--threads", "1"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    (directory,) = (tmp_path / "outputs").iterdir()
+    written = pd.read_csv(directory / "history.csv")
+    pd.testing.assert_frame_equal(written, first.history, check_exact=True)
+
+
+def test_the_three_bn_settings_and_dropout_see_the_same_batches(small_table, monkeypatch):
+    from wineexp.training import experiment
+
+    seen = {}
+    real = experiment.shuffled
+
+    def listen(rows, seed):
+        seen.setdefault("orders", []).append([real(rows, seed)(epoch).tolist() for epoch in range(3)])
+        return real(rows, seed)
+
+    monkeypatch.setattr(experiment, "shuffled", listen)
+    for fields in ({}, {"dropout": 0.3}, {"bn": "before"}, {"bn": "after"}):
+        run(small_table, epochs=1, **fields)
+    assert all(order == seen["orders"][0] for order in seen["orders"])
+
+
+def test_a_run_that_diverges_is_failed_with_its_history(small_table):
+    result = run(small_table, optimizer="sgd", learning_rate=1e6, loss="mse", epochs=50)
+    assert (result.status, result.reason) == ("failed", "diverged")
+    assert 1 <= len(result.history) < 50
+    assert "lower learning rate" in result.error
+    assert result.predictions is None
+
+
+def test_a_run_that_raises_is_failed_with_the_traceback_and_the_history_so_far(small_table, monkeypatch):
+    from wineexp.training import experiment
+
+    def burst(epoch, loss, val_loss):
+        if epoch == 1:
+            raise MemoryError("out of memory")
+
+    spec = RunSpec.parse(QUICK)
+    result = experiment.attempt(spec, small_table, threads=1, on_epoch=burst)
+    assert (result.status, result.reason) == ("failed", "error")
+    assert result.error.startswith("error: MemoryError: out of memory")
+    assert "Traceback" in result.error
+    assert len(result.history) == 2
+
+
+def test_ctrl_c_in_training_keeps_the_history_so_far(small_table):
+    from wineexp.training import experiment
+
+    def stop(epoch, loss, val_loss):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    result = experiment.attempt(RunSpec.parse(QUICK), small_table, threads=1, on_epoch=stop)
+    assert result.status == "interrupted"
+    assert result.reason is None
+    assert len(result.history) == 3
+    assert result.metrics["baseline_loss"] > 0
+
+
+def test_a_finished_run_leaves_nothing_behind_in_the_process(small_table):
+    def objects(**fields):
+        run(small_table, epochs=1, dropout=0.3, bn="after", **fields)
+        gc.collect()
+        return len(gc.get_objects())
+
+    objects()
+    first = objects(seed=1)
+    assert objects(seed=3) - first < 500, "a traced epoch has some 9,000 objects"
+
+
+def test_early_stopping_ends_with_the_best_epochs_weights(small_table):
+    result = run(small_table, epochs=300, patience=5, learning_rate=0.1)
+    assert len(result.history) < 300
+    assert result.metrics["val_mae"] == pytest.approx(result.metrics["best_val_loss"], rel=1e-5)
+    other = run(small_table, epochs=300, patience=5, learning_rate=0.1, restore_best=False)
+    assert other.metrics["val_mae"] == pytest.approx(other.metrics["val_loss"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_the_published_lesson(red_wine_path: Path, tmp_path):
+    """Seeds 0 to 4 of the lesson: its published loss and val_loss, first epoch and last ten."""
+    command = [sys.executable, "-m", "wineexp", "train", "--dropout", "0.3", "--bn", "after", "--seeds", "5"]
+    subprocess.run(
+        [*command, "--data", red_wine_path, "--no-model"], cwd=tmp_path, check=True, capture_output=True
+    )
+    histories = [pd.read_csv(path) for path in sorted((tmp_path / "outputs").glob("*/history.csv"))]
+    assert len(histories) == 5
+    for history in histories:
+        assert len(history) == 100
+        assert 5.3 <= history["loss"][0] <= 5.7
+        assert 0.65 <= history["loss"].tail(10).mean() <= 0.85
+        assert 0.53 <= history["val_loss"].tail(10).mean() <= 0.70
+
+
+@pytest.mark.slow
+def test_the_published_early_stopping_result(red_wine):
+    result = run(
+        red_wine, widths="512x3", scale="minmax", patience=20, min_delta=0.001, epochs=500, batch_size=256
+    )  # fmt: skip
+    assert len(result.history) < 500
+    assert 0.45 <= result.metrics["best_val_loss"] <= 0.49

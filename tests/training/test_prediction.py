@@ -1,0 +1,154 @@
+"""``wineexp predict``: a saved run on new rows, against Keras itself and by hand."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wineexp.runs.directory import find_runs
+
+
+@pytest.fixture(scope="module")
+def runs(small_table, tmp_path_factory, tensorflow):
+    """Three seeds scaled and with dropout, one plain, trained for real."""
+    from wineexp.execution.batch_run import execute, plan
+    from wineexp.execution.executor import InProcess
+    from wineexp.specs.run_spec import RunSpec
+
+    out = tmp_path_factory.mktemp("runs")
+    common = {"widths": "8,8", "epochs": 3, "batch_size": 32}
+    specs = [
+        RunSpec.parse({**common, "dropout": 0.3, "bn": "after", "scale": "standard", "seed": s}) for s in range(3)
+    ]
+    specs.append(RunSpec.parse(common))
+    execute(plan(specs, small_table.fingerprint, out), small_table, out, InProcess(1))
+    return {(bool(run.spec.dropout), run.spec.seed): run for run in find_runs(out)}
+
+
+@pytest.fixture
+def valid_rows(runs, small_table, tmp_path):
+    """The validation rows as a CSV, columns in another order, with one nobody asked for."""
+    rows = pd.read_csv(runs[True, 0].predictions_path)["row"]
+    frame = small_table.frame.loc[rows, ["c", "quality", "a", "b"]].assign(vineyard="north")
+    path = tmp_path / "new.csv"
+    frame.to_csv(path, index=False, sep=";")
+    return path
+
+
+def read(text):
+    return pd.read_csv(io.StringIO(text))
+
+
+def test_the_validation_rows_get_the_predictions_on_record(cli, runs, valid_rows):
+    for run in (runs[True, 0], runs[False, 0]):
+        code, out, err = cli("predict", run.path, valid_rows)
+        assert code == 0
+        record = pd.read_csv(run.predictions_path)
+        np.testing.assert_array_equal(read(out)["predicted"], record["predicted"])
+        assert "note: not used: vineyard" in err
+        metrics = run.record["metrics"]
+        assert (
+            f"MAE {metrics['val_mae']:.4f}, RMSE {metrics['val_rmse']:.4f}, skill {metrics['skill']:+.1%}" in err
+        )
+
+
+def test_without_the_target_there_are_predictions_alone(cli, runs, valid_rows, tmp_path):
+    read(valid_rows.read_text().replace(";", ",")).drop(columns=["quality"]).to_csv(
+        tmp_path / "x.csv", index=False
+    )
+    code, out, err = cli("predict", runs[True, 0].path, tmp_path / "x.csv", "-o", tmp_path / "p.csv")
+    assert (code, out) == (0, "")
+    assert list(pd.read_csv(tmp_path / "p.csv").columns) == ["row", "predicted"]
+    assert "MAE" not in err
+
+
+def test_all_seeds_are_averaged_with_their_spread(cli, runs, valid_rows):
+    _, out, err = cli("predict", runs[True, 0].path, valid_rows, "--run-seeds")
+    each = np.stack([pd.read_csv(runs[True, seed].predictions_path)["predicted"] for seed in range(3)])
+    np.testing.assert_allclose(read(out)["predicted"], each.mean(axis=0), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(read(out)["sd"], each.std(axis=0, ddof=1), rtol=1e-4, atol=1e-7)
+    assert "seeds 0, 1, 2" in err
+
+
+def test_mc_dropout_is_kerass_own_layers_with_dropout_on(cli, runs, valid_rows):
+    import keras
+
+    run = runs[True, 1]
+    _, out, _ = cli("predict", run.path, valid_rows, "--mc-dropout", 400, "--json")
+    table = pd.DataFrame(json.loads(out)["predictions"])
+    assert json.loads(out)["metrics"]["mae"] > 0
+    again = pd.DataFrame(
+        json.loads(cli("predict", run.path, valid_rows, "--mc-dropout", 400, "--json")[1])["predictions"]
+    )
+    assert (table["sd"] > 0).all()
+    np.testing.assert_array_equal(table["predicted"], again["predicted"])
+    # An independent sample: the expected value of the layers' own masks, batch norm in inference mode.
+    model = keras.models.load_model(run.model_path)
+    scaling = run.record["data"]["scaling"]
+    features = pd.read_csv(valid_rows, sep=";")[["a", "b", "c"]].to_numpy()
+    x = ((features - scaling["center"]) / scaling["scale"]).astype("float32")
+    random, passes = np.random.default_rng(0), []
+    for _ in range(400):
+        values = x
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                values = values * (random.random(values.shape) >= layer.rate) / (1 - layer.rate)
+            else:
+                values = np.asarray(layer(np.asarray(values, "float32"), training=False))
+        passes.append(values[:, 0])
+    error = table["sd"] * np.sqrt(2 / 400)
+    assert (np.abs(table["predicted"] - np.mean(passes, axis=0)) < 5 * error).all()
+    np.testing.assert_allclose(table["sd"], np.std(passes, axis=0, ddof=1), rtol=0.25)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "says"),
+    [
+        ("a,b\n1,2\n", 2, "no column 'c'; the run was trained on: a, b, c"),
+        ("aa,b,c\n1,2,3\n", 2, "no column 'a' (did you mean 'aa'?)"),
+        ("a,b,c\n1,2,nan\n", 2, ":2: column 'c': expected a finite number, found 'nan'"),
+        ("a,b,c\n1,,3\n", 2, ":2: column 'b': expected a number, found nothing"),
+        ("a,b,c\n1,two,3\n", 2, ":2: column 'b': expected a number, found 'two'"),
+        ("a,b,c\n", 2, "expected rows of numbers below the header"),
+        ("", 2, "expected a header"),
+        ("a,a,b,c\n1,2,3,4\n", 2, "column 'a' stands twice"),
+        (None, 2, "no such file"),
+    ],
+)
+def test_a_bad_csv_is_one_line(cli, runs, tmp_path, content, code, says):
+    path = tmp_path / "x.csv"
+    if content is not None:
+        path.write_text(content)
+    found, out, err = cli("predict", runs[False, 0].path, path)
+    assert (found, out) == (code, "")
+    assert says in err
+    assert str(path) in err
+
+
+def test_arguments_the_wrong_way_round_are_one_line(cli, runs, valid_rows):
+    code, out, err = cli("predict", valid_rows, runs[False, 0].path)
+    assert (code, out) == (1, "")
+    assert "no run here: expected a directory with run.json" in err
+
+
+def test_what_cannot_predict_is_refused(cli, runs, valid_rows, small_table, tmp_path):
+    from support import fabricate
+
+    without = fabricate.save(tmp_path, small_table)
+    failed = fabricate.fail(tmp_path, small_table, seed=4)
+    broken = fabricate.save(tmp_path, small_table, seed=5)
+    broken.model_path.write_bytes(b"no model")
+    for run, flags, says in (
+        (runs[False, 0], ["--mc-dropout", 10], "--mc-dropout needs a run with dropout, and this one has none"),
+        (without, [], "has no model.keras: it was trained with --no-model"),
+        (failed, [], "expected a finished run, found one that is failed"),
+        (broken, [], "model.keras: cannot be loaded"),
+    ):
+        code, out, err = cli("predict", run.path, valid_rows, *flags)
+        assert (code, out) == (1, "")
+        assert says in err
+        assert len(err.splitlines()) <= 2

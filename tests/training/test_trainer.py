@@ -1,0 +1,274 @@
+"""The fit loop against Keras's own ``train_on_batch`` and ``fit``, and its callbacks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wineexp.errors import CallbackError
+from wineexp.specs.run_spec import OPTIMIZERS, RunSpec
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+
+def fit(model, optimizer, loss, train, valid, *, batch_size, **options):
+    """A trainer that fits once."""
+    from wineexp.training.trainer import Trainer
+
+    return Trainer(model, optimizer, loss, train, valid, batch_size=batch_size).fit(**options)
+
+
+VARIANTS = [{"bn": "none"}, {"bn": "before"}, {"bn": "after"}, {"bn": "none", "bn_input": True}]
+
+
+def data(rows=90, seed=0):
+    random = np.random.RandomState(seed)
+    x = random.normal(size=(rows, 5)).astype(np.float32)
+    return x, (x[:, 0] - x[:, 1] ** 2 + 5).astype(np.float32)
+
+
+def optimizers():
+    import keras
+
+    from wineexp.training.model import build_optimizer
+
+    return {
+        "adam": (lambda: build_optimizer("adam", 0.001), lambda: keras.optimizers.Adam(0.001)),
+        "sgd with momentum": (lambda: keras.optimizers.SGD(0.01, momentum=0.9),) * 2,
+        "rmsprop": (lambda: build_optimizer("rmsprop", 0.001), lambda: keras.optimizers.RMSprop(0.001)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "loss"),
+    [("adam", "mae"), ("adam", "mse"), ("adam", "huber"), ("sgd with momentum", "mae"), ("rmsprop", "mae")],
+)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss):
+    import keras
+
+    from wineexp.training.model import build_model
+    from wineexp.training.trainer import shuffled
+
+    spec = RunSpec.parse({"widths": "16,8", **variant})
+    ours, theirs = build_model(spec, 5), build_model(spec, 5)
+    if variant["bn"] == "before":
+        # A bias right before batch normalization cancels out: its gradient is rounding alone, which Adam
+        # and RMSprop scale up to full steps of either sign. It stays at 0 in both models here.
+        for model in (ours, theirs):
+            for layer in model.layers[:-1]:
+                if isinstance(layer, keras.layers.Dense):
+                    layer.bias.trainable = False
+    make_ours, make_theirs = optimizers()[optimizer]
+    names = {"mae": "mae", "mse": "mse", "huber": keras.losses.Huber()}
+    theirs.compile(optimizer=make_theirs(), loss=names[loss])
+    (x, y), valid, order = data(), data(40, 1), shuffled(90, 3)
+    fitted = fit(ours, make_ours(), loss, (x, y), valid, batch_size=20, epochs=5, order=order)
+    for epoch in range(5):
+        total = 0.0
+        for at in range(0, 90, 20):  # 5 steps, the last one of 10 rows
+            rows = order(epoch)[at : at + 20]
+            theirs.reset_metrics()
+            total += float(theirs.train_on_batch(x[rows], y[rows, None])) * len(rows)
+        assert fitted.history["loss"][epoch] == pytest.approx(total / 90, rel=2e-5)
+        val_loss = theirs.evaluate(valid[0], valid[1][:, None], verbose=0)
+        assert fitted.history["val_loss"][epoch] == pytest.approx(val_loss, rel=2e-5)
+    for mine, plain in zip(ours.weights, theirs.weights, strict=True):  # moving averages are weights too
+        np.testing.assert_allclose(mine.numpy(), plain.numpy(), rtol=1e-4, atol=2e-6, err_msg=mine.path)
+    assert int(ours.optimizer.iterations) == 25
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_of_the_spec_trains(name):
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import shuffled
+
+    model = build_model(RunSpec(widths="8", bn="after"), 5)
+    fitted = fit(
+        model, build_optimizer(name, OPTIMIZERS[name]), "mae", data(), data(40, 1),
+        batch_size=32, epochs=3, order=shuffled(90, 0),
+    )  # fmt: skip
+    assert np.isfinite(fitted.history["loss"]).all()
+    assert fitted.history["loss"][0] != fitted.history["loss"][2]
+
+
+def train(callbacks=(), epochs=3, rate=0.001, optimizer="adam", loss="mae", **options):
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import shuffled
+
+    model = build_model(RunSpec(widths="8"), 5)
+    return model, fit(
+        model, build_optimizer(optimizer, rate), loss, data(), data(40, 1), batch_size=32, epochs=epochs,
+        order=shuffled(90, 0), callbacks=callbacks, **options,
+    )  # fmt: skip
+
+
+def test_early_stopping_stops_and_restores_the_best_weights():
+    import keras
+
+    from wineexp.training.trainer import predict
+
+    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=2, restore_best_weights=True)
+    model, fitted = train([stopping], epochs=200, rate=0.3)
+    losses = fitted.history["val_loss"]
+    assert len(losses) < 200
+    assert len(losses) == int(np.argmin(losses)) + 1 + 2
+    x, y = data(40, 1)
+    assert np.abs(predict(model, x) - y).mean() == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_epoch_hooks_are_called_as_keras_calls_them():
+    import keras
+
+    calls = []
+
+    class Listener(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            calls.append("begin")
+
+        def on_epoch_begin(self, epoch, logs=None):
+            calls.append(f"epoch {epoch}")
+
+        def on_epoch_end(self, epoch, logs=None):
+            assert set(logs) == {"loss", "val_loss"}
+            assert self.model.optimizer.iterations.numpy() == 3 * (epoch + 1)
+            calls.append(f"end {epoch}")
+
+        def on_train_end(self, logs=None):
+            calls.append("end")
+
+    train([Listener()], epochs=2)
+    assert calls == ["begin", "epoch 0", "end 0", "epoch 1", "end 1", "end"]
+
+
+def test_a_schedule_changes_the_learning_rate_between_epochs():
+    import keras
+
+    model, fitted = train([keras.callbacks.LearningRateScheduler(lambda epoch: 0.0 if epoch else 0.01)], epochs=3)
+    assert float(model.optimizer.learning_rate) == 0.0
+    assert fitted.history["val_loss"][1] == fitted.history["val_loss"][0] == fitted.history["val_loss"][2]
+
+
+def test_tensorboards_own_callback_writes_what_its_reader_reads(tmp_path):
+    import keras
+    import tensorflow as tf
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, fitted = train([keras.callbacks.TensorBoard(tmp_path)], epochs=3)
+    for folder, name in (("train", "loss"), ("validation", "val_loss")):
+        events = EventAccumulator(str(tmp_path / folder)).Reload()
+        steps = [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors("epoch_loss")]
+        assert steps == [(epoch, pytest.approx(value)) for epoch, value in enumerate(fitted.history[name])]
+
+
+def test_dropout_in_training_drops_its_share_and_scales_the_rest():
+    import keras
+
+    from wineexp.training.kernels import _dropout
+
+    x = np.random.RandomState(0).normal(size=(256, 512)).astype(np.float32)
+    for rate in (0.05, 0.3, 0.9):
+        layer, twin = (keras.layers.Dropout(rate, seed=7) for _ in range(2))
+        masks = [_dropout(layer, x).numpy() for _ in range(2)]
+        dropped = masks[0] == 0
+        assert abs(dropped.mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / dropped.size)
+        assert np.abs(dropped.mean(axis=0) - rate).max() < 6 * np.sqrt(
+            rate * (1 - rate) / 256
+        )  # no column is special
+        np.testing.assert_allclose(masks[0][~dropped], x[~dropped] / (1 - rate), rtol=1e-6)
+        assert not np.array_equal(masks[0], masks[1])  # another mask each time
+        np.testing.assert_array_equal(_dropout(twin, x).numpy(), masks[0])  # the seed decides
+
+
+def test_a_last_batch_of_one_row_is_trained_on_as_keras_does():
+    import keras
+
+    from wineexp.training.model import build_model, build_optimizer
+
+    spec = RunSpec(widths="8", bn="after")
+    ours, theirs = build_model(spec, 5), build_model(spec, 5)
+    theirs.compile(optimizer=keras.optimizers.SGD(0.01), loss="mae")
+    (x, y), order = data(33), np.arange(33, dtype=np.int32)
+    fit(
+        ours,
+        build_optimizer("sgd", 0.01),
+        "mae",
+        (x, y),
+        data(9, 1),
+        batch_size=32,
+        epochs=1,
+        order=lambda _: order,
+    )
+    theirs.train_on_batch(x[:32], y[:32, None])
+    theirs.train_on_batch(x[32:], y[32:, None])
+    for mine, plain in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-4, atol=2e-6)
+
+
+def test_a_callback_that_needs_batches_is_refused():
+    import keras
+
+    class Batchwise(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            """Wants every batch."""
+
+    refused = [
+        Batchwise(),
+        keras.callbacks.LambdaCallback(on_train_batch_begin=print),
+        keras.callbacks.ModelCheckpoint("x.keras", save_freq=10),
+    ]
+    for callback in refused:
+        with pytest.raises(CallbackError, match="an epoch is one compiled call"):
+            train([callback])
+
+
+def test_terminate_on_nan_and_divergence_end_the_run_at_once():
+    import keras
+
+    _, fitted = train([keras.callbacks.TerminateOnNaN()], epochs=50, rate=1e6, optimizer="sgd", loss="mse")
+    assert fitted.ended == "diverged"
+    assert len(fitted.history["loss"]) < 50
+    assert not np.isfinite([fitted.history["loss"][-1], fitted.history["val_loss"][-1]]).all()
+    with pytest.raises(RuntimeError, match="NaN or Inf loss"):
+        train([keras.callbacks.TerminateOnNaN(raise_error=True)], epochs=50, rate=1e6, optimizer="sgd", loss="mse")
+
+
+def test_an_epoch_split_into_several_calls_gives_the_same_numbers(monkeypatch):
+    from wineexp.training import trainer
+
+    whole, fitted = train(epochs=3)
+    assert len(trainer._parts(whole.count_params(), 90, 40, 32)) == 1
+    monkeypatch.setattr(trainer, "OPERATIONS_A_CALL", 1)
+    assert trainer._parts(whole.count_params(), 90, 40, 32)[:3] == [(0, 32, 0, 0), (32, 64, 0, 0), (64, 90, 0, 0)]
+    parted, fitted_in_parts = train(epochs=3)
+    assert fitted_in_parts.history["loss"] == pytest.approx(fitted.history["loss"], rel=1e-12)
+    for a, b in zip(whole.get_weights(), parted.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_batch_order_is_a_new_permutation_each_epoch_from_the_seed_alone():
+    from wineexp.training.trainer import shuffled
+
+    one, again, other = shuffled(50, 7), shuffled(50, 7), shuffled(50, 8)
+    assert sorted(one(0)) == list(range(50))
+    assert one(3).tolist() == again(3).tolist()
+    assert one(0).tolist() != one(1).tolist()
+    assert one(0).tolist() != other(0).tolist()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_trainer_that_begins_again_gives_the_bits_of_a_new_one(name):
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import Trainer, shuffled
+
+    def made(seed):
+        spec = RunSpec.parse({"widths": "8,8", "dropout": 0.3, "bn": "after", "bn_input": True, "seed": seed})
+        return build_model(spec, 5), build_optimizer(name, OPTIMIZERS[name])
+
+    kept, new = (Trainer(*made(seed), "mae", data(), data(40, 1), batch_size=32) for seed in (0, 1))
+    kept.fit(epochs=2, order=shuffled(90, 0))
+    kept.restart(*made(1))
+    again, fitted = (trainer.fit(epochs=3, order=shuffled(90, 1)) for trainer in (kept, new))
+    assert again.history == fitted.history
+    for mine, fresh in zip(kept.model.variables, new.model.variables, strict=True):
+        np.testing.assert_array_equal(mine, fresh)

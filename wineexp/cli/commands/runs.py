@@ -1,0 +1,61 @@
+"""``wineexp runs``: many runs as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wineexp.cli.completers import complete_columns, complete_conditions
+from wineexp.cli.notes import note
+from wineexp.cli.tables import print_table, table_options
+
+
+@click.command()
+@click.argument(
+    "folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option(
+    "--where", "conditions", metavar="CONDITION", multiple=True, shell_complete=complete_conditions,
+    help="Only runs that meet it: dropout=0.3, val_mae<0.6, status=failed. May be given several times.",
+)  # fmt: skip
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    shell_complete=complete_columns,
+    help="Sort by a column; -COLUMN the other way round.",
+)
+@click.option(
+    "--columns",
+    metavar="A,B,...",
+    shell_complete=complete_columns,
+    help="These columns; by default what tells the runs apart.",
+)
+@table_options
+def command(
+    folders: tuple[Path, ...], conditions: tuple[str, ...], sort: str | None, columns: str | None, form: str | None
+) -> None:
+    """List runs as a table: filter, sort, choose columns.
+
+    FOLDER holds run directories; outputs by default. Columns are the fields of the spec (its loss goes by
+    loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, threads, device,
+    seconds, recorded.
+    """
+    from wineexp.runs.directory import find_runs
+    from wineexp.runs.run_table import FIELDS, Condition, check_column, default_columns, row, select, sort_rows
+    from wineexp.specs.run_spec import format_value
+
+    def damaged(error: Exception) -> None:
+        note(f"left out: {error}")
+
+    wanted = [Condition.parse(text) for text in conditions]
+    names = [check_column(name.strip()) for name in columns.split(",")] if columns else None
+    check_column((sort or "run").removeprefix("-"))
+    found = (run for folder in folders or (Path("outputs"),) for run in find_runs(folder, damaged))
+    rows = select(map(row, found), wanted)
+    if sort:
+        rows = sort_rows(rows, sort)
+    names = names or default_columns(rows)
+    if form is None:  # for people; data keep their types
+        rows = [{**row, **{name: format_value(row[name]) for name in FIELDS}} for row in rows]
+    print_table([{name: row[name] for name in names} for row in rows], form, empty="no runs")

@@ -1,0 +1,25 @@
+"""``wineexp show RUN``: one run whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from wineexp.cli.completers import RunPath
+
+
+@click.command()
+@click.argument("run", type=RunPath())
+@click.option("--json", "as_json", is_flag=True, help="Print run.json.")
+def command(run: Path, as_json: bool) -> None:
+    """Show one run whole.
+
+    Prints its spec, layers, metrics, where the time went, and its environment.
+    """
+    from wineexp.runs import summary
+    from wineexp.runs.directory import Run
+
+    shown = Run(run)
+    click.echo(json.dumps(shown.record, indent=2, ensure_ascii=False) if as_json else summary.whole_run(shown))

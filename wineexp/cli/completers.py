@@ -1,0 +1,52 @@
+"""What a shell offers for an argument: fields, columns, runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["RunPath", "complete_columns", "complete_conditions", "complete_fields"]
+
+
+def complete_fields(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """``field=`` for each field of the spec."""
+    return [CompletionItem(f"{name}=") for name in RunSpec.model_fields if name.startswith(incomplete)]
+
+
+def complete_columns(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The columns of a table of runs."""
+    from wineexp.runs.run_table import COLUMNS
+
+    return [CompletionItem(name) for name in COLUMNS if name.startswith(incomplete)]
+
+
+def complete_conditions(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """``column=`` for each of them."""
+    from wineexp.runs.run_table import COLUMNS
+
+    return [CompletionItem(f"{name}=") for name in COLUMNS if name.startswith(incomplete)]
+
+
+class RunPath(click.Path):
+    """A run directory; a shell completes those below ``outputs`` and what was typed."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from wineexp.runs.directory import RECORD
+
+        typed = Path(incomplete)
+        folders = [typed if incomplete.endswith("/") else typed.parent, Path("outputs")]
+        found = {
+            str(path)
+            for folder in folders if folder.is_dir()
+            for path in folder.iterdir()
+            if incomplete in ("", str(path)[: len(incomplete)], path.name[: len(incomplete)])
+            and (path / RECORD).is_file()
+        }  # fmt: skip
+        return [CompletionItem(path) for path in sorted(found)] or super().shell_complete(ctx, param, incomplete)

@@ -1,0 +1,97 @@
+"""Where the table comes from: found, verified, fetched; the first source that has it wins."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wineexp.data.simulated import simulated_table
+from wineexp.data.table import Table, read_table
+from wineexp.errors import DataError, DownloadError
+
+__all__ = ["Found", "find_table"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A table with the way it was found: one line for each source that was tried."""
+
+    table: Table
+    steps: tuple[str, ...]
+
+
+def find_table(data: str | None = None, *, stand_in: bool) -> Found:
+    """Return the table to use, by the order that the README gives.
+
+    Parameters
+    ----------
+    data : str, optional
+        A path, ``red-wine`` (the real table or an error) or ``simulated``; ``$WINEEXP_DATA`` by default.
+    stand_in : bool
+        Whether the simulated table may serve when the real one cannot be had.
+
+    Raises
+    ------
+    DataError
+        A named table is absent or unfit, or the real one cannot be had and no stand-in is allowed.
+    """
+    named = data or os.environ.get("WINEEXP_DATA")
+    if named == "simulated":
+        return Found(simulated_table(), ("simulated: as asked",))
+    if named and named != "red-wine":
+        origin = "--data" if data else "$WINEEXP_DATA"
+        return Found(read_table(named), (f"{named}: named by {origin}",))
+    steps: list[str] = []
+    for path, origin in _configured():
+        if not path.exists():
+            steps.append(f"{path}: named in {origin}, not there")
+            continue
+        table = read_table(path)
+        if named != "red-wine" or table.kind == "red-wine":
+            return Found(table, (*steps, f"{path}: named in {origin}"))
+        steps.append(f"{path}: named in {origin}, but it is not the red-wine table")
+    try:
+        return Found(read_table(*_cached_or_fetched(steps)), tuple(steps))
+    except DownloadError as error:
+        steps.append(str(error))
+    if named == "red-wine" or not stand_in:
+        raise DataError(
+            "the red-wine table cannot be had: " + "; ".join(steps) + ". Download it elsewhere and name it with "
+            "--data PATH or $WINEEXP_DATA, or use the stand-in with --data simulated"
+        )
+    return Found(simulated_table(), (*steps, "simulated: nothing else was left"))
+
+
+def _configured() -> list[tuple[Path, str]]:
+    """The paths of ``data`` under ``[tool.wineexp]`` in the nearest pyproject.toml."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        file = folder / "pyproject.toml"
+        if not file.is_file():
+            continue
+        try:
+            section: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file}: cannot be read: {error}") from None
+        paths = section.get("tool", {}).get("wineexp", {}).get("data", [])
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            raise DataError(f"{file}: [tool.wineexp] data: expected a list of paths, found {paths!r}")
+        return [((folder / path).resolve(), str(file)) for path in paths]
+    return []
+
+
+def _cached_or_fetched(steps: list[str]) -> tuple[Path, str]:
+    from wineexp.data import download  # what fetches is loaded only where no file is named
+
+    path = download.cached_path()
+    if download.cached():
+        steps.append(f"{path}: in the cache")
+        return path, str(path)
+    if path.exists():
+        steps.append(f"{path}: in the cache, but not the bytes that UCI serves; fetched again")
+    path, address = download.fetch()
+    steps.append(f"{address}: fetched to {path}")
+    return path, f"{path} (from {address})"

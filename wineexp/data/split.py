@@ -1,0 +1,139 @@
+"""The split: training and validation rows, scaled, as the arrays that a model is fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.data.table import Table, check_target
+from wineexp.errors import DataError
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["Scaling", "Split", "describe", "split_table"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """``(features - center) / scale``, float64, shape (features,); zeros and ones where nothing is scaled."""
+
+    center: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+
+    def __call__(self, features: npt.NDArray[np.float64]) -> Floats:
+        """Features of shape (rows, features), float64, as the model takes them, float32."""
+        return ((features - self.center) / self.scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Both sides of the split.
+
+    Attributes
+    ----------
+    features : tuple of str
+        The feature columns, in table order.
+    scaling : Scaling
+        Fitted on the training rows.
+    x_train, y_train : float32, shapes (training rows, features) and (training rows,)
+        In the order that ``DataFrame.sample`` drew them.
+    x_valid, y_valid : float32, shapes (validation rows, features) and (validation rows,)
+        In table order.
+    train_rows, valid_rows : int64, shapes (training rows,) and (validation rows,)
+        The table's index of each row.
+    twins : bool, shape (validation rows,)
+        Whether the row also stands, value for value, in the training rows.
+    """
+
+    features: tuple[str, ...]
+    scaling: Scaling
+    x_train: Floats
+    y_train: Floats
+    x_valid: Floats
+    y_valid: Floats
+    train_rows: npt.NDArray[np.int64]
+    valid_rows: npt.NDArray[np.int64]
+    twins: npt.NDArray[np.bool_]
+
+
+def split_table(table: Table, spec: RunSpec) -> Split:
+    """Split the table's rows as the spec says and scale the features.
+
+    ``random`` is the lesson's ``table.sample(frac=train_fraction, random_state=split_seed)``, with the
+    rest validating. ``grouped`` shuffles groups of identical rows instead and takes whole groups until
+    the share is reached, so no validation row has a twin.
+
+    Raises
+    ------
+    DataError
+        When the target is missing or constant, or a side would have fewer than two rows.
+    """
+    check_target(table, spec.target)
+    frame = table.frame
+    if spec.split == "random":
+        train = frame.sample(frac=spec.train_fraction, random_state=spec.split_seed)
+    else:
+        train = _whole_groups(frame, spec.train_fraction, spec.split_seed)
+    valid = frame.drop(train.index)
+    if min(len(train), len(valid)) < 2:
+        raise DataError(
+            f"{table.source}: {len(frame)} rows are too few to split by {spec.train_fraction:g}: "
+            f"expected at least 2 rows on each side, found {len(train)} and {len(valid)}"
+        )
+    features = [name for name in frame.columns if name != spec.target]
+    scaling = _fit_scaling(train[features].to_numpy(), spec.scale)
+    return Split(
+        features=tuple(features),
+        scaling=scaling,
+        x_train=scaling(train[features].to_numpy()),
+        y_train=train[spec.target].to_numpy(np.float32),
+        x_valid=scaling(valid[features].to_numpy()),
+        y_valid=valid[spec.target].to_numpy(np.float32),
+        train_rows=train.index.to_numpy(np.int64),
+        valid_rows=valid.index.to_numpy(np.int64),
+        twins=_twins(train, valid),
+    )
+
+
+def _whole_groups(frame: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
+    group = frame.groupby(list(frame.columns), sort=False).ngroup().to_numpy()
+    order = np.random.RandomState(seed).permutation(group.max() + 1)
+    filled = np.bincount(group)[order].cumsum()
+    chosen = order[: np.searchsorted(filled, fraction * len(frame), side="left") + 1]
+    # The last group may overshoot; leave it out where that comes closer to the share asked for.
+    if len(chosen) > 1 and filled[len(chosen) - 1] + filled[len(chosen) - 2] > 2 * fraction * len(frame):
+        chosen = chosen[:-1]
+    return frame[np.isin(group, chosen)].sample(frac=1.0, random_state=seed)
+
+
+def _twins(train: pd.DataFrame, valid: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    known = set(map(tuple, train.to_numpy().tolist()))
+    return np.array([tuple(row) in known for row in valid.to_numpy().tolist()], dtype=np.bool_)
+
+
+def _fit_scaling(x: npt.NDArray[np.float64], scale: str) -> Scaling:
+    if scale == "none":
+        return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
+    low, spread = (x.mean(axis=0), x.std(axis=0)) if scale == "standard" else (x.min(axis=0), np.ptp(x, axis=0))
+    return Scaling(low, np.where(spread > 0, spread, 1.0))  # a constant column stays, at zero
+
+
+def describe(table: Table, split: Split) -> dict[str, Any]:
+    """The table and its split as JSON-ready facts; the scaling is what ``predict`` needs on new rows."""
+    return {
+        "source": table.source,
+        "kind": table.kind,
+        "fingerprint": table.fingerprint,
+        "rows": len(table.frame),
+        "train_rows": len(split.y_train),
+        "valid_rows": len(split.y_valid),
+        "twins": int(split.twins.sum()),
+        "train_median": float(np.median(split.y_train)),
+        "features": list(split.features),
+        "scaling": {"center": split.scaling.center.tolist(), "scale": split.scaling.scale.tolist()},
+    }

@@ -1,0 +1,68 @@
+"""How long runs will take, judged by earlier runs of similar size on this machine."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from wineexp import runtime
+from wineexp.errors import WineexpError
+from wineexp.runs.directory import Run
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["Speed", "estimate_seconds", "measured_speeds"]
+
+#: Runs count as similar up to this factor in parameters; beyond it the time a parameter takes changes.
+SIMILAR = 3.0
+
+
+#: What processes and TensorFlow take to start, on 2 cores; little beside any batch worth an estimate.
+START_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What one earlier run took: seconds beside its epochs, and seconds an epoch."""
+
+    parameters: int
+    outside: float
+    epoch: float
+
+
+def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
+    """The speeds of finished runs on this kind of machine with so many threads."""
+    here = runtime.environment(threads)
+    speeds = []
+    for run in runs:
+        record = run.record
+        timing, environment = record.get("timing") or {}, record.get("environment") or {}
+        alike = all(environment.get(key) == here[key] for key in ("platform", "processor", "cores", "threads"))
+        if run.status != "done" or not alike or not {"epochs", "run_seconds"} <= timing.keys():
+            continue
+        try:
+            parameters = run.spec.parameter_count(len(record["data"]["features"]))
+        except (KeyError, WineexpError):  # written by a version with other fields
+            continue
+        epochs = timing["epochs"]
+        later = timing["fit_seconds"] - timing["first_epoch_seconds"]
+        epoch = later / (epochs - 1) if epochs > 1 else timing["first_epoch_seconds"]
+        speeds.append(Speed(parameters, timing["run_seconds"] - epoch * epochs, epoch))
+    return speeds
+
+
+def estimate_seconds(specs: Sequence[RunSpec], features: int, speeds: Sequence[Speed], jobs: int) -> float | None:
+    """Wall seconds to train ``specs`` with ``jobs`` workers; None where no earlier run is similar to one of them.
+
+    All epochs are counted: early stopping can only make it shorter.
+    """
+    total = 0.0
+    for spec in specs:
+        parameters = spec.parameter_count(features)
+        similar = [s for s in speeds if abs(math.log(s.parameters / parameters)) <= math.log(SIMILAR)]
+        if not similar:
+            return None
+        epoch = statistics.median(s.epoch * parameters / s.parameters for s in similar)
+        total += statistics.median(s.outside for s in similar) + epoch * spec.epochs
+    return START_SECONDS + total / max(1, min(jobs, len(specs)))

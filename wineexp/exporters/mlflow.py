@@ -1,0 +1,130 @@
+"""Finished runs on an MLflow server: ``wineexp[mlflow]``."""
+
+from __future__ import annotations
+
+import math
+import os
+from datetime import datetime
+from typing import Any
+
+from wineexp import extras
+from wineexp.errors import ExportError, RuntimeSetupError, first_line
+from wineexp.runs.directory import Run
+from wineexp.runs.reader import Saved, load
+from wineexp.specs.run_spec import RunSpec, format_value
+
+__all__ = ["MLflowLog"]
+
+#: Tags by which a run is known again.
+SIGNATURE, RECORDED = "wineexp.signature", "wineexp.recorded"
+
+#: What MLflow takes in one call.
+METRICS_A_CALL, PARAMETERS_A_CALL = 1000, 100
+
+STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+
+
+class MLflowLog:
+    """An MLflow experiment that runs are sent to.
+
+    Parameters
+    ----------
+    uri : str
+        The tracking server's, ``http://host:5000``. ``mlflow-skinny`` reaches servers; a local database
+        needs the whole ``mlflow``.
+    experiment : str
+        Made where it is not there yet.
+
+    Raises
+    ------
+    MissingExtraError
+        Where MLflow is not installed.
+    RuntimeSetupError
+        When no server answers at ``uri``.
+    """
+
+    name = "MLflow"
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        extras.require("mlflow", "--mlflow")
+        # Seconds instead of minutes until a dead server is told; and no word to MLflow's makers.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow
+
+        self.uri = uri
+        try:
+            self.client: Any = mlflow.MlflowClient(tracking_uri=uri)
+            found = self.client.get_experiment_by_name(experiment)
+            self.experiment = found.experiment_id if found else self.client.create_experiment(experiment)
+        except Exception as error:  # noqa: BLE001 - MLflow raises requests', its own and its stores' errors
+            raise RuntimeSetupError(f"--mlflow: no MLflow store answers at {uri}: {first_line(error)}") from None
+
+    def export(self, run: Run) -> bool:
+        """Send the run; return False where it is there already.
+
+        Raises
+        ------
+        ExportError
+            When the server refuses or does not answer.
+        """
+        try:
+            return self._export(run)
+        except Exception as error:  # noqa: BLE001 - see above; a run that cannot be sent stops no training
+            raise ExportError(f"{run.path}: not sent to {self.uri}: {first_line(error)}") from None
+
+    def _export(self, run: Run) -> bool:
+        recorded = str(run.record.get("recorded"))
+        for known in self.client.search_runs([self.experiment], f"tags.`{SIGNATURE}` = '{run.signature}'"):
+            if known.data.tags.get(RECORDED) == recorded and known.info.status in STATUS.values():
+                return False
+            if known.info.status == "RUNNING":  # an export that was cut off
+                self.client.delete_run(known.info.run_id)
+        (saved,) = load([run.path])
+        end = datetime.fromisoformat(recorded).timestamp()
+        start = end - float((run.record.get("timing") or {}).get("run_seconds", 0.0))
+        tags = {SIGNATURE: run.signature, RECORDED: recorded, **_tags(run)}
+        made = self.client.create_run(
+            self.experiment, start_time=int(1000 * start), tags=tags, run_name=run.path.name[:250]
+        )
+        self._log(made.info.run_id, run.spec, saved, start, end)
+        for path in sorted(run.path.iterdir()):
+            if path.is_file():
+                self.client.log_artifact(made.info.run_id, str(path))
+        self.client.set_terminated(made.info.run_id, STATUS[run.status], end_time=int(1000 * end))
+        return True
+
+    def _log(self, run_id: str, spec: RunSpec, saved: Saved, start: float, end: float) -> None:
+        from mlflow.entities import Metric, Param
+
+        params = [
+            Param(field, format_value(getattr(spec, field))) for field in RunSpec.model_fields if field != "name"
+        ]
+        self.client.log_batch(run_id, params=params[:PARAMETERS_A_CALL])
+        metrics = []
+        last = max(0, len(saved.history) - 1)
+        for name in ("loss", "val_loss"):
+            for epoch, value in enumerate(saved.history[name].tolist()):
+                moment = int(1000 * (start + (end - start) * (epoch + 1) / (last + 1)))
+                metrics.append(Metric(name, value, moment, epoch))
+        metrics += [
+            Metric(name, float(value), int(1000 * end), last)
+            for name, value in saved.metrics.items()
+            if value is not None and name not in ("loss", "val_loss")
+        ]
+        finite = [metric for metric in metrics if math.isfinite(metric.value)]
+        for at in range(0, len(finite), METRICS_A_CALL):
+            self.client.log_batch(run_id, metrics=finite[at : at + METRICS_A_CALL])
+
+
+def _tags(run: Run) -> dict[str, str]:
+    record = run.record
+    data, environment = record.get("data") or {}, record.get("environment") or {}
+    tags = {
+        "wineexp.label": record.get("label"), "wineexp.variant": record.get("variant"),
+        "wineexp.status": record["status"], "wineexp.reason": record.get("reason"),
+        "wineexp.data.table": data.get("kind"), "wineexp.fingerprint": data.get("fingerprint"),
+        "wineexp.version": environment.get("wineexp"), "wineexp.tensorflow": environment.get("tensorflow"),
+    }  # fmt: skip
+    return {name: str(value) for name, value in tags.items() if value is not None}

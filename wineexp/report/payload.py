@@ -1,0 +1,118 @@
+"""What the page's charts are drawn from: plain values for its script."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wineexp.comparison.figures import seed_mean, shared_scale
+from wineexp.comparison.judge import Comparison
+from wineexp.comparison.variants import Variant
+from wineexp.runs.curves import COLOURS, LOSS_NAMES
+
+__all__ = ["judged_variants", "payload", "residual_rows"]
+
+#: The curves' colours (see :data:`wineexp.runs.curves.COLOURS`), lightened for a dark ground.
+DARK_COLOURS = ("#5AAEE8", "#FF8B3D", "#2FC998", "#E79CCB", "#9AD7F7", "#FFC34F", "#CC9166", "#A395F5", "#E56AA3",
+                "#D3D35F")  # fmt: skip
+
+#: Up to so many different actual values, residuals are shown as a box for each.
+MAX_BOXES = 20
+
+
+def payload(
+    comparison: Comparison, shown: Sequence[Variant], judged: Sequence[dict[str, Any]], target: str
+) -> dict[str, Any]:
+    """All that the script draws, JSON-ready; what is no number is None."""
+    scale = shared_scale(shown)
+    return {
+        "variants": [_lines(scale.values, variant) for variant in shown],
+        "colours": {"light": COLOURS, "dark": DARK_COLOURS},
+        "baseline": scale.baseline,
+        "top": 2 * scale.baseline if scale.baseline else None,
+        "epochs": scale.epochs,
+        "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES[scale.loss],
+        "judged": judged,
+        "grouped": len({value for one in judged for value in one["actual"]}) <= MAX_BOXES,
+        "ends": _ends(judged),
+        "target": html.escape(target, quote=False),
+    }
+
+
+def _lines(values: Any, variant: Variant) -> dict[str, Any]:
+    mean, half = seed_mean(values(variant, "val_loss"))
+    loss, _ = seed_mean(values(variant, "loss"))
+    several = len(variant.runs) > 1
+    return {
+        # Plotly reads some HTML in names; escaped, they stand as they are.
+        "label": html.escape(variant.label, quote=False),
+        "plain": variant.label,
+        "epochs": list(range(len(mean))),
+        "val_loss": _plain(mean),
+        "loss": _plain(loss),
+        "low": _plain(mean - half) if several else None,
+        "high": _plain(mean + half) if several else None,
+    }
+
+
+def _plain(values: npt.NDArray[Any]) -> list[float | None]:
+    return [round(float(value), 6) if math.isfinite(value) else None for value in values]
+
+
+def judged_variants(comparison: Comparison, shown: Sequence[Variant]) -> list[dict[str, Any]]:
+    """Actual values and mean predictions of the best variant and the reference."""
+    roles: dict[str, tuple[str, Variant]] = {}
+    for role, variant in (("best", comparison.best), ("reference", comparison.reference)):
+        if variant is not None and variant.judged:
+            before = roles.get(variant.label)
+            roles[variant.label] = (f"{before[0]} and {role}" if before else role, variant)
+    return [_errors(role, variant, list(shown).index(variant)) for role, variant in roles.values()]
+
+
+def _errors(role: str, variant: Variant, number: int) -> dict[str, Any]:
+    tables = [run.predictions.sort_values("row") for run in variant.runs if run.predictions is not None]
+    actual = tables[0]["actual"].to_numpy(np.float64)
+    predicted = np.mean([table["predicted"].to_numpy(np.float64) for table in tables], axis=0)
+    # The golden ratio spreads the points evenly without dice, so that a page can be made twice.
+    spread = (np.arange(len(actual)) * 0.61803398875) % 1 - 0.5
+    step = np.diff(np.unique(actual)).min() if len(np.unique(actual)) > 1 else 1.0
+    return {
+        "role": role,
+        "number": number,
+        "label": html.escape(variant.label, quote=False),
+        "plain": variant.label,
+        "actual": _plain(actual),
+        "jittered": _plain(actual + 0.5 * step * spread),
+        "predicted": _plain(predicted),
+        "residual": _plain(predicted - actual),
+    }
+
+
+def _ends(judged: Sequence[dict[str, Any]]) -> list[float]:
+    values = [value for one in judged for value in one["actual"]]
+    return [min(values), max(values)] if values else []
+
+
+def residual_rows(judged: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Mean residual of each judged variant by actual value, or by tenths of them, as text."""
+    if not judged:
+        return []
+    actual = np.array(judged[0]["actual"])
+    values = np.unique(actual)
+    groups = [(f"{value:g}", actual == value) for value in values]
+    if len(values) > MAX_BOXES:
+        edges = np.quantile(actual, np.linspace(0, 1, 11))
+        groups = [
+            (f"{low:g} to {high:g}", (actual >= low) & (actual <= high)) for low, high in itertools.pairwise(edges)
+        ]
+    return [
+        [name, str(int(mask.sum())), *(f"{np.array(one['residual'])[mask].mean():+.3f}" for one in judged)]
+        for name, mask in groups
+        if mask.any()
+    ]

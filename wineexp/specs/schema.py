@@ -1,0 +1,45 @@
+"""The JSON schema of the YAML, made from the spec's fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wineexp.specs.run_spec import MAX_SEED, RunSpec
+
+__all__ = ["json_schema"]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a config: a spec, or a study of several."""
+    spec = RunSpec.model_json_schema()
+    fields = spec["properties"]
+    # A size or a rate may be written short, as on the command line.
+    short = {"type": "string", "examples": ["1024x3", "512,256"]}
+    fields["widths"] = {
+        **fields["widths"],
+        "type": ["array", "integer", "string"],
+        "examples": short["examples"],
+    }
+    fields["dropout"] = {**fields["dropout"], "anyOf": [*fields["dropout"]["anyOf"], {"type": "string"}]}
+    run = {"type": "object", "properties": fields, "additionalProperties": False}
+    lists = {name: {"type": "array", "items": field, "minItems": 1} for name, field in fields.items()}
+    seed = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
+    study = {
+        "name": {"type": "string", "minLength": 1, "maxLength": 200, "description": "the study's name"},
+        "defaults": {**run, "description": "settings that every run shares"},
+        "seeds": {
+            "description": "how many seeds (from 0), or which",
+            "anyOf": [{**seed, "minimum": 1, "maximum": 10_000}, {"type": "array", "items": seed, "minItems": 1}],
+        },
+        "runs": {"type": "array", "items": run, "minItems": 1, "description": "named variants"},
+        "grid": {
+            "type": "object", "properties": lists, "additionalProperties": False, "minProperties": 1,
+            "description": "a full cross: a list of values for each field",
+        },
+    }  # fmt: skip
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "wineexp config",
+        "$defs": spec.get("$defs", {}),
+        "anyOf": [run, {"type": "object", "properties": study, "additionalProperties": False}],
+    }

@@ -1,0 +1,145 @@
+"""A saved run's model on new rows. Loads TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.data.split import Scaling
+from wineexp.data.table import column_names, read_table
+from wineexp.errors import DataError, RunError, first_line, nearest
+from wineexp.runs.directory import Run
+from wineexp.training.trainer import predict
+
+__all__ = ["NewRows", "load_model", "measure_predictions", "predict_rows", "read_rows"]
+
+Floats = npt.NDArray[np.floating[Any]]
+Doubles = npt.NDArray[np.float64]
+
+
+class NewRows:
+    """Rows to predict, in the features' order, as read from a CSV.
+
+    Attributes
+    ----------
+    features : float64, shape (rows, features)
+    actual : float64, shape (rows,), or None
+        The target, where the CSV has it.
+    extra : tuple of str
+        Columns that no one asked for.
+    """
+
+    def __init__(self, features: Doubles, actual: Doubles | None, extra: tuple[str, ...]) -> None:
+        self.features, self.actual, self.extra = features, actual, extra
+
+
+def load_model(run: Run) -> keras.Sequential:
+    """The run's model, loaded with Keras's safe mode on, not compiled.
+
+    Raises
+    ------
+    RunError
+        When the run is not done, has no model, or its file cannot be loaded.
+    """
+    if run.status != "done":
+        raise RunError(f"{run.path}: expected a finished run, found one that is {run.status}")
+    if not run.model_path.is_file():
+        raise RunError(f"{run.path}: has no {run.model_path.name}: it was trained with --no-model")
+    try:
+        return keras.models.load_model(run.model_path, compile=False, safe_mode=True)
+    except Exception as error:  # noqa: BLE001 - a damaged or unsafe file raises whatever Keras meets in it
+        raise RunError(f"{run.model_path}: cannot be loaded: {first_line(error)}") from None
+
+
+def read_rows(path: Path, run: Run) -> NewRows:
+    """Read a CSV with the columns that the run was trained on, in any order.
+
+    Raises
+    ------
+    DataError
+        When a column is missing, or one that is needed holds anything but finite numbers.
+    """
+    names = list(run.record["data"]["features"])
+    target = run.spec.target
+    columns = column_names(path)
+    missing = [name for name in names if name not in columns]
+    if columns and missing:
+        told = "; ".join(f"no column {name!r}{nearest(name, columns)}" for name in missing)
+        raise DataError(f"{path}: {told}; the run was trained on: {', '.join(names)}")
+    frame = read_table(path, only=[*names, target]).frame
+    extra = tuple(name for name in columns if name not in (*names, target))
+    actual = frame[target].to_numpy(np.float64) if target in frame else None
+    return NewRows(frame[names].to_numpy(np.float64), actual, extra)
+
+
+def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None = None) -> pd.DataFrame:
+    """Predictions of one run, or the mean over several, or over passes with dropout on.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Seeds of one variant.
+    rows : NewRows
+    mc_dropout : int, optional
+        So many passes with dropout on, a sample of the model's own doubt (Gal and Ghahramani, *Dropout as a
+        Bayesian Approximation*, 2016); batch normalization stays in inference mode.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``row`` (int, from 0), ``predicted``; with several samples ``sd``, their standard deviation; ``actual``
+        where it is known.
+
+    Raises
+    ------
+    RunError
+        When a run has no model, or no dropout to leave on.
+    """
+    samples: list[Floats] = []
+    for run in runs:
+        if mc_dropout is not None and not any(run.spec.rates()):
+            raise RunError(f"{run.path}: --mc-dropout needs a run with dropout, and this one has none")
+        model = load_model(run)
+        scaling = run.record["data"]["scaling"]
+        x = Scaling(np.array(scaling["center"]), np.array(scaling["scale"]))(rows.features)
+        samples += [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
+    table = np.stack(samples)
+    columns: dict[str, Any] = {"row": np.arange(table.shape[1])}
+    columns["predicted"] = table[0] if len(table) == 1 else table.mean(axis=0, dtype=np.float64)
+    if len(table) > 1:
+        columns["sd"] = table.std(axis=0, ddof=1, dtype=np.float64)
+    if rows.actual is not None:
+        columns["actual"] = rows.actual
+    return pd.DataFrame(columns)
+
+
+def _drop(model: keras.Sequential, x: npt.NDArray[np.float32]) -> Floats:
+    """One pass with dropout on and all else as in inference."""
+    values: Any = x
+    for layer in model.layers:
+        values = layer(values, training=isinstance(layer, keras.layers.Dropout))
+    found: Floats = np.asarray(values)[:, 0]
+    return found
+
+
+def measure_predictions(table: pd.DataFrame, run: Run) -> dict[str, float | None]:
+    """MAE, RMSE and skill of predictions whose actual values are known.
+
+    ``skill`` is ``1 - MAE / MAE of always predicting the training median``; None where that is perfect, or
+    not recorded, as in runs before wineexp 0.1.
+    """
+    error = (table["actual"] - table["predicted"]).abs().to_numpy(np.float64)
+    mae = float(error.mean())
+    median = run.record["data"].get("train_median")
+    constant = None if median is None else float((table["actual"] - median).abs().mean())
+    return {
+        "mae": mae,
+        "rmse": float(np.sqrt((error**2).mean())),
+        "skill": 1 - mae / constant if constant else None,
+    }

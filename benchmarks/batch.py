@@ -54,7 +54,7 @@ def study(folder: str, **fields: object) -> str:
 def compare(table: str, width: int, epochs: int, runs: int, rounds: int) -> None:
     script = [sys.executable, str(HERE / "keras_fit.py"), table, str(width), str(epochs)]
     rivals: dict[str, Callable[[], Timing]] = {
-        "(a) a Keras script a run": lambda: together([timed(script) for _ in range(runs)]),
+        "(a) a Keras script per run": lambda: together([timed(script) for _ in range(runs)]),
         "(b) one loop over fit": lambda: timed([*script, str(runs)]),
     }
     if importlib.util.find_spec("keras_tuner"):
@@ -81,13 +81,15 @@ def compare(table: str, width: int, epochs: int, runs: int, rounds: int) -> None
 def together(timings: list[Timing]) -> Timing:
     """One after the other."""
     return Timing(
-        sum(t.wall for t in timings), sum(t.cpu for t in timings), sum(t.fit for t in timings),
+        sum(t.wall for t in timings),
+        sum(t.cpu for t in timings),
+        sum(t.fit for t in timings),
         max(t.memory for t in timings),
-    )  # fmt: skip
+    )
 
 
 def overhead(table: str, runs: int) -> None:
-    """Processor seconds a small run costs beyond its fit, start-up of the processes taken off."""
+    """Processor seconds that a small run costs beyond its fit, start-up of the processes taken off."""
     spent = {}
     for count in (2, runs + 2):
         with tempfile.TemporaryDirectory() as folder:
@@ -97,32 +99,33 @@ def overhead(table: str, runs: int) -> None:
             fit = sum(json.loads(p.read_text())["timing"]["fit_seconds"] for p in out.glob("*/run.json"))
             spent[count] = whole.cpu - fit
     cost = (spent[runs + 2] - spent[2]) / runs
-    print(f"{runs} runs of 64x3: {cost:.3f} processor seconds a run beyond its fit (goal 0.35)")
+    print(f"{runs} runs of 64x3: {cost:.3f} processor seconds per run beyond its fit (goal 0.35)")
 
 
 def growth(table: str, runs: int) -> None:
-    """Resident memory of one process, its bench kept, after each tenth of so many runs; two kinds of runs."""
+    """Resident memory of one process, its trainer cache kept, after each tenth of so many runs, of two kinds."""
     from wineexp import runtime
     from wineexp.data.table import read_table
     from wineexp.specs.run_spec import RunSpec
 
     runtime.load(1)
-    from wineexp.training import experiment
+    from wineexp.training.experiment import guarded_run
+    from wineexp.training.trainer_cache import TrainerCache
 
     data = read_table(table)
     for name in ("seeds of one variant", "variants"):
-        bench, sizes, start = experiment.Bench(), [], time.perf_counter()
+        cache, sizes, start = TrainerCache(), [], time.perf_counter()
         for number in range(runs):
             rate = 0.3 if name.startswith("seeds") else (number + 1) / (runs + 2)
             spec = RunSpec.parse({"widths": "64x3", "epochs": 2, "bn": "after", "dropout": rate, "seed": number})
-            experiment.attempt(spec, data, threads=1, bench=bench)
+            guarded_run(spec, data, threads=1, cache=cache)
             if number % max(1, runs // 10) == runs // 20:
                 sizes.append(
                     int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
                 )
-        bench.close()
+        cache.close()
         seconds = (time.perf_counter() - start) / runs
-        print(f"{runs} {name}: {seconds:.2f} s a run; resident MB over time: {' '.join(map(str, sizes))}")
+        print(f"{runs} {name}: {seconds:.2f} s per run; resident MB over time: {' '.join(map(str, sizes))}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/compare.py
 
-Runs of 64x3 are trained for two epochs, five seeds a variant, and copied under other seeds.
+Runs of 64x3 are trained for two epochs, five seeds per variant, and copied under other seeds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Is the verdict honest? Figures behind "95 %" and "four times in five".
+"""Is the verdict honest? Figures behind "95 %" and "80 % of the time".
 
     python benchmarks/verdict.py                     # about four minutes on two cores
-    python benchmarks/verdict.py --pool FOLDER       # on runs that are there already: many seeds a variant
+    python benchmarks/verdict.py --pool FOLDER       # on runs that are there already: many seeds per variant
 
 1. Real training: groups of seeds of the *same* variant are compared; every verdict but ``cannot tell`` is false.
 2. Simulated differences of known size: how often the interval holds the truth.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wineexp.comparison.judge import compare
+from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.statistics import Difference, compare_errors
 from wineexp.comparison.verdict import ALPHA
 from wineexp.runs.reader import load
@@ -91,7 +91,7 @@ def false_verdicts(errors: np.ndarray, seeds: int, pairs: int, dice: np.random.G
 
 def pool(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Each variant of a folder of runs, with its absolute errors, shape (seeds, rows)."""
-    for variant in compare(load([folder])).variants:
+    for variant in compare_runs(load([folder])).variants:
         yield variant.label, np.stack(list(variant.errors.values()))
 
 
@@ -131,8 +131,10 @@ def main() -> None:
             + "  ".join(f"{np.mean(column):6.1%}" for column in zip(*rates, strict=True))
         )
         print("                                     3 seeds 5 seeds 10 seeds")
-    for name, share in (("coverage of the 95 % interval (goal 93 to 97 %)", coverage),
-                        ("the detectable difference is found (goal 75 to 90 %)", power)):  # fmt: skip
+    for name, share in (
+        ("coverage of the 95 % interval (goal 93 to 97 %)", coverage),
+        ("the detectable difference is found (goal 75 to 90 %)", power),
+    ):
         print(f"{name}, {options.draws} draws, {ROWS} rows; 3, 5, 10 seeds")
         for case, effects in EFFECTS.items():
             shares = [share(seeds, effects, options.draws, seeds) for seeds in (3, 5, 10)]

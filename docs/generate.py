@@ -5,13 +5,20 @@ python docs/generate.py           # rewrites them; a test fails where that would
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
+import wineexp
 from wineexp.cli import COMMANDS
-from wineexp.runs.run_table import COLUMNS
-from wineexp.specs.run_spec import ACTIVATIONS, OPTIMIZERS, RunSpec, format_value
+from wineexp.comparison import columns as comparison_columns
+from wineexp.runs.columns import COLUMNS, Column
+from wineexp.runs.record import Metrics
+from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
+from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.wording import format_value
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,11 +50,77 @@ def names() -> str:
 
 
 def columns() -> str:
-    """The columns of `wineexp runs`."""
-    return ", ".join(f"`{name}`" for name in COLUMNS) + "."
+    """The columns of `wineexp runs` beside the spec's fields and the metrics."""
+    facts = [
+        column for key, column in COLUMNS.items() if key not in {*RunSpec.model_fields, *Metrics.model_fields}
+    ]
+    return _column_table(facts)
 
 
-PARTS: dict[str, Callable[[], str]] = {"commands": commands, "fields": fields, "names": names, "columns": columns}
+def metrics() -> str:
+    """The metrics of a run."""
+    return _column_table(COLUMNS[name] for name in Metrics.model_fields)
+
+
+def comparison() -> str:
+    """The columns of `wineexp compare`."""
+    return _column_table(comparison_columns.COLUMNS.values())
+
+
+def _column_table(found: Iterable[Column[Any]]) -> str:
+    rows = [f"| `{column.key}` | {column.heading} | {column.meaning} |" for column in found]
+    return "\n".join(["| key | heading | meaning |", "| --- | --- | --- |", *rows])
+
+
+def api() -> str:
+    """Every public name with its signature and docstring."""
+    return "\n\n".join(_section(name, getattr(wineexp, name)) for name in wineexp.__all__)
+
+
+def _section(name: str, thing: Any) -> str:
+    if inspect.isclass(thing):
+        head = f"class {name}({', '.join(base.__name__ for base in thing.__bases__)})"
+        own = {key: value for key, value in vars(thing).items() if not key.startswith("_") and _documented(value)}
+        members = [f"- `{_member(key, value)}`: {_first_line(value)}" for key, value in own.items()]
+    else:
+        head, members = f"{name}{_signature(thing)}", []
+    text = f"## `{name}`\n\n```text\n{head}\n\n{inspect.getdoc(thing)}\n```"
+    return "\n".join([text, *(["", *members] if members else [])])
+
+
+def _documented(value: Any) -> bool:
+    return isinstance(value, (property, classmethod)) or inspect.isfunction(value)
+
+
+def _member(name: str, value: Any) -> str:
+    function = value.__func__ if isinstance(value, classmethod) else value
+    return name if isinstance(value, property) else f"{name}{_signature(function)}"
+
+
+def _signature(function: Any) -> str:
+    """A function's parameters as they are called, without their types, which the docstring has in words."""
+    given = inspect.signature(function).parameters.values()
+    plain = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in given
+        if parameter.name not in ("self", "cls")
+    ]
+    return str(inspect.Signature(plain))
+
+
+def _first_line(value: Any) -> str:
+    return (inspect.getdoc(value) or "").split("\n")[0]
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "api": api,
+    "columns": columns,
+    "commands": commands,
+    "comparison": comparison,
+    "fields": fields,
+    "metrics": metrics,
+    "names": names,
+}
 
 
 def generated(text: str) -> str:

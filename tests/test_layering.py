@@ -1,74 +1,147 @@
-"""Imports run downward only, and TensorFlow is loaded in its rooms alone."""
+"""The house: imports run downward only, TensorFlow and private names stay in their rooms, rooms stay small."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
+import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from support import fabricate
 
-PACKAGE = Path(__file__).resolve().parent.parent / "wineexp"
+import wineexp
+
+PACKAGE = ROOT / "wineexp"
 
 #: Folders and top modules, from the top down: each imports from lower lines, never from its own or a higher one.
 FLOORS = [
     ["__main__"],
     ["cli"],
     ["api", "doctor"],
-    ["report", "exporters"],
+    ["page", "exporters"],
     ["execution"],
     ["comparison", "training"],
     ["runs"],
     ["data"],
     ["specs"],
-    ["runtime", "extras"],
-    ["errors"],
+    ["runtime", "extras", "files"],
+    ["text", "errors"],
 ]
 
 #: The folder that loads TensorFlow; ``runtime`` sets it up and imports it inside a function.
 TENSORFLOW = {"training"}
+
+#: The files that touch private names of other packages.
+PRIVATE = {"training/keras_internals.py", "execution/dask_cluster.py"}
+
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 60
+
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "rich", "scipy", "ruamel", "numpy")
 
 
-def rooms():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        relative = path.relative_to(PACKAGE)
-        yield (relative.parts[0] if len(relative.parts) > 1 else relative.stem), path
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+each_module = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+def room(path):
+    """The folder of a module, or the module itself where it stands at the top."""
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
 def imports(path, top_level=False):
+    """Every module that ``path`` names in an import, with what it takes of it."""
     tree = ast.parse(path.read_text())
-    nodes = tree.body if top_level else ast.walk(tree)
-    for node in nodes:
+    for node in tree.body if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize(("room", "path"), list(rooms()), ids=lambda value: str(value).removeprefix(str(PACKAGE)))
-def test_a_room_imports_downward_only(room, path):
+def neighbours(path):
+    """The modules of its own folder that ``path`` imports."""
+    folder = ".".join(path.relative_to(ROOT).parent.parts)
+    names = {other.stem for other in path.parent.glob("*.py")}
+    for module in imports(path):
+        if module.startswith(f"{folder}."):
+            name = module.removeprefix(f"{folder}.").split(".")[0]
+            if name in names:
+                yield name
+
+
+@each_module
+def test_a_folder_imports_downward_only(path):
     floor = {name: number for number, names in enumerate(FLOORS) for name in names}
-    if room == "__init__":
+    if room(path) == "__init__":
         return  # the public API names every room
-    assert room in floor, f"{room} has no floor: place it in FLOORS"
+    assert room(path) in floor, f"{room(path)} has no floor: place it in FLOORS"
     for module in imports(path):
         if module.startswith("wineexp."):
             other = module.split(".")[1]
-            if other in floor and other != room:
-                assert floor[other] > floor[room], f"{path.name} imports {module}"
+            if other in floor and other != room(path):
+                assert floor[other] > floor[room(path)], f"{path.name} imports {module}"
 
 
-@pytest.mark.parametrize(("room", "path"), list(rooms()), ids=lambda value: str(value).removeprefix(str(PACKAGE)))
-def test_tensorflow_is_imported_in_its_rooms_alone(room, path):
-    if room in TENSORFLOW:
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES}), ids=lambda path: path.name)
+def test_the_files_of_a_folder_import_each_other_without_a_circle(folder):
+    graph = {path.stem: set(neighbours(path)) for path in folder.glob("*.py") if path.stem != "__init__"}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@each_module
+def test_no_command_imports_another(path):
+    if path.parent.name == "commands":
+        assert not [module for module in imports(path) if module.startswith("wineexp.cli.commands")]
+
+
+@each_module
+def test_tensorflow_is_imported_in_its_folder_alone(path):
+    if room(path) in TENSORFLOW:
         return
     found = {module.split(".")[0] for module in imports(path, top_level=True)} & {"tensorflow", "keras"}
     assert not found
-    if room != "runtime":
+    if room(path) != "runtime":
         assert not {module.split(".")[0] for module in imports(path)} & {"tensorflow", "keras"}
+
+
+@each_module
+def test_private_names_of_other_packages_stand_in_their_two_files(path):
+    if str(path.relative_to(PACKAGE)) in PRIVATE:
+        return
+    text = path.read_text()
+    assert not re.search(r"tensorflow\.python|keras\.src|distributed\._", text)
+    own = {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+    from_elsewhere = {"_momentums", "_velocities", "_get_variable_index", "_should_trace", "_registry",
+                      "_omit_frequent_tracing_warning", "_loop_runner"}  # fmt: skip
+    assert not own & from_elsewhere
+
+
+@each_module
+def test_modules_and_functions_fit_the_eye(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_MODULE_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            # Its docstring, which documents every parameter of a public function, does not count.
+            first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+            lines = node.end_lineno - first.lineno + 1
+            assert lines <= MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
+
+
+@each_module
+def test_init_files_are_empty_but_the_packages_own(path):
+    if path.name == "__init__.py" and room(path) not in ("__init__", "cli"):
+        assert path.read_text() == ""
+
+
+def test_no_module_at_the_top_has_a_public_functions_name():
+    """``wineexp.compare`` the function would be hidden by ``wineexp/compare.py`` once that is imported."""
+    at_the_top = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not at_the_top & set(wineexp.__all__)
 
 
 def loaded_by(*arguments):

@@ -8,21 +8,47 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wineexp.api import SavedRun, batch, compare, load_runs, train
-    from wineexp.errors import WineexpError
+    from wineexp.api.comparing import compare, report, study
+    from wineexp.api.saved_run import SavedRun, load_runs, predict
+    from wineexp.api.sending import export
+    from wineexp.api.training import batch, train
+    from wineexp.errors import DataError, RunError, SpecError, WineexpError
     from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["RunSpec", "SavedRun", "WineexpError", "batch", "compare", "load_runs", "train"]
+__all__ = [
+    "DataError",
+    "RunError",
+    "RunSpec",
+    "SavedRun",
+    "SpecError",
+    "WineexpError",
+    "batch",
+    "compare",
+    "export",
+    "load_runs",
+    "predict",
+    "report",
+    "study",
+    "train",
+]
 
-_ROOMS = {"RunSpec": "specs.run_spec", "WineexpError": "errors"}
+#: Name -> the module that has it.
+_ROOMS = {
+    "RunSpec": "specs.run_spec",
+    **dict.fromkeys(("DataError", "RunError", "SpecError", "WineexpError"), "errors"),
+    **dict.fromkeys(("batch", "train"), "api.training"),
+    **dict.fromkeys(("compare", "report", "study"), "api.comparing"),
+    **dict.fromkeys(("SavedRun", "load_runs", "predict"), "api.saved_run"),
+    "export": "api.sending",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _ROOMS:
         raise AttributeError(f"module 'wineexp' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"wineexp.{_ROOMS.get(name, 'api')}"), name)
+    return getattr(importlib.import_module(f"wineexp.{_ROOMS[name]}"), name)
 
 
 def __dir__() -> list[str]:

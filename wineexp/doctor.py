@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wineexp import extras, runtime
+from wineexp import extras, files, runtime
 from wineexp.data.download import cached_path
 from wineexp.data.sources import find_table
 from wineexp.errors import RunError, WineexpError
 from wineexp.execution.workers import affordable_jobs
-from wineexp.runs.directory import check_writable
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Examination", "examine"]
@@ -35,9 +34,14 @@ def examine(data: str | None, out: Path) -> Examination:
     """Look at everything; what fails becomes a problem, not an exception. Loads TensorFlow."""
     found = Examination()
     checks: list[Callable[[Examination], None]] = [
-        _versions, _machine, _tensorflow, lambda it: _table(it, data), _cache, lambda it: _outputs(it, out),
+        _versions,
+        _machine,
+        _tensorflow,
+        lambda it: _table(it, data),
+        _cache,
+        lambda it: _outputs(it, out),
         _extras,
-    ]  # fmt: skip
+    ]
     for check in checks:
         try:
             check(found)
@@ -83,7 +87,7 @@ def _table(found: Examination, data: str | None) -> None:
     found.facts += [("", step) for step in table.steps]
     asked = data or os.environ.get("WINEEXP_DATA")
     if table.table.kind == "simulated" and asked != "simulated":
-        found.problems.append("the real table cannot be had; train would use the simulated one: wineexp data")
+        found.problems.append("the real table is not available; train would use the simulated one: wineexp data")
 
 
 def _cache(found: Examination) -> None:
@@ -98,7 +102,7 @@ def _outputs(found: Examination, out: Path) -> None:
         found.facts.append(("runs", f"{out}, not there yet"))
         return
     try:
-        check_writable(out)
+        files.check_writable(out, error=RunError)
         found.facts.append(("runs", f"{out}, {sum((path / 'run.json').exists() for path in out.iterdir())} runs"))
     except RunError as error:
         found.problems.append(str(error))

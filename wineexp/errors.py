@@ -16,6 +16,7 @@ __all__ = [
     "DownloadError",
     "ExportError",
     "MissingExtraError",
+    "OutputError",
     "RunError",
     "RuntimeSetupError",
     "SelectionError",
@@ -86,6 +87,10 @@ class RuntimeSetupError(WineexpError):
 
 class ExportError(WineexpError):
     """A finished run could not be sent elsewhere."""
+
+
+class OutputError(WineexpError):
+    """A figure, a table or a page cannot be written."""
 
 
 class MissingExtraError(WineexpError):

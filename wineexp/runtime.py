@@ -14,9 +14,17 @@ from typing import Any
 from wineexp.errors import RuntimeSetupError
 
 __all__ = [
-    "SMALL_MODEL", "available_cores", "available_memory", "choose_threads", "environment", "load", "prepare",
-    "running_threads", "versions",
-]  # fmt: skip
+    "SMALL_MODEL",
+    "available_cores",
+    "available_memory",
+    "choose_threads",
+    "environment",
+    "load",
+    "prepare",
+    "prepared_threads",
+    "running_threads",
+    "versions",
+]
 
 #: Up to so many parameters one thread is at least as fast as two: handing work to a second costs what it saves.
 SMALL_MODEL = 100_000
@@ -52,6 +60,12 @@ def running_threads() -> int | None:
         return None
     given = tensorflow.config.threading.get_intra_op_parallelism_threads()
     return int(given or os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or available_cores()
+
+
+def prepared_threads() -> int | None:
+    """The thread count that :func:`prepare` set; None before it."""
+    count = os.environ.get("TF_NUM_INTRAOP_THREADS")
+    return running_threads() or (int(count) if count else None)
 
 
 def prepare(threads: int) -> int:

@@ -126,7 +126,7 @@ def test_the_doctor_tells_what_is_there_and_what_is_wrong(cli, here, small_csv, 
     assert found["problems"] == ["absent.csv: no such file"]
     monkeypatch.delenv("WINEEXP_DATA")
     code, out, _ = cli("doctor")
-    assert "WRONG: the real table cannot be had" in out
+    assert "WRONG: the real table is not available" in out
 
 
 def test_the_version_is_told_without_loading_tensorflow():

@@ -28,7 +28,7 @@ def train(cli, small_csv, tmp_path, tensorflow):
 def test_train_leaves_a_run_and_a_summary(train, tmp_path):
     code, out, err = train("--dropout", "0.3", "--bn", "after")
     assert code == 0
-    assert "8x1 relu, dropout 0.3, batch norm after activation" in err
+    assert "8x1 relu, dropout 0.3, batch norm after the activation" in err
     assert "epoch 3/3" in err
     for word in ("validation MAE", "constant's MAE", "skill", "training MAE", "best epoch", "files"):
         assert word in out
@@ -282,12 +282,12 @@ def test_python_dash_m_is_the_same_program():
 
 
 def test_an_unknown_error_keeps_its_traceback(cli, monkeypatch, small_csv):
-    from wineexp.data import sources
+    from wineexp.api import training
 
     def broken(*_, **__):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(sources, "find_table", broken)
+    monkeypatch.setattr(training, "find_table", broken)
     with pytest.raises(ZeroDivisionError):
         cli("train", "--data", small_csv)
 

@@ -11,8 +11,9 @@ from PIL import Image
 from scipy import stats
 from support import fabricate
 
-from wineexp.comparison.figures import MAX_COLOURED, Style, seed_mean
-from wineexp.comparison.judge import compare
+from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.figures import MAX_COLOURED
+from wineexp.comparison.scale import Style, seed_mean
 from wineexp.errors import SelectionError
 from wineexp.runs.curves import COLOURS, save
 from wineexp.runs.reader import load
@@ -43,16 +44,14 @@ def test_the_same_runs_as_directories_csvs_and_pngs_draw_identical_lines(runs):
     forms = [[runs], sorted(runs.glob("*/history.csv")), sorted(runs.glob("*/curves.png"))]
     mixed = [*forms[1][:5], *forms[2][5:9], *(path.parent for path in forms[2][9:])]
     for layout in ("overlay", "grid"):
-        figures = [drawn(compare(load(paths)).draw(layout=layout)) for paths in (*forms, mixed)]
-        lines = [{k: v for k, v in found.items() if "val_loss" in k or "loss" in k} for found in figures]
-        assert len(lines[0]) >= 8
-        assert lines[1] == lines[0]
-        assert lines[2] == lines[0]
-        assert lines[3] == lines[0]
+        figures = [drawn(compare_runs(load(paths)).draw(layout=layout)) for paths in (*forms, mixed)]
+        losses = [label for label in figures[0] if label.endswith(("loss", "(faint)"))]
+        assert len(losses) >= 8
+        assert figures[1:] == figures[:1] * 3
 
 
 def test_a_variant_has_a_colour_and_its_losses_a_style(runs):
-    found = compare(load([runs]))
+    found = compare_runs(load([runs]))
     lines = drawn(found.figure)
     for number, variant in enumerate(found.variants):
         histories = [run.history for run in variant.runs]
@@ -62,13 +61,13 @@ def test_a_variant_has_a_colour_and_its_losses_a_style(runs):
             np.testing.assert_allclose(y, np.mean([history[column] for history in histories], axis=0))
     (ax,) = found.figure.axes
     assert ax.get_xlim() == (0, 6)
-    baseline = found.runs[0].metrics["baseline_loss"]
+    baseline = found.runs[0].metrics.baseline_loss
     assert ax.get_ylim() == (0, 2 * baseline)
 
 
 def test_order_and_colours_do_not_hang_on_the_call(runs):
     paths = sorted(runs.iterdir())
-    assert drawn(compare(load(paths)).figure) == drawn(compare(load(paths[::-1])).figure)
+    assert drawn(compare_runs(load(paths)).figure) == drawn(compare_runs(load(paths[::-1])).figure)
 
 
 def test_the_band_is_students_interval_of_the_mean():
@@ -81,31 +80,32 @@ def test_the_band_is_students_interval_of_the_mean():
 
 
 def test_the_legend_holds_only_what_differs(runs):
-    (legend,) = compare(load([runs])).figure.legends
+    (legend,) = compare_runs(load([runs])).figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert texts[0] == "dropout 0, bn none, 3 seeds (reference)"
     assert not any("relu" in text or "8x1" in text for text in texts)
-    assert "95 % of the mean over seeds" in texts
+    assert "95 % interval of the mean over seeds" in texts
 
 
 def test_smoothing_stands_beside_the_raw_line(runs):
-    found = compare(load([runs]))
+    found = compare_runs(load([runs]))
     raw, smooth = drawn(found.figure), drawn(found.draw(Style(smooth=3)))
     label = found.variants[0].label
-    assert smooth[f"{label}: raw"][1] == drawn(found.draw(Style("loss")))[f"{label}: loss"][1]
-    assert smooth[f"{label}: val_loss"][1] != raw[f"{label}: val_loss"][1]
-    _, legend = found.draw(Style(smooth=3)).axes, found.draw(Style(smooth=3)).legends[0]
+    for column in ("val_loss", "loss"):
+        assert smooth[f"{label}: raw {column}"][1] == raw[f"{label}: {column}"][1]
+        assert smooth[f"{label}: {column}"][1] != raw[f"{label}: {column}"][1]
+    (legend,) = found.draw(Style(smooth=3)).legends
     assert "raw (smoothed over 3)" in [text.get_text() for text in legend.get_texts()]
 
 
 def test_one_metric_alone(runs):
-    found = compare(load([runs]))
+    found = compare_runs(load([runs]))
     assert not any(label.endswith(": loss") for label in drawn(found.draw(Style("val_loss"))))
     assert not any(label.endswith(": val_loss") for label in drawn(found.draw(Style("loss"))))
 
 
 def test_a_cross_of_two_factors_is_a_grid_of_both(runs):
-    fig = compare(load([runs])).draw(layout="grid")
+    fig = compare_runs(load([runs])).draw(layout="grid")
     titles = [ax.get_title(loc="left") for ax in fig.axes]
     assert titles == ["dropout 0, bn none, 3 seeds (reference)", "dropout 0, bn after, 3 seeds",
                       "dropout 0.3, bn none, 3 seeds", "dropout 0.3, bn after, 3 seeds"]  # fmt: skip
@@ -116,7 +116,7 @@ def test_a_cross_of_two_factors_is_a_grid_of_both(runs):
 def test_of_many_variants_the_best_and_the_reference_stay_in_colour(small_table, tmp_path):
     for number in range(14):
         fabricate.save(tmp_path, small_table, error=0.5 - number / 50, widths=str(number + 1))
-    found = compare(load([tmp_path]), reference="1x1")
+    found = compare_runs(load([tmp_path]), reference="1x1")
     fig = found.figure
     texts = [text.get_text() for text in fig.legends[0].get_texts()]
     assert texts[0] == "1x1 (reference)"
@@ -129,8 +129,8 @@ def test_too_many_panels_are_refused_with_what_to_narrow(small_table, tmp_path):
     run = load([fabricate.save(tmp_path, small_table).path])[0]
     from dataclasses import replace
 
-    found = compare(
-        [replace(run, path=tmp_path / str(i), record={}, label=str(i), predictions=None) for i in range(40)]
+    found = compare_runs(
+        [replace(run, path=tmp_path / str(i), record=None, label=str(i), predictions=None) for i in range(40)]
     )
     assert save(found.figure, "png")
     with pytest.raises(SelectionError, match=r"40 variants are too many for a grid.*--where"):
@@ -140,19 +140,19 @@ def test_too_many_panels_are_refused_with_what_to_narrow(small_table, tmp_path):
 def test_different_losses_are_drawn_over_their_constants(small_table, tmp_path):
     fabricate.save(tmp_path, small_table, loss="mae")
     fabricate.save(tmp_path, small_table, loss="mse")
-    found = compare(load([tmp_path]))
+    found = compare_runs(load([tmp_path]))
     (ax,) = found.figure.axes
     assert ax.get_ylim() == (0, 2)
     assert ax.get_ylabel() == "loss / the constant predictor's loss"
     run = found.variants[0].runs[0]
-    expected = run.history["val_loss"] / run.metrics["baseline_loss"]
+    expected = run.history["val_loss"] / run.metrics.baseline_loss
     np.testing.assert_allclose(drawn(found.figure)["loss mae: val_loss"][1], expected)
 
 
 def test_what_is_above_the_range_is_marked_unless_all_is_shown(small_table, tmp_path):
     losses = [(math.inf, math.nan), (50.0, 40.0), (0.1, 0.1)]
     fabricate.save(tmp_path, small_table, losses=losses, epochs=3)
-    found = compare(load([tmp_path]))
+    found = compare_runs(load([tmp_path]))
     (ax,) = found.figure.axes
     assert [line.get_xdata().tolist() for line in ax.lines if line.get_label() == "_above"] == [[0, 1], [0, 1]]
     assert found.draw(Style(full_range=True)).axes[0].get_ylim()[1] > 50
@@ -161,8 +161,8 @@ def test_what_is_above_the_range_is_marked_unless_all_is_shown(small_table, tmp_
 def test_seeds_of_different_lengths_have_a_mean_where_all_are(small_table, tmp_path):
     fabricate.save(tmp_path, small_table, losses=[(1, 1), (1, 2), (1, 3)], seed=0, patience=1)
     fabricate.save(tmp_path, small_table, losses=[(1, 3)], seed=1, patience=1)
-    (variant,) = compare(load([tmp_path])).variants
-    lines = drawn(compare(load([tmp_path])).draw(Style("val_loss")))
+    (variant,) = compare_runs(load([tmp_path])).variants
+    lines = drawn(compare_runs(load([tmp_path])).draw(Style("val_loss")))
     y = lines[f"{variant.label}: val_loss"][1]
     assert y[0] == 2
     assert np.isnan(y[1:]).all()
@@ -174,7 +174,7 @@ def test_names_are_drawn_as_they_are(small_table, tmp_path, form, layout):
     for seed, name in enumerate(NAMES):
         if name.isprintable():
             fabricate.save(tmp_path, small_table, seed=0, name=name, dropout=seed / 10)
-    found = compare(load([tmp_path]))
+    found = compare_runs(load([tmp_path]))
     fig = found.draw(layout=layout, title="$$ <b>")
     content = save(fig, form)
     if form == "png":

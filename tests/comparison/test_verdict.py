@@ -5,16 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import verdict as benchmark
+from support.batches import train
 
-from wineexp.comparison.judge import compare
-from wineexp.execution.batch_run import execute, plan
-from wineexp.execution.executor import InProcess
+from wineexp.comparison.compare import compare_runs
 from wineexp.runs.reader import load
 from wineexp.specs.run_spec import RunSpec
-
-
-def train(specs, table, out):
-    execute(plan(specs, table.fingerprint, out), table, out, InProcess(1, keep_model=False))
 
 
 def specs(count, **fields):
@@ -43,10 +38,10 @@ def test_groups_of_one_variant_are_seldom_told_apart(real, seeds):
 @pytest.mark.slow
 def test_a_real_difference_is_found(red_wine, tensorflow, tmp_path):
     train([*specs(3), *specs(3, epochs=2)], red_wine, tmp_path)
-    found = compare(load([tmp_path]))
+    found = compare_runs(load([tmp_path]))
     assert found.reference.label == "epochs 100"
     (verdict,) = found.verdicts
-    assert (verdict.variant, verdict.word) == ("epochs 2", "worse")
+    assert (verdict.variant_label, verdict.word) == ("epochs 2", "worse")
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])

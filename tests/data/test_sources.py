@@ -138,7 +138,7 @@ def test_a_named_table_must_exist(monkeypatch, tmp_path):
 def test_the_stand_in_serves_only_where_it_may(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_table(stand_in=True).table.kind == "simulated"
-    with pytest.raises(DataError, match="cannot be had"):
+    with pytest.raises(DataError, match="not available"):
         find_table(stand_in=False)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wineexp.data.split import split_table
 from wineexp.data.table import Table
 from wineexp.errors import DataError
-from wineexp.runs.result import baselines, best_constant
+from wineexp.runs.metrics import baselines, best_constant
 from wineexp.specs.run_spec import RunSpec
 
 

@@ -6,10 +6,13 @@ import contextlib
 
 import pytest
 from conftest import ROOT
+from support.batches import plan, train
 
 from wineexp.errors import DataError, RunError
-from wineexp.execution.batch_run import Observer, check_table, execute, plan
+from wineexp.execution.batch_run import execute
 from wineexp.execution.executor import Task
+from wineexp.execution.observer import Observer
+from wineexp.execution.plan import check_table
 from wineexp.runs.result import history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
 
@@ -22,13 +25,13 @@ class Fake:
     def __init__(self, bad=(), stop=None):
         self.bad, self.stop, self.begun, self.interrupted = bad, stop, [], False
 
-    def run(self, tasks, table, report):
+    def run(self, tasks, table, on_epoch):
         try:
             for count, task in enumerate(tasks):
                 if count == self.stop:
                     raise KeyboardInterrupt
                 self.begun.append(task.spec.seed)
-                report(task, 0, 1.0, 0.9)
+                on_epoch(task, 0, 1.0, 0.9)
                 yield task, ended(task, table, "failed" if task.spec.seed in self.bad else "done")
         except KeyboardInterrupt:
             self.interrupted = True
@@ -42,38 +45,38 @@ def ended(task: Task, table, status):
 
 def test_runs_with_one_signature_are_planned_once_with_all_names(small_table, tmp_path):
     specs = [RunSpec(widths="8", name="a"), RunSpec(widths="8,4"), RunSpec(widths="8", name="b")]
-    planned = plan(specs, small_table.fingerprint, tmp_path)
-    assert [(entry.spec.widths, entry.names) for entry in planned] == [((8,), ("a", "b")), ((8, 4), ())]
-    (run, _) = execute(planned, small_table, tmp_path, Fake())
-    assert run.record["names"] == ["a", "b"]
+    planned = plan(specs, small_table, tmp_path)
+    assert [(entry.spec.widths, entry.names) for entry in planned.entries] == [((8,), ("a", "b")), ((8, 4), ())]
+    (run, _) = execute(planned, Fake())
+    assert run.record.names == ("a", "b")
 
 
 def test_only_what_is_not_done_is_trained_again(small_table, tmp_path):
     first = Fake(bad=[1])
-    execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, first)
+    train(SPECS, small_table, tmp_path, first)
     assert first.begun == [0, 1, 2, 3]
     again = Fake()
-    runs = execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, again)
+    runs = train(SPECS, small_table, tmp_path, again)
     assert again.begun == [1]
     assert [run.spec.seed for run in runs] == [0, 1, 2, 3]
-    forced = plan(SPECS, small_table.fingerprint, tmp_path, force=True)
-    assert all(entry.train for entry in forced)
+    forced = plan(SPECS, small_table, tmp_path, force=True)
+    assert all(entry.train for entry in forced.entries)
 
 
 def test_skip_failed_leaves_failures_alone(small_table, tmp_path):
-    execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, Fake(bad=[1]))
-    planned = plan(SPECS, small_table.fingerprint, tmp_path, skip_failed=True)
-    assert [entry.train for entry in planned] == [False] * 4
-    assert planned[1].before is not None
-    assert planned[1].before.status == "failed"
+    train(SPECS, small_table, tmp_path, Fake(bad=[1]))
+    planned = plan(SPECS, small_table, tmp_path, skip_failed=True)
+    assert [entry.train for entry in planned.entries] == [False] * 4
+    assert planned.entries[1].before is not None
+    assert planned.entries[1].before.status == "failed"
 
 
 def test_one_bad_run_never_stops_the_others_but_fail_fast_does(small_table, tmp_path):
     all_of_them, some = Fake(bad=[1]), Fake(bad=[1])
-    runs = execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, all_of_them)
+    runs = train(SPECS, small_table, tmp_path, all_of_them)
     assert [run.status for run in runs] == ["done", "failed", "done", "done"]
-    planned = plan(SPECS, small_table.fingerprint, tmp_path / "other")
-    runs = execute(planned, small_table, tmp_path / "other", some, fail_fast=True)
+    planned = plan(SPECS, small_table, tmp_path / "other")
+    runs = execute(planned, some, fail_fast=True)
     assert some.begun == [0, 1]
     assert [run.status for run in runs] == ["done", "failed"]
 
@@ -84,12 +87,12 @@ def test_each_run_is_recorded_the_moment_it_ends(small_table, tmp_path):
             counts.append(len(list(tmp_path.glob("*/run.json"))))
 
     counts = []
-    execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, Fake(), Watcher())
+    train(SPECS, small_table, tmp_path, Fake(), Watcher())
     assert counts == [1, 2, 3, 4]
 
 
 def test_ctrl_c_keeps_what_ended_and_the_history_of_what_ran(small_table, tmp_path):
-    runs = execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, Fake(stop=2))
+    runs = train(SPECS, small_table, tmp_path, Fake(stop=2))
     assert [run.status for run in runs] == ["done", "done", "interrupted"]
 
 
@@ -100,26 +103,26 @@ def test_ctrl_c_while_a_run_is_written_reaches_the_executor_too(small_table, tmp
                 raise KeyboardInterrupt
 
     executor = Fake()
-    runs = execute(plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, executor, Impatient())
+    runs = train(SPECS, small_table, tmp_path, executor, Impatient())
     assert executor.interrupted
     assert executor.begun == [0, 1]
     assert [run.status for run in runs] == ["done", "interrupted"]  # the fake stops the same task again
 
 
 def test_an_interrupted_run_does_not_replace_a_whole_one(small_table, tmp_path):
-    execute(plan(SPECS[:1], small_table.fingerprint, tmp_path), small_table, tmp_path, Fake())
-    planned = plan(SPECS[:1], small_table.fingerprint, tmp_path, force=True)
-    execute(planned, small_table, tmp_path, Fake(stop=0))
-    (again,) = plan(SPECS[:1], small_table.fingerprint, tmp_path)
+    train(SPECS[:1], small_table, tmp_path, Fake())
+    planned = plan(SPECS[:1], small_table, tmp_path, force=True)
+    execute(planned, Fake(stop=0))
+    (again,) = plan(SPECS[:1], small_table, tmp_path).entries
     assert not again.train
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_training(small_table, tmp_path):
     (tmp_path / "file").write_text("no folder")
     executor = Fake()
-    planned = plan(SPECS, small_table.fingerprint, tmp_path / "file" / "outputs")
+    planned = plan(SPECS, small_table, tmp_path / "file" / "outputs")
     with pytest.raises(RunError, match="cannot be written"):
-        execute(planned, small_table, tmp_path / "file" / "outputs", executor)
+        execute(planned, executor)
     assert executor.begun == []
 
 
@@ -142,7 +145,7 @@ def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
         config = read_config(path)
         assert config.name == path.stem
         check_table(config.specs, red_wine)
-        assert len(plan(config.specs, red_wine.fingerprint, tmp_path)) == counts[path.stem]
+        assert len(plan(config.specs, red_wine, tmp_path).entries) == counts[path.stem]
 
 
 def test_the_lessons_config_is_the_lesson():
@@ -156,14 +159,12 @@ def test_closing_early_ends_the_executor(small_table, tmp_path):
     closed = []
 
     class Watched(Fake):
-        def run(self, tasks, table, report):
-            with contextlib.closing(super().run(tasks, table, report)) as results:
+        def run(self, tasks, table, on_epoch):
+            with contextlib.closing(super().run(tasks, table, on_epoch)) as results:
                 try:
                     yield from results
                 finally:
                     closed.append(True)
 
-    execute(
-        plan(SPECS, small_table.fingerprint, tmp_path), small_table, tmp_path, Watched(bad=[0]), fail_fast=True
-    )
+    train(SPECS, small_table, tmp_path, Watched(bad=[0]), fail_fast=True)
     assert closed == [True]

@@ -124,7 +124,7 @@ def test_a_timeout_and_a_divergence_on_dask_have_their_reasons(cluster, study, c
         "batch", config, "--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0], "--timeout", 5
     )  # fmt: skip
     assert code == 1, err
-    ended = {run.record["label"]: (run.status, run.record["reason"]) for run in find_runs(tmp_path / "out")}
+    ended = {run.record.label: (run.status, run.record.reason) for run in find_runs(tmp_path / "out")}
     assert ended == {"good": ("done", None), "long": ("failed", "timeout"), "bad": ("failed", "diverged")}
 
 

@@ -7,9 +7,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wineexp.execution.executor import Task, Waiting
+from wineexp.execution.executor import Task, TaskQueue
 from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.varying import without_seed
 
 RATES = st.sampled_from([0.0, 0.1, 0.2])
 
@@ -20,11 +19,11 @@ def tasks(pairs):
 
 @given(st.lists(st.tuples(RATES, st.integers(0, 5)), unique=True))
 def test_every_task_is_taken_once(pairs):
-    waiting = Waiting(tasks(pairs))
+    queue = TaskQueue(tasks(pairs))
     taken, last = [], None
-    while waiting:
-        attempt = waiting.take(last, [])
-        last = without_seed(attempt.task.spec)
+    while queue:
+        attempt = queue.take(last, [])
+        last = attempt.task.spec.without_seed()
         taken.append(attempt.task)
     assert sorted(task.number for task in taken) == list(range(len(pairs)))
     variants = [task.spec.dropout for task in taken]
@@ -33,17 +32,17 @@ def test_every_task_is_taken_once(pairs):
 
 
 def test_two_workers_begin_with_different_variants_and_share_the_last():
-    waiting = Waiting(tasks([(0.0, 0), (0.0, 1), (0.0, 2), (0.3, 0)]))
-    first = waiting.take(None, [None, None])
-    variant = without_seed(first.task.spec)
-    second = waiting.take(None, [variant, None])
+    queue = TaskQueue(tasks([(0.0, 0), (0.0, 1), (0.0, 2), (0.3, 0)]))
+    first = queue.take(None, [None, None])
+    variant = first.task.spec.without_seed()
+    second = queue.take(None, [variant, None])
     assert (first.task.number, second.task.number) == (0, 3)
-    assert waiting.take(without_seed(second.task.spec), [variant, without_seed(second.task.spec)]).task.number == 1
+    assert queue.take(second.task.spec.without_seed(), [variant, second.task.spec.without_seed()]).task.number == 1
 
 
 def test_a_task_that_is_tried_again_comes_before_its_variants_others():
-    waiting = Waiting(tasks([(0.0, 0), (0.0, 1)]))
-    attempt = waiting.take(None, [])
-    waiting.again(attempt)
-    again = waiting.take(None, [])
+    queue = TaskQueue(tasks([(0.0, 0), (0.0, 1)]))
+    attempt = queue.take(None, [])
+    queue.put_back(attempt)
+    again = queue.take(None, [])
     assert (again.task, again.tries, again.seen) == (attempt.task, 1, [])

@@ -11,15 +11,16 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 from support import faulty_workers
+from support.batches import train as batch
 
 from wineexp.execution import workers
-from wineexp.execution.batch_run import execute, plan
-from wineexp.execution.executor import InProcess
+from wineexp.execution.observer import Observer
 from wineexp.execution.workers import LocalWorkers, affordable_jobs
 from wineexp.runs.directory import HISTORY, PREDICTIONS, find_runs
 from wineexp.specs.run_spec import RunSpec
@@ -29,10 +30,6 @@ QUICK = {"widths": "8,8", "epochs": 4, "batch_size": 32}
 
 def specs(count=4, **fields):
     return [RunSpec.parse({**QUICK, **fields, "seed": seed}) for seed in range(count)]
-
-
-def batch(wanted, table, out, executor, **options):
-    return execute(plan(wanted, table.fingerprint, out), table, out, executor, **options)
 
 
 def numbers(folder: Path):
@@ -56,7 +53,7 @@ def undisturbed(small_table, tmp_path_factory, tensorflow):
     """12 runs, trained in this process with one thread, and their tables."""
     out = tmp_path_factory.mktemp("undisturbed")
     wanted = [*specs(6), *specs(6, dropout=0.3, bn="after")]
-    batch(wanted, small_table, out, InProcess(1))
+    batch(wanted, small_table, out)
     return wanted, numbers(out)
 
 
@@ -64,23 +61,22 @@ def undisturbed(small_table, tmp_path_factory, tensorflow):
 def test_workers_give_the_bytes_of_this_process(jobs, undisturbed, small_table, tmp_path):
     wanted, expected = undisturbed
     seen = []
-    executor = LocalWorkers(jobs)
-    real = executor.run
 
-    def run(tasks, table, report):
-        return real(tasks, table, lambda task, *epoch: (seen.append((task.number, *epoch)), report(task, *epoch)))
+    class Listener(Observer):
+        def epoch(self, spec, epoch, loss, val_loss):
+            seen.append((wanted.index(spec), epoch))
 
-    object.__setattr__(executor, "run", run)
-    runs = batch(wanted, small_table, tmp_path, executor)
+    runs = batch(wanted, small_table, tmp_path, LocalWorkers(jobs), Listener())
     assert {run.status for run in runs} == {"done"}
     assert numbers(tmp_path) == expected
-    assert sorted((number, epoch) for number, epoch, *_ in seen) == [(n, e) for n in range(12) for e in range(4)]
+    assert sorted(seen) == [(n, e) for n in range(12) for e in range(4)]
 
 
 def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
     cli, small_table, small_csv, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(workers, "_serve", faulty_workers.faulty_serve)
+    faulty = partial(LocalWorkers, train=faulty_workers.train)
+    monkeypatch.setattr(workers, "LocalWorkers", faulty)
     config = {
         "defaults": QUICK,
         "runs": [
@@ -95,8 +91,8 @@ def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
     arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 2, "--timeout", 4]
     code, out, err = cli("batch", tmp_path / "mixed.yaml", *arguments)
     assert code == 1
-    ended = {run.record["label"]: run for run in find_runs(tmp_path / "out")}
-    assert {name: (run.status, run.record["reason"]) for name, run in ended.items()} == {
+    ended = {run.record.label: run for run in find_runs(tmp_path / "out")}
+    assert {name: (run.status, run.record.reason) for name, run in ended.items()} == {
         "good 0": ("done", None), "good 1": ("done", None), "good 2": ("done", None),
         "diverges": ("failed", "diverged"), "raises": ("failed", "error"),
         "dies": ("failed", "killed"), "hangs": ("failed", "timeout"),
@@ -251,18 +247,13 @@ def numbers_of_done(folder):
 def test_a_run_that_is_always_heard_of_is_stopped_in_time_too(small_table, tmp_path):
     wanted = [RunSpec.parse({**QUICK, "widths": "4", "batch_size": 1024, "epochs": 10**6})]
     (run,) = batch(wanted, small_table, tmp_path, LocalWorkers(1, timeout=2))
-    assert (run.status, run.record["reason"]) == ("failed", "timeout")
+    assert (run.status, run.record.reason) == ("failed", "timeout")
     assert len(run.history_path.read_text().splitlines()) > 100
 
 
-def test_a_worker_that_cannot_train_is_told_in_one_line(small_table, tmp_path, monkeypatch):
+def test_a_worker_that_cannot_train_is_told_in_one_line(small_table, tmp_path):
     from wineexp.errors import RuntimeSetupError
 
-    monkeypatch.setattr(workers, "_serve", broken_serve)
     with pytest.raises(RuntimeSetupError, match="a worker process cannot train: no TensorFlow here"):
-        batch(specs(2), small_table, tmp_path, LocalWorkers(1))
+        batch(specs(2), small_table, tmp_path, LocalWorkers(1, train=faulty_workers.cannot_train))
     assert not children(psutil.Process(os.getpid()))
-
-
-def broken_serve(pipe, lifeline, table, keep_model):
-    pipe.send(("broken", "no TensorFlow here"))

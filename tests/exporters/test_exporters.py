@@ -14,6 +14,8 @@ import pytest
 from support import fabricate
 
 from wineexp.errors import ExportError, RuntimeSetupError
+from wineexp.execution.observer import Observer
+from wineexp.exporters.observer import ExportingObserver
 from wineexp.exporters.tensorboard import EventLog
 
 
@@ -42,7 +44,7 @@ def test_events_hold_the_history_and_the_metrics_as_tensorboard_reads_them(small
         assert values == pytest.approx(history[tag].tolist(), rel=1e-6)
         assert [event.step for event in events.Tensors(tag)] == history["epoch"].tolist()
     (val_mae,) = events.Tensors("metrics/val_mae")
-    assert float(tensor_util.make_ndarray(val_mae.tensor_proto)) == pytest.approx(run.record["metrics"]["val_mae"])
+    assert float(tensor_util.make_ndarray(val_mae.tensor_proto)) == pytest.approx(run.record.metrics.val_mae)
 
 
 def test_the_hparams_tab_finds_the_settings_and_how_it_ended(small_table, tmp_path):
@@ -71,7 +73,7 @@ def test_events_are_written_once_and_replaced_after_another_training(small_table
     assert log.export(run)
     assert not log.export(run)
     text = (run.path / "run.json").read_text()
-    (run.path / "run.json").write_text(text.replace(run.record["recorded"], "2031-01-01T00:00:00+00:00"))
+    (run.path / "run.json").write_text(text.replace(run.record.recorded, "2031-01-01T00:00:00+00:00"))
     again = type(run)(run.path)
     assert log.export(again)
     assert len(list((tmp_path / "tb" / run.path.name).iterdir())) == 1
@@ -159,7 +161,7 @@ def test_runs_reach_a_real_server_with_all_that_is_known_and_once(cli, server, c
     assert sent.info.status == "FINISHED"
     assert sent.data.params["dropout"] == "0.3"
     assert sent.data.params["widths"] == "8x1"
-    assert sent.data.metrics["val_mae"] == pytest.approx(done.record["metrics"]["val_mae"])
+    assert sent.data.metrics["val_mae"] == pytest.approx(done.record.metrics.val_mae)
     assert sent.data.tags["wineexp.signature"] == done.signature
     history = pd.read_csv(done.history_path)
     sent_history = client.get_metric_history(sent.info.run_id, "val_loss")
@@ -189,21 +191,22 @@ def test_a_server_that_does_not_answer_is_told_before_anything_trains(cli, small
 
 
 def test_what_cannot_be_sent_stops_no_training_and_is_told():
-    from wineexp.execution.batch_run import Observer
-    from wineexp.exporters.observer import Exporting
-
     class Broken:
         name = "nowhere"
 
         def export(self, run):
             raise ExportError("not sent")
 
-    heard = []
+    heard, problems = [], []
     inner = Observer()
-    inner.ended = heard.append
-    sending = Exporting([Broken()], inner)
-    sending.ended("a run")
-    assert (sending.problems, heard) == (["not sent"], ["a run"])
+    inner.ended, inner.not_sent = heard.append, problems.append
+    ExportingObserver([Broken()], inner).ended("a run")
+    assert (problems, heard) == (["not sent"], ["a run"])
+
+
+def test_without_a_listener_what_cannot_be_sent_is_a_warning():
+    with pytest.warns(UserWarning, match="not sent"):
+        Observer().not_sent("not sent")
 
 
 def test_a_run_that_was_not_sent_is_an_error_at_the_end(cli, small_csv, tmp_path, monkeypatch):

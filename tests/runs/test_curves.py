@@ -9,13 +9,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wineexp.data.facts import ScalingFacts, TableFacts
 from wineexp.errors import RunError
 from wineexp.runs.curves import Curve, draw, figure, read_png
+from wineexp.runs.record import Metrics, Record
 from wineexp.runs.result import history_frame
+from wineexp.specs.run_spec import RunSpec
 
 
-def curve(label="plain", losses=((1.0, 0.9), (0.7, 0.6)), epochs=100, baseline=0.6646):
-    record = {"spec": {"loss": "mae", "epochs": epochs}, "metrics": {"baseline_loss": baseline}, "signature": "0"}
+def curve(label="plain", losses=((1.0, 0.9), (0.7, 0.6)), epochs=100, baseline=0.6646, **fields):
+    spec = RunSpec.parse({"epochs": epochs, **fields})
+    record = Record(
+        status="done",
+        label=label,
+        signature=spec.signature("t"),
+        variant_signature=spec.variant_signature("t"),
+        spec=spec,
+        data=TableFacts(
+            source="t", kind="custom", fingerprint="t", rows=4, train_rows=2, valid_rows=2, twins=0,
+            features=("a",), scaling=ScalingFacts(center=(0.0,), scale=(1.0,)),
+        ),
+        metrics=Metrics(baseline_loss=baseline),
+    )  # fmt: skip
     return Curve(label, "1024x3", record, history_frame(losses))
 
 
@@ -24,11 +39,17 @@ def test_a_figure_shows_both_losses_and_the_constant():
     lines = {line.get_label(): line for line in ax.lines}
     (val_loss,) = [line for label, line in lines.items() if label.startswith("val_loss")]
     (loss,) = [line for label, line in lines.items() if label.startswith("loss")]
-    (constant,) = [line for label, line in lines.items() if label.startswith("always the same answer: 0.665")]
+    constant = lines["always predicting the training median: 0.665"]
     assert val_loss.get_ydata().tolist() == [0.9, 0.6]
     assert loss.get_ydata().tolist() == [1.0, 0.7]
     assert (val_loss.get_linestyle(), loss.get_linestyle(), constant.get_linestyle()) == ("-", "--", ":")
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "mean absolute error")
+
+
+@pytest.mark.parametrize(("loss", "name"), [("mae", "median"), ("mse", "mean"), ("huber", "best constant")])
+def test_the_constant_is_named_by_what_it_is(loss, name):
+    (ax,) = figure(curve(loss=loss)).axes
+    assert any(name in str(line.get_label()) for line in ax.lines)
 
 
 def test_runs_on_one_table_share_their_axes_and_what_is_above_is_marked():

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from wineexp.errors import RunError
-from wineexp.runs import directory
-from wineexp.runs.directory import Run, directory_name, done_runs, find_runs, write_directory
+from wineexp.runs.directory import Run, directory_name, done_runs, find_runs
+from wineexp.runs.record import Metrics
 from wineexp.runs.result import RunResult, history_frame, unfinished
-from wineexp.runs.writer import record
+from wineexp.runs.writer import write_run
 from wineexp.specs.config import read_config
 from wineexp.specs.run_spec import RunSpec
 
@@ -34,7 +32,7 @@ def result(table, **fields) -> RunResult:
 
 def test_a_recorded_run_has_the_contracts_files(small_table, tmp_path):
     done = result(small_table, widths="8", dropout=0.3, bn="after", seed=3)
-    run = record(done, tmp_path / "outputs")
+    run = write_run(done, tmp_path / "outputs")
     signature = done.spec.signature(small_table.fingerprint)
     assert run.path == tmp_path / "outputs" / f"8x1-dropout0.3-bn_after-s3-{signature}"
     assert sorted(p.name for p in run.path.iterdir()) == [
@@ -44,8 +42,8 @@ def test_a_recorded_run_has_the_contracts_files(small_table, tmp_path):
     assert run.predictions_path.read_text() == "row,actual,predicted,twin\n4,5.0,5.1,1\n7,6.0,5.9,0\n"
     assert read_config(run.spec_path).specs == (done.spec,)
     assert run.spec == done.spec
-    assert run.record["signature"] == signature
-    assert run.record["environment"]["threads"] == 1
+    assert run.record.signature == signature
+    assert run.record.environment.threads == 1
 
 
 def test_a_failed_run_has_its_error_and_no_model(small_table, tmp_path):
@@ -53,43 +51,20 @@ def test_a_failed_run_has_its_error_and_no_model(small_table, tmp_path):
         RunSpec(widths="8"), small_table, "failed", "diverged", "the loss turned NaN",
         history=history_frame([(1.0, float("inf"))]), threads=1,
     )  # fmt: skip
-    run = record(failed, tmp_path)
+    run = write_run(failed, tmp_path)
     assert run.error_path.read_text() == "diverged: the loss turned NaN"
-    assert run.record["reason"] == "diverged"
+    assert run.record.reason == "diverged"
     assert not run.model_path.exists()
     assert run.history_path.read_text().endswith("0,1.0,inf\n")
     assert done_runs(tmp_path) == {}
 
 
 def test_what_stands_there_is_replaced_and_nothing_is_left_beside_it(small_table, tmp_path):
-    first = record(result(small_table), tmp_path)
+    first = write_run(result(small_table), tmp_path)
     before = first.path.stat().st_ino
-    record(result(small_table), tmp_path)
+    write_run(result(small_table), tmp_path)
     assert first.path.stat().st_ino != before
     assert [p.name for p in tmp_path.iterdir()] == [first.path.name]
-
-
-def test_a_directory_is_whole_or_absent(tmp_path, monkeypatch):
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match="cannot be written: No space left"):
-        write_directory(tmp_path / "x", {"a.txt": b"1", directory.RECORD: b"{}"})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_leftovers_of_dead_processes_are_swept_and_those_of_living_ones_stay(tmp_path):
-    code = (
-        "import os, sys; from pathlib import Path; from wineexp.runs import directory;"
-        f"p = directory._temporary(Path({str(tmp_path)!r})); p.mkdir(); print(p)"
-    )
-    left = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    mine = directory._temporary(tmp_path)
-    mine.mkdir()
-    write_directory(tmp_path / "x", {directory.RECORD: b"{}"})
-    assert not os.path.exists(left)
-    assert mine.exists()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +81,7 @@ def test_any_name_makes_a_safe_directory(name, directory):
 
 
 def test_damaged_and_foreign_directories_are_passed_over_or_named(small_table, tmp_path):
-    record(result(small_table), tmp_path)
+    write_run(result(small_table), tmp_path)
     for name, content in [("broken", b"{"), ("foreign", b"[]"), ("other", b'{"status": 1}')]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_bytes(content)
@@ -120,7 +95,6 @@ def test_damaged_and_foreign_directories_are_passed_over_or_named(small_table, t
 
 
 def test_the_record_is_strict_json(small_table, tmp_path):
-    done = result(small_table)
-    done.metrics["skill"] = float("nan")
-    text = (record(done, tmp_path).path / "run.json").read_text()
+    done = replace(result(small_table), metrics=Metrics.of({"skill": float("nan"), "val_mae": float("inf")}))
+    text = (write_run(done, tmp_path).path / "run.json").read_text()
     assert json.loads(text, parse_constant=pytest.fail)["metrics"]["skill"] is None

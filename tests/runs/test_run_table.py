@@ -5,34 +5,42 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wineexp.errors import SelectionError
-from wineexp.runs.run_table import COLUMNS, METRICS, Condition, sort_rows
+from wineexp.runs.columns import COLUMNS
+from wineexp.runs.record import Metrics, Timing
+from wineexp.runs.result import history_frame, unfinished
+from wineexp.runs.run_table import Condition, sort_rows
+from wineexp.runs.writer import write_run
 from wineexp.specs.run_spec import RunSpec
 
 
 @pytest.fixture
-def outputs(tmp_path):
+def outputs(small_table, tmp_path):
     """Four runs: two rates, one of them failed, one of other widths."""
+    start = unfinished(
+        RunSpec(), small_table, "interrupted", history=history_frame([]), threads=1, timing=Timing(run_seconds=1.5)
+    )
 
-    def write(name, status="done", reason=None, val_mae=None, **fields):
-        spec = RunSpec.parse(fields)
-        record = {
-            "status": status, "reason": reason, "error": reason and f"{reason}: so",
-            "signature": "0", "label": name,
-            "spec": spec.settings(), "metrics": {} if val_mae is None else {"val_mae": val_mae, "best_epoch": 3},
-            "data": {"kind": "red-wine"}, "timing": {"run_seconds": 1.5}, "environment": {"threads": 1},
-        }  # fmt: skip
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "run.json").write_text(json.dumps(record))
+    def write(name, val_mae=None, reason=None, **fields):
+        result = replace(
+            start,
+            spec=RunSpec.parse(fields),
+            status="failed" if reason else "done",
+            reason=reason,
+            error=reason and f"{reason}: so",
+            metrics=Metrics() if val_mae is None else Metrics(val_mae=val_mae, best_epoch=3),
+        )
+        write_run(result, tmp_path).path.rename(tmp_path / name)
 
     write("a", val_mae=0.61)
     write("b", val_mae=0.55, dropout=0.3)
-    write("c", status="failed", reason="timeout", dropout=0.3, bn_input=True)
+    write("c", reason="timeout", dropout=0.3, bn_input=True)
     write("d", val_mae=0.58, widths="64x3", dropout=[0.1, 0.2, 0.3])
     (tmp_path / "no-run").mkdir()
     return tmp_path
@@ -59,6 +67,8 @@ def outputs(tmp_path):
         (["loss_name=mae"], "abcd"),
         (["patience=none"], "abcd"),
         (["val_mae<0.1"], ""),
+        (["val MAE < 0.6"], "bd"),
+        (["Best Epoch=3"], "abd"),
     ],
 )
 def test_conditions_choose_runs(cli, outputs, conditions, found):
@@ -80,7 +90,15 @@ def test_by_default_only_columns_that_differ_are_shown(cli, outputs):
 
 
 def test_rows_are_sorted_and_those_without_a_value_come_last(cli, outputs):
-    for flag, order in (("val_mae", "bdac"), ("-val_mae", "adbc"), ("run", "abcd"), ("-run", "dcba")):
+    orders = {
+        "val_mae": "bdac",
+        "val mae": "bdac",
+        "-val_mae": "adbc",
+        "-val MAE": "adbc",
+        "run": "abcd",
+        "-run": "dcba",
+    }
+    for flag, order in orders.items():
         _, out, _ = cli("runs", outputs, f"--sort={flag}", "--json", "--columns", "run,val_mae")
         assert "".join(row["run"] for row in json.loads(out)) == order
 
@@ -107,7 +125,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_listed(cli, outputs):
     (outputs / "b" / "run.json").write_text("{")
     code, out, err = cli("runs", outputs, "--csv", "--columns", "run")
     assert (code, out.split()) == (0, ["run", "a", "c", "d"])
-    assert f"note: left out: {outputs / 'b' / 'run.json'}: cannot be read" in err
+    assert f"note: left out: {outputs / 'b' / 'run.json'}: is damaged: expected JSON" in err
 
 
 def test_settings_are_shown_as_in_a_config(cli, outputs):
@@ -124,7 +142,8 @@ def test_the_metrics_are_those_of_a_finished_run(small_table, tensorflow):
     from wineexp.training import experiment
 
     spec = RunSpec.parse({"widths": "4", "epochs": 1})
-    assert set(METRICS) == set(experiment.run(spec, small_table, threads=1).metrics)
+    measured = experiment.run(spec, small_table, threads=1).metrics.model_fields_set
+    assert measured == set(Metrics.model_fields) <= COLUMNS.keys()
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False))))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from wineexp.data.split import describe, split_table
-from wineexp.runs.result import RunResult, history_frame, measure, unfinished
-from wineexp.runs.writer import record
+from wineexp.data.split import split_table, table_facts
+from wineexp.runs.metrics import measure
+from wineexp.runs.record import Environment, Timing
+from wineexp.runs.result import RunResult, history_frame, unfinished
+from wineexp.runs.writer import write_run
 from wineexp.specs.run_spec import RunSpec
 
 
@@ -21,32 +24,33 @@ def result(spec, table, *, error=0.1, own=0.01, losses=None):
         level = float(np.abs(size).mean())
         losses = [(level * (1 + 1 / (e + 1)), level * (1 + 2 / (e + 1))) for e in range(spec.epochs)]
     history = history_frame(losses)
-    import pandas as pd
-
     predictions = pd.DataFrame(
         {"row": split.valid_rows, "actual": split.y_valid, "predicted": predicted, "twin": split.twins}
     )
     valid = (split.y_valid, predicted)
     return RunResult(
-        spec=spec, status="done", fingerprint=table.fingerprint, history=history, predictions=predictions,
+        spec=spec,
+        status="done",
+        history=history,
+        predictions=predictions,
         metrics=measure(spec.loss, history, (split.y_train, split.y_train + 0.05), valid, split.twins),
-        data=describe(table, split),
-        timing={"epochs": len(history), "fit_seconds": 2.0, "first_epoch_seconds": 1.1, "run_seconds": 2.5},
-        environment={"threads": 1, "device": "CPU", "python": "3.11"},
-    )  # fmt: skip
+        data=table_facts(table, split),
+        timing=Timing(epochs=len(history), fit_seconds=2.0, first_epoch_seconds=1.1, run_seconds=2.5),
+        environment=Environment(threads=1, device="CPU", python="3.11"),
+    )
 
 
 def save(out, table, *, error=0.1, own=0.01, losses=None, **fields):
     """Record one such run below ``out``."""
     spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
-    return record(result(spec, table, error=error, own=own, losses=losses), out)
+    return write_run(result(spec, table, error=error, own=own, losses=losses), out)
 
 
 def fail(out, table, *, reason="diverged", **fields):
     """Record a run that failed."""
     spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
     found = unfinished(spec, table, "failed", reason, "loss is nan", history=history_frame([(9, 9)]), threads=1)
-    return record(found, out)
+    return write_run(found, out)
 
 
 def save_cross(out, table):

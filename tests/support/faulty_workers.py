@@ -1,4 +1,4 @@
-"""Workers with faults built in, for tests: the module is imported in the worker, which is spawned."""
+"""What a worker may be given to train with: functions with faults built in, sent to it by their names."""
 
 from __future__ import annotations
 
@@ -6,42 +6,28 @@ import os
 import signal
 import time
 
-from wineexp.execution import workers
+from wineexp.errors import RuntimeSetupError
+from wineexp.execution.executor import train_run
 
 #: Seed -> what happens in epoch 2 of a run with that seed.
 RAISES, DIES, HANGS = 101, 102, 103
 
-serve = workers._serve
+
+def train(spec, table, *, on_epoch, **options):
+    """Train as always, but some seeds meet a fault once two epochs are done."""
+
+    def faulty(epoch, loss, val_loss):
+        on_epoch(epoch, loss, val_loss)
+        if epoch == 1 and spec.seed == RAISES:
+            raise MemoryError("no room for the batch")
+        if epoch == 1 and spec.seed == DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if epoch == 1 and spec.seed == HANGS:
+            time.sleep(600)
+
+    return train_run(spec, table, on_epoch=faulty, **options)
 
 
-def faulty_serve(pipe, lifeline, table, keep_model):
-    """``workers._serve``, but some seeds meet a fault in training."""
-    from wineexp import runtime
-
-    runtime.load(1)
-    from wineexp.training import experiment
-
-    real, seed_of = experiment.shuffled, {}
-    real_derive = experiment.derive_seed
-
-    def derive_seed(seed, layer, purpose):
-        derived = real_derive(seed, layer, purpose)
-        seed_of[derived] = seed
-        return derived
-
-    def shuffled(rows, derived):
-        order = real(rows, derived)
-
-        def faulty(epoch):
-            if epoch == 2 and seed_of[derived] == RAISES:
-                raise MemoryError("no room for the batch")
-            if epoch == 2 and seed_of[derived] == DIES:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if epoch == 2 and seed_of[derived] == HANGS:
-                time.sleep(600)
-            return order(epoch)
-
-        return faulty
-
-    experiment.derive_seed, experiment.shuffled = derive_seed, shuffled
-    serve(pipe, lifeline, table, keep_model)
+def cannot_train(spec, table, **options):
+    """A worker on a machine that cannot train at all."""
+    raise RuntimeSetupError("no TensorFlow here")

@@ -21,7 +21,7 @@ QUICK = {"widths": "8,8", "epochs": 4, "batch_size": 32}
 def run(table, **fields):
     from wineexp.training import experiment
 
-    return experiment.attempt(RunSpec.parse({**QUICK, **fields}), table, threads=1)
+    return experiment.guarded_run(RunSpec.parse({**QUICK, **fields}), table, threads=1)
 
 
 def test_a_run_gives_history_predictions_and_metrics(small_table):
@@ -31,13 +31,13 @@ def test_a_run_gives_history_predictions_and_metrics(small_table):
     assert result.history["epoch"].tolist() == [0, 1, 2, 3]
     error = (result.predictions["actual"] - result.predictions["predicted"]).abs().astype(float)
     metrics = result.metrics
-    assert metrics["val_mae"] == pytest.approx(error.mean(), rel=1e-6)
-    assert metrics["val_mae"] == pytest.approx(metrics["val_loss"], rel=1e-5)
-    assert metrics["val_mae_se"] == pytest.approx(error.sem(), rel=1e-6)
-    assert metrics["val_rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-6)
-    assert metrics["skill"] == pytest.approx(1 - metrics["val_mae"] / metrics["baseline_mae"])
-    assert metrics["best_val_loss"] == result.history["val_loss"].min()
-    assert result.data["train_rows"] == 84
+    assert metrics.val_mae == pytest.approx(error.mean(), rel=1e-6)
+    assert metrics.val_mae == pytest.approx(metrics.val_loss, rel=1e-5)
+    assert metrics.val_mae_se == pytest.approx(error.sem(), rel=1e-6)
+    assert metrics.val_rmse == pytest.approx(np.sqrt((error**2).mean()), rel=1e-6)
+    assert metrics.skill == pytest.approx(1 - metrics.val_mae / metrics.baseline_mae)
+    assert metrics.best_val_loss == result.history["val_loss"].min()
+    assert result.data.train_rows == 84
 
 
 def test_a_run_repeats_bit_for_bit_whatever_ran_before(small_table, tmp_path):
@@ -56,6 +56,26 @@ def test_a_run_repeats_bit_for_bit_whatever_ran_before(small_table, tmp_path):
     (directory,) = (tmp_path / "outputs").iterdir()
     written = pd.read_csv(directory / "history.csv")
     pd.testing.assert_frame_equal(written, first.history, check_exact=True)
+
+
+def test_a_run_builds_its_model_once_also_where_its_variant_is_compiled_already(small_table, monkeypatch):
+    import keras
+
+    from wineexp.training import experiment
+    from wineexp.training.trainer_cache import TrainerCache
+
+    built = []
+    real = keras.Sequential.__init__
+    monkeypatch.setattr(
+        keras.Sequential, "__init__", lambda self, *a, **k: (built.append(1), real(self, *a, **k))[1]
+    )
+    cache, counts = TrainerCache(), []
+    for seed in range(3):
+        experiment.run(RunSpec.parse({**QUICK, "seed": seed}), small_table, threads=1, cache=cache)
+        counts.append(len(built))
+        built.clear()
+    cache.close()
+    assert counts == [1, 1, 1]
 
 
 def test_the_three_bn_settings_and_dropout_see_the_same_batches(small_table, monkeypatch):
@@ -90,7 +110,7 @@ def test_a_run_that_raises_is_failed_with_the_traceback_and_the_history_so_far(s
             raise MemoryError("out of memory")
 
     spec = RunSpec.parse(QUICK)
-    result = experiment.attempt(spec, small_table, threads=1, on_epoch=burst)
+    result = experiment.guarded_run(spec, small_table, threads=1, on_epoch=burst)
     assert (result.status, result.reason) == ("failed", "error")
     assert result.error.startswith("error: MemoryError: out of memory")
     assert "Traceback" in result.error
@@ -104,11 +124,11 @@ def test_ctrl_c_in_training_keeps_the_history_so_far(small_table):
         if epoch == 2:
             raise KeyboardInterrupt
 
-    result = experiment.attempt(RunSpec.parse(QUICK), small_table, threads=1, on_epoch=stop)
+    result = experiment.guarded_run(RunSpec.parse(QUICK), small_table, threads=1, on_epoch=stop)
     assert result.status == "interrupted"
     assert result.reason is None
     assert len(result.history) == 3
-    assert result.metrics["baseline_loss"] > 0
+    assert result.metrics.baseline_loss > 0
 
 
 def test_a_finished_run_leaves_nothing_behind_in_the_process(small_table):
@@ -125,9 +145,9 @@ def test_a_finished_run_leaves_nothing_behind_in_the_process(small_table):
 def test_early_stopping_ends_with_the_best_epochs_weights(small_table):
     result = run(small_table, epochs=300, patience=5, learning_rate=0.1)
     assert len(result.history) < 300
-    assert result.metrics["val_mae"] == pytest.approx(result.metrics["best_val_loss"], rel=1e-5)
+    assert result.metrics.val_mae == pytest.approx(result.metrics.best_val_loss, rel=1e-5)
     other = run(small_table, epochs=300, patience=5, learning_rate=0.1, restore_best=False)
-    assert other.metrics["val_mae"] == pytest.approx(other.metrics["val_loss"], rel=1e-5)
+    assert other.metrics.val_mae == pytest.approx(other.metrics.val_loss, rel=1e-5)
 
 
 @pytest.mark.slow
@@ -152,4 +172,4 @@ def test_the_published_early_stopping_result(red_wine):
         red_wine, widths="512x3", scale="minmax", patience=20, min_delta=0.001, epochs=500, batch_size=256
     )  # fmt: skip
     assert len(result.history) < 500
-    assert 0.45 <= result.metrics["best_val_loss"] <= 0.49
+    assert 0.45 <= result.metrics.best_val_loss <= 0.49

@@ -29,7 +29,7 @@ def test_the_model_has_the_plans_layers_and_counts(variant):
 
     spec = RunSpec.parse({"widths": "8,4", **variant})
     model = build_model(spec, 11)
-    plan = spec.parameters(11)
+    plan = spec.layer_sizes(11)
     assert [type(layer).__name__ for layer in model.layers] == [layer[0] for layer, _, _ in plan]
     assert [layer.count_params() for layer in model.layers] == [count for _, _, count in plan]
     assert [layer.output.shape[1] for layer in model.layers] == [width for _, width, _ in plan]

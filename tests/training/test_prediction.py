@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from support.batches import train
 
 from wineexp.runs.directory import find_runs
 
@@ -15,8 +16,6 @@ from wineexp.runs.directory import find_runs
 @pytest.fixture(scope="module")
 def runs(small_table, tmp_path_factory, tensorflow):
     """Three seeds scaled and with dropout, one plain, trained for real."""
-    from wineexp.execution.batch_run import execute, plan
-    from wineexp.execution.executor import InProcess
     from wineexp.specs.run_spec import RunSpec
 
     out = tmp_path_factory.mktemp("runs")
@@ -25,7 +24,7 @@ def runs(small_table, tmp_path_factory, tensorflow):
         RunSpec.parse({**common, "dropout": 0.3, "bn": "after", "scale": "standard", "seed": s}) for s in range(3)
     ]
     specs.append(RunSpec.parse(common))
-    execute(plan(specs, small_table.fingerprint, out), small_table, out, InProcess(1))
+    train(specs, small_table, out)
     return {(bool(run.spec.dropout), run.spec.seed): run for run in find_runs(out)}
 
 
@@ -50,10 +49,8 @@ def test_the_validation_rows_get_the_predictions_on_record(cli, runs, valid_rows
         record = pd.read_csv(run.predictions_path)
         np.testing.assert_array_equal(read(out)["predicted"], record["predicted"])
         assert "note: not used: vineyard" in err
-        metrics = run.record["metrics"]
-        assert (
-            f"MAE {metrics['val_mae']:.4f}, RMSE {metrics['val_rmse']:.4f}, skill {metrics['skill']:+.1%}" in err
-        )
+        metrics = run.record.metrics
+        assert f"MAE {metrics.val_mae:.4f}, RMSE {metrics.val_rmse:.4f}, skill {metrics.skill:+.1%}" in err
 
 
 def test_without_the_target_there_are_predictions_alone(cli, runs, valid_rows, tmp_path):
@@ -88,9 +85,9 @@ def test_mc_dropout_is_kerass_own_layers_with_dropout_on(cli, runs, valid_rows):
     np.testing.assert_array_equal(table["predicted"], again["predicted"])
     # An independent sample: the expected value of the layers' own masks, batch norm in inference mode.
     model = keras.models.load_model(run.model_path)
-    scaling = run.record["data"]["scaling"]
+    scaling = run.record.data.scaling
     features = pd.read_csv(valid_rows, sep=";")[["a", "b", "c"]].to_numpy()
-    x = ((features - scaling["center"]) / scaling["scale"]).astype("float32")
+    x = ((features - scaling.center) / scaling.scale).astype("float32")
     random, passes = np.random.default_rng(0), []
     for _ in range(400):
         values = x

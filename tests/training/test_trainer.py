@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from wineexp.errors import CallbackError
-from wineexp.specs.run_spec import OPTIMIZERS, RunSpec
+from wineexp.specs.keras_names import OPTIMIZERS
+from wineexp.specs.run_spec import RunSpec
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

@@ -19,14 +19,14 @@ def complete_fields(_: click.Context, __: click.Parameter, incomplete: str) -> l
 
 def complete_columns(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The columns of a table of runs."""
-    from wineexp.runs.run_table import COLUMNS
+    from wineexp.runs.columns import COLUMNS
 
     return [CompletionItem(name) for name in COLUMNS if name.startswith(incomplete)]
 
 
 def complete_conditions(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """``column=`` for each of them."""
-    from wineexp.runs.run_table import COLUMNS
+    from wineexp.runs.columns import COLUMNS
 
     return [CompletionItem(f"{name}=") for name in COLUMNS if name.startswith(incomplete)]
 
@@ -38,15 +38,15 @@ class RunPath(click.Path):
         super().__init__(path_type=Path)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from wineexp.runs.directory import RECORD
+        from wineexp.runs.directory import is_run
 
         typed = Path(incomplete)
         folders = [typed if incomplete.endswith("/") else typed.parent, Path("outputs")]
         found = {
             str(path)
-            for folder in folders if folder.is_dir()
+            for folder in folders
+            if folder.is_dir()
             for path in folder.iterdir()
-            if incomplete in ("", str(path)[: len(incomplete)], path.name[: len(incomplete)])
-            and (path / RECORD).is_file()
-        }  # fmt: skip
+            if incomplete in ("", str(path)[: len(incomplete)], path.name[: len(incomplete)]) and is_run(path)
+        }
         return [CompletionItem(path) for path in sorted(found)] or super().shell_complete(ctx, param, incomplete)

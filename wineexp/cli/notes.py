@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-__all__ = ["common_options", "detail", "note", "observer", "say"]
+__all__ = ["common_options", "detail", "is_quiet", "note", "say"]
 
 _KEY = "wineexp.loudness"
 QUIET, NORMAL, VERBOSE = 0, 1, 2
@@ -29,11 +27,9 @@ def detail(text: str) -> None:
         click.echo(text, err=True)
 
 
-def observer(loud: Any) -> Any:
-    """``loud``, an observer that shows progress, or under ``--quiet`` one that says nothing."""
-    from wineexp.execution.batch_run import Observer
-
-    return loud if _loudness() >= NORMAL else Observer()
+def is_quiet() -> bool:
+    """Whether ``--quiet`` was given."""
+    return _loudness() < NORMAL
 
 
 def _loudness() -> int:

@@ -13,7 +13,8 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
-from wineexp.specs.run_spec import RunSpec, format_widths
+from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.wording import format_widths
 
 __all__ = ["data_option", "flag", "given", "out_option", "parse_value", "spec_options"]
 
@@ -94,9 +95,9 @@ def spec_options(function: Command) -> Command:
         shown = str(default).lower() if isinstance(default, bool) else default
         decoration = f"{flag(name)}/--no-{name.replace('_', '-')}" if info.annotation is bool else flag(name)
         kind = None if info.annotation is bool else FieldType(name, info)
-        function = click.option(
-            decoration, name, default=None, type=kind, help=f"{text}  [default: {shown}]"
-        )(function)  # fmt: skip
+        function = click.option(decoration, name, default=None, type=kind, help=f"{text}  [default: {shown}]")(
+            function
+        )
     return function
 
 
@@ -116,6 +117,9 @@ def data_option(function: Command) -> Command:
 def out_option(function: Command) -> Command:
     """``--out``."""
     return click.option(
-        "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("outputs"), show_default=True,
+        "--out",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("outputs"),
+        show_default=True,
         help="Where runs live.",
-    )(function)  # fmt: skip
+    )(function)

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from wineexp.runs.summary import columns
+from wineexp.runs.columns import Column
+from wineexp.text import align
 
-__all__ = ["print_table", "table_options"]
+__all__ = ["print_table", "table_options", "text_table"]
 
 Row = dict[str, Any]
 
@@ -34,37 +35,29 @@ def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def print_table(rows: Sequence[Row], form: str | None, *, empty: str = "nothing to show") -> None:
-    """Print ``rows``, which all have the same keys. Numbers are rounded in text alone."""
+def print_table(
+    columns: Sequence[Column[Any]], rows: Sequence[Row], form: str | None, *, empty: str = "nothing to show"
+) -> None:
+    """Print these columns of ``rows``, dicts by the columns' keys. Values are made text for people alone."""
+    keys = [column.key for column in columns]
     if form == "json":
-        click.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
+        click.echo(json.dumps([{key: row[key] for key in keys} for row in rows], indent=2, ensure_ascii=False))
     elif form == "csv":
         stream = io.StringIO()
-        writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
+        writer = csv.DictWriter(stream, keys if rows else [], extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         click.echo(stream.getvalue(), nl=False)
-    elif not rows:
-        click.echo(empty)
     else:
-        names = list(rows[0])
-        numeric = tuple(
-            i
-            for i, name in enumerate(names)
-            if all(isinstance(row[name], (int, float, type(None))) for row in rows)
-        )
-        shown = [
-            [name.replace("_", " ") for name in names],
-            *([_cell(row[name]) for name in names] for row in rows),
-        ]
-        click.echo(columns(shown, right=numeric))
+        click.echo(text_table(columns, rows) if rows else empty)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
+    """The table for people: headings, numbers flush right."""
+    body = [[column.text(row[column.key]) for column in columns] for row in rows]
+    numeric = [i for i, column in enumerate(columns) if all(_is_number(row[column.key]) for row in rows)]
+    return align([[column.heading for column in columns], *body], right=numeric)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))

@@ -5,26 +5,23 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
 
+from wineexp.comparison.scale import Scale, Style, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.errors import SelectionError
 from wineexp.runs.curves import COLOURS, LOSS_NAMES, mark_above, set_axes, write_title
 
-__all__ = [
-    "MAX_COLOURED", "MAX_PANELS", "Metric", "Scale", "Style", "grid", "overlay", "seed_mean", "shared_scale",
-]  # fmt: skip
+__all__ = ["MAX_COLOURED", "MAX_PANELS", "grid", "overlay"]
 
 Floats = npt.NDArray[np.floating[Any]]
-Metric = Literal["both", "val_loss", "loss"]
 
 #: So many variants are told apart in one overlay; of more, the best and the reference stay in colour.
 MAX_COLOURED = 10
@@ -33,49 +30,6 @@ GREY = "#AAAAAA"
 MARKERS = "osD^vPX<>*"
 LINES = {"val_loss": "-", "loss": "--"}
 TEXT = {"val_loss": "val_loss", "loss": "loss (training, dropout on)"}
-
-
-@dataclass(frozen=True)
-class Style:
-    """What is drawn of each variant, and how.
-
-    Attributes
-    ----------
-    metric : {"both", "val_loss", "loss"}
-    smooth : int or None
-        Span, in epochs, of an exponentially weighted mean that is drawn beside the raw line.
-    full_range : bool
-        Whether the axis shows everything, rather than up to twice the constant's loss.
-    """
-
-    metric: Metric = "both"
-    smooth: int | None = None
-    full_range: bool = False
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return ("val_loss", "loss") if self.metric == "both" else (self.metric,)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The axes that all variants share. ``relative``: losses differ, so each is drawn over its constant's."""
-
-    epochs: int
-    baseline: float | None
-    relative: bool
-    loss: str
-
-    def values(self, variant: Variant, column: str) -> list[Floats]:
-        """One line a finished seed, padded with NaN to one length."""
-        length = max(len(run.history) for run in variant.runs)
-        lines = []
-        for run in variant.runs:
-            line = run.history[column].to_numpy(np.float64)
-            if self.relative and run.metrics.get("baseline_loss"):
-                line = line / run.metrics["baseline_loss"]
-            lines.append(np.pad(line, (0, length - len(line)), constant_values=np.nan))
-        return lines
 
 
 def overlay(variants: Sequence[Variant], reference: Variant | None, style: Style, title: str) -> Figure:
@@ -95,7 +49,7 @@ def overlay(variants: Sequence[Variant], reference: Variant | None, style: Style
     fig = Figure(figsize=(11, 6), dpi=110)
     ax = fig.add_axes((0.065, 0.09, 0.6, 0.77))
     coloured = _coloured(shown, reference)
-    set_axes(ax, scale.epochs, scale.baseline, full_range=style.full_range)
+    set_axes(ax, scale.epochs, scale.loss, scale.baseline, full_range=style.full_range)
     for variant in [variant for variant in shown if variant.label not in coloured]:
         _draw(ax, variant, scale, Style("val_loss", None, style.full_range), GREY, "", faint=True)
     handles = []
@@ -132,19 +86,29 @@ def grid(variants: Sequence[Variant], reference: Variant | None, style: Style, t
     fig = Figure(figsize=(2.2 + 3.2 * columns, 1.5 + 2.4 * rows), dpi=110)
     axes = fig.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     top = 1 - 0.85 / fig.get_figheight()
-    fig.subplots_adjust(left=0.75 / fig.get_figwidth(), right=1 - 0.15 / fig.get_figwidth(), top=top,
-                        bottom=0.9 / fig.get_figheight(), hspace=0.36, wspace=0.08)  # fmt: skip
+    fig.subplots_adjust(
+        left=0.75 / fig.get_figwidth(),
+        right=1 - 0.15 / fig.get_figwidth(),
+        top=top,
+        bottom=0.9 / fig.get_figheight(),
+        hspace=0.36,
+        wspace=0.08,
+    )
     for ax in axes.flat:
         ax.set_visible(False)
     for number, variant in enumerate(shown):
         ax = axes[places[variant.label]]
         ax.set_visible(True)
-        set_axes(ax, scale.epochs, scale.baseline, full_range=style.full_range)
+        set_axes(ax, scale.epochs, scale.loss, scale.baseline, full_range=style.full_range)
         if reference is not None and variant is not reference:
             _draw(ax, reference, scale, Style("val_loss", None, style.full_range), GREY, "", faint=True)
         _draw(ax, variant, scale, style, COLOURS[number % len(COLOURS)], "")
-        ax.set_title(textwrap.fill(_legend_label(variant, reference), 44, max_lines=2), parse_math=False,
-                     fontsize=9, loc="left")  # fmt: skip
+        ax.set_title(
+            textwrap.fill(_legend_label(variant, reference), 44, max_lines=2),
+            parse_math=False,
+            fontsize=9,
+            loc="left",
+        )
         ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
         ax.set_ylabel(_value_name(scale), fontsize=9)
@@ -152,8 +116,14 @@ def grid(variants: Sequence[Variant], reference: Variant | None, style: Style, t
         ax.set_xlabel("epoch", fontsize=9)
     left = 0.75 / fig.get_figwidth()
     fig.text(left, 1 - 0.3 / fig.get_figheight(), textwrap.shorten(title, 100), fontsize=12, parse_math=False)
-    fig.text(left, 1 - 0.5 / fig.get_figheight(), textwrap.shorten(_common(shown), 30 + 40 * columns),
-             fontsize=8.5, color="#555555", parse_math=False)  # fmt: skip
+    fig.text(
+        left,
+        1 - 0.5 / fig.get_figheight(),
+        textwrap.shorten(_common(shown), 30 + 40 * columns),
+        fontsize=8.5,
+        color="#555555",
+        parse_math=False,
+    )
     keys = _key(shown, scale, style)
     if reference is not None:
         keys.append(Line2D([], [], color=GREY, lw=1.2, label="the reference's val_loss"))
@@ -162,37 +132,6 @@ def grid(variants: Sequence[Variant], reference: Variant | None, style: Style, t
             key.set_color("#333333")
     fig.legend(handles=keys, loc="lower center", ncols=min(len(keys), 1 + columns), frameon=False, fontsize=8.5)
     return fig
-
-
-def seed_mean(lines: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """Mean over the seeds and half-width of its 95 % interval, by epoch.
-
-    Parameters
-    ----------
-    lines : sequence of arrays of shape (epochs,)
-        One a seed. An epoch that not every seed reached has no mean.
-
-    Returns
-    -------
-    mean, half : arrays of shape (epochs,)
-        ``half`` is Student's quantile times the standard error; NaN with one seed.
-    """
-    table = np.stack(lines)
-    mean: Floats = table.mean(axis=0)
-    if len(lines) == 1:
-        return mean, np.full_like(mean, np.nan)
-    factor = float(stats.t.ppf(0.975, len(lines) - 1)) / math.sqrt(len(lines))
-    return mean, factor * table.std(axis=0, ddof=1)
-
-
-def shared_scale(variants: Sequence[Variant]) -> Scale:
-    """The axes for these variants, each with a finished run."""
-    runs = [run for variant in variants for run in variant.runs]
-    losses = {run.spec.loss for run in runs if run.spec}
-    known = [run.metrics["baseline_loss"] for run in runs if run.metrics.get("baseline_loss")]
-    relative = len(losses) > 1
-    epochs = max((run.spec.epochs if run.spec else len(run.history) for run in runs), default=1)
-    return Scale(epochs, 1.0 if relative else max(known, default=None), relative, min(losses, default="mae"))
 
 
 def _coloured(variants: Sequence[Variant], reference: Variant | None) -> set[str]:
@@ -211,7 +150,15 @@ def _draw(
         width, alpha = (1.0, 0.8) if faint else (1.8, 1.0)
         if style.smooth:
             raw = width * 0.6
-            ax.plot(epochs, mean, LINES[column], color=colour, lw=raw, alpha=0.4, label=f"{variant.label}: raw")
+            ax.plot(
+                epochs,
+                mean,
+                LINES[column],
+                color=colour,
+                lw=raw,
+                alpha=0.4,
+                label=f"{variant.label}: raw {column}",
+            )
             drawn = _smoothed(mean, style.smooth)
         else:
             drawn = mean
@@ -221,19 +168,24 @@ def _draw(
             if column == "val_loss":
                 ax.fill_between(epochs, mean - half, mean + half, color=colour, alpha=0.12, lw=0, label="_band")
         ax.plot(
-            epochs, drawn, LINES[column], color=colour, lw=width if column == "val_loss" else width * 0.7,
-            alpha=alpha, label=f"{variant.label}: {column}{' (faint)' if faint else ''}",
+            epochs,
+            drawn,
+            LINES[column],
+            color=colour,
+            lw=width if column == "val_loss" else width * 0.7,
+            alpha=alpha,
+            label=f"{variant.label}: {column}{' (faint)' if faint else ''}",
             marker=marker if column == "val_loss" else "",
-            markevery=max(1, scale.epochs // 12), ms=4.5, zorder=1.5 if faint else 2.5,
-        )  # fmt: skip
+            markevery=max(1, scale.epochs // 12),
+            ms=4.5,
+            zorder=1.5 if faint else 2.5,
+        )
         if not faint:
             mark_above(ax, epochs, drawn, colour)
 
 
 def _smoothed(values: Floats, span: int) -> Floats:
     """The exponentially weighted mean of what came before, as ``pandas.Series.ewm(span=...)``."""
-    import pandas as pd
-
     smooth: Floats = pd.Series(values).ewm(span=span).mean().to_numpy()
     return smooth
 
@@ -259,9 +211,9 @@ def _key(variants: Sequence[Variant], scale: Scale, style: Style) -> list[Line2D
     if style.smooth:
         found.append(Line2D([], [], color="black", lw=0.8, alpha=0.4, label=f"raw (smoothed over {style.smooth})"))
     if any(len(variant.runs) > 1 for variant in variants):
-        found.append(Line2D([], [], color="black", lw=6, alpha=0.15, label="95 % of the mean over seeds"))
+        found.append(Line2D([], [], color="black", lw=6, alpha=0.15, label="95 % interval of the mean over seeds"))
     if scale.baseline:
-        label = f"always the same answer: {scale.baseline:.3f}"
+        label = f"{scale.constant_name}: {scale.baseline:.3f}"
         found.append(Line2D([], [], color="#444444", ls=":", lw=1.4, label=label))
     return found
 
@@ -269,9 +221,15 @@ def _key(variants: Sequence[Variant], scale: Scale, style: Style) -> list[Line2D
 def _legend(fig: Figure, handles: Sequence[Line2D]) -> None:
     labels = [textwrap.fill(str(handle.get_label()), 40, max_lines=6) for handle in handles]
     legend = fig.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(0.68, 0.87), frameon=False, fontsize=8.5,
-        labelspacing=0.7, handlelength=2.6,
-    )  # fmt: skip
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0.68, 0.87),
+        frameon=False,
+        fontsize=8.5,
+        labelspacing=0.7,
+        handlelength=2.6,
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
 
@@ -286,8 +244,7 @@ def _common(variants: Sequence[Variant]) -> str:
     first = next((variant for variant in variants if variant.spec), None)
     if first is None or first.spec is None:
         return ""
-    differing = set(first.settings) | ({"learning_rate"} & set(first.settings))
-    return "all: " + first.spec.describe(without=differing | {"seed"})
+    return "all: " + first.spec.describe(without={*first.settings, "seed"})
 
 
 def _places(variants: Sequence[Variant]) -> tuple[dict[str, tuple[int, int]], int, int]:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from wineexp.comparison.variants import Variant, listed
+from wineexp.comparison.variants import Variant
 from wineexp.errors import SelectionError, nearest
-from wineexp.runs.reader import Saved
-from wineexp.specs.run_spec import RunSpec, format_value
+from wineexp.runs.reader import LoadedRun
+from wineexp.runs.run_table import says_the_same
+from wineexp.specs.run_spec import RunSpec
+from wineexp.text import some_of
 
-__all__ = ["choose_reference"]
+__all__ = ["choose_reference", "named_variant"]
 
 
 def choose_reference(
-    variants: Sequence[Variant], runs: Sequence[Saved], wanted: str | None, first: bool
+    variants: Sequence[Variant], runs: Sequence[LoadedRun], wanted: str | None, first: bool
 ) -> Variant | None:
+    """The reference among ``variants``: the one ``wanted``, the ``first`` run's, or the one nearest the defaults.
+
+    None where no run is finished. Raises ``SelectionError`` where ``wanted`` is none of them, or not finished.
+    """
     if wanted is not None:
-        return _named(variants, wanted)
+        found = named_variant(variants, wanted)
+        if not found.runs:
+            raise SelectionError(f"reference {wanted!r} has no finished run")
+        return found
     finished = [variant for variant in variants if variant.runs]
     # Without predictions there is no verdict, but a figure is read against something all the same.
     judged = [variant for variant in finished if variant.judged] or finished
@@ -25,34 +35,40 @@ def choose_reference(
         return None
     if first:
         return next((variant for variant in judged if runs[0] in variant.runs), judged[0])
-    return min(judged, key=lambda variant: len(variant.spec.differing()) if variant.spec else 99)
+    return min(judged, key=_distance)
 
 
-def _named(variants: Sequence[Variant], wanted: str) -> Variant:
-    legal = [variant.label for variant in variants]
-    found = [variant for variant in variants if _goes_by(variant, wanted)] or _set_so(variants, wanted)
+def named_variant(
+    variants: Sequence[Variant], wanted: str, directories: dict[str, RunSpec] | None = None
+) -> Variant:
+    """The variant that ``wanted`` names: by label, name, settings such as ``dropout=0,bn=none``, or a directory.
+
+    ``directories`` are run directories by name with their variants' specs, where runs are planned and not there
+    yet. Raises ``SelectionError`` where none or several go by it.
+    """
+    by_directory = (directories or {}).get(Path(wanted).name)
+    found = [
+        variant
+        for variant in variants
+        if _goes_by(variant, wanted) or (by_directory and variant.spec == by_directory)
+    ]
+    found = found or _set_so(variants, wanted)
     if len(found) != 1:
+        legal = [variant.label for variant in variants]
         problem = "is no variant" + nearest(wanted, legal) if not found else "fits several variants"
-        raise SelectionError(f"reference {wanted!r} {problem}; there are: {listed(legal, 20)}")
-    if not found[0].runs:
-        raise SelectionError(f"reference {wanted!r} has no finished run")
+        raise SelectionError(f"reference {wanted!r} {problem}; there are: {some_of(legal, 20)}")
     return found[0]
+
+
+def _distance(variant: Variant) -> tuple[bool, int]:
+    """How far a variant is from the defaults; one of which nothing is known comes last."""
+    return variant.spec is None, len(variant.spec.differing()) if variant.spec else 0
 
 
 def _goes_by(variant: Variant, name: str) -> bool:
     """Whether ``name`` is the variant's label, its name, or a directory of one of its runs."""
     labels = (variant.label, variant.name, variant.spec.label() if variant.spec else None)
     return name in labels or any(name.rstrip("/") in (str(run.path), run.path.name) for run in variant.runs)
-
-
-def _is(value: object, text: str) -> bool:
-    """Whether a field's value is what ``text`` says: ``0.30`` is 0.3."""
-    if format_value(value) == text:
-        return True
-    try:
-        return isinstance(value, float) and value == float(text)
-    except ValueError:
-        return False
 
 
 def _set_so(variants: Sequence[Variant], text: str) -> list[Variant]:
@@ -63,7 +79,8 @@ def _set_so(variants: Sequence[Variant], text: str) -> list[Variant]:
     found = [
         variant
         for variant in variants
-        if variant.spec and all(_is(getattr(variant.spec, field), value) for field, value in pairs.items())
+        if variant.spec
+        and all(says_the_same(getattr(variant.spec, field), value) for field, value in pairs.items())
     ]
     plain = [
         variant
@@ -71,3 +88,7 @@ def _set_so(variants: Sequence[Variant], text: str) -> list[Variant]:
         if variant.spec and not variant.spec.differing().keys() & variant.settings.keys() - pairs.keys()
     ]
     return plain if len(found) > 1 and plain else found
+
+
+def _has(spec: RunSpec, pairs: dict[str, str]) -> bool:
+    return all(says_the_same(getattr(spec, field), value) for field, value in pairs.items())

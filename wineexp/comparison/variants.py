@@ -1,8 +1,8 @@
-"""Saved runs grouped into variants: all seeds of one spec, with the settings that tell it apart."""
+"""Runs grouped into variants: all seeds of one spec, with the settings that tell it apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from wineexp.comparison.statistics import Difference, compare_errors
-from wineexp.runs.reader import Saved
-from wineexp.specs.run_spec import RunSpec, format_value
-from wineexp.specs.varying import varying, without_seed
+from wineexp.runs.reader import LoadedRun
+from wineexp.specs.run_spec import RunSpec, varying
+from wineexp.specs.wording import format_value
 
-__all__ = ["Variant", "group", "listed", "order", "val_mae"]
+__all__ = ["Variant", "group_runs", "group_specs", "order", "val_mae"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -37,23 +37,20 @@ class Variant:
         Those settings as a config has them: field to text.
     spec : RunSpec or None
         With seed 0 and no name; None for a CSV that stands alone.
-    runs : tuple of Saved
+    name : str or None
+        The name that its runs carry, if they agree on one.
+    runs : tuple of LoadedRun
         The finished ones, by seed.
-    unfinished : tuple of Saved
+    unfinished : tuple of LoadedRun
         Those that failed or were interrupted: listed, never ranked.
     """
 
     label: str
     settings: dict[str, str]
     spec: RunSpec | None
-    runs: tuple[Saved, ...]
-    unfinished: tuple[Saved, ...] = ()
-
-    @property
-    def name(self) -> str | None:
-        """The name that its runs carry, if they agree on one."""
-        names = {run.spec.name for run in (*self.runs, *self.unfinished) if run.spec is not None}
-        return names.pop() if len(names) == 1 else None
+    name: str | None
+    runs: tuple[LoadedRun, ...] = ()
+    unfinished: tuple[LoadedRun, ...] = ()
 
     @property
     def judged(self) -> bool:
@@ -73,7 +70,7 @@ class Variant:
 
     def mean(self, metric: str) -> float | None:
         """The mean of a metric over the finished seeds; None where a run has none."""
-        values = [run.metrics.get(metric) for run in self.runs]
+        values = [getattr(run.metrics, metric) for run in self.runs]
         known = [float(value) for value in values if value is not None]
         return float(np.mean(known)) if known and len(known) == len(values) else None
 
@@ -90,50 +87,63 @@ class Variant:
         return compare_errors(np.stack(list(self.errors.values()))) if self.judged else None
 
 
-def group(runs: Sequence[Saved]) -> list[Variant]:
-    """The variants in the order of their settings, so that order and colours do not hang on the call."""
-    together: dict[RunSpec | Path, list[Saved]] = {}
+def group_runs(runs: Sequence[LoadedRun]) -> list[Variant]:
+    """The variants of runs, in the order of their settings: order and colours are the same whatever the call's."""
+    together: dict[RunSpec | Path, list[LoadedRun]] = {}
     for run in runs:
-        together.setdefault(without_seed(run.spec) if run.spec else run.path, []).append(run)
-    specs = [key for key in together if isinstance(key, RunSpec)]
-    fields = varying(specs)
+        together.setdefault(run.spec.without_seed() if run.spec else run.path, []).append(run)
+    specs = {key: [run.spec for run in same if run.spec] for key, same in together.items()}
+    fields = varying(key for key in together if isinstance(key, RunSpec))
     variants = []
     for key, same in together.items():
-        spec = key if isinstance(key, RunSpec) else None
         done = sorted((run for run in same if run.status == "done"), key=_seed)
         rest = sorted((run for run in same if run.status != "done"), key=_seed)
-        settings = {field: format_value(getattr(spec, field)) for field in fields} if spec else {}
-        found = Variant("", settings, spec, tuple(done), tuple(rest))
-        variants.append(replace(found, label=_label(found, same[0])))
-    variants.sort(key=lambda variant: _rank(variant, fields))
-    return _distinct(variants)
+        if isinstance(key, RunSpec):
+            variant = _variant(key, specs[key], fields)
+        else:
+            variant = Variant(same[0].label, {}, None, None)
+        variants.append(replace(variant, runs=tuple(done), unfinished=tuple(rest)))
+    return _in_order(variants, fields)
 
 
-def _seed(run: Saved) -> int:
+def group_specs(specs: Iterable[RunSpec]) -> list[Variant]:
+    """The variants that specs will give, before any of them is trained: without runs, labelled as later."""
+    together: dict[RunSpec, list[RunSpec]] = {}
+    for spec in specs:
+        together.setdefault(spec.without_seed(), []).append(spec)
+    fields = varying(together)
+    return _in_order([_variant(key, same, fields) for key, same in together.items()], fields)
+
+
+def _variant(spec: RunSpec, seeds: Sequence[RunSpec], fields: Sequence[str]) -> Variant:
+    names = {seed.name for seed in seeds}
+    name = names.pop() if len(names) == 1 else None
+    settings = {field: format_value(getattr(spec, field)) for field in fields}
+    return Variant(_label(spec, name, settings), settings, spec, name)
+
+
+def _label(spec: RunSpec, name: str | None, settings: dict[str, str]) -> str:
+    told = settings
+    if len(told) > MAX_TOLD:  # of many, those that differ from the defaults, as in a directory's name
+        own = spec.differing()
+        told = {field: value for field, value in told.items() if field in own}
+    text = ", ".join(value if field == "widths" else f"{field} {value}" for field, value in told.items())
+    text = text or ("plain" if settings else "")
+    if name is None:
+        return text or spec.label()
+    return f"{name} ({text})" if text else name
+
+
+def _seed(run: LoadedRun) -> int:
     return run.spec.seed if run.spec else 0
 
 
-def _label(variant: Variant, run: Saved) -> str:
-    if variant.spec is None:
-        return run.label
-    told = variant.settings
-    if len(told) > MAX_TOLD:  # of many, those that differ from the defaults, as in a directory's name
-        own = variant.spec.differing()
-        told = {field: value for field, value in told.items() if field in own}
-    settings = ", ".join(value if field == "widths" else f"{field} {value}" for field, value in told.items())
-    settings = settings or ("plain" if variant.settings else "")
-    if variant.name is None:
-        return settings or variant.spec.label()
-    return f"{variant.name} ({settings})" if settings else variant.name
-
-
-def _distinct(variants: list[Variant]) -> list[Variant]:
-    """Labels that tell the variants apart; CSVs of one name are numbered."""
+def _in_order(variants: Sequence[Variant], fields: Sequence[str]) -> list[Variant]:
+    """Sorted by their settings, with labels that tell them apart; CSVs of one name are numbered."""
     seen: dict[str, int] = {}
     found = []
-    for variant in variants:
-        seen[variant.label] = seen.get(variant.label, 0) + 1
-        number = seen[variant.label]
+    for variant in sorted(variants, key=lambda variant: _rank(variant, fields)):
+        seen[variant.label] = number = seen.get(variant.label, 0) + 1
         found.append(variant if number == 1 else replace(variant, label=f"{variant.label} #{number}"))
     return found
 
@@ -159,9 +169,3 @@ def val_mae(variant: Variant) -> float:
     """What variants are sorted by: the mean val MAE, infinite where it is not known."""
     value = variant.mean("val_mae")
     return float("inf") if value is None else value
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Some of the labels, and how many there are beside."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return "; ".join(names[:most]) + more

@@ -1,24 +1,17 @@
-"""Which differences are real: each variant against the reference, and the effects of crossed factors."""
+"""A verdict and an effect, with the words they are told in."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+from wineexp.comparison.statistics import Difference
 
-from wineexp.comparison.statistics import Difference, compare_errors, factorial_contrasts, holm
-from wineexp.comparison.variants import Variant, order
-from wineexp.specs.run_spec import format_value
-from wineexp.specs.varying import varying
+__all__ = ["ALPHA", "Effect", "Verdict", "Word", "effect_sentences", "format_p"]
 
-__all__ = ["ALPHA", "Effect", "Verdict", "effect_sentences", "effects", "format_p", "verdicts"]
-
-Floats = npt.NDArray[np.floating[Any]]
+Word = Literal["better", "worse", "cannot tell"]
 
 #: Two-sided probability, after Holm's correction, below which a difference is called real.
 ALPHA = 0.05
@@ -30,8 +23,7 @@ class Verdict:
 
     Attributes
     ----------
-    variant, reference : str
-        Labels.
+    variant_label, reference_label : str
     word : {"better", "worse", "cannot tell"}
     difference : wineexp.stats.Difference
         Of absolute errors, variant less reference: below 0 the variant errs less.
@@ -41,9 +33,9 @@ class Verdict:
         Whether both have the same seeds; otherwise seeds stand side by side in their order.
     """
 
-    variant: str
-    reference: str
-    word: str
+    variant_label: str
+    reference_label: str
+    word: Word
     difference: Difference
     p: float
     paired: bool = True
@@ -53,12 +45,14 @@ class Verdict:
         low, high = self.difference.interval()
         figures = f"val MAE {self.difference.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
         if self.word != "cannot tell":
-            return f"{self.variant} is {self.word} than {self.reference}: {figures}, p {format_p(self.p)}"
-        seeds = self.difference.seeds
+            return (
+                f"{self.variant_label} is {self.word} than {self.reference_label}: {figures}, p {format_p(self.p)}"
+            )
+        count = self.difference.seeds
+        seeds = f"{count} seed{'s' if count > 1 else ''}"
         text = (
-            f"{self.variant} against {self.reference}: cannot tell; {figures}, p {format_p(self.p)}. {seeds} "
-            f"seed{'s' if seeds > 1 else ''} would show a difference of {self.difference.detectable():.3f} "
-            "four times in five"
+            f"{self.variant_label} against {self.reference_label}: cannot tell; {figures}, p {format_p(self.p)}. "
+            f"With {seeds}, a difference of {self.difference.detectable():.3f} would be detected 80 % of the time"
         )
         return text if self.needed is None else f"{text}; the one seen would need about {self.needed} seeds"
 
@@ -83,74 +77,26 @@ class Effect:
 
     @property
     def label(self) -> str:
+        """``dropout 0.3 and bn after``."""
         return " and ".join(f"{field} {value}" for field, value in self.levels.items())
 
+    @property
+    def base_label(self) -> str:
+        """What it is held against, as :attr:`label`."""
+        return " and ".join(f"{field} {value}" for field, value in self.base.items())
 
-def verdicts(judged: Sequence[Variant], reference: Variant) -> tuple[Verdict, ...]:
-    """Every other variant against the reference, with Holm's correction over all of them."""
-    others = [variant for variant in judged if variant is not reference]
-    paired = [_pair(variant, reference) for variant in others]
-    differences = [compare_errors(ours - theirs) for ours, theirs, _ in paired]
-    corrected = holm([difference.p for difference in differences])
-    return tuple(
-        Verdict(variant.label, reference.label, _word(difference, p), difference, p, same)
-        for variant, difference, p, (_, _, same) in zip(others, differences, corrected, paired, strict=True)
-    )
-
-
-def _word(difference: Difference, p: float) -> str:
-    if p >= ALPHA:
-        return "cannot tell"
-    return "better" if difference.mean < 0 else "worse"
-
-
-def _pair(variant: Variant, reference: Variant) -> tuple[Floats, Floats, bool]:
-    """Errors of both, shape (seeds, rows), seed with seed; and whether both have the same seeds."""
-    ours, theirs = variant.errors, reference.errors
-    common = [seed for seed in ours if seed in theirs]
-    if common:
-        same = len(common) == len(ours) == len(theirs)
-        return np.stack([ours[s] for s in common]), np.stack([theirs[s] for s in common]), same
-    count = min(len(ours), len(theirs))
-    return np.stack(list(ours.values())[:count]), np.stack(list(theirs.values())[:count]), False
-
-
-def effects(judged: Sequence[Variant], reference: Variant) -> tuple[Effect, ...]:
-    """Main effects and two-factor interactions; empty unless the variants fully cross two fields or more.
-
-    They rest on the seeds that all variants have. A field's first level is the reference's.
-    """
-    if any(variant.spec is None for variant in judged):
-        return ()
-    fields = varying(variant.spec for variant in judged if variant.spec)
-    values = [_levels(field, judged, reference) for field in fields]
-    cells = {tuple(getattr(variant.spec, field) for field in fields): variant for variant in judged}
-    seeds = sorted(set.intersection(*(set(variant.errors) for variant in judged)))
-    full = len(cells) == len(judged) == np.prod([len(levels) for levels in values])
-    if len(fields) < 2 or not full or not seeds:
-        return ()
-    shape = tuple(len(levels) for levels in values)
-    stacked = [np.stack([cells[cell].errors[seed] for seed in seeds]) for cell in itertools.product(*values)]
-    errors = np.stack(stacked).reshape(*shape, *stacked[0].shape)
-    contrasts = factorial_contrasts(shape)
-    differences = [contrast.estimate(errors) for contrast in contrasts]
-    corrected = holm([difference.p for difference in differences])
-    return tuple(
-        Effect(
-            {fields[axis]: format_value(values[axis][level]) for axis, level in contrast.levels.items()},
-            {fields[axis]: format_value(values[axis][0]) for axis in contrast.levels},
-            difference,
-            p,
-        )
-        for contrast, difference, p in zip(contrasts, differences, corrected, strict=True)
-    )
-
-
-def _levels(field: str, judged: Sequence[Variant], reference: Variant) -> list[Any]:
-    """A field's values, the reference's first."""
-    found = {getattr(variant.spec, field) for variant in judged}
-    first = getattr(reference.spec, field)
-    return sorted(found, key=lambda value: (value != first, order(field, value)))
+    def as_json(self) -> dict[str, Any]:
+        """The effect as plain values."""
+        low, high = self.difference.interval()
+        return {
+            "effect": self.levels,
+            "against": self.base,
+            "difference": self.difference.mean,
+            "low": low,
+            "high": high,
+            "p": self.p,
+            "seeds": self.difference.seeds,
+        }
 
 
 def effect_sentences(effects: Sequence[Effect]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pooch
 import requests
 
+from wineexp import files
 from wineexp.data.table import RED_WINE_SHA256
 from wineexp.errors import DownloadError
 
@@ -28,10 +29,7 @@ ADDRESSES = (
 )
 
 MAX_BYTES = 2_000_000  # the zip has about 100 kB, the CSV 84 kB
-SECONDS_AN_ADDRESS = 15.0
-
-
-pooch.get_logger().setLevel("WARNING")  # what is fetched is told by wineexp, once
+SECONDS_PER_ADDRESS = 15.0
 
 
 def cached_path() -> Path:
@@ -45,7 +43,7 @@ def cached() -> bool:
     return path.is_file() and _sha256(path.read_bytes()) == RED_WINE_SHA256
 
 
-def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_AN_ADDRESS) -> tuple[Path, str]:
+def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_PER_ADDRESS) -> tuple[Path, str]:
     """Fetch the real table into the cache; return its path and the address that gave it.
 
     Each address is tried once, for at most ``seconds`` and 2 MB; only bytes with the pinned SHA-256
@@ -55,30 +53,30 @@ def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_
     Raises
     ------
     DownloadError
-        With one reason for each address.
+        When the cache cannot be written, before any address is asked; else with one reason for each address.
     """
     if addresses is None:
         given = os.environ.get("WINEEXP_ADDRESSES")
         addresses = ADDRESSES if given is None else tuple(given.split())
     path, reasons = cached_path(), []
+    if addresses:
+        files.check_writable(path.parent, error=DownloadError)
     for address in addresses:
         try:
             content = _download(address, seconds)
-            if _sha256(content) != RED_WINE_SHA256:
-                raise DownloadError(f"its bytes are not the table's (SHA-256 {_sha256(content)[:12]}...)")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                file.write(content)
-            os.replace(file.name, path)
         except (DownloadError, requests.RequestException, OSError, zipfile.BadZipFile, KeyError) as error:
             reasons.append(f"{address}: {_reason(error)}")
-        else:
+            continue
+        if _sha256(content) == RED_WINE_SHA256:
+            files.write_file(path, content, error=DownloadError)
             return path, address
+        reasons.append(f"{address}: its bytes are not the table's (SHA-256 {_sha256(content)[:12]}...)")
     raise DownloadError("not fetched: " + ("; ".join(reasons) or "no address to ask"))
 
 
 def _download(address: str, seconds: float) -> bytes:
     """The table's bytes from one address; out of the zip, where it is one."""
+    pooch.get_logger().setLevel("WARNING")  # what is fetched is told by wineexp, once
     with tempfile.TemporaryDirectory() as folder:
         # The hash is checked by the caller, on the CSV: UCI gives none for its zip.
         name = pooch.retrieve(

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from wineexp.data.simulated import simulated_table
-from wineexp.data.table import Table, read_table
+from wineexp.data.table import Table, read_table, table_of_frame
 from wineexp.errors import DataError, DownloadError
 
 __all__ = ["Found", "find_table"]
@@ -23,13 +25,13 @@ class Found:
     steps: tuple[str, ...]
 
 
-def find_table(data: str | None = None, *, stand_in: bool) -> Found:
+def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, stand_in: bool) -> Found:
     """Return the table to use, by the order that the README gives.
 
     Parameters
     ----------
-    data : str, optional
-        A path, ``red-wine`` (the real table or an error) or ``simulated``; ``$WINEEXP_DATA`` by default.
+    data : str, path-like or DataFrame, optional
+        A table; a path; ``red-wine`` (the real table or an error) or ``simulated``; ``$WINEEXP_DATA`` by default.
     stand_in : bool
         Whether the simulated table may serve when the real one cannot be had.
 
@@ -38,9 +40,11 @@ def find_table(data: str | None = None, *, stand_in: bool) -> Found:
     DataError
         A named table is absent or unfit, or the real one cannot be had and no stand-in is allowed.
     """
-    named = data or os.environ.get("WINEEXP_DATA")
+    if isinstance(data, pd.DataFrame):
+        return Found(table_of_frame(data), ("a DataFrame: given as data",))
+    named = os.fspath(data) if data else os.environ.get("WINEEXP_DATA")
     if named == "simulated":
-        return Found(simulated_table(), ("simulated: as asked",))
+        return Found(simulated_table(), ("simulated: as asked for",))
     if named and named != "red-wine":
         origin = "--data" if data else "$WINEEXP_DATA"
         return Found(read_table(named), (f"{named}: named by {origin}",))
@@ -59,10 +63,12 @@ def find_table(data: str | None = None, *, stand_in: bool) -> Found:
         steps.append(str(error))
     if named == "red-wine" or not stand_in:
         raise DataError(
-            "the red-wine table cannot be had: " + "; ".join(steps) + ". Download it elsewhere and name it with "
+            "the red-wine table is not available: "
+            + "; ".join(steps)
+            + ". Download it elsewhere and name it with "
             "--data PATH or $WINEEXP_DATA, or use the stand-in with --data simulated"
         )
-    return Found(simulated_table(), (*steps, "simulated: nothing else was left"))
+    return Found(simulated_table(), (*steps, "simulated: falling back to simulated data"))
 
 
 def _configured() -> list[tuple[Path, str]]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.facts import ScalingFacts, TableFacts
 from wineexp.data.table import Table, check_target
 from wineexp.errors import DataError
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Scaling", "Split", "describe", "split_table"]
+__all__ = ["Scaling", "Split", "split_table", "table_facts"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -123,17 +123,19 @@ def _fit_scaling(x: npt.NDArray[np.float64], scale: str) -> Scaling:
     return Scaling(low, np.where(spread > 0, spread, 1.0))  # a constant column stays, at zero
 
 
-def describe(table: Table, split: Split) -> dict[str, Any]:
-    """The table and its split as JSON-ready facts; the scaling is what ``predict`` needs on new rows."""
-    return {
-        "source": table.source,
-        "kind": table.kind,
-        "fingerprint": table.fingerprint,
-        "rows": len(table.frame),
-        "train_rows": len(split.y_train),
-        "valid_rows": len(split.y_valid),
-        "twins": int(split.twins.sum()),
-        "train_median": float(np.median(split.y_train)),
-        "features": list(split.features),
-        "scaling": {"center": split.scaling.center.tolist(), "scale": split.scaling.scale.tolist()},
-    }
+def table_facts(table: Table, split: Split) -> TableFacts:
+    """What is recorded of the table and its split; the scaling is what ``predict`` needs on new rows."""
+    return TableFacts(
+        source=table.source,
+        kind=table.kind,
+        fingerprint=table.fingerprint,
+        rows=len(table.frame),
+        train_rows=len(split.y_train),
+        valid_rows=len(split.y_valid),
+        twins=int(split.twins.sum()),
+        train_median=float(np.median(split.y_train)),
+        features=split.features,
+        scaling=ScalingFacts(
+            center=tuple(split.scaling.center.tolist()), scale=tuple(split.scaling.scale.tolist())
+        ),
+    )

@@ -10,22 +10,28 @@ import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from wineexp.data.facts import Kind
 from wineexp.errors import DataError, nearest
 
-__all__ = ["RED_WINE_SHA256", "Table", "column_names", "fingerprint", "read_table"]
+__all__ = [
+    "RED_WINE_SHA256",
+    "Table",
+    "check_target",
+    "column_names",
+    "fingerprint",
+    "read_table",
+    "table_of_frame",
+]
 
 #: SHA-256 of ``winequality-red.csv`` as UCI serves it (data set 186; 84,199 bytes).
 RED_WINE_SHA256 = "4a402cf041b025d4566d954c3b9ba8635a3a8a01e039005d97d6a710278cf05e"
 
 #: :func:`fingerprint` of that file's values; a ``,`` copy of it has the same one.
 RED_WINE_FINGERPRINT = "b5664dbe786986a1b3838a92884cc19d31bec1404f3975952f5f17c71999665c"
-
-Kind = Literal["red-wine", "simulated", "custom"]
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,35 @@ def read_table(
         raise _first_fault(path, separator, columns, only) or DataError(f"{path}: a value is not finite")
     if not len(frame):
         raise DataError(f"{path}: expected rows of numbers below the header, found none")
-    kind: Kind = "red-wine" if fingerprint(frame) == RED_WINE_FINGERPRINT else "custom"
-    return Table(frame, source or str(path), kind)
+    return Table(frame, source or str(path), _kind(frame))
+
+
+def table_of_frame(frame: pd.DataFrame) -> Table:
+    """A table of a DataFrame's values; its index is not used.
+
+    Raises
+    ------
+    DataError
+        Naming the first column that is not one of finite numbers, or not named by text, once.
+    """
+    where = "the DataFrame"
+    if not len(frame) or not len(frame.columns):
+        raise DataError(f"{where}: expected rows of numbers, found shape {frame.shape}")
+    for name in frame.columns:
+        if not isinstance(name, str) or not name.strip():
+            raise DataError(f"{where}: expected text as a column's name, found {name!r}")
+        if list(frame.columns).count(name) > 1:
+            raise DataError(f"{where}: column {name!r} stands twice")
+        if frame[name].dtype.kind not in "iuf":
+            raise DataError(f"{where}: column {name!r}: expected numbers, found {frame[name].dtype}")
+        if not np.isfinite(frame[name].to_numpy(np.float64)).all():
+            raise DataError(f"{where}: column {name!r}: expected finite numbers, found missing or infinite ones")
+    values = frame.astype("float64").reset_index(drop=True)
+    return Table(values, "a DataFrame", _kind(values))
+
+
+def _kind(frame: pd.DataFrame) -> Kind:
+    return "red-wine" if fingerprint(frame) == RED_WINE_FINGERPRINT else "custom"
 
 
 def column_names(path: str | os.PathLike[str]) -> list[str]:

@@ -6,24 +6,19 @@ workers must have the same wineexp, TensorFlow, Keras, NumPy and pandas as this 
 
 from __future__ import annotations
 
-import threading
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wineexp import runtime
 from wineexp.data.table import Table
 from wineexp.errors import RuntimeSetupError
-from wineexp.execution.executor import Attempt, Report, Results, Task
+from wineexp.execution.dask_worker import Errand, train_on_worker
+from wineexp.execution.executor import Attempt, OnTaskEpoch, Results, Task, Train, train_run
 from wineexp.extras import require
 from wineexp.runs.result import RunResult
-from wineexp.specs.run_spec import RunSpec
-
-if TYPE_CHECKING:
-    from wineexp.training.experiment import Bench
 
 #: distributed's classes, whose methods carry no types.
 Client = Any
@@ -33,9 +28,6 @@ __all__ = ["DaskCluster"]
 
 CONNECT_SECONDS = 10
 WORKERS_SECONDS = 30
-
-#: A run reports its epochs at most so often; the scheduler passes every message on.
-REPORT_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -53,6 +45,8 @@ class DaskCluster:
         again (``distributed.scheduler.allowed-failures``, by default three times).
     keep_model : bool
         Whether results hold the model.
+    train : callable
+        See :data:`wineexp.execution.executor.Train`.
 
     Raises
     ------
@@ -64,11 +58,12 @@ class DaskCluster:
     timeout: float | None = None
     retries: int = 1
     keep_model: bool = True
+    train: Train = train_run
 
     def __post_init__(self) -> None:
         require("dask", "--dask")
 
-    def run(self, tasks: Sequence[Task], table: Table, report: Report) -> Results:
+    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`.
 
         Raises
@@ -79,19 +74,34 @@ class DaskCluster:
         client = _connect(self.address)
         try:
             _check_workers(client)
-            yield from _Batch(client, self, table, report).results(tasks)
+            yield from _Batch(client, self, table, on_epoch).results(tasks)
         finally:
             client.close()
+
+
+@dataclass(frozen=True)
+class _Epochs:
+    """A run's new epochs: (epoch, loss, val_loss) of each."""
+
+    number: int
+    epochs: Sequence[tuple[int, float, float]]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A run's future is done."""
+
+    number: int
+    future: Future
 
 
 class _Batch:
     """One batch on a cluster: futures, and one queue of what is heard of them."""
 
-    def __init__(self, client: Client, settings: DaskCluster, table: Table, report: Report) -> None:
-        self.client, self.settings, self.table, self.report = client, settings, table, report
+    def __init__(self, client: Client, settings: DaskCluster, table: Table, on_epoch: OnTaskEpoch) -> None:
+        self.client, self.settings, self.table, self.on_epoch = client, settings, table, on_epoch
         self.name = f"wineexp-{uuid.uuid4().hex[:12]}"
-        #: A run's number with its new epochs, a tuple (as messages arrive), or with its future, which is done.
-        self.news: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        self.news: SimpleQueue[_Epochs | _Ended] = SimpleQueue()
         self.futures: dict[int, Future] = {}
         self.versions = runtime.versions()
         # A task, not scattered data: Dask makes it again when the worker that held it dies.
@@ -99,16 +109,18 @@ class _Batch:
 
     def results(self, tasks: Sequence[Task]) -> Results:
         attempts = {task.number: Attempt(task) for task in tasks}
-        self.client.subscribe_topic(self.name, lambda event: self.news.put(event[1]))
+        self.client.subscribe_topic(self.name, lambda event: self.news.put(_Epochs(*event[1])))
         try:
             for attempt in attempts.values():
                 self._submit(attempt)
             while attempts:
-                number, what = self.news.get()
-                if number in attempts and isinstance(what, tuple):
-                    self._report(attempts[number], what)
-                elif number in attempts and what is self.futures[number]:
-                    yield from self._ended(attempts, number)
+                news = self.news.get()
+                if news.number not in attempts:
+                    continue  # of a run that has ended
+                if isinstance(news, _Epochs):
+                    self._hear(attempts[news.number], news)
+                elif news.future is self.futures[news.number]:
+                    yield from self._end(attempts, news.number)
         except KeyboardInterrupt:
             begun = [attempt for attempt in attempts.values() if attempt.seen]
             self._cancel()
@@ -119,21 +131,33 @@ class _Batch:
 
     def _submit(self, attempt: Attempt) -> None:
         number, key = attempt.task.number, f"{self.name}-{attempt.task.number}-{attempt.tries}"
+        errand = Errand(
+            number=number,
+            spec=attempt.task.spec,
+            topic=self.name,
+            key=key,
+            versions=self.versions,
+            train=self.settings.train,
+            timeout=self.settings.timeout,
+            keep_model=self.settings.keep_model,
+        )
         future = self.client.submit(
-            _train, attempt.task.spec, self.sent_table, number=number, topic=self.name, key=key,
-            task_key=key, timeout=self.settings.timeout, keep_model=self.settings.keep_model,
-            versions=self.versions, pure=False,
-        )  # fmt: skip
+            train_on_worker,
+            errand,
+            self.sent_table,
+            key=key,
+            pure=False,
+        )
         self.futures[number] = future
-        future.add_done_callback(lambda done: self.news.put((number, done)))
+        future.add_done_callback(lambda done: self.news.put(_Ended(number, done)))
 
-    def _report(self, attempt: Attempt, epochs: tuple[tuple[int, float, float], ...]) -> None:
-        for epoch, loss, val_loss in epochs:
+    def _hear(self, attempt: Attempt, news: _Epochs) -> None:
+        for epoch, loss, val_loss in news.epochs:
             del attempt.seen[epoch:]  # begun anew elsewhere
             attempt.seen.append((loss, val_loss))
-        self.report(attempt.task, *epochs[-1])
+        self.on_epoch(attempt.task, *news.epochs[-1])
 
-    def _ended(self, attempts: dict[int, Attempt], number: int) -> Iterator[tuple[Task, RunResult]]:
+    def _end(self, attempts: dict[int, Attempt], number: int) -> Iterator[tuple[Task, RunResult]]:
         from distributed import KilledWorker
 
         attempt, future = attempts.pop(number), self.futures.pop(number)
@@ -169,7 +193,7 @@ def _connect(address: str) -> Client:
                 super().start(**settings)
             except BaseException:
                 self.close()
-                self._loop_runner.stop()  # close() leaves it where the client has closed itself
+                self._loop_runner.stop()  # private: close() leaves it where the client has closed itself
                 raise
 
     connect: Any = Closing
@@ -216,64 +240,5 @@ def _check_workers(client: Client) -> None:
         raise RuntimeSetupError("Dask workers with other versions than this process: " + "; ".join(problems))
 
 
-# -- on the worker --------------------------------------------------------------------------------
-
-
-class _Stopped(BaseException):
-    """Leaves the fit loop past every handler of exceptions; ``args[0]`` is why."""
-
-
-class _Process:
-    """What one worker process keeps: the right to train, one run at a time, and its bench."""
-
-    lock = threading.Lock()
-    bench: Bench | None = None
-
-
 def _same(table: Table) -> Table:
     return table
-
-
-def _train(
-    spec: RunSpec, table: Table, *, number: int, topic: str, task_key: str, timeout: float | None,
-    keep_model: bool, versions: dict[str, str],
-) -> RunResult:  # fmt: skip
-    """Train one run in a Dask worker's thread."""
-    from distributed import get_worker
-
-    if runtime.versions() != versions:  # a worker that joined after the check
-        raise RuntimeSetupError(f"this worker has {runtime.versions()}, the client {versions}")
-    worker = get_worker()
-    attempt = Attempt(Task(number, spec))
-    unsent: list[tuple[int, float, float]] = []
-    with _Process.lock:
-        start = sent = time.monotonic()
-
-        def on_epoch(epoch: int, loss: float, val_loss: float) -> None:
-            nonlocal sent
-            attempt.seen.append((loss, val_loss))
-            unsent.append((epoch, loss, val_loss))
-            now = time.monotonic()
-            if epoch == 0 or now - sent >= REPORT_SECONDS:
-                worker.log_event(topic, (number, list(unsent)))
-                unsent.clear()
-                sent = now
-            if timeout is not None and now - start > timeout:
-                raise _Stopped("timeout")
-            known = worker.state.tasks.get(task_key)
-            if known is None or known.state == "cancelled":  # by Ctrl-C, or because the client is gone
-                raise _Stopped("cancelled")
-
-        runtime.load(1)
-        from wineexp.training import experiment  # loads TensorFlow, so only once it is set up
-
-        bench = _Process.bench = _Process.bench or experiment.Bench()
-        start = time.monotonic()
-        try:
-            return experiment.attempt(
-                spec, table, threads=1, keep_model=keep_model, on_epoch=on_epoch, bench=bench
-            )
-        except _Stopped as stopped:
-            if stopped.args[0] == "cancelled":
-                return attempt.ended(table, "interrupted")
-            return attempt.timed_out(table, timeout)

@@ -8,15 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wineexp import runtime
-from wineexp.errors import WineexpError
 from wineexp.runs.directory import Run
+from wineexp.runs.record import Environment
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Speed", "estimate_seconds", "measured_speeds"]
 
-#: Runs count as similar up to this factor in parameters; beyond it the time a parameter takes changes.
+#: Runs count as similar up to this factor in parameters; beyond it the time per parameter changes.
 SIMILAR = 3.0
 
+
+#: What must be the same for an earlier run to tell how fast this machine is.
+MACHINE = ("platform", "processor", "cores", "threads")
 
 #: What processes and TensorFlow take to start, on 2 cores; little beside any batch worth an estimate.
 START_SECONDS = 5.0
@@ -24,7 +27,7 @@ START_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Speed:
-    """What one earlier run took: seconds beside its epochs, and seconds an epoch."""
+    """What one earlier run took: seconds beside its epochs, and seconds per epoch."""
 
     parameters: int
     outside: float
@@ -33,22 +36,16 @@ class Speed:
 
 def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
     """The speeds of finished runs on this kind of machine with so many threads."""
-    here = runtime.environment(threads)
+    here = Environment(**runtime.environment(threads))
     speeds = []
     for run in runs:
         record = run.record
-        timing, environment = record.get("timing") or {}, record.get("environment") or {}
-        alike = all(environment.get(key) == here[key] for key in ("platform", "processor", "cores", "threads"))
-        if run.status != "done" or not alike or not {"epochs", "run_seconds"} <= timing.keys():
-            continue
-        try:
-            parameters = run.spec.parameter_count(len(record["data"]["features"]))
-        except (KeyError, WineexpError):  # written by a version with other fields
-            continue
-        epochs = timing["epochs"]
-        later = timing["fit_seconds"] - timing["first_epoch_seconds"]
-        epoch = later / (epochs - 1) if epochs > 1 else timing["first_epoch_seconds"]
-        speeds.append(Speed(parameters, timing["run_seconds"] - epoch * epochs, epoch))
+        timing, there = record.timing, record.environment
+        alike = all(getattr(there, key) == getattr(here, key) for key in MACHINE)
+        epoch = timing.epoch_seconds
+        if run.status == "done" and alike and epoch is not None and timing.epochs and timing.run_seconds:
+            parameters = record.spec.parameter_count(len(record.data.features))
+            speeds.append(Speed(parameters, timing.run_seconds - epoch * timing.epochs, epoch))
     return speeds
 
 

@@ -6,25 +6,34 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from wineexp import runtime
 from wineexp.data.table import Table
-from wineexp.runs.result import Reason, RunResult, Status, history_frame, unfinished
+from wineexp.runs.record import Reason, Status
+from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.varying import without_seed
 
-if TYPE_CHECKING:
-    from wineexp.training.experiment import Bench
-
-__all__ = ["Attempt", "Executor", "InProcess", "Report", "Results", "Task", "Waiting"]
+__all__ = ["Attempt", "Executor", "InProcess", "OnTaskEpoch", "Results", "Task", "TaskQueue", "Train", "train_run"]
 
 #: Called with (task, epoch, loss, val_loss) while a task trains, in the parent process.
-Report = Callable[["Task", int, float, float], None]
+OnTaskEpoch = Callable[["Task", int, float, float], None]
 
 #: Each task with its result as it ends, in any order. A ``KeyboardInterrupt`` within, or thrown in, stops
 #: what runs, yields it as interrupted, and ends; closing it stops what runs and yields no more.
 Results = Generator[tuple["Task", RunResult], None, None]
+
+#: What an executor calls to train one run where TensorFlow is set up: :func:`train_run`, or what a test
+#: puts in its place. For other processes it is sent by its name, so it stands at the top of a module.
+Train = Callable[..., RunResult]
+
+
+def train_run(spec: RunSpec, table: Table, **options: Any) -> RunResult:
+    """Train one run: :func:`wineexp.training.experiment.guarded_run`, whose module loads TensorFlow."""
+    from wineexp.training.experiment import guarded_run
+
+    return guarded_run(spec, table, **options)
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Task:
 class Executor(Protocol):
     """A place to run."""
 
-    def run(self, tasks: Sequence[Task], table: Table, report: Report) -> Results: ...
+    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results: ...
 
 
 @dataclass
@@ -63,9 +72,8 @@ class Attempt:
         self, table: Table, status: Status, reason: Reason | None = None, error: str | None = None
     ) -> RunResult:
         """The result of a task that was ended from outside, in a worker of one thread."""
-        return unfinished(
-            self.task.spec, table, status, reason, error, history=history_frame(self.seen), threads=1
-        )  # fmt: skip
+        history = history_frame(self.seen)
+        return unfinished(self.task.spec, table, status, reason, error, history=history, threads=1)
 
     def timed_out(self, table: Table, seconds: float | None) -> RunResult:
         """The result of a task that was stopped for taking longer than ``seconds``."""
@@ -73,13 +81,13 @@ class Attempt:
         return self.ended(table, "failed", "timeout", error)
 
 
-class Waiting:
+class TaskQueue:
     """The tasks that wait, variant by variant: who trained one seed is given the next, which is half compiled."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._queues: dict[RunSpec, deque[Attempt]] = {}
         for task in tasks:
-            self._queues.setdefault(without_seed(task.spec), deque()).append(Attempt(task))
+            self._queues.setdefault(task.spec.without_seed(), deque()).append(Attempt(task))
 
     def __bool__(self) -> bool:
         return bool(self._queues)
@@ -95,45 +103,51 @@ class Waiting:
             del self._queues[variant]
         return attempt
 
-    def again(self, attempt: Attempt) -> None:
+    def put_back(self, attempt: Attempt) -> None:
         """Put a task back, to be tried once more."""
-        queue = self._queues.setdefault(without_seed(attempt.task.spec), deque())
+        queue = self._queues.setdefault(attempt.task.spec.without_seed(), deque())
         queue.appendleft(Attempt(attempt.task, attempt.tries + 1))
 
 
 @dataclass(frozen=True)
 class InProcess:
-    """This process, one run after the other."""
+    """This process, one run after the other.
+
+    Attributes
+    ----------
+    threads : int
+    keep_model : bool
+        Whether results hold the model.
+    train : callable
+        See :data:`Train`.
+    """
 
     threads: int
     keep_model: bool = True
+    train: Train = train_run
 
-    def run(self, tasks: Sequence[Task], table: Table, report: Report) -> Results:
+    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results:
         """Yield each result; after Ctrl-C the current run's, as interrupted, and no more."""
-        begun = None
+        begun = tasks[0] if tasks else None
         try:
-            begun = tasks[0] if tasks else None
             runtime.load(self.threads)
-            from wineexp.training import experiment  # loads TensorFlow, so only once it is set up
+            from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up
 
-            with closing(experiment.Bench()) as bench:
+            with closing(TrainerCache()) as cache:
                 for begun in tasks:
-                    result = self._attempt(begun, table, report, bench)
+                    result = self.train(
+                        begun.spec,
+                        table,
+                        threads=self.threads,
+                        keep_model=self.keep_model,
+                        on_epoch=partial(on_epoch, begun),
+                        cache=cache,
+                    )
                     done, begun = begun, None
                     yield done, result
                     if result.status == "interrupted":
                         return
         except KeyboardInterrupt:  # while TensorFlow loads, or between two runs
             if begun is not None:
-                yield (
-                    begun,
-                    unfinished(begun.spec, table, "interrupted", history=history_frame([]), threads=self.threads),
-                )
-
-    def _attempt(self, task: Task, table: Table, report: Report, bench: Bench) -> RunResult:
-        from wineexp.training import experiment
-
-        return experiment.attempt(
-            task.spec, table, threads=self.threads, keep_model=self.keep_model, bench=bench,
-            on_epoch=lambda *numbers: report(task, *numbers),
-        )  # fmt: skip
+                history = history_frame([])
+                yield begun, unfinished(begun.spec, table, "interrupted", history=history, threads=self.threads)

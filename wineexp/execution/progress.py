@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from wineexp.execution.batch_run import Observer, Planned
+from wineexp.execution.observer import Observer
+from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
-from wineexp.runs.summary import duration, outcome
+from wineexp.runs.summary import outcome
 from wineexp.specs.run_spec import RunSpec
+from wineexp.text import format_duration
 
 __all__ = ["BatchProgress", "TrainProgress"]
 
@@ -25,8 +26,8 @@ class TrainProgress(Observer):
         self.began = time.monotonic()
         self.many = False
 
-    def started(self, plan: Sequence[Planned]) -> None:
-        self.many = len(plan) > 1
+    def started(self, plan: Plan) -> None:
+        self.many = len(plan.entries) > 1
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         name = f"seed {spec.seed}  " if self.many else ""
@@ -45,18 +46,26 @@ class TrainProgress(Observer):
         if self.bar is None:
             self._open(spec)
         self.bar.update(
-            self.task, completed=epoch + 1, description=f"{name}epoch", loss=f"loss {loss:.4f}",
+            self.task,
+            completed=epoch + 1,
+            description=f"{name}epoch",
+            loss=f"loss {loss:.4f}",
             val_loss=f"val_loss {val_loss:.4f}",
-        )  # fmt: skip
+        )
 
     def _open(self, spec: RunSpec) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.bar = Progress(
-            TextColumn("{task.description}"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[loss]}"),
-            TextColumn("{task.fields[val_loss]}"), TimeRemainingColumn(), console=Console(stderr=True),
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TextColumn("{task.fields[val_loss]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
         self.bar.start()
         self.task = self.bar.add_task("epoch", total=spec.epochs, loss="", val_loss="")
 
@@ -76,20 +85,21 @@ class BatchProgress(Observer):
     The overall bar counts epochs weighted by the size of the model, as a wide run takes longer.
     """
 
-    def __init__(self, features: int) -> None:
-        self.features = features
+    def __init__(self) -> None:
+        self.features = 0
         self.view: Any = None
         self.running: dict[RunSpec, tuple[int, Any]] = {}  # epochs done, and the bar
         self.ended_runs = self.planned = 0
         self.work_done = self.work = 0.0
 
-    def started(self, plan: Sequence[Planned]) -> None:
-        waiting = [entry.spec for entry in plan if entry.train]
+    def started(self, plan: Plan) -> None:
+        waiting, count = plan.waiting, len(plan.entries)
+        self.features = plan.table.feature_count
         self.planned = len(waiting)
         self.work = sum(map(self._work, waiting))
         self.began = time.monotonic()
-        if len(waiting) < len(plan):
-            click.echo(f"{len(plan) - len(waiting)} of {len(plan)} runs are done already or left alone", err=True)
+        if len(waiting) < count:
+            click.echo(f"{count - len(waiting)} of {count} runs are done already or left alone", err=True)
         if waiting and sys.stderr.isatty():
             self._open()
 
@@ -109,7 +119,7 @@ class BatchProgress(Observer):
         line = outcome(run)
         if self.view is None:
             passed = time.monotonic() - self.began
-            left = duration(passed * (self.work / self._completed() - 1))
+            left = format_duration(passed * (self.work / self._completed() - 1))
             click.echo(f"[{self.ended_runs}/{self.planned}] {line}  (about {left} left)", err=True)
             return
         if bar is not None:
@@ -128,9 +138,13 @@ class BatchProgress(Observer):
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.view = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[note]}", markup=False), TimeRemainingColumn(), console=Console(stderr=True),
-        )  # fmt: skip
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
         self.view.start()
         self.overall = self.view.add_task("all runs", total=self.work, note=f"0/{self.planned} runs")
 

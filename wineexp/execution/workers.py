@@ -27,17 +27,16 @@ from typing import Any
 from wineexp import runtime
 from wineexp.data.table import Table
 from wineexp.errors import RuntimeSetupError, WineexpError
-from wineexp.execution.executor import Attempt, Report, Results, Task, Waiting
+from wineexp.execution.executor import Attempt, OnTaskEpoch, Results, Task, TaskQueue, Train, train_run
 from wineexp.runs.result import RunResult
 from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.varying import without_seed
 
 __all__ = ["LocalWorkers", "affordable_jobs"]
 
 #: Resident memory of a worker with TensorFlow loaded, and of each parameter while it trains: weight,
 #: gradient, two moments, a copy in the result (measured with benchmarks/batch.py, then rounded up).
 WORKER_BYTES = 900e6
-BYTES_A_PARAMETER = 24
+BYTES_PER_PARAMETER = 24
 
 #: How long a process that closed its pipe may take to end, so that its exit code can be told.
 GRACE_SECONDS = 1.0
@@ -45,7 +44,7 @@ GRACE_SECONDS = 1.0
 
 def affordable_jobs(parameters: int) -> int:
     """Workers to start by default for runs of at most so many parameters: the cores, as memory allows."""
-    each = WORKER_BYTES + BYTES_A_PARAMETER * parameters
+    each = WORKER_BYTES + BYTES_PER_PARAMETER * parameters
     return max(1, min(runtime.available_cores(), int(runtime.available_memory() * 0.8 / each)))
 
 
@@ -63,24 +62,27 @@ class LocalWorkers:
         How often a run is tried again after its worker died; then it fails as ``killed``.
     keep_model : bool
         Whether results hold the model.
+    train : callable
+        See :data:`wineexp.execution.executor.Train`.
     """
 
     jobs: int
     timeout: float | None = None
     retries: int = 1
     keep_model: bool = True
+    train: Train = train_run
 
-    def run(self, tasks: Sequence[Task], table: Table, report: Report) -> Results:
+    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`."""
-        waiting = Waiting(tasks)
+        queue = TaskQueue(tasks)
         crew: list[_Worker] = []
         try:
-            crew += [_Worker(table, self.keep_model) for _ in range(min(self.jobs, len(tasks)))]
-            while waiting or any(worker.attempt for worker in crew):
+            crew += [_Worker(table, self.keep_model, self.train) for _ in range(min(self.jobs, len(tasks)))]
+            while queue or any(worker.attempt for worker in crew):
                 for worker in crew:
-                    if waiting and not worker.attempt:
-                        worker.begin(waiting.take(worker.last, [other.last for other in crew]))
-                yield from self._next_results(crew, waiting, table, report)
+                    if queue and not worker.attempt:
+                        worker.begin(queue.take(worker.last, [other.last for other in crew]))
+                yield from self._next_results(crew, queue, table, on_epoch)
         except KeyboardInterrupt:
             busy = [worker.attempt for worker in crew if worker.attempt]
             for worker in crew:
@@ -92,9 +94,9 @@ class LocalWorkers:
                 worker.end()
 
     def _next_results(
-        self, crew: list[_Worker], waiting: Waiting, table: Table, report: Report
+        self, crew: list[_Worker], queue: TaskQueue, table: Table, on_epoch: OnTaskEpoch
     ) -> Iterator[tuple[Task, RunResult]]:
-        """Wait for news; hand reports on, and yield what has ended by it."""
+        """Wait for news; hand epochs on, and yield what has ended by it."""
         deadlines = [w.attempt.deadline for w in crew if w.attempt and w.attempt.deadline is not None]
         patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         ready = wait([worker.pipe for worker in crew if worker.attempt], patience)
@@ -103,7 +105,7 @@ class LocalWorkers:
             if attempt is None:
                 continue
             if worker.pipe in ready:
-                yield from self._hear(worker, attempt, waiting, table, report)
+                yield from self._hear(worker, attempt, queue, table, on_epoch)
             # Looked at after a message too: quick epochs always have one ready.
             late = attempt.deadline is not None and time.monotonic() >= attempt.deadline
             if late and worker.attempt is attempt:
@@ -111,7 +113,7 @@ class LocalWorkers:
                 yield attempt.task, attempt.timed_out(table, self.timeout)
 
     def _hear(
-        self, worker: _Worker, attempt: Attempt, waiting: Waiting, table: Table, report: Report
+        self, worker: _Worker, attempt: Attempt, queue: TaskQueue, table: Table, on_epoch: OnTaskEpoch
     ) -> Iterator[tuple[Task, RunResult]]:
         """Take one message of a worker, or its death."""
         try:
@@ -119,7 +121,7 @@ class LocalWorkers:
         except (EOFError, OSError):
             cause = worker.replace()
             if attempt.tries < self.retries:
-                waiting.again(attempt)
+                queue.put_back(attempt)
                 return
             tries = f" in each of {attempt.tries + 1} tries" if attempt.tries else ""
             error = f"the worker process died{tries} ({cause})"
@@ -129,7 +131,7 @@ class LocalWorkers:
             attempt.deadline = None if self.timeout is None else time.monotonic() + self.timeout
         elif kind == "epoch":
             attempt.seen.append((content[1], content[2]))
-            report(attempt.task, *content)
+            on_epoch(attempt.task, *content)
         elif kind == "result":
             worker.attempt = None
             yield attempt.task, content[0]
@@ -140,8 +142,8 @@ class LocalWorkers:
 class _Worker:
     """One worker process as its parent sees it: a process, a pipe, and the attempt it is busy with."""
 
-    def __init__(self, table: Table, keep_model: bool) -> None:
-        self.arguments = (table, keep_model)
+    def __init__(self, table: Table, keep_model: bool, train: Train) -> None:
+        self.arguments = (table, keep_model, train)
         self.attempt: Attempt | None = None
         self.last: RunSpec | None = None
         self._start()
@@ -157,7 +159,7 @@ class _Worker:
         lifeline.close()
 
     def begin(self, attempt: Attempt) -> None:
-        self.attempt, self.last = attempt, without_seed(attempt.task.spec)
+        self.attempt, self.last = attempt, attempt.task.spec.without_seed()
         with contextlib.suppress(OSError):  # died while idle: its pipe will say so
             self.pipe.send(attempt.task.spec)
 
@@ -215,16 +217,16 @@ def _ignoring_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _serve(pipe: Connection, lifeline: Connection, table: Table, keep_model: bool) -> None:
+def _serve(pipe: Connection, lifeline: Connection, table: Table, keep_model: bool, train: Train) -> None:
     """The worker: train each spec that comes down the pipe, send epochs and results up."""
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     try:
         runtime.load(1)
-        from wineexp.training import experiment  # loads TensorFlow, so only once it is set up
+        from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up
     except Exception:  # noqa: BLE001 - told to the parent, which stops the batch
         pipe.send(("broken", traceback.format_exc()))
         return
-    bench = experiment.Bench()
+    cache = TrainerCache()
     while True:
         spec = pipe.recv()
         pipe.send(("ready",))
@@ -233,9 +235,7 @@ def _serve(pipe: Connection, lifeline: Connection, table: Table, keep_model: boo
             pipe.send(("epoch", *numbers))
 
         try:
-            result = experiment.attempt(
-                spec, table, threads=1, keep_model=keep_model, on_epoch=on_epoch, bench=bench
-            )
+            result = train(spec, table, threads=1, keep_model=keep_model, on_epoch=on_epoch, cache=cache)
         except WineexpError as error:
             pipe.send(("broken", str(error)))
             return

@@ -10,8 +10,9 @@ from typing import Any
 from wineexp import extras
 from wineexp.errors import ExportError, RuntimeSetupError, first_line
 from wineexp.runs.directory import Run
-from wineexp.runs.reader import Saved, load
-from wineexp.specs.run_spec import RunSpec, format_value
+from wineexp.runs.reader import LoadedRun, load_run
+from wineexp.specs.run_spec import COSMETIC_FIELDS, RunSpec
+from wineexp.specs.wording import format_value
 
 __all__ = ["MLflowLog"]
 
@@ -75,43 +76,45 @@ class MLflowLog:
             raise ExportError(f"{run.path}: not sent to {self.uri}: {first_line(error)}") from None
 
     def _export(self, run: Run) -> bool:
-        recorded = str(run.record.get("recorded"))
+        recorded = run.record.recorded
         for known in self.client.search_runs([self.experiment], f"tags.`{SIGNATURE}` = '{run.signature}'"):
             if known.data.tags.get(RECORDED) == recorded and known.info.status in STATUS.values():
                 return False
             if known.info.status == "RUNNING":  # an export that was cut off
                 self.client.delete_run(known.info.run_id)
-        (saved,) = load([run.path])
+        loaded = load_run(run)
         end = datetime.fromisoformat(recorded).timestamp()
-        start = end - float((run.record.get("timing") or {}).get("run_seconds", 0.0))
+        start = end - (run.record.timing.run_seconds or 0.0)
         tags = {SIGNATURE: run.signature, RECORDED: recorded, **_tags(run)}
         made = self.client.create_run(
             self.experiment, start_time=int(1000 * start), tags=tags, run_name=run.path.name[:250]
         )
-        self._log(made.info.run_id, run.spec, saved, start, end)
+        self._log(made.info.run_id, run.spec, loaded, start, end)
         for path in sorted(run.path.iterdir()):
             if path.is_file():
                 self.client.log_artifact(made.info.run_id, str(path))
         self.client.set_terminated(made.info.run_id, STATUS[run.status], end_time=int(1000 * end))
         return True
 
-    def _log(self, run_id: str, spec: RunSpec, saved: Saved, start: float, end: float) -> None:
+    def _log(self, run_id: str, spec: RunSpec, loaded: LoadedRun, start: float, end: float) -> None:
         from mlflow.entities import Metric, Param
 
         params = [
-            Param(field, format_value(getattr(spec, field))) for field in RunSpec.model_fields if field != "name"
+            Param(field, format_value(getattr(spec, field)))
+            for field in RunSpec.model_fields
+            if field not in COSMETIC_FIELDS
         ]
         self.client.log_batch(run_id, params=params[:PARAMETERS_A_CALL])
         metrics = []
-        last = max(0, len(saved.history) - 1)
+        last = max(0, len(loaded.history) - 1)
         for name in ("loss", "val_loss"):
-            for epoch, value in enumerate(saved.history[name].tolist()):
+            for epoch, value in enumerate(loaded.history[name].tolist()):
                 moment = int(1000 * (start + (end - start) * (epoch + 1) / (last + 1)))
                 metrics.append(Metric(name, value, moment, epoch))
         metrics += [
             Metric(name, float(value), int(1000 * end), last)
-            for name, value in saved.metrics.items()
-            if value is not None and name not in ("loss", "val_loss")
+            for name, value in loaded.metrics.known().items()
+            if name not in ("loss", "val_loss")
         ]
         finite = [metric for metric in metrics if math.isfinite(metric.value)]
         for at in range(0, len(finite), METRICS_A_CALL):
@@ -120,11 +123,14 @@ class MLflowLog:
 
 def _tags(run: Run) -> dict[str, str]:
     record = run.record
-    data, environment = record.get("data") or {}, record.get("environment") or {}
     tags = {
-        "wineexp.label": record.get("label"), "wineexp.variant": record.get("variant"),
-        "wineexp.status": record["status"], "wineexp.reason": record.get("reason"),
-        "wineexp.data.table": data.get("kind"), "wineexp.fingerprint": data.get("fingerprint"),
-        "wineexp.version": environment.get("wineexp"), "wineexp.tensorflow": environment.get("tensorflow"),
-    }  # fmt: skip
-    return {name: str(value) for name, value in tags.items() if value is not None}
+        "wineexp.label": record.label,
+        "wineexp.variant": record.variant_signature,
+        "wineexp.status": record.status,
+        "wineexp.reason": record.reason,
+        "wineexp.table": record.data.kind,
+        "wineexp.fingerprint": record.data.fingerprint,
+        "wineexp.version": record.environment.wineexp,
+        "wineexp.tensorflow": record.environment.tensorflow,
+    }
+    return {name: value for name, value in tags.items() if value is not None}

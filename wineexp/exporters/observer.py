@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from wineexp.errors import WineexpError
-from wineexp.execution.batch_run import Observer, Planned
+from wineexp.execution.observer import Observer
+from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Exporter", "Exporting"]
+__all__ = ["Exporter", "ExportingObserver"]
 
 
 class Exporter(Protocol):
@@ -22,24 +23,20 @@ class Exporter(Protocol):
         """Send ``run``; return False where it is there already; raise ``WineexpError`` where it cannot be."""
 
 
-class Exporting(Observer):
-    """An observer that sends each run on, those too that were done before, and hands all it hears to another.
+class ExportingObserver(Observer):
+    """Sends each run on, those too that were done before, and hands all it hears to another observer.
 
-    Attributes
-    ----------
-    problems : list of str
-        What could not be sent, and why. It stops no training.
+    What cannot be sent stops no training: the other observer is told.
     """
 
     def __init__(self, exporters: Sequence[Exporter], inner: Observer) -> None:
         self.exporters, self.inner = exporters, inner
-        self.problems: list[str] = []
 
-    def started(self, plan: Sequence[Planned]) -> None:
+    def started(self, plan: Plan) -> None:
         self.inner.started(plan)
-        for entry in plan:
-            if entry.before is not None and not entry.train:
-                self._export(entry.before)
+        for entry in plan.entries:
+            if entry.done:
+                self._export(entry.done)
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         self.inner.epoch(spec, epoch, loss, val_loss)
@@ -47,6 +44,9 @@ class Exporting(Observer):
     def ended(self, run: Run) -> None:
         self.inner.ended(run)
         self._export(run)
+
+    def not_sent(self, problem: str) -> None:
+        self.inner.not_sent(problem)
 
     def close(self) -> None:
         self.inner.close()
@@ -56,4 +56,4 @@ class Exporting(Observer):
             try:
                 exporter.export(run)
             except WineexpError as error:
-                self.problems.append(str(error))
+                self.not_sent(str(error))

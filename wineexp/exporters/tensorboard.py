@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from wineexp import extras
-from wineexp.runs.directory import Run, write_file
-from wineexp.runs.reader import load
-from wineexp.specs.run_spec import RunSpec, format_value
+from wineexp import extras, files
+from wineexp.errors import ExportError
+from wineexp.runs.directory import Run
+from wineexp.runs.reader import load_run
+from wineexp.specs.run_spec import COSMETIC_FIELDS, RunSpec
+from wineexp.specs.wording import format_value
 
 __all__ = ["EventLog"]
 
 
 class EventLog:
-    """A TensorBoard log directory: a subfolder a run, with losses by epoch, final metrics, hyper-parameters.
+    """A TensorBoard log directory: a subfolder per run, with losses by epoch, final metrics, hyper-parameters.
 
     Parameters
     ----------
@@ -39,14 +40,14 @@ class EventLog:
 
     def export(self, run: Run) -> bool:
         """Write the run's events; return False where they stand there already."""
-        recorded = _seconds(str(run.record.get("recorded")))
+        recorded = _seconds(run.record.recorded)
         target = self.folder / run.path.name / f"events.out.tfevents.{recorded:.0f}.wineexp"
         if target.exists():
             return False
         content = _records(run, recorded)
         for old in target.parent.glob("events.out.tfevents.*.wineexp"):  # of an earlier training
             old.unlink()
-        write_file(target, content)
+        files.write_file(target, content, error=ExportError)
         return True
 
 
@@ -63,7 +64,7 @@ def _records(run: Run, recorded: float) -> bytes:
 
     stream = io.BytesIO()
     writer = RecordWriter(stream)
-    start = recorded - float((run.record.get("timing") or {}).get("fit_seconds", 0.0))
+    start = recorded - (run.record.timing.fit_seconds or 0.0)
     writer.write(event_pb2.Event(wall_time=start, file_version="brain.Event:2").SerializeToString())
     for wall_time, step, summary in _summaries(run, start, recorded):
         event = event_pb2.Event(wall_time=wall_time, step=step, summary=summary)
@@ -78,30 +79,31 @@ def _summaries(run: Run, start: float, end: float) -> Iterator[tuple[float, int,
     from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
     yield start, 0, summary_v2.hparams_pb(_hparams(run.spec), trial_id=run.signature, start_time_secs=start)
-    (saved,) = load([run.path])
-    history = saved.history
+    loaded = load_run(run)
+    history = loaded.history
     each = (end - start) / max(1, len(history))
     for epoch, loss, val_loss in zip(history["epoch"], history["loss"], history["val_loss"], strict=True):
         for tag, value in (("loss", loss), ("val_loss", val_loss)):
             yield start + each * (epoch + 1), int(epoch), scalar_pb(tag, float(value))
     last = max(0, len(history) - 1)
-    for name, value in saved.metrics.items():
-        if value is not None and name not in ("loss", "val_loss") and math.isfinite(value):
+    for name, value in loaded.metrics.known().items():
+        if name not in ("loss", "val_loss"):
             yield end, last, scalar_pb(f"metrics/{name}", float(value))
     status = api_pb2.STATUS_SUCCESS if run.status == "done" else api_pb2.STATUS_FAILURE
     ended = plugin_data_pb2.HParamsPluginData(
         session_end_info=plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=end)
     )
     value = summary_pb2.Summary.Value(
-        tag=metadata.SESSION_END_INFO_TAG, metadata=metadata.create_summary_metadata(ended),
+        tag=metadata.SESSION_END_INFO_TAG,
+        metadata=metadata.create_summary_metadata(ended),
         tensor=metadata.NULL_TENSOR,
-    )  # fmt: skip
+    )
     yield end, last, summary_pb2.Summary(value=[value])
 
 
 def _hparams(spec: RunSpec) -> dict[str, Any]:
     """The spec as hyper-parameters: numbers and booleans as they are, the rest as text."""
-    values = {field: getattr(spec, field) for field in RunSpec.model_fields if field != "name"}
+    values = {field: getattr(spec, field) for field in RunSpec.model_fields if field not in COSMETIC_FIELDS}
     return {
         field: value if isinstance(value, (bool, int, float)) else format_value(value)
         for field, value in values.items()

@@ -19,14 +19,27 @@ from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
 
 from wineexp.errors import RunError
+from wineexp.runs.record import Record
 
 __all__ = [
-    "COLOURS", "LOSS_NAMES", "Curve", "draw", "figure", "mark_above", "read_png", "save", "set_axes",
+    "COLOURS",
+    "CONSTANT_NAMES",
+    "LOSS_NAMES",
+    "Curve",
+    "draw",
+    "figure",
+    "mark_above",
+    "read_png",
+    "save",
+    "set_axes",
     "write_title",
-]  # fmt: skip
+]
 
-#: Keys of the PNG's text.
+#: Key of the PNG's text.
 TEXT_KEY = "wineexp"
+
+#: What a picture carries of its record: enough to compare it, nothing of the machine that drew it.
+CARRIED = frozenset({"schema", "status", "reason", "label", "signature", "variant", "spec", "data", "metrics"})
 
 #: Okabe and Ito's colours (2008), told apart with every common colour blindness; black is left for text.
 #: The last four are Paul Tol's (2021); their yellow is too faint on white for a line.
@@ -45,6 +58,13 @@ COLOURS = (
 
 LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
 
+#: What the dotted line stands for: the constant with the least loss on the training rows.
+CONSTANT_NAMES = {
+    "mae": "always predicting the training median",
+    "mse": "always predicting the training mean",
+    "huber": "always predicting the best constant",
+}
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -54,22 +74,21 @@ class Curve:
     ----------
     label, title : str
         The variant for a legend; the spec in one line.
-    record : dict
-        run.json without its environment: spec, data, metrics, signature.
+    record : Record
+        What is known of the run; a picture carries it without timing and environment.
     history : pandas.DataFrame
         ``epoch, loss, val_loss``.
     """
 
     label: str
     title: str
-    record: dict[str, Any]
+    record: Record
     history: pd.DataFrame
 
     @property
     def baseline(self) -> float | None:
         """The validation loss of the best constant; None where the run did not get so far."""
-        value: float | None = self.record.get("metrics", {}).get("baseline_loss")
-        return value
+        return self.record.metrics.baseline_loss
 
 
 def figure(curve: Curve, *, full_range: bool = False) -> Figure:
@@ -77,12 +96,15 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     fig = Figure(figsize=(8, 5), dpi=110)
     # Fixed margins: two pictures laid over each other agree to the pixel, and a layout need not be solved.
     ax = fig.add_axes((0.085, 0.105, 0.88, 0.755))
-    loss_name = LOSS_NAMES[curve.record["spec"]["loss"]]
-    lines = (("val_loss", f"val_loss (validation {loss_name})", "-", COLOURS[0]),
-             ("loss", "loss (training, dropout on)", "--", COLOURS[1]))  # fmt: skip
+    spec = curve.record.spec
+    loss_name = LOSS_NAMES[spec.loss]
+    lines = (
+        ("val_loss", f"val_loss (validation {loss_name})", "-", COLOURS[0]),
+        ("loss", "loss (training, dropout on)", "--", COLOURS[1]),
+    )
     for column, label, style, colour in lines:
         ax.plot(curve.history["epoch"], curve.history[column], style, color=colour, label=label, lw=1.8)
-    set_axes(ax, curve.record["spec"]["epochs"], curve.baseline, full_range=full_range)
+    set_axes(ax, spec.epochs, spec.loss, curve.baseline, full_range=full_range)
     for column, _, _, colour in lines:
         mark_above(ax, curve.history["epoch"], curve.history[column], colour)
     ax.set_xlabel("epoch")
@@ -95,19 +117,31 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
 def write_title(ax: Axes, title: str, description: str) -> None:
     """A title above ``ax`` with a description under it, as plain text, two lines each at most."""
     below = textwrap.fill(description, 120, max_lines=2)
-    ax.set_title(textwrap.fill(title, 80, max_lines=2), parse_math=False, fontsize=12, loc="left",
-                 pad=10 + 11 * len(below.splitlines()))  # fmt: skip
+    ax.set_title(
+        textwrap.fill(title, 80, max_lines=2),
+        parse_math=False,
+        fontsize=12,
+        loc="left",
+        pad=10 + 11 * len(below.splitlines()),
+    )
     ax.annotate(
-        below, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8.5,
-        color="#555555", parse_math=False, va="bottom",
-    )  # fmt: skip
+        below,
+        (0, 1),
+        (0, 6),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=8.5,
+        color="#555555",
+        parse_math=False,
+        va="bottom",
+    )
 
 
-def set_axes(ax: Axes, epochs: int, baseline: float | None, *, full_range: bool = False) -> None:
+def set_axes(ax: Axes, epochs: int, loss: str, baseline: float | None, *, full_range: bool = False) -> None:
     """The axes that all runs on one table share: 0 to the epochs, 0 to twice the constant's loss."""
     ax.set_xlim(0, epochs)
     if baseline:
-        ax.axhline(baseline, ls=":", color="#444444", lw=1.4, label=f"always the same answer: {baseline:.3f}")
+        ax.axhline(baseline, ls=":", color="#444444", lw=1.4, label=f"{CONSTANT_NAMES[loss]}: {baseline:.3f}")
         if not full_range:
             ax.set_ylim(0, 2 * baseline)
     if full_range or not baseline:
@@ -122,16 +156,27 @@ def mark_above(ax: Axes, epochs: npt.ArrayLike, values: npt.ArrayLike, colour: s
     above = ~(np.asarray(values) <= top)
     if above.any():
         ax.plot(
-            np.asarray(epochs)[above], np.full(int(above.sum()), top), "^", color=colour, ms=5, clip_on=False,
-            label="_above", zorder=3,
-        )  # fmt: skip
+            np.asarray(epochs)[above],
+            np.full(int(above.sum()), top),
+            "^",
+            color=colour,
+            ms=5,
+            clip_on=False,
+            label="_above",
+            zorder=3,
+        )
 
 
 def draw(curve: Curve) -> bytes:
     """Return one run's figure as a PNG that carries record and history as text."""
     text = PngImagePlugin.PngInfo()
-    carried = {"label": curve.label, "title": curve.title, "record": curve.record,
-               "history": curve.history.to_dict("list")}  # fmt: skip
+    record = {key: value for key, value in curve.record.as_json().items() if key in CARRIED}
+    carried = {
+        "label": curve.label,
+        "title": curve.title,
+        "record": record,
+        "history": curve.history.to_dict("list"),
+    }
     text.add_itxt(TEXT_KEY, json.dumps(carried), zip=True)
     return save(figure(curve), "png", pil_kwargs={"pnginfo": text})
 
@@ -158,6 +203,9 @@ def read_png(path: str | os.PathLike[str]) -> Curve:
         with Image.open(Path(path)) as image:
             image.load()
             carried = json.loads(getattr(image, "text", {})[TEXT_KEY])
-        return Curve(carried["label"], carried["title"], carried["record"], pd.DataFrame(carried["history"]))
-    except (KeyError, ValueError, OSError) as error:
+        record = json.dumps(carried["record"])
+        history = pd.DataFrame(carried["history"]).astype({"epoch": int, "loss": float, "val_loss": float})
+        label, title = str(carried["label"]), str(carried["title"])
+    except (KeyError, ValueError, TypeError, OSError) as error:
         raise RunError(f"{path}: expected a curves.png written by wineexp ({type(error).__name__})") from None
+    return Curve(label, title, Record.from_json(record, Path(path)), history)

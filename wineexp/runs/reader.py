@@ -1,27 +1,30 @@
-"""Runs as they were saved: whole directories, or what a history CSV or a mailed picture holds of one."""
+"""Runs read back: whole directories, or what a history CSV or a mailed picture holds of one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, ItemsView, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wineexp.errors import RunError, SpecError
+from wineexp.data.facts import TableFacts
+from wineexp.errors import RunError
 from wineexp.runs.curves import read_png
-from wineexp.runs.directory import HISTORY, RECORD, Run, find_runs
+from wineexp.runs.directory import HISTORY, RECORD, Run, find_runs, is_run
+from wineexp.runs.record import Metrics, Record, Status
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Saved", "load"]
+__all__ = ["LoadedRun", "load", "load_run"]
+
+_HISTORY_COLUMNS = ("epoch", "loss", "val_loss")
+_PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
 
 
 @dataclass(frozen=True)
-class Saved:
+class LoadedRun:
     """One run as it was found.
 
     Attributes
@@ -30,8 +33,8 @@ class Saved:
         The directory or the file.
     label : str
         Its name, or the settings that differ from the defaults; a CSV's own name where nothing is known.
-    record : dict
-        run.json; less of it from a picture; empty from a CSV that stands alone.
+    record : Record or None
+        run.json; less of it from a picture; None for a CSV that stands alone.
     history : pandas.DataFrame
         ``epoch, loss, val_loss``.
     predictions : pandas.DataFrame or None
@@ -40,30 +43,35 @@ class Saved:
 
     path: Path
     label: str
-    record: dict[str, Any] = field(repr=False)
+    record: Record | None = field(repr=False)
     history: pd.DataFrame = field(repr=False)
     predictions: pd.DataFrame | None = field(default=None, repr=False)
 
-    @cached_property
+    @property
     def spec(self) -> RunSpec | None:
         """The run's spec, None where it is not known."""
-        return RunSpec.parse(self.record["spec"]) if self.record else None
+        return self.record.spec if self.record else None
 
     @property
-    def status(self) -> str:
-        return str(self.record.get("status", "done"))
+    def status(self) -> Status:
+        return self.record.status if self.record else "done"
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        return self.record.get("metrics") or {}
+    def outcome(self) -> str:
+        """``done``, ``interrupted`` or ``failed (diverged)``."""
+        return self.record.outcome if self.record else self.status
 
     @property
-    def data(self) -> dict[str, Any]:
-        """What is known of the table: kind, fingerprint, row counts."""
-        return self.record.get("data") or {}
+    def metrics(self) -> Metrics:
+        return self.record.metrics if self.record else Metrics()
+
+    @property
+    def data(self) -> TableFacts | None:
+        """What is known of the table and its split."""
+        return self.record.data if self.record else None
 
 
-def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = None) -> list[Saved]:
+def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = None) -> list[LoadedRun]:
     """Read run directories, folders of them, history CSVs and curves PNGs, in any mix.
 
     Parameters
@@ -74,7 +82,7 @@ def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = Non
 
     Returns
     -------
-    list of Saved
+    list of LoadedRun
         In the order given, those of a folder by name; the same run given twice stands once, the whole
         directory before a file of it.
 
@@ -83,77 +91,58 @@ def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = Non
     RunError
         For a path that is absent, holds no run, or is neither CSV nor PNG of ours.
     """
-    found: dict[str, Saved] = {}
-    for saved in (saved for path in paths for saved in _load(path, damaged)):
-        key = str(saved.record.get("signature") or saved.path.resolve())
-        if key not in found or (found[key].predictions is None and saved.predictions is not None):
-            found[key] = saved
+    found: dict[str, LoadedRun] = {}
+    for loaded in (loaded for path in paths for loaded in _load(path, damaged)):
+        key = loaded.record.signature if loaded.record else str(loaded.path.resolve())
+        if key not in found or (found[key].predictions is None and loaded.predictions is not None):
+            found[key] = loaded
     return list(found.values())
 
 
-def _load(path: Path, damaged: Callable[[RunError], None] | None) -> Iterator[Saved]:
-    if path.is_dir():
-        if (path / RECORD).exists():
-            yield _checked(_directory(Run(path)))
-            return
+def load_run(run: Run) -> LoadedRun:
+    """Read one run directory; raise ``RunError`` where a file of it is damaged."""
+    history = _read_history(run.history_path)
+    if run.status != "done":
+        return LoadedRun(run.path, run.label, run.record, history)
+    if history.empty:
+        raise RunError(f"{run.history_path}: expected the epochs of a finished run, found none")
+    predictions = _read(run.predictions_path, _PREDICTION_COLUMNS)
+    if not np.isfinite(predictions.to_numpy(np.float64)).all():
+        raise RunError(f"{run.predictions_path}: expected finite numbers, found others")
+    return LoadedRun(run.path, run.label, run.record, history, predictions)
+
+
+def _load(path: Path, damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:
+    if is_run(path):
+        yield load_run(Run(path))
+    elif path.is_dir():
         runs = list(find_runs(path, damaged))
         if not runs:
             raise RunError(f"{path}: expected a run directory or a folder of them; found no {RECORD} in it")
-        yield from map(_checked, map(_directory, runs))
+        yield from map(load_run, runs)
     elif not path.exists():
         raise RunError(f"{path}: no such file or directory")
     elif path.suffix.lower() == ".png":
-        yield _checked(_picture(path))
+        curve = read_png(path)
+        yield LoadedRun(path, curve.label, curve.record, curve.history)
     elif path.suffix.lower() == ".csv":
-        yield _checked(_csv(path))
+        yield _load_csv(path)
     else:
         raise RunError(f"{path}: expected a run directory, a folder of them, a history.csv or a curves.png")
 
 
-def _checked(saved: Saved) -> Saved:
-    """``saved``, whose record a stranger may have written; raise ``RunError`` where it makes no sense."""
-    try:
-        assert saved.spec is not None or not saved.record
-        facts = [saved.metrics.items(), saved.data.items(), (saved.record.get("timing") or {}).items()]
-        if not all(isinstance(fact, ItemsView) for fact in facts) or not {"epoch", "loss", "val_loss"} <= {
-            *saved.history
-        }:
-            raise ValueError("metrics, data or history")
-        saved.history.astype(float)
-        if saved.status == "done" and saved.history.empty:
-            raise ValueError("a finished run without epochs")
-        if saved.predictions is not None and not np.isfinite(saved.predictions.to_numpy(np.float64)).all():
-            raise ValueError("predictions that are no numbers")
-    except (SpecError, KeyError, ValueError, TypeError, AttributeError) as error:
-        text = "; ".join(str(error).splitlines()) or type(error).__name__
-        raise RunError(f"{saved.path}: what it says of its run makes no sense: {text}") from None
-    return saved
-
-
-def _directory(run: Run) -> Saved:
-    predictions = None
-    if run.status == "done":
-        predictions = _read(run.predictions_path, ("row", "actual", "predicted", "twin"))
-    return Saved(run.path, run.spec.label(), run.record, _history(run.history_path), predictions)
-
-
-def _picture(path: Path) -> Saved:
-    curve = read_png(path)
-    return Saved(path, curve.label, curve.record, curve.history)
-
-
-def _csv(path: Path) -> Saved:
+def _load_csv(path: Path) -> LoadedRun:
     """A history alone; the run that it lies in says whose it is."""
-    history = _history(path)
-    if path.name == HISTORY and (path.parent / RECORD).exists():
+    history = _read_history(path)
+    if path.name == HISTORY and is_run(path.parent):
         run = Run(path.parent)
-        return Saved(path, run.spec.label(), run.record, history)
+        return LoadedRun(path, run.label, run.record, history)
     name = path.parent.resolve().name if path.name == HISTORY else path.stem
-    return Saved(path, re.sub(r"[^\x20-\x7e\w]", "", name), {}, history)
+    return LoadedRun(path, re.sub(r"[^\x20-\x7e\w]", "", name), None, history)
 
 
-def _history(path: Path) -> pd.DataFrame:
-    return _read(path, ("epoch", "loss", "val_loss"))
+def _read_history(path: Path) -> pd.DataFrame:
+    return _read(path, _HISTORY_COLUMNS)
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -8,39 +8,23 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wineexp.errors import SelectionError, nearest
-from wineexp.runs.directory import Run
-from wineexp.specs.run_spec import RunSpec, format_value
+from wineexp.errors import SelectionError
+from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, Recorded, find_column
+from wineexp.specs.run_spec import VARIANT_FIELDS
+from wineexp.specs.wording import format_value
 
-__all__ = ["FIELDS", "Condition", "default_columns", "row", "row_of", "select", "sort_rows"]
+__all__ = ["Condition", "default_columns", "parse_conditions", "row", "select", "sort_rows"]
 
 Row = dict[str, Any]
 
-#: What a run is known by beside its spec and metrics.
-FACTS = ("run", "status", "reason", "error", "label", "kind", "source", "threads", "device", "seconds", "recorded")
-
-#: Metrics that are shown unless columns are chosen.
-SHOWN = ("val_mae", "val_mae_se", "skill", "train_mae", "best_epoch")
-
-#: Every metric of a finished run, as in run.json.
-METRICS = (
-    "loss", "val_loss", "best_val_loss", "best_epoch", "last10_val_loss", "train_mae", "val_mae", "val_mae_se",
-    "val_rmse", "baseline_mae", "baseline_loss", "skill", "val_mae_twins", "val_mae_unseen",
-)  # fmt: skip
-
-#: A spec's ``loss`` is the name of a loss and a metric's its value; the spec's goes by this name.
-LOSS_NAME = "loss_name"
-
-#: The spec's columns.
-FIELDS = tuple(LOSS_NAME if name == "loss" else name for name in RunSpec.model_fields)
-
-COLUMNS = (*FACTS, *FIELDS, *METRICS)
-
-_CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*")
+_CONDITION = re.compile(r"\s*([^<>=!]+?)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*")
 
 _ORDERS: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 @dataclass(frozen=True)
@@ -57,9 +41,9 @@ class Condition:
         found = _CONDITION.fullmatch(text)
         if found is None:
             raise SelectionError(f"expected a condition such as dropout=0.3 or val_mae<0.6, found {text!r}")
-        column, comparison, value = found.groups()
-        check_column(column)
-        if comparison in _ORDERS and _number(value) is None:
+        name, comparison, value = found.groups()
+        column = find_column(name, COLUMNS.values()).key
+        if comparison in _ORDERS and as_number(value) is None:
             raise SelectionError(f"{text}: expected a number after {comparison}, found {value!r}")
         return cls(column, comparison, value)
 
@@ -67,36 +51,20 @@ class Condition:
         """Whether ``row`` meets it. What a run does not have is neither below nor above anything."""
         cell = row.get(self.column)
         if self.operator in _ORDERS:
-            number = _number(self.value)
-            known = isinstance(cell, (int, float)) and number is not None
-            return known and _ORDERS[self.operator](cell, number)  # type: ignore[arg-type]
-        return (format_value(cell) == self.value or _same_number(cell, self.value)) == (self.operator == "=")
+            limit = as_number(self.value)
+            known = isinstance(cell, (int, float)) and limit is not None
+            return known and _ORDERS[self.operator](cell, limit)  # type: ignore[arg-type]
+        return says_the_same(cell, self.value) == (self.operator == "=")
 
 
-def check_column(name: str) -> str:
-    """``name`` if there is such a column, else ``SelectionError`` with the nearest."""
-    if name not in COLUMNS:
-        raise SelectionError(f"unknown column {name!r}{nearest(name, COLUMNS)}; there are {', '.join(COLUMNS)}")
-    return name
+def parse_conditions(texts: str | Sequence[str]) -> list[Condition]:
+    """Each text as a condition; one text alone is one condition."""
+    return [Condition.parse(text) for text in ([texts] if isinstance(texts, str) else texts)]
 
 
-def row(run: Run) -> Row:
+def row(run: Recorded) -> Row:
     """Every column of one run, None where it has no such value."""
-    return row_of(run.path.name, run.record)
-
-
-def row_of(name: str, record: dict[str, Any]) -> Row:
-    """As :func:`row`, of a record that need not come from a directory."""
-    spec, metrics = record["spec"], record.get("metrics") or {}
-    data, environment = record.get("data") or {}, record.get("environment") or {}
-    found = {
-        "run": name, "status": record.get("status"), "reason": record.get("reason"),
-        "error": record.get("error"), "label": record.get("label"), "kind": data.get("kind"),
-        "source": data.get("source"), "threads": environment.get("threads"), "device": environment.get("device"),
-        "seconds": (record.get("timing") or {}).get("run_seconds"), "recorded": record.get("recorded"),
-        **{LOSS_NAME if name == "loss" else name: value for name, value in spec.items()}, **metrics,
-    }  # fmt: skip
-    return {name: found.get(name) for name in COLUMNS}
+    return {key: column.value(run) for key, column in COLUMNS.items()}
 
 
 def select(rows: Iterable[Row], conditions: Sequence[Condition]) -> list[Row]:
@@ -106,27 +74,35 @@ def select(rows: Iterable[Row], conditions: Sequence[Condition]) -> list[Row]:
 
 def sort_rows(rows: Sequence[Row], column: str) -> list[Row]:
     """Sorted by a column, or the other way round by ``-column``; rows without a value come last."""
-    name = check_column(column.removeprefix("-"))
-    known = [row for row in rows if row[name] is not None]
-    numeric = all(isinstance(row[name], (int, float)) for row in known)
-    known.sort(key=lambda row: row[name] if numeric else format_value(row[name]), reverse=column.startswith("-"))
-    return known + [row for row in rows if row[name] is None]
+    key = find_column(column.removeprefix("-"), COLUMNS.values()).key
+    known = [row for row in rows if row[key] is not None]
+    numeric = all(isinstance(row[key], (int, float)) for row in known)
+    known.sort(key=lambda row: row[key] if numeric else format_value(row[key]), reverse=column.startswith("-"))
+    return known + [row for row in rows if row[key] is None]
 
 
-def default_columns(rows: Sequence[Row]) -> list[str]:
+def default_columns(rows: Sequence[Row]) -> list[Column[Recorded]]:
     """The run, what became of it, the settings that differ among ``rows``, and the main metrics."""
-    fields = [name for name in FIELDS if name not in ("seed", "name")]
-    differing = [name for name in fields if len({format_value(row[name]) for row in rows}) > 1]
-    facts = [name for name in ("reason", "kind") if len({row[name] for row in rows}) > 1]
-    return ["run", "status", *facts, *differing, "seed", *SHOWN, "seconds"]
+
+    def differ(key: str) -> bool:
+        return len({format_value(row[key]) for row in rows}) > 1
+
+    facts = [key for key in ("reason", "kind") if differ(key)]
+    settings = [FIELD_KEYS[name] for name in VARIANT_FIELDS if differ(FIELD_KEYS[name])]
+    listed = sorted((key for key, column in COLUMNS.items() if column.listed), key=lambda key: COLUMNS[key].listed)
+    return [COLUMNS[key] for key in ("run", "status", *facts, *settings, "seed", *listed, "seconds")]
 
 
-def _number(text: str) -> float | None:
+def says_the_same(value: Any, text: str) -> bool:
+    """Whether ``text`` says ``value`` as a config could: ``0.30`` is 0.3, ``1024x3`` is three layers of 1024."""
+    if format_value(value) == text:
+        return True
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == as_number(text)
+
+
+def as_number(text: str) -> float | None:
+    """``text`` as a number; None where it is none."""
     try:
         return float(text)
     except ValueError:
         return None
-
-
-def _same_number(cell: Any, text: str) -> bool:
-    return isinstance(cell, (int, float)) and not isinstance(cell, bool) and cell == _number(text)

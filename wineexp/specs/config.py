@@ -1,8 +1,7 @@
-"""YAML in, specs out: the only YAML reader. Errors name file, line and field, and all come at once."""
+"""A config: YAML in, specs out. Errors name file, line and field, and all come at once."""
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,20 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
 from wineexp.errors import ConfigError, SpecError, nearest
-from wineexp.specs.run_spec import MAX_SEED, RunSpec
+from wineexp.specs.fields import MAX_SEED
+from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
 
 __all__ = ["Config", "read_config", "read_configs", "read_mapping"]
 
-#: A config is written by hand or by a small script; what is larger is refused before it is parsed.
-MAX_BYTES = 512 * 1024
-#: Values in a file with its aliases written out, and runs of all files.
-MAX_VALUES = 200_000
+#: Runs of all files together.
 MAX_RUNS = 100_000
 
 STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid")
@@ -39,10 +32,13 @@ class Config:
         The study's; a file's stem where it gives none.
     specs : tuple of RunSpec
         Every run in the order of the file: runs first, then the grid, each with all its seeds.
+    file : str or None
+        The file's name, where it is one file.
     """
 
     name: str
     specs: tuple[RunSpec, ...]
+    file: str | None = None
 
 
 def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -65,24 +61,35 @@ def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | Non
         With every problem of every file, each as ``file:line: field: expected ...; found ...``.
     """
     problems: list[str] = []
-    readers = [_Reader(path, dict(overrides or {}), problems) for path in _files(paths, problems)]
+    readers = [_StudyReader(path, dict(overrides or {}), problems) for path in _files(paths, problems)]
     configs = [reader.read() for reader in readers]
     if problems:
         raise ConfigError(problems)
     specs = [spec for config in configs for spec in config.specs]
     if len(specs) > MAX_RUNS:
         raise ConfigError([f"expected at most {MAX_RUNS:,} runs, found {len(specs):,}"])
-    return Config("+".join(config.name for config in configs), tuple(specs))
+    file = readers[0].path.name if len(readers) == 1 else None
+    return Config("+".join(config.name for config in configs), tuple(specs), file)
 
 
-def read_mapping(values: Mapping[str, Any]) -> Config:
+def read_mapping(values: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Config:
     """Read what a file would hold, as a mapping of plain values; raise ``ConfigError`` as for a file."""
     problems: list[str] = []
-    content = json.dumps(values, indent=1).encode()  # JSON is YAML 1.2
-    config = _Reader(Path("config"), {}, problems, content).read()
+    try:
+        content = json.dumps(values, indent=1, default=_plain).encode()  # JSON is YAML 1.2
+    except (TypeError, ValueError) as error:
+        raise ConfigError([f"config: expected text, numbers, booleans, lists and mappings: {error}"]) from None
+    config = _StudyReader(Path("config"), dict(overrides or {}), problems, content).read()
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number or array as Python's own."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"found {value!r}")
 
 
 def _files(paths: Sequence[str | Path], problems: list[str]) -> Iterator[Path]:
@@ -96,33 +103,13 @@ def _files(paths: Sequence[str | Path], problems: list[str]) -> Iterator[Path]:
         yield from found
 
 
-class _Constructor(SafeConstructor):
-    """Scalars alone are built with it: numbers, booleans, null and text of YAML 1.2."""
-
-
-@dataclass
-class _Value:
-    """A value with the line it stands on; the items of lists and mappings keep theirs."""
-
-    data: Any
-    line: int
-
-    def plain(self) -> Any:
-        if isinstance(self.data, dict):
-            return {key: item.plain() for key, item in self.data.items()}
-        if isinstance(self.data, list):
-            return [item.plain() for item in self.data]
-        return self.data
-
-
-class _Reader:
+class _StudyReader:
     """Reads one file, collecting problems instead of stopping at the first."""
 
     def __init__(
         self, path: Path, overrides: dict[str, Any], problems: list[str], content: bytes | None = None
     ) -> None:
         self.path, self.overrides, self.problems, self.content = path, overrides, problems, content
-        self.values = 0
 
     def problem(self, line: int | None, text: str) -> None:
         where = f"{self.path}:{line}" if line else str(self.path)
@@ -131,85 +118,18 @@ class _Reader:
             self.problems.append(entry)
 
     def read(self) -> Config:
-        root = self._load()
+        root = read_yaml(self.path if self.content is None else self.content, self.problem)
         if root is None:
             return Config(self.path.stem, ())
         if not isinstance(root.data, dict):
-            self.problem(root.line, f"expected a mapping of fields at the top, found {_kind(root.data)}")
+            self.problem(root.line, f"expected a mapping of fields at the top, found {kind_of(root.data)}")
             return Config(self.path.stem, ())
-        fields: dict[str, _Value] = root.data
+        fields: dict[str, LinedValue] = root.data
         if not any(key in fields for key in STUDY_KEYS[1:]):  # a spec.yaml: its `name` names the run
             return Config(self.path.stem, tuple(self._specs(fields)))
         return self._study(fields, root.line)
 
-    # -- the text ---------------------------------------------------------------------------------
-
-    def _load(self) -> _Value | None:
-        yaml = YAML(typ="safe", pure=True)
-        try:
-            size = self.path.stat().st_size if self.content is None else len(self.content)
-            if size > MAX_BYTES:
-                self.problem(None, f"expected at most {MAX_BYTES:,} bytes, found {size:,}")
-                return None
-            content = self.path.read_bytes() if self.content is None else self.content
-            text = content.decode("utf-8-sig")
-            node = yaml.compose(io.StringIO(text))
-            if node is None:
-                self.problem(None, "expected a mapping of fields, found an empty file")
-                return None
-            self.yaml = yaml
-            return self._value(node, 0)
-        except FileNotFoundError:
-            self.problem(None, "no such file")
-        except OSError as error:
-            self.problem(None, f"cannot be read: {error.strerror}")
-        except UnicodeDecodeError:
-            self.problem(None, "expected YAML text in UTF-8, found other bytes")
-        except MarkedYAMLError as error:
-            mark = error.problem_mark
-            self.problem(mark.line + 1 if mark else None, f"not YAML: {(error.problem or '').strip()}")
-        except (YAMLError, ValueError) as error:
-            self.problem(None, f"not YAML: {str(error).splitlines()[0]}")
-        except RecursionError:
-            self.problem(None, "nested too deeply")
-        return None
-
-    def _value(self, node: Node, depth: int) -> _Value:
-        line = node.start_mark.line + 1
-        self.values += 1
-        if self.values > MAX_VALUES:
-            raise ValueError(f"more than {MAX_VALUES:,} values, aliases written out")
-        if depth > 20:
-            raise RecursionError
-        if isinstance(node, SequenceNode):
-            return _Value([self._value(item, depth + 1) for item in node.value], line)
-        if isinstance(node, MappingNode):
-            return _Value(self._mapping(node, depth), line)
-        assert isinstance(node, ScalarNode)
-        tag = str(node.tag)
-        if tag == "tag:yaml.org,2002:timestamp" and not node.style:
-            return _Value(node.value, line)  # text in YAML 1.2; ruamel still finds dates
-        if tag.rpartition(":")[2] not in ("str", "int", "float", "bool", "null"):
-            raise MarkedYAMLError(problem=f"unexpected tag {tag}", problem_mark=node.start_mark)
-        return _Value(self.yaml.constructor.construct_object(node, deep=True), line)
-
-    def _mapping(self, node: MappingNode, depth: int) -> dict[str, _Value]:
-        found: dict[str, _Value] = {}
-        for key, value in node.value:
-            name = self._value(key, depth + 1)
-            if not isinstance(name.data, str):
-                self.problem(name.line, f"expected a field's name, found {name.plain()!r}")
-            elif name.data in found:
-                self.problem(name.line, f"{name.data}: stands twice; first on line {found[name.data].line}")
-            else:
-                found[name.data] = self._value(value, depth + 1)
-                if not isinstance(value, (SequenceNode, MappingNode)):
-                    found[name.data].line = name.line
-        return found
-
-    # -- the study --------------------------------------------------------------------------------
-
-    def _study(self, fields: dict[str, _Value], line: int) -> Config:
+    def _study(self, fields: dict[str, LinedValue], line: int) -> Config:
         for key, value in fields.items():
             if key not in STUDY_KEYS:
                 hint = " (it belongs under defaults)" if key in RunSpec.model_fields else nearest(key, STUDY_KEYS)
@@ -220,14 +140,14 @@ class _Reader:
             name = self.path.stem
         defaults = self._section(fields, "defaults", dict)
         seeds = self._seeds(fields)
-        variants: list[dict[str, _Value]] = []
+        variants: list[dict[str, LinedValue]] = []
         runs = self._section(fields, "runs", list)
         grid = self._section(fields, "grid", dict)
         for run in runs:
             if isinstance(run.data, dict):
                 variants.append({**defaults, **run.data})
             else:
-                self.problem(run.line, f"runs: expected a mapping of fields, found {_kind(run.data)}")
+                self.problem(run.line, f"runs: expected a mapping of fields, found {kind_of(run.data)}")
         if "grid" in fields:
             variants += self._grid(grid, defaults)
         if not variants and "runs" not in fields and "grid" not in fields:
@@ -242,13 +162,13 @@ class _Reader:
                 specs += self._specs(given)
         return Config(name, tuple(specs))
 
-    def _section(self, fields: dict[str, _Value], key: str, kind: type) -> Any:
+    def _section(self, fields: dict[str, LinedValue], key: str, kind: type) -> Any:
         value = fields.get(key)
         if value is None:
             return kind()
         if not isinstance(value.data, kind):
             expected = "a mapping of fields" if kind is dict else "a list of runs"
-            self.problem(value.line, f"{key}: expected {expected}, found {_kind(value.data)}")
+            self.problem(value.line, f"{key}: expected {expected}, found {kind_of(value.data)}")
             return kind()
         if not value.data and key != "defaults":
             self.problem(
@@ -256,12 +176,12 @@ class _Reader:
             )
         return value.data
 
-    def _seeds(self, fields: dict[str, _Value]) -> list[_Value] | None:
+    def _seeds(self, fields: dict[str, LinedValue]) -> list[LinedValue] | None:
         value = fields.get("seeds")
         if value is None:
             return None
         if _is_whole(value.data) and 1 <= value.data <= 10_000:
-            return [_Value(seed, value.line) for seed in range(value.data)]
+            return [LinedValue(seed, value.line) for seed in range(value.data)]
         items = [item.data for item in value.data] if isinstance(value.data, list) else []
         if items and all(_is_whole(item) and 0 <= item <= MAX_SEED for item in items):
             if len(set(items)) == len(items):
@@ -275,11 +195,11 @@ class _Reader:
         )
         return []
 
-    def _grid(self, grid: dict[str, _Value], defaults: dict[str, _Value]) -> list[dict[str, _Value]]:
+    def _grid(self, grid: dict[str, LinedValue], defaults: dict[str, LinedValue]) -> list[dict[str, LinedValue]]:
         count = 1
         for key, value in grid.items():
             if not isinstance(value.data, list) or not value.data:
-                found = "an empty list" if value.data == [] else _kind(value.data)
+                found = "an empty list" if value.data == [] else kind_of(value.data)
                 self.problem(value.line, f"grid: {key}: expected a list of values, found {found}")
                 return []
             count *= len(value.data)
@@ -289,7 +209,7 @@ class _Reader:
         axes = [[(key, item) for item in value.data] for key, value in grid.items()]
         return [{**defaults, **dict(point)} for point in itertools.product(*axes)] if axes else []
 
-    def _specs(self, fields: dict[str, _Value]) -> list[RunSpec]:
+    def _specs(self, fields: dict[str, LinedValue]) -> list[RunSpec]:
         values = {key: value.plain() for key, value in fields.items()} | self.overrides
         try:
             return [RunSpec.parse(values)]
@@ -304,11 +224,3 @@ class _Reader:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return "nothing" if value is None else repr(value)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wineexp.specs.run_spec import MAX_SEED, RunSpec
+from wineexp.specs.fields import MAX_SEED
+from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["json_schema"]
 
@@ -12,7 +13,7 @@ __all__ = ["json_schema"]
 def json_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of a config: a spec, or a study of several."""
     spec = RunSpec.model_json_schema()
-    fields = spec["properties"]
+    fields = {name: _without_marks(field) for name, field in spec["properties"].items()}
     # A size or a rate may be written short, as on the command line.
     short = {"type": "string", "examples": ["1024x3", "512,256"]}
     fields["widths"] = {
@@ -33,13 +34,21 @@ def json_schema() -> dict[str, Any]:
         },
         "runs": {"type": "array", "items": run, "minItems": 1, "description": "named variants"},
         "grid": {
-            "type": "object", "properties": lists, "additionalProperties": False, "minProperties": 1,
+            "type": "object",
+            "properties": lists,
+            "additionalProperties": False,
+            "minProperties": 1,
             "description": "a full cross: a list of values for each field",
         },
-    }  # fmt: skip
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "wineexp config",
         "$defs": spec.get("$defs", {}),
         "anyOf": [run, {"type": "object", "properties": study, "additionalProperties": False}],
     }
+
+
+def _without_marks(field: dict[str, Any]) -> dict[str, Any]:
+    """A field's schema less the marks that are for this program alone."""
+    return {key: value for key, value in field.items() if key not in ("cosmetic", "later")}

@@ -7,21 +7,30 @@ from collections.abc import Sequence
 import keras
 
 from wineexp.errors import CallbackError
+from wineexp.training.keras_internals import traces_nothing
 
 __all__ = ["check_callback", "end_batch"]
 
 #: Hooks that Keras calls inside an epoch or around its validation; here both are compiled.
 BATCH_HOOKS = (
-    "on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end",
-    "on_test_begin", "on_test_end", "on_test_batch_begin", "on_test_batch_end",
-)  # fmt: skip
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_begin",
+    "on_test_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
 
 
 def check_callback(callback: keras.callbacks.Callback) -> None:
+    """Raise ``CallbackError`` where a callback needs hooks inside an epoch."""
     needed = [
-        hook for hook in BATCH_HOOKS
+        hook
+        for hook in BATCH_HOOKS
         if getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
-    ]  # fmt: skip
+    ]
     if needed and not _content_with_epochs(callback):
         raise CallbackError(
             f"{type(callback).__name__} needs {', '.join(needed)}, but an epoch is one compiled call here: "
@@ -33,13 +42,11 @@ def _content_with_epochs(callback: keras.callbacks.Callback) -> bool:
     """Whether a stock callback that has batch hooks does nothing in them as it is set up."""
     stock = keras.callbacks
     if type(callback) is stock.TerminateOnNaN:
-        return True  # the epoch's mean is NaN or infinite when a batch's loss is; see _end_batch
+        return True  # the epoch's mean is NaN or infinite when a batch's loss is; see end_batch
     if type(callback) in (stock.ModelCheckpoint, stock.BackupAndRestore):
         return getattr(callback, "save_freq", None) == "epoch"
     if type(callback) is stock.TensorBoard:
-        return (
-            callback.update_freq == "epoch" and not callback.write_steps_per_second and not callback._should_trace
-        )
+        return callback.update_freq == "epoch" and not callback.write_steps_per_second and traces_nothing(callback)
     return False
 
 

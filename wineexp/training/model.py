@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import tempfile
 import types
+from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from wineexp.specs.run_spec import Layer, RunSpec
+from wineexp.specs.layers import Layer
+from wineexp.specs.run_spec import RunSpec
+from wineexp.training.kernels import adam_step
 
 __all__ = ["build_model", "build_optimizer", "derive_seed", "model_bytes"]
 
@@ -57,38 +60,27 @@ def build_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimiz
     if type(optimizer) is keras.optimizers.Adam:
         # On the instance, not in a subclass: Keras saves an optimizer under its class's name, and what a
         # callback saves must load as plain Adam where wineexp is not installed.
-        optimizer.update_step = types.MethodType(_fused_adam_step, optimizer)
+        optimizer.update_step = types.MethodType(adam_step, optimizer)
     return optimizer
 
 
-def _fused_adam_step(
-    adam: keras.optimizers.Adam, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
-) -> None:
-    """Update ``variable`` and its moments in place, in one pass over the weights instead of a dozen.
-
-    TensorFlow's ``ResourceApplyAdam`` computes what ``keras.optimizers.Adam.update_step`` does: Kingma
-    and Ba, *Adam* (2015), in the reordered form at the end of its section 2.
-    """
-    slot, dtype = adam._get_variable_index(variable), variable.dtype
-    step = tf.cast(adam.iterations.value + 1, dtype)
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=adam._momentums[slot].handle,
-        v=adam._velocities[slot].handle,
-        beta1_power=tf.pow(tf.constant(adam.beta_1, dtype), step),
-        beta2_power=tf.pow(tf.constant(adam.beta_2, dtype), step),
-        lr=tf.cast(learning_rate, dtype),
-        beta1=tf.constant(adam.beta_1, dtype),
-        beta2=tf.constant(adam.beta_2, dtype),
-        epsilon=tf.constant(adam.epsilon, dtype),
-        grad=gradient,
-    )
-
-
 def model_bytes(model: keras.Sequential) -> bytes:
-    """The model as a ``.keras`` file's bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.keras")
+    """The model as a ``.keras`` file's bytes, as one that was never compiled: no optimizer, no loss."""
+    with tempfile.TemporaryDirectory() as folder, _uncompiled(model):
+        path = Path(folder) / "model.keras"
         model.save(path)
-        with open(path, "rb") as file:
-            return file.read()
+        return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _uncompiled(model: keras.Sequential) -> Iterator[None]:
+    """Take a model's optimizer away for a moment; whoever loads it would get 3 times the bytes with it."""
+    if not model.compiled:
+        yield
+        return
+    optimizer = model.optimizer
+    model.compiled, model.optimizer = False, None
+    try:
+        yield
+    finally:
+        model.compiled, model.optimizer = True, optimizer

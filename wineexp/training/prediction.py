@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.split import Scaling
-from wineexp.data.table import column_names, read_table
+from wineexp.data.table import column_names, read_table, table_of_frame
 from wineexp.errors import DataError, RunError, first_line, nearest
 from wineexp.runs.directory import Run
 from wineexp.training.trainer import predict
@@ -23,20 +24,22 @@ Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
 class NewRows:
-    """Rows to predict, in the features' order, as read from a CSV.
+    """Rows to predict, in the features' order.
 
     Attributes
     ----------
     features : float64, shape (rows, features)
     actual : float64, shape (rows,), or None
-        The target, where the CSV has it.
+        The target, where it is there.
     extra : tuple of str
         Columns that no one asked for.
     """
 
-    def __init__(self, features: Doubles, actual: Doubles | None, extra: tuple[str, ...]) -> None:
-        self.features, self.actual, self.extra = features, actual, extra
+    features: Doubles
+    actual: Doubles | None
+    extra: tuple[str, ...]
 
 
 def load_model(run: Run) -> keras.Sequential:
@@ -57,23 +60,27 @@ def load_model(run: Run) -> keras.Sequential:
         raise RunError(f"{run.model_path}: cannot be loaded: {first_line(error)}") from None
 
 
-def read_rows(path: Path, run: Run) -> NewRows:
-    """Read a CSV with the columns that the run was trained on, in any order.
+def read_rows(source: Path | pd.DataFrame, run: Run) -> NewRows:
+    """Read a CSV, or take a DataFrame, with the columns that the run was trained on, in any order.
 
     Raises
     ------
     DataError
         When a column is missing, or one that is needed holds anything but finite numbers.
     """
-    names = list(run.record["data"]["features"])
-    target = run.spec.target
-    columns = column_names(path)
+    names, target = list(run.record.data.features), run.spec.target
+    columns = list(source.columns) if isinstance(source, pd.DataFrame) else column_names(source)
+    where = "the DataFrame" if isinstance(source, pd.DataFrame) else source
     missing = [name for name in names if name not in columns]
     if columns and missing:
-        told = "; ".join(f"no column {name!r}{nearest(name, columns)}" for name in missing)
-        raise DataError(f"{path}: {told}; the run was trained on: {', '.join(names)}")
-    frame = read_table(path, only=[*names, target]).frame
-    extra = tuple(name for name in columns if name not in (*names, target))
+        told = "; ".join(f"no column {name!r}{nearest(name, map(str, columns))}" for name in missing)
+        raise DataError(f"{where}: {told}; the run was trained on: {', '.join(names)}")
+    needed = [name for name in columns if name in (*names, target)]
+    if isinstance(source, pd.DataFrame):
+        frame = table_of_frame(source[needed]).frame
+    else:
+        frame = read_table(source, only=[*names, target]).frame
+    extra = tuple(str(name) for name in columns if name not in needed)
     actual = frame[target].to_numpy(np.float64) if target in frame else None
     return NewRows(frame[names].to_numpy(np.float64), actual, extra)
 
@@ -87,7 +94,7 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         Seeds of one variant.
     rows : NewRows
     mc_dropout : int, optional
-        So many passes with dropout on, a sample of the model's own doubt (Gal and Ghahramani, *Dropout as a
+        So many passes with dropout left on, as an uncertainty estimate (Gal and Ghahramani, *Dropout as a
         Bayesian Approximation*, 2016); batch normalization stays in inference mode.
 
     Returns
@@ -106,8 +113,8 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         if mc_dropout is not None and not any(run.spec.rates()):
             raise RunError(f"{run.path}: --mc-dropout needs a run with dropout, and this one has none")
         model = load_model(run)
-        scaling = run.record["data"]["scaling"]
-        x = Scaling(np.array(scaling["center"]), np.array(scaling["scale"]))(rows.features)
+        scaling = run.record.data.scaling
+        x = Scaling(np.array(scaling.center), np.array(scaling.scale))(rows.features)
         samples += [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
     table = np.stack(samples)
     columns: dict[str, Any] = {"row": np.arange(table.shape[1])}
@@ -136,7 +143,7 @@ def measure_predictions(table: pd.DataFrame, run: Run) -> dict[str, float | None
     """
     error = (table["actual"] - table["predicted"]).abs().to_numpy(np.float64)
     mae = float(error.mean())
-    median = run.record["data"].get("train_median")
+    median = run.record.data.train_median
     constant = None if median is None else float((table["actual"] - median).abs().mean())
     return {
         "mae": mae,

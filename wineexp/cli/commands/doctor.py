@@ -21,14 +21,14 @@ def command(data: str | None, out: Path, as_json: bool) -> int:
     code is 1 where something is wrong.
     """
     from wineexp.doctor import examine
-    from wineexp.runs.summary import columns
+    from wineexp.text import align
 
     found = examine(data, out)
     if as_json:
         facts = {name: value for name, value in found.facts if name}
         click.echo(json.dumps({"facts": facts, "problems": found.problems}, indent=2, ensure_ascii=False))
     else:
-        click.echo(columns(found.facts))
+        click.echo(align(found.facts))
         wrong = [f"WRONG: {problem}" for problem in found.problems]
         click.echo("\n".join(["", *(wrong or ["nothing is wrong"])]))
     return 1 if found.problems else 0

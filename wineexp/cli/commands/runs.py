@@ -16,9 +16,12 @@ from wineexp.cli.tables import print_table, table_options
     "folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
-    "--where", "conditions", metavar="CONDITION", multiple=True, shell_complete=complete_conditions,
+    "--where",
+    metavar="CONDITION",
+    multiple=True,
+    shell_complete=complete_conditions,
     help="Only runs that meet it: dropout=0.3, val_mae<0.6, status=failed. May be given several times.",
-)  # fmt: skip
+)
 @click.option(
     "--sort",
     metavar="COLUMN",
@@ -33,7 +36,7 @@ from wineexp.cli.tables import print_table, table_options
 )
 @table_options
 def command(
-    folders: tuple[Path, ...], conditions: tuple[str, ...], sort: str | None, columns: str | None, form: str | None
+    folders: tuple[Path, ...], where: tuple[str, ...], sort: str | None, columns: str | None, form: str | None
 ) -> None:
     """List runs as a table: filter, sort, choose columns.
 
@@ -41,21 +44,19 @@ def command(
     loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, threads, device,
     seconds, recorded.
     """
+    from wineexp.runs.columns import COLUMNS, find_column
     from wineexp.runs.directory import find_runs
-    from wineexp.runs.run_table import FIELDS, Condition, check_column, default_columns, row, select, sort_rows
-    from wineexp.specs.run_spec import format_value
+    from wineexp.runs.run_table import default_columns, parse_conditions, row, select, sort_rows
 
     def damaged(error: Exception) -> None:
         note(f"left out: {error}")
 
-    wanted = [Condition.parse(text) for text in conditions]
-    names = [check_column(name.strip()) for name in columns.split(",")] if columns else None
-    check_column((sort or "run").removeprefix("-"))
+    known = COLUMNS.values()
+    wanted = parse_conditions(where)
+    chosen = [find_column(name, known) for name in columns.split(",")] if columns else None
+    find_column((sort or "run").removeprefix("-"), known)
     found = (run for folder in folders or (Path("outputs"),) for run in find_runs(folder, damaged))
     rows = select(map(row, found), wanted)
     if sort:
         rows = sort_rows(rows, sort)
-    names = names or default_columns(rows)
-    if form is None:  # for people; data keep their types
-        rows = [{**row, **{name: format_value(row[name]) for name in FIELDS}} for row in rows]
-    print_table([{name: row[name] for name in names} for row in rows], form, empty="no runs")
+    print_table(chosen or default_columns(rows), rows, form, empty="no runs")

@@ -18,8 +18,9 @@ def command(run: Path, as_json: bool) -> None:
 
     Prints its spec, layers, metrics, where the time went, and its environment.
     """
-    from wineexp.runs import summary
     from wineexp.runs.directory import Run
+    from wineexp.runs.summary import whole_run
 
     shown = Run(run)
-    click.echo(json.dumps(shown.record, indent=2, ensure_ascii=False) if as_json else summary.whole_run(shown))
+    text = json.dumps(shown.record.as_json(), indent=2, ensure_ascii=False) if as_json else whole_run(shown)
+    click.echo(text)

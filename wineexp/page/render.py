@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from wineexp import extras, runtime
-from wineexp.comparison.judge import Comparison
+from wineexp.comparison.columns import PAGE, Entry
+from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
-from wineexp.comparison.verdict import format_p
-from wineexp.report.payload import judged_variants, payload, residual_rows
+from wineexp.comparison.verdict import Effect, format_p
+from wineexp.page.payload import judged_variants, payload, residual_rows
+from wineexp.page.repeat import config_text
 from wineexp.runs.curves import save
-from wineexp.runs.reader import Saved
-from wineexp.specs.run_spec import RunSpec, format_value
+from wineexp.runs.reader import LoadedRun
+from wineexp.specs.wording import format_value
+from wineexp.text import format_interval
 
-__all__ = ["config_text", "render"]
-
-#: Key of a row, head of its column, format; None is text.
-COLUMNS: tuple[tuple[str, str, str | None], ...] = (
-    ("variant", "variant", None), ("verdict", "verdict", None), ("seeds", "seeds", "d"),
-    ("val_mae", "val MAE", ".4f"), ("low", "from", ".4f"), ("high", "to", ".4f"),
-    ("difference", "difference", "+.4f"), ("p", "p", ".3f"), ("detectable", "detectable", ".4f"),
-    ("seeds_needed", "seeds needed", "d"), ("skill", "skill", "+.1%"), ("train_mae", "train MAE", ".4f"),
-    ("gap", "gap", "+.4f"), ("val_mae_twins", "MAE twins", ".4f"), ("val_mae_unseen", "MAE unseen", ".4f"),
-    ("best_epoch", "best epoch", ".0f"), ("parameters", "parameters", ",d"), ("seconds", "seconds", ".1f"),
-)  # fmt: skip
+__all__ = ["render"]
 
 
 def render(comparison: Comparison, *, title: str | None = None, repeat: str | None = None) -> str:
@@ -52,12 +44,16 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
     from plotly.offline import get_plotlyjs
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("wineexp.report"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.PackageLoader("wineexp.page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     shown = [variant for variant in comparison.variants if variant.runs]
     judged = judged_variants(comparison, shown)
     heading = title or comparison.title
+    columns = _columns(comparison)
     page: str = environment.get_template("report.html.j2").render(
         title=heading,
         question=_question(comparison),
@@ -69,12 +65,9 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         overlay_text=_overlay_text(comparison, shown),
         picture=base64.b64encode(save(comparison.draw(title=heading), "png")).decode(),
         sampled=_sampled(shown),
-        columns=[{"head": head, "text": form is None, "sorted": key == "val_mae"} for key, head, form in COLUMNS],
-        rows=[[_cell(row, key, form) for key, _, form in COLUMNS] for row in comparison.rows()],
-        unfinished=[
-            f"{run.status}{': ' + run.record['reason'] if run.record.get('reason') else ''} {run.path}"
-            for run in comparison.unfinished
-        ],
+        columns=columns,
+        rows=[_cells(entry, columns) for entry in comparison.entries],
+        unfinished=[f"{run.outcome} {run.path}" for run in comparison.unfinished],
         effects=[_effect(effect) for effect in comparison.effects],
         judged=[one["plain"] for one in judged],
         judged_text=_judged_text(judged),
@@ -92,36 +85,6 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         payload=payload(comparison, shown, judged, _target(comparison)),
     )
     return page
-
-
-def config_text(comparison: Comparison, name: str) -> str:
-    """A config whose runs are those of the comparison; YAML 1.2, values as JSON."""
-    variants = [variant for variant in comparison.variants if variant.spec]
-    if not variants:
-        return "# nothing is known of these runs but their curves"
-    plain = RunSpec().settings()
-    specs = [variant.spec.settings() for variant in variants if variant.spec]
-    shared = {
-        field: value
-        for field, value in specs[0].items()
-        if value != plain[field] and field not in ("seed", "name") and all(spec[field] == value for spec in specs)
-    }
-    seeds = [[run.spec.seed for run in (*v.runs, *v.unfinished) if run.spec] for v in variants]
-    same = all(sorted(found) == sorted(seeds[0]) for found in seeds)
-    lines = [f"name: {_json(name[:200])}", f"defaults: {_json(shared)}"]
-    lines += [f"seeds: {_json(sorted(seeds[0]))}"] if same else []
-    lines.append("runs:")
-    for variant, spec, found in zip(variants, specs, seeds, strict=True):
-        own = {k: v for k, v in spec.items() if v != plain[k] and k not in shared and k not in ("seed", "name")}
-        own |= {"name": variant.name} if variant.name else {}
-        lines += [
-            f"  - {_json(own | seed)}" for seed in ([{}] if same else [{"seed": number} for number in found])
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -145,7 +108,7 @@ def _lead(comparison: Comparison) -> str:
     text = f"Lowest val MAE: {best.label}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]"
     open_to = [verdict for verdict in comparison.verdicts if verdict.word == "cannot tell"]
     if best is comparison.reference and open_to:
-        text += f", which cannot be told from {'; '.join(verdict.variant for verdict in open_to)}"
+        text += f", which cannot be told from {'; '.join(verdict.variant_label for verdict in open_to)}"
     return text + "."
 
 
@@ -157,7 +120,7 @@ def _answers(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _constant(comparison: Comparison) -> str:
-    known = [run.metrics["baseline_mae"] for run in comparison.runs if run.metrics.get("baseline_mae") is not None]
+    known = [run.metrics.baseline_mae for run in comparison.runs if run.metrics.baseline_mae is not None]
     return f"{known[0]:.4f}" if known else "an MAE that is not known here"
 
 
@@ -178,14 +141,14 @@ def _target(comparison: Comparison) -> str:
 
 
 def _data_text(comparison: Comparison) -> str:
-    data = next((run.data for run in comparison.runs if "fingerprint" in run.data), None)
+    data = next((run.data for run in comparison.runs if run.data), None)
     if data is None:
         return "Of these runs only the curves are known."
     spec = next(variant.spec for variant in comparison.variants if variant.spec)
     return (
-        f"Table: {data.get('source')} ({data.get('kind')}; fingerprint {data['fingerprint'][:16]}), "
-        f"{data.get('rows')} rows: {data.get('train_rows')} to train on, {data.get('valid_rows')} to validate, "
-        f"{data.get('twins')} of these with a twin in training; split {spec.split}, seed {spec.split_seed}. "
+        f"Table: {data.source} ({data.kind}; fingerprint {data.fingerprint[:16]}), "
+        f"{data.rows} rows: {data.train_rows} to train on, {data.valid_rows} to validate, "
+        f"{data.twins} of these also in the training rows; split {spec.split}, seed {spec.split_seed}. "
         f"What all variants share: {spec.describe(without={*comparison.fields, 'seed'})}."
     )
 
@@ -193,24 +156,31 @@ def _data_text(comparison: Comparison) -> str:
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _cell(row: dict[str, Any], key: str, form: str | None) -> dict[str, Any]:
-    value = row[key]
-    if key == "verdict" and row["reference"]:
-        value = "reference"
-    shown = "" if value is None else str(value) if form is None else format(value, form)
-    if key == "p" and value is not None:
-        shown = format_p(value)
-    return {"text": form is None, "value": "" if value is None else value, "shown": shown}
+def _columns(comparison: Comparison) -> list[dict[str, Any]]:
+    """Each column's head, whether it is of text, and whether the rows are sorted by it."""
+    return [
+        {
+            "head": column.heading,
+            "title": column.meaning,
+            "text": any(isinstance(column.value(entry), str) for entry in comparison.entries),
+            "sorted": column.key == "val_mae",
+        }
+        for column in PAGE
+    ]
 
 
-def _effect(effect: Any) -> dict[str, str]:
-    low, high = effect.difference.interval()
-    return {
-        "label": effect.label,
-        "base": " and ".join(f"{field} {value}" for field, value in effect.base.items()),
-        "change": f"{effect.difference.mean:+.4f} [{low:+.4f}, {high:+.4f}]",
-        "p": format_p(effect.p),
-    }
+def _cells(entry: Entry, columns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row: what each cell shows, and the value that it is sorted by."""
+    values = [column.value(entry) for column in PAGE]
+    return [
+        {"text": head["text"], "value": "" if value is None else value, "shown": column.text(value)}
+        for head, column, value in zip(columns, PAGE, values, strict=True)
+    ]
+
+
+def _effect(effect: Effect) -> dict[str, str]:
+    change = format_interval(effect.difference.mean, *effect.difference.interval(), sign="+")
+    return {"label": effect.label, "base": effect.base_label, "change": change, "p": format_p(effect.p)}
 
 
 def _sampled(shown: Sequence[Variant]) -> dict[str, Any]:
@@ -228,20 +198,23 @@ def _sampled(shown: Sequence[Variant]) -> dict[str, Any]:
 
 
 def _environments(comparison: Comparison) -> list[str]:
-    found = {
-        "\n".join(f"{key}: {value}" for key, value in (run.record.get("environment") or {}).items()): None
-        for run in comparison.runs
-    }
-    return [text for text in found if text] or ["not known"]
+    """Each environment that runs were trained in, once."""
+    known = [run.record.environment.known() for run in comparison.runs if run.record]
+    found = ["\n".join(f"{key}: {value}" for key, value in values.items()) for values in known if values]
+    return list(dict.fromkeys(found)) or ["not known"]
 
 
-def _run(run: Saved) -> dict[str, str]:
+def _run(run: LoadedRun) -> dict[str, str]:
     parts = [f"{run.path}"]
-    for key in ("spec", "metrics", "timing"):
-        values = run.record.get(key) or {}
-        if values:
-            parts.append(
-                f"{key}\n" + "\n".join(f"  {name}: {format_value(value)}" for name, value in values.items())
-            )
+    if run.record is not None:
+        record = run.record
+        facts = {
+            "spec": record.spec.settings(),
+            "metrics": record.metrics.model_dump(exclude_unset=True),
+            "timing": record.timing.model_dump(exclude_unset=True),
+        }
+        for key, values in facts.items():
+            lines = [f"  {name}: {format_value(value)}" for name, value in values.items()]
+            parts += ["\n".join([key, *lines])] if lines else []
     head = f"{run.label}{f' seed {run.spec.seed}' if run.spec else ''}: {run.status}"
     return {"head": head, "text": "\n\n".join(parts)}

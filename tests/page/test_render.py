@@ -9,8 +9,9 @@ import shutil
 import pytest
 from support import fabricate
 
-from wineexp.comparison.judge import compare
-from wineexp.report.page import config_text, render
+from wineexp.comparison.compare import compare_runs
+from wineexp.page.render import render
+from wineexp.page.repeat import config_text
 from wineexp.runs.reader import load
 from wineexp.specs.config import read_config
 
@@ -24,7 +25,7 @@ HOSTILE = [
 def cross(small_table, tmp_path_factory):
     out = fabricate.save_cross(tmp_path_factory.mktemp("cross"), small_table)
     fabricate.fail(out, small_table, dropout=0.5)
-    return compare(load([out]))
+    return compare_runs(load([out]))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def hostile(small_table, tmp_path_factory):
     out = tmp_path_factory.mktemp("hostile")
     for number, name in enumerate(HOSTILE):
         fabricate.save(out, small_table, error=0.3 + number / 100, dropout=number / 10, name=name)
-    return compare(load([out]))
+    return compare_runs(load([out]))
 
 
 # -- the text -------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ def test_the_answer_stands_at_the_top_in_words(cross):
     assert "dropout 0.3, bn none is worse than dropout 0, bn none" in answer
     assert "dropout 0.3 instead of 0 changes val MAE by +0.06" in answer
     assert "<title>my study</title>" in page
-    assert "failed: diverged" in page
+    assert "failed (diverged)" in page
 
 
 def test_hostile_names_are_escaped_in_the_page(hostile):
@@ -70,8 +71,8 @@ def test_how_to_repeat_it_is_a_config_of_the_same_runs(cross, hostile, tmp_path)
         path.write_text(config_text(comparison, "a study: #1"))
         config = read_config(path, {})
         assert config.name == "a study: #1"
-        fingerprint = comparison.runs[0].data["fingerprint"]
-        expected = {run.record["signature"] for run in comparison.runs}
+        fingerprint = comparison.runs[0].data.fingerprint
+        expected = {run.record.signature for run in comparison.runs}
         found = {spec.signature(fingerprint) for spec in config.specs}
         assert expected <= found
         assert {spec.name for spec in config.specs} >= {run.spec.name for run in comparison.runs}
@@ -81,12 +82,12 @@ def test_the_stand_in_is_named_in_the_page(tmp_path):
     from wineexp.data.simulated import simulated_table
 
     fabricate.save(tmp_path, simulated_table())
-    assert "SIMULATED table." in render(compare(load([tmp_path])))
+    assert "SIMULATED table." in render(compare_runs(load([tmp_path])))
 
 
 def test_curves_alone_make_a_page(cross, tmp_path):
     shutil.copy(cross.runs[0].path / "history.csv", tmp_path / "mine.csv")
-    page = render(compare(load([tmp_path / "mine.csv"])))
+    page = render(compare_runs(load([tmp_path / "mine.csv"])))
     assert "No predictions, so nothing is judged" in page
 
 

@@ -11,16 +11,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wineexp.comparison.figures import seed_mean, shared_scale
-from wineexp.comparison.judge import Comparison
+from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.scale import seed_mean, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import COLOURS, LOSS_NAMES
 
 __all__ = ["judged_variants", "payload", "residual_rows"]
 
 #: The curves' colours (see :data:`wineexp.runs.curves.COLOURS`), lightened for a dark ground.
-DARK_COLOURS = ("#5AAEE8", "#FF8B3D", "#2FC998", "#E79CCB", "#9AD7F7", "#FFC34F", "#CC9166", "#A395F5", "#E56AA3",
-                "#D3D35F")  # fmt: skip
+DARK_COLOURS = (
+    "#5AAEE8",
+    "#FF8B3D",
+    "#2FC998",
+    "#E79CCB",
+    "#9AD7F7",
+    "#FFC34F",
+    "#CC9166",
+    "#A395F5",
+    "#E56AA3",
+    "#D3D35F",
+)
 
 #: Up to so many different actual values, residuals are shown as a box for each.
 MAX_BOXES = 20
@@ -38,6 +48,7 @@ def payload(
         "top": 2 * scale.baseline if scale.baseline else None,
         "epochs": scale.epochs,
         "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES[scale.loss],
+        "constant_name": scale.constant_name,
         "judged": judged,
         "grouped": len({value for one in judged for value in one["actual"]}) <= MAX_BOXES,
         "ends": _ends(judged),

@@ -1,0 +1,114 @@
+"""What callers may give: a spec, a config, runs, in the forms that people have them. Anything else is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from wineexp.errors import ConfigError, RunError, SpecError
+from wineexp.runs.directory import Run
+from wineexp.specs.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from wineexp.specs.config import Config
+
+__all__ = ["PathLike", "Runs", "Spec", "Study", "read_runs", "read_spec", "read_study"]
+
+PathLike = str | os.PathLike[str]
+
+#: A spec: itself, its YAML file, or a mapping of its fields.
+Spec = RunSpec | PathLike | Mapping[str, Any]
+
+#: A config: a YAML file or a folder of them, several of these, a mapping of what a file would hold, specs, or
+#: what :func:`read_study` made of one.
+Study: TypeAlias = "PathLike | Mapping[str, Any] | Sequence[RunSpec] | Sequence[PathLike] | Config"
+
+#: Runs: a run or a path, or several of them.
+Runs = Run | PathLike | Sequence[Run | PathLike]
+
+
+def read_spec(spec: Spec | None, fields: Mapping[str, Any]) -> RunSpec:
+    """One spec: of a RunSpec, a YAML file or a mapping, with ``fields`` over what these say; or of fields alone.
+
+    Raises
+    ------
+    SpecError, ConfigError
+        For what is illegal, for a RunSpec beside fields, and for a config of several runs.
+    """
+    if spec is None:
+        return RunSpec.parse(fields)
+    if isinstance(spec, RunSpec):
+        if fields:
+            raise SpecError([("spec", f"expected a spec or fields, found both: {', '.join(fields)}")])
+        return spec
+    from wineexp.specs.config import read_configs, read_mapping  # what reads YAML is loaded where there is some
+
+    if isinstance(spec, Mapping):
+        source, specs = "the mapping", read_mapping(spec, fields).specs
+    elif isinstance(spec, (str, os.PathLike)):
+        source = os.fspath(spec)
+        if Path(source).is_dir():
+            raise ConfigError([f"{source}: expected a YAML file, found a directory"])
+        specs = read_configs([source], fields).specs
+    else:
+        raise SpecError([("spec", f"expected a RunSpec, a YAML file or a mapping, found {_kind(spec)}")])
+    if len(specs) != 1:
+        raise ConfigError([f"{source}: expected one run, found {len(specs)}; `wineexp batch` trains them all"])
+    return specs[0]
+
+
+def read_study(config: Study, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The runs of a config, in its order, with a field's value over all that it says.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of every file; for what is no config; for a config without runs.
+    """
+    from wineexp.specs.config import Config, read_configs, read_mapping
+
+    if isinstance(config, Config) and not overrides:
+        return config
+    if isinstance(config, Mapping):
+        return read_mapping(config, overrides)
+    if isinstance(config, (str, os.PathLike)):
+        return read_configs([os.fspath(config)], overrides)
+    if isinstance(config, Sequence) and config:
+        if all(isinstance(item, RunSpec) for item in config):
+            specs = [RunSpec.parse({**item.settings(), **(overrides or {})}) for item in config]  # type: ignore[union-attr]
+            return Config("wineexp", tuple(specs if overrides else config))  # type: ignore[arg-type]
+        if all(isinstance(item, (str, os.PathLike)) for item in config):
+            return read_configs([os.fspath(item) for item in config], overrides)  # type: ignore[arg-type]
+    found = "none" if isinstance(config, Sequence) and not config else _kind(config)
+    raise ConfigError([f"config: expected a YAML file, a mapping or a list of RunSpecs, found {found}"])
+
+
+def read_runs(given: Sequence[Runs]) -> list[Path]:
+    """The paths of runs, given one by one or in lists.
+
+    Raises
+    ------
+    RunError
+        For what is neither a run nor a path, and where there are none.
+    """
+    paths = [path for item in given for path in _paths(item)]
+    if not paths:
+        raise RunError("expected runs: run directories, folders of them, history CSVs or curves PNGs; found none")
+    return paths
+
+
+def _paths(given: Any) -> list[Path]:
+    if isinstance(given, Run):
+        return [given.path]
+    if isinstance(given, (str, os.PathLike)):
+        return [Path(given)]
+    if isinstance(given, Sequence):
+        return [path for item in given for path in _paths(item)]
+    raise RunError(f"expected a run, a path or a list of them, found {_kind(given)}")
+
+
+def _kind(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

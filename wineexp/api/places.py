@@ -1,0 +1,93 @@
+"""Where a plan's runs are trained and sent: checked before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wineexp import runtime
+from wineexp.api.inputs import PathLike
+from wineexp.errors import SelectionError
+from wineexp.execution.executor import Executor, InProcess
+from wineexp.execution.plan import Plan
+from wineexp.exporters.observer import Exporter
+
+__all__ = ["check_places", "choose_executor", "choose_jobs", "in_process", "make_exporters"]
+
+
+def check_places(jobs: int | None, dask: str | None, timeout: float | None, retries: int) -> None:
+    """Raise ``SelectionError`` where these cannot be meant together, or are out of range."""
+    if jobs is not None and jobs < 0:
+        raise SelectionError(f"jobs: expected a whole number of at least 0, found {jobs}")
+    if timeout is not None and not timeout > 0:
+        raise SelectionError(f"timeout: expected seconds above 0, found {timeout:g}")
+    if retries < 0:
+        raise SelectionError(f"retries: expected a whole number of at least 0, found {retries}")
+    if dask is not None and jobs is not None:
+        raise SelectionError("jobs and dask: expected one of them; the cluster has the workers it has")
+    if jobs == 0 and timeout is not None:
+        raise SelectionError("timeout: needs a worker process that can be stopped; with jobs 0 there is none")
+
+
+def choose_jobs(plan: Plan, jobs: int | None) -> int:
+    """Local workers for a plan: as asked for, else the cores, as far as memory allows; 1 for this process."""
+    if jobs is not None:
+        return max(1, jobs)
+    from wineexp.execution.workers import affordable_jobs
+
+    return affordable_jobs(plan.largest)
+
+
+def choose_executor(
+    plan: Plan, *, jobs: int | None, dask: str | None, timeout: float | None, retries: int, keep_model: bool
+) -> Executor:
+    """A Dask cluster, local workers, or with 0 jobs this process.
+
+    Raises
+    ------
+    SelectionError
+        See :func:`check_places`.
+    MissingExtraError
+        Where Dask is asked for and not installed.
+    """
+    check_places(jobs, dask, timeout, retries)
+    if dask is not None:
+        from wineexp.execution.dask_cluster import DaskCluster
+
+        return DaskCluster(dask, timeout=timeout, retries=retries, keep_model=keep_model)
+    if jobs == 0:
+        return in_process(1, keep_model=keep_model)
+    from wineexp.execution import workers
+
+    count = choose_jobs(plan, jobs)
+    return workers.LocalWorkers(count, timeout=timeout, retries=retries, keep_model=keep_model)
+
+
+def in_process(threads: int, *, keep_model: bool) -> Executor:
+    """This process, in which TensorFlow may run already with its own count of threads.
+
+    Raises
+    ------
+    RuntimeSetupError
+        When it runs with another count.
+    """
+    return InProcess(runtime.prepare(threads), keep_model)
+
+
+def make_exporters(tensorboard: PathLike | None, mlflow: str | None, experiment: str) -> list[Exporter]:
+    """Where finished runs are sent; whatever is missing is told now, before anything trains.
+
+    Raises
+    ------
+    MissingExtraError, RuntimeSetupError
+        Where an extra is not installed, or no MLflow server answers.
+    """
+    found: list[Exporter] = []
+    if tensorboard is not None:
+        from wineexp.exporters.tensorboard import EventLog
+
+        found.append(EventLog(Path(tensorboard)))
+    if mlflow is not None:
+        from wineexp.exporters.mlflow import MLflowLog
+
+        found.append(MLflowLog(mlflow, experiment))
+    return found

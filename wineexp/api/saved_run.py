@@ -1,0 +1,193 @@
+"""Saved runs in a notebook: found, shown, drawn, and used on new rows."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from wineexp import runtime
+from wineexp.api.inputs import PathLike
+from wineexp.errors import RunError
+from wineexp.runs.columns import COLUMNS
+from wineexp.runs.directory import Run, find_runs, is_run
+from wineexp.runs.reader import load_run
+from wineexp.runs.run_table import parse_conditions, row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Predictions", "SavedRun", "load_runs", "predict"]
+
+#: Metrics that a notebook shows of a run.
+_SHOWN = ("val_mae", "val_mae_se", "skill", "train_mae", "best_epoch")
+
+
+class SavedRun(Run):
+    """A run directory. Its files are read when they are asked for.
+
+    Beside what stands here it has ``path``, ``label``, ``spec``, ``status``, ``signature`` and ``record``.
+    """
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """``epoch`` (int, from 0), ``loss``, ``val_loss`` (float)."""
+        return load_run(self).history
+
+    @property
+    def predictions(self) -> pd.DataFrame | None:
+        """``row, actual, predicted, twin`` of each validation row; None unless the run is done."""
+        return load_run(self).predictions
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics of run.json, name to number, None where a number is not known."""
+        return self.record.metrics.model_dump(exclude_unset=True)
+
+    def plot(self, *, full_range: bool = False) -> Figure:
+        """The learning curves, as in curves.png; a notebook shows the figure."""
+        from wineexp.runs.curves import figure, read_png
+
+        return figure(read_png(self.curves_path), full_range=full_range)
+
+    def predict(self, rows: PathLike | pd.DataFrame, *, mc_dropout: int | None = None) -> pd.DataFrame:
+        """Predictions for new rows: the table of :func:`predict`, which also measures them."""
+        return predict(self, rows, mc_dropout=mc_dropout).table
+
+    def load_model(self) -> Any:
+        """The trained ``keras.Sequential``, loaded with Keras's safe mode on, not compiled."""
+        _load_tensorflow(self)
+        from wineexp.training.prediction import load_model
+
+        return load_model(self)
+
+    def __repr__(self) -> str:
+        val_mae = self.record.metrics.val_mae
+        shown = "" if val_mae is None else f", val_mae {val_mae:.4f}"
+        return f"SavedRun({str(self.path)!r}, {self.status}{shown})"
+
+    def _repr_html_(self) -> str:
+        rows = [(column.heading, column.text(column.value(self))) for column in map(COLUMNS.__getitem__, _SHOWN)]
+        cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{text}</td></tr>" for name, text in rows if text)
+        head = html.escape(f"{self.label}, seed {self.spec.seed}: {self.status}")
+        described = html.escape(self.spec.describe())
+        return f"<div><strong>{head}</strong><br>{described}<table>{cells}</table></div>"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of new rows.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        ``row`` (int, from 0), ``predicted``; of several seeds or passes also ``sd``, their standard deviation;
+        ``actual`` where the target is there.
+    metrics : dict or None
+        ``mae``, ``rmse`` and ``skill`` where the target is there.
+    runs : tuple of SavedRun
+        Whose predictions these are, or are the mean of.
+    left_out : tuple of SavedRun
+        Seeds of the variant that are not done, or have no model.
+    unused : tuple of str
+        Columns that the run was not trained on.
+    """
+
+    table: pd.DataFrame
+    metrics: dict[str, float | None] | None
+    runs: tuple[SavedRun, ...]
+    left_out: tuple[SavedRun, ...]
+    unused: tuple[str, ...]
+
+
+def predict(
+    run: Run | PathLike,
+    rows: PathLike | pd.DataFrame,
+    *,
+    run_seeds: bool = False,
+    mc_dropout: int | None = None,
+) -> Predictions:
+    """Predict new rows with a saved run, as ``wineexp predict`` does.
+
+    Parameters
+    ----------
+    run : SavedRun or path-like
+    rows : path-like or DataFrame
+        A CSV or a table with the columns that the run was trained on, in any order.
+    run_seeds : bool
+        The mean over all seeds of the run's variant that stand beside it, and their spread.
+    mc_dropout : int, optional
+        The mean of so many passes with dropout on, and their standard deviation.
+
+    Raises
+    ------
+    RunError
+        When the run is not done, has no model, or no dropout to leave on.
+    DataError
+        When a column is missing or holds anything but finite numbers.
+
+    Examples
+    --------
+    >>> import wineexp
+    >>> run = wineexp.train(widths=8, epochs=2, data="simulated")
+    >>> found = wineexp.predict(run, "new-wines.csv")
+    >>> list(found.table.columns)
+    ['row', 'predicted', 'actual']
+    """
+    saved = SavedRun(run.path if isinstance(run, Run) else Path(run))
+    if saved.status != "done":
+        raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
+    runs, left_out = _seeds(saved) if run_seeds else ([saved], [])
+    _load_tensorflow(saved)
+    from wineexp.training.prediction import measure_predictions, predict_rows, read_rows
+
+    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved)
+    table = predict_rows(runs, new, mc_dropout=mc_dropout)
+    metrics = None if new.actual is None else measure_predictions(table, saved)
+    return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra)
+
+
+def load_runs(*folders: PathLike, where: str | Sequence[str] = ()) -> list[SavedRun]:
+    """The runs in folders (default: ``outputs``) that meet every condition, such as ``"val_mae<0.6"``.
+
+    Raises
+    ------
+    RunError
+        Where a folder that is named is not there.
+    SelectionError
+        For a condition that makes no sense.
+
+    Examples
+    --------
+    >>> import wineexp
+    >>> run = wineexp.train(widths=8, epochs=2, data="simulated")
+    >>> wineexp.load_runs(where="widths=8x1") == [run]
+    True
+    """
+    conditions = parse_conditions(where)
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise RunError(f"{folder}: expected a run directory or a folder of them, found no such folder")
+    found = [
+        SavedRun(run.path)
+        for folder in map(Path, folders or ("outputs",))
+        for run in ([Run(folder)] if is_run(folder) else find_runs(folder))
+    ]
+    return [run for run in found if all(condition.met(row(run)) for condition in conditions)]
+
+
+def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:
+    """The runs of its variant beside it: those that can predict, and those that cannot."""
+    beside = [SavedRun(other.path) for other in find_runs(run.path.parent)]
+    same = [other for other in beside if other.record.variant_signature == run.record.variant_signature]
+    able = [other for other in same if other.status == "done" and other.model_path.is_file()]
+    return able, [other for other in same if other not in able]
+
+
+def _load_tensorflow(run: Run) -> None:
+    """As many threads as it was trained with, unless TensorFlow runs already: the same count predicts the same."""
+    runtime.load(runtime.running_threads() or run.record.environment.threads or 1)

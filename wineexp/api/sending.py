@@ -1,0 +1,81 @@
+"""Send finished runs to other tools, as ``wineexp export`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wineexp.api.inputs import PathLike, Runs, read_runs
+from wineexp.api.places import make_exporters
+from wineexp.errors import ExportError, RunError, SelectionError
+from wineexp.runs.directory import RECORD, Run, find_runs, is_run
+
+__all__ = ["ExportResult", "export"]
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """How many runs were sent, how many were there already, and why others could not be sent."""
+
+    sent: int
+    present: int
+    problems: tuple[str, ...]
+
+
+def export(
+    *runs: Runs,
+    tensorboard: PathLike | None = None,
+    mlflow: str | None = None,
+    experiment: str = "wineexp",
+    on_damaged: Callable[[RunError], None] | None = None,
+) -> ExportResult:
+    """Send finished runs to TensorBoard or MLflow; those that are there already are left alone.
+
+    Parameters
+    ----------
+    *runs : SavedRun or path-like, or sequences of them
+        Run directories or folders of them.
+    tensorboard : path-like, optional
+        A folder for event files.
+    mlflow : str, optional
+        The address of an MLflow server.
+    experiment : str
+        MLflow's experiment, made where it is not there yet.
+    on_damaged : callable, optional
+        Told of what cannot be read within a folder.
+
+    Raises
+    ------
+    SelectionError
+        Where neither or both places are given.
+    RunError, MissingExtraError, RuntimeSetupError
+        For what is no run; where an extra is not installed, or no MLflow server answers.
+
+    Examples
+    --------
+    >>> import wineexp
+    >>> run = wineexp.train(widths=8, epochs=2, data="simulated")
+    >>> wineexp.export(run, tensorboard="logs")
+    ExportResult(sent=1, present=0, problems=())
+    """
+    if (tensorboard is None) == (mlflow is None):
+        raise SelectionError("export: expected one place, tensorboard or mlflow")
+    found = [run for path in read_runs(runs) for run in _runs(path, on_damaged)]
+    (exporter,) = make_exporters(tensorboard, mlflow, experiment)
+    sent, problems = 0, []
+    for run in found:
+        try:
+            sent += exporter.export(run)
+        except ExportError as error:
+            problems.append(str(error))
+    return ExportResult(sent, len(found) - sent - len(problems), tuple(problems))
+
+
+def _runs(path: Path, on_damaged: Callable[[RunError], None] | None) -> list[Run]:
+    if is_run(path):
+        return [Run(path)]
+    found = list(find_runs(path, on_damaged))
+    if not found:
+        raise RunError(f"{path}: expected a run directory or a folder of them; found no {RECORD} in it")
+    return found

@@ -1,0 +1,214 @@
+"""Train one model, or every run of a config: what ``wineexp train`` and ``wineexp batch`` do, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, overload
+
+import pandas as pd
+
+from wineexp import runtime
+from wineexp.api.inputs import PathLike, Spec, Study, read_spec, read_study
+from wineexp.api.places import check_places, choose_executor, in_process, make_exporters
+from wineexp.api.saved_run import SavedRun
+from wineexp.data.sources import find_table
+from wineexp.errors import SpecError
+from wineexp.execution.batch_run import execute
+from wineexp.execution.executor import Executor
+from wineexp.execution.observer import Observer
+from wineexp.execution.plan import Plan, make_plan
+from wineexp.exporters.observer import Exporter, ExportingObserver
+from wineexp.specs.fields import MAX_SEED
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["batch", "plan_batch", "plan_train", "train", "train_plan"]
+
+Data = PathLike | pd.DataFrame
+
+
+@overload
+def train(spec: Spec | None = None, *, seeds: None = None, **options: Any) -> SavedRun: ...
+
+
+@overload
+def train(spec: Spec | None = None, *, seeds: int, **options: Any) -> list[SavedRun]: ...
+
+
+def train(
+    spec: Spec | None = None,
+    *,
+    seeds: int | None = None,
+    data: Data | None = None,
+    out: PathLike = "outputs",
+    threads: int | None = None,
+    force: bool = False,
+    keep_model: bool = True,
+    tensorboard: PathLike | None = None,
+    mlflow: str | None = None,
+    progress: bool = False,
+    observer: Observer | None = None,
+    **fields: Any,
+) -> SavedRun | list[SavedRun]:
+    """Train one model and save its run, as ``wineexp train`` does; a run that is done is not trained again.
+
+    Parameters
+    ----------
+    spec : RunSpec, path-like or mapping, optional
+        The spec, its YAML file or its fields; ``fields`` override what a file or a mapping says.
+    seeds : int, optional
+        Train so many seeds, starting at the spec's, and return a list.
+    data : path-like or DataFrame, optional
+        A table, a CSV file, ``"red-wine"`` or ``"simulated"``; by default as ``wineexp data`` tells.
+    out : path-like
+        Where runs live.
+    threads : int, optional
+        By default TensorFlow's count where it runs already, else one for a small model and every core for a
+        large one.
+    force, keep_model, progress : bool
+        Train again what is done; save the model; show a bar on stderr.
+    tensorboard, mlflow : optional
+        A folder for TensorBoard's event files, and the address of an MLflow server, to which runs are sent too.
+    observer : Observer, optional
+        Told of what happens, instead of ``progress``.
+    **fields
+        Of the spec: ``train(dropout=0.3, bn="after")``.
+
+    Returns
+    -------
+    SavedRun, or a list of them with ``seeds``
+        Its status is ``failed`` or ``interrupted`` where training did not come to its end.
+
+    Raises
+    ------
+    SpecError, ConfigError, DataError, RuntimeSetupError
+        Before anything is trained.
+
+    Examples
+    --------
+    >>> import wineexp
+    >>> run = wineexp.train(widths=8, epochs=2, dropout=0.3, data="simulated")
+    >>> run.status, len(run.history)
+    ('done', 2)
+    """
+    plan = plan_train(read_spec(spec, fields), seeds=seeds, data=data, out=out, force=force)
+    exporters = make_exporters(tensorboard, mlflow, plan.name)
+    count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
+    executor = in_process(count, keep_model=keep_model)
+    runs = train_plan(plan, executor, exporters, _observer(observer, progress, many=False))
+    return runs if seeds is not None else runs[0]
+
+
+def batch(
+    config: Study,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    data: Data | None = None,
+    out: PathLike = "outputs",
+    jobs: int | None = None,
+    dask: str | None = None,
+    timeout: float | None = None,
+    retries: int = 1,
+    fail_fast: bool = False,
+    force: bool = False,
+    skip_failed: bool = False,
+    keep_model: bool = True,
+    tensorboard: PathLike | None = None,
+    mlflow: str | None = None,
+    progress: bool = False,
+    observer: Observer | None = None,
+) -> list[SavedRun]:
+    """Train every run of a config, as ``wineexp batch`` does, and return them in its order.
+
+    Parameters
+    ----------
+    config : path-like, mapping or sequence
+        A YAML file, a folder of them, a mapping of the same (``{"seeds": 3, "grid": {"dropout": [0, 0.3]}}``),
+        a list of specs or of files.
+    overrides : mapping, optional
+        Field to value, over everything the config says.
+    jobs : int, optional
+        Worker processes; by default the cores, as memory allows. 0: this process.
+    dask : str, optional
+        A Dask scheduler's address, instead of ``jobs``.
+    timeout : float, optional
+        Seconds a run may take in a worker.
+    retries : int
+        How often a run is tried again whose worker died.
+    fail_fast, skip_failed : bool
+        Stop at the first run that fails; leave alone what failed before.
+    data, out, force, keep_model, tensorboard, mlflow, progress, observer
+        As in :func:`train`; a simulated table must be asked for.
+
+    Raises
+    ------
+    ConfigError, SpecError, DataError, SelectionError
+        Before anything is trained.
+
+    Examples
+    --------
+    >>> import wineexp
+    >>> config = {"defaults": {"widths": 8, "epochs": 2}, "seeds": 2}
+    >>> [run.spec.seed for run in wineexp.batch(config, jobs=0, data="simulated")]
+    [0, 1]
+    """
+    check_places(jobs, dask, timeout, retries)
+    plan = plan_batch(config, overrides=overrides, data=data, out=out, force=force, skip_failed=skip_failed)
+    exporters = make_exporters(tensorboard, mlflow, plan.name)
+    executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
+    watching = _observer(observer, progress, many=True)
+    return train_plan(plan, executor, exporters, watching, fail_fast=fail_fast)
+
+
+def plan_train(spec: RunSpec, *, seeds: int | None, data: Data | None, out: PathLike, force: bool) -> Plan:
+    """What :func:`train` would do; a simulated table may stand in for the real one."""
+    count = 1 if seeds is None else seeds
+    if count < 1 or spec.seed + count - 1 > MAX_SEED:
+        raise SpecError([("seeds", f"expected at least 1, and seeds up to {MAX_SEED}; found {count}")])
+    specs = [spec.with_seed(seed) for seed in range(spec.seed, spec.seed + count)]
+    return make_plan(specs, find_table(data, stand_in=True), Path(out), force=force)
+
+
+def plan_batch(
+    config: Study,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    data: Data | None,
+    out: PathLike,
+    force: bool,
+    skip_failed: bool,
+) -> Plan:
+    """What :func:`batch` would do; a simulated table must be asked for."""
+    study = read_study(config, overrides)
+    found = find_table(data, stand_in=False)
+    return make_plan(
+        study.specs,
+        found,
+        Path(out),
+        name=study.name,
+        file=study.file,
+        force=force,
+        skip_failed=skip_failed,
+    )
+
+
+def train_plan(
+    plan: Plan, executor: Executor, exporters: list[Exporter], observer: Observer, *, fail_fast: bool = False
+) -> list[SavedRun]:
+    """Execute a plan, sending each run on as it ends; ``observer`` is closed whatever happens."""
+    watching = ExportingObserver(exporters, observer) if exporters else observer
+    try:
+        return [SavedRun(run.path) for run in execute(plan, executor, watching, fail_fast=fail_fast)]
+    finally:
+        watching.close()
+
+
+def _observer(observer: Observer | None, progress: bool, *, many: bool) -> Observer:
+    """The caller's own, a live view, or one that says nothing."""
+    if observer is not None:
+        return observer
+    if not progress:
+        return Observer()
+    from wineexp.execution.progress import BatchProgress, TrainProgress
+
+    return BatchProgress() if many else TrainProgress()

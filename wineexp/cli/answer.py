@@ -1,0 +1,53 @@
+"""A comparison on the terminal: its table, what did not finish, effects, and the verdicts in words."""
+
+from __future__ import annotations
+
+from wineexp.cli.tables import text_table
+from wineexp.comparison.columns import TERMINAL
+from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.verdict import format_p
+from wineexp.text import align, format_interval
+
+__all__ = ["answer"]
+
+
+def answer(comparison: Comparison) -> str:
+    """All of it as text, with a line between the parts."""
+    parts = [
+        _table(comparison),
+        _unfinished(comparison),
+        _effects(comparison),
+        "\n".join(comparison.sentences()),
+    ]
+    return "\n\n".join(part for part in parts if part) or "no finished runs"
+
+
+def _table(comparison: Comparison) -> str:
+    if not comparison.entries:
+        return ""
+    rows = [{column.key: column.value(entry) for column in TERMINAL} for entry in comparison.entries]
+    text = text_table(TERMINAL, rows)
+    return f"SIMULATED table: these figures say nothing about wine\n{text}" if comparison.simulated else text
+
+
+def _unfinished(comparison: Comparison) -> str:
+    lines = [
+        f"  {run.status:<12} {run.path}{f'  {run.record.reason}' if run.record and run.record.reason else ''}"
+        for run in comparison.unfinished
+    ]
+    return "\n".join(["not ranked:", *lines]) if lines else ""
+
+
+def _effects(comparison: Comparison) -> str:
+    if not comparison.effects:
+        return ""
+    body = [
+        [
+            effect.label,
+            effect.base_label,
+            format_interval(effect.difference.mean, *effect.difference.interval(), sign="+"),
+            format_p(effect.p),
+        ]
+        for effect in comparison.effects
+    ]
+    return align([["effect on val MAE", "against", "change [95 %]", "p"], *body], right=(3,))

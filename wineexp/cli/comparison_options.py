@@ -1,0 +1,74 @@
+"""The flags of commands that compare: which runs, against what, and how the figure is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from wineexp.cli.completers import RunPath, complete_conditions
+
+__all__ = ["figure_options", "reference_option", "selection_options"]
+
+Command = Callable[..., Any]
+
+
+def selection_options(function: Command) -> Command:
+    """Which runs, and against what."""
+    options: list[Callable[[Command], Command]] = [
+        click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=RunPath()),
+        reference_option(
+            "What the others are held against: a label, a run's directory, or settings such as "
+            "dropout=0,bn=none. By default the first run given; of a folder, the variant nearest the defaults."
+        ),
+        click.option(
+            "--where",
+            metavar="CONDITION",
+            multiple=True,
+            shell_complete=complete_conditions,
+            help="Only runs that meet it: dropout=0.3, val_mae<0.6. May be given several times.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def reference_option(meaning: str) -> Callable[[Command], Command]:
+    """``--reference``."""
+    return click.option("--reference", metavar="VARIANT", help=meaning)
+
+
+def figure_options(function: Command) -> Command:
+    """How the figure is drawn."""
+    options = [
+        click.option(
+            "--layout",
+            type=click.Choice(["overlay", "grid"]),
+            default="overlay",
+            show_default=True,
+            help="All curves in one, or a panel per variant, laid out by two factors where the runs cross two.",
+        ),
+        click.option(
+            "--metric",
+            type=click.Choice(["both", "val_loss", "loss"]),
+            default="both",
+            show_default=True,
+            help="Which losses are drawn.",
+        ),
+        click.option(
+            "--smooth",
+            metavar="EPOCHS",
+            type=click.IntRange(2, 10**6),
+            help="An exponentially weighted mean of this span beside the raw line.",
+        ),
+        click.option(
+            "--full-range",
+            is_flag=True,
+            help="Show everything, rather than up to twice the constant predictor's loss.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function

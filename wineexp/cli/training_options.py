@@ -1,0 +1,98 @@
+"""The flags of commands that train a config: what of it, where, how, and where runs are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wineexp.cli.completers import complete_fields
+from wineexp.cli.options import parse_value
+from wineexp.errors import nearest
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["execution_options", "export_options", "model_option"]
+
+Command = Callable[..., Any]
+
+
+def _assignments(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+    """``field=value`` pairs as a mapping."""
+    fields = {}
+    for text in texts:
+        field, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"expected field=value, found {text!r}")
+        if field not in RunSpec.model_fields:
+            raise click.BadParameter(f"unknown field {field!r}{nearest(field, RunSpec.model_fields)}")
+        fields[field] = parse_value(field, value)
+    return fields
+
+
+def model_option(function: Command) -> Command:
+    """``--no-model``, as the parameter ``keep_model``."""
+    return click.option(
+        "--no-model", "keep_model", is_flag=True, flag_value=False, default=True, help="Do not save model.keras."
+    )(function)
+
+
+def export_options(function: Command) -> Command:
+    """Where runs are sent to beside their directories."""
+    options = [
+        click.option(
+            "--tensorboard",
+            metavar="DIR",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Write TensorBoard's event files there too, a subfolder per run.",
+        ),
+        click.option("--mlflow", metavar="URI", help="Send runs to this MLflow server too, http://host:5000."),
+    ]
+    return _with(function, options)
+
+
+def execution_options(function: Command) -> Command:
+    """What of a config is trained, where and how."""
+    options = [
+        click.option(
+            "--set",
+            "overrides",
+            metavar="FIELD=VALUE",
+            multiple=True,
+            callback=_assignments,
+            shell_complete=complete_fields,
+            help="Override a field of every run of the configs; may be given several times.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(0, 1024),
+            help="Worker processes, one thread each; by default the cores, as memory allows. 0: this process.",
+        ),
+        click.option(
+            "--dask", metavar="ADDRESS", help="Train on the Dask cluster of this scheduler, tcp://host:8786."
+        ),
+        click.option(
+            "--timeout",
+            metavar="SECONDS",
+            type=click.FloatRange(0, min_open=True),
+            help="Stop a run that takes longer; it fails as timeout.",
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(0, 100),
+            default=1,
+            show_default=True,
+            help="How often to train a run again whose worker process died.",
+        ),
+        click.option("--fail-fast", is_flag=True, help="Stop at the first run that fails."),
+        click.option("--force", is_flag=True, help="Train again what is done already."),
+        click.option("--skip-failed", is_flag=True, help="Leave runs alone that failed before."),
+    ]
+    return _with(model_option(export_options(function)), options)
+
+
+def _with(function: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    for option in reversed(options):
+        function = option(function)
+    return function

@@ -1,0 +1,95 @@
+"""What a command that trains hears and remembers: progress for people, the plan, and how to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from wineexp import runtime
+from wineexp.cli.notes import detail, is_quiet, note, say
+from wineexp.execution.observer import Observer
+from wineexp.execution.plan import Plan
+from wineexp.execution.progress import BatchProgress, TrainProgress
+from wineexp.runs.directory import Run
+from wineexp.runs.summary import header
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["CommandObserver", "TrainObserver", "announce"]
+
+
+class CommandObserver(Observer):
+    """Shows progress, unless under ``--quiet``; keeps the plan and what could not be sent.
+
+    Attributes
+    ----------
+    plan : Plan or None
+        None until training begins.
+    problems : list of str
+    """
+
+    def __init__(self, progress: Observer | None = None) -> None:
+        self.progress = Observer() if is_quiet() else progress or BatchProgress()
+        self.plan: Plan | None = None
+        self.problems: list[str] = []
+
+    def started(self, plan: Plan) -> None:
+        self.plan = plan
+        self.progress.started(plan)
+
+    def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
+        self.progress.epoch(spec, epoch, loss, val_loss)
+
+    def ended(self, run: Run) -> None:
+        self.progress.ended(run)
+
+    def not_sent(self, problem: str) -> None:
+        self.problems.append(problem)
+
+    def close(self) -> None:
+        """Leave the terminal as it was; say what could not be sent, also under ``--quiet``, and how to send it."""
+        self.progress.close()
+        for problem in self.problems:
+            click.echo(f"wineexp: {problem}", err=True)
+        if self.problems:
+            note("send them later with wineexp export")
+
+    def exit_code(self, runs: Sequence[Run]) -> int:
+        """0 when all that was planned is done and sent, 1 when something failed, 130 when it was interrupted."""
+        assert self.plan is not None
+        states = {run.status for run in runs}
+        if "interrupted" in states:
+            return 130
+        if "failed" in states:
+            return 1
+        if len(runs) < len(self.plan.entries):
+            return 130
+        return 1 if self.problems else 0
+
+
+class TrainObserver(CommandObserver):
+    """As :class:`CommandObserver`, for the seeds of one spec: says first what is trained, on what."""
+
+    def __init__(self) -> None:
+        super().__init__(TrainProgress())
+
+    def started(self, plan: Plan) -> None:
+        announce(plan)
+        for entry in plan.entries:
+            if entry.done:
+                note(f"seed {entry.spec.seed} is done already (--force trains it again): {entry.done.path}")
+        versions = ", ".join(f"{name} {number}" for name, number in runtime.versions().items())
+        detail(f"threads {runtime.prepared_threads()}; {versions}")
+        super().started(plan)
+
+
+def announce(plan: Plan) -> None:
+    """Say what is trained, and where its table came from."""
+    table, first = plan.table, plan.specs[0]
+    for step in plan.found.steps:
+        detail(f"table  {step}")
+    if table.kind == "simulated":
+        for step in plan.found.steps:
+            note(step)
+        note("training on a SIMULATED table; `wineexp data` tells how to bring the real one")
+    say(header(first, table.source, table.kind, table.feature_count))

@@ -1,0 +1,184 @@
+"""The columns of a comparison, each declared once: terminal, CSV, JSON, page and docs take them from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wineexp.comparison.statistics import Difference
+from wineexp.comparison.variants import Variant
+from wineexp.comparison.verdict import Verdict, format_p
+from wineexp.runs import columns as run_columns
+from wineexp.runs.columns import Column, number
+from wineexp.text import format_interval
+
+__all__ = ["COLUMNS", "PAGE", "TERMINAL", "Entry"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row: one variant with what was found of it. The reference, and what was not judged, has no verdict."""
+
+    variant: Variant
+    verdict: Verdict | None
+    is_reference: bool
+
+    @property
+    def difference(self) -> Difference | None:
+        """Its errors less the reference's."""
+        return self.verdict.difference if self.verdict else None
+
+    @property
+    def word(self) -> str | None:
+        """``reference``, or the verdict's word."""
+        return "reference" if self.is_reference else self.verdict.word if self.verdict else None
+
+
+def _mean(metric: str) -> Column[Entry]:
+    """The mean of a run's metric over the finished seeds, under the metric's own heading."""
+    column = run_columns.COLUMNS[metric]
+    meaning = f"{column.meaning}; mean over the seeds"
+    return Column(metric, column.heading, meaning, lambda entry: entry.variant.mean(metric), column.text)
+
+
+def _interval(entry: Entry, end: int) -> float | None:
+    interval = entry.variant.error_interval()
+    return interval[end] if interval else None
+
+
+def _difference(entry: Entry, end: int) -> float | None:
+    return entry.difference.interval()[end] if entry.difference else None
+
+
+def _gap(entry: Entry) -> float | None:
+    error, train_error = entry.variant.mean("val_mae"), entry.variant.mean("train_mae")
+    return None if error is None or train_error is None else error - train_error
+
+
+def _parameters(entry: Entry) -> int | None:
+    variant = entry.variant
+    features = [len(run.data.features) for run in variant.runs if run.data]
+    return variant.spec.parameter_count(features[0]) if variant.spec and features else None
+
+
+def _seconds(entry: Entry) -> float | None:
+    seconds = [run.record.timing.run_seconds if run.record else None for run in entry.variant.runs]
+    known = [value for value in seconds if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(seconds) else None
+
+
+_MAE, _CHANGE = number(".4f"), number("+.4f")
+
+_ALL: tuple[Column[Entry], ...] = (
+    Column("variant", "variant", "its name, and the settings that differ", lambda entry: entry.variant.label),
+    Column("reference", "reference", "whether the others are held against it", lambda entry: entry.is_reference),
+    Column("seeds", "seeds", "its finished seeds", lambda entry: len(entry.variant.runs)),
+    _mean("val_mae"),
+    Column("low", "from", "lower end of its 95 % interval, over seeds and rows", lambda e: _interval(e, 0), _MAE),
+    Column("high", "to", "upper end of it", lambda entry: _interval(entry, 1), _MAE),
+    *map(_mean, ("skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
+    Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE),
+    Column("parameters", "parameters", "of its model, moving averages included", _parameters, number(",d")),
+    Column("seconds", "seconds", "wall seconds per run, mean over the seeds", _seconds, number(".1f")),
+    Column(
+        "verdict",
+        "verdict",
+        "better, worse or cannot tell, against the reference",
+        lambda entry: entry.verdict.word if entry.verdict else None,
+    ),
+    Column(
+        "difference",
+        "difference",
+        "val MAE less the reference's, paired by seed and row",
+        lambda entry: entry.difference.mean if entry.difference else None,
+        _CHANGE,
+    ),
+    Column("difference_low", "from", "lower end of its 95 % interval", lambda e: _difference(e, 0), _CHANGE),
+    Column("difference_high", "to", "upper end of it", lambda e: _difference(e, 1), _CHANGE),
+    Column(
+        "p",
+        "p",
+        "two-sided probability, corrected for the comparisons shown (Holm)",
+        lambda entry: entry.verdict.p if entry.verdict else None,
+        lambda value: "" if value is None else format_p(value),
+    ),
+    Column(
+        "detectable",
+        "detectable",
+        "the difference that would be detected 80 % of the time with these seeds and rows",
+        lambda entry: entry.difference.detectable() if entry.difference else None,
+        _MAE,
+    ),
+    Column(
+        "seeds_needed",
+        "seeds needed",
+        "seeds that would tell a difference as large as the one seen, where that can be said",
+        lambda entry: entry.verdict.needed if entry.verdict else None,
+    ),
+)
+
+#: Key -> column, as CSV and JSON have them; the settings that differ follow the variant.
+COLUMNS: dict[str, Column[Entry]] = {column.key: column for column in _ALL}
+
+_WORD: Column[Entry] = Column("verdict", "verdict", COLUMNS["verdict"].meaning, lambda entry: entry.word)
+
+
+def _with_interval(entry: Entry) -> tuple[Any, Any, Any]:
+    return entry.variant.mean("val_mae"), _interval(entry, 0), _interval(entry, 1)
+
+
+#: What a terminal has room for.
+TERMINAL: tuple[Column[Entry], ...] = (
+    COLUMNS["variant"],
+    COLUMNS["seeds"],
+    Column(
+        "val_mae",
+        "val MAE [95 %]",
+        COLUMNS["val_mae"].meaning,
+        _with_interval,
+        lambda cell: format_interval(*cell),
+    ),
+    _WORD,
+    *(
+        COLUMNS[key]
+        for key in (
+            "skill",
+            "train_mae",
+            "gap",
+            "val_mae_twins",
+            "val_mae_unseen",
+            "best_epoch",
+            "parameters",
+            "seconds",
+        )
+    ),
+)
+
+#: What the page shows.
+PAGE: tuple[Column[Entry], ...] = (
+    COLUMNS["variant"],
+    _WORD,
+    *(
+        COLUMNS[key]
+        for key in (
+            "seeds",
+            "val_mae",
+            "low",
+            "high",
+            "difference",
+            "p",
+            "detectable",
+            "seeds_needed",
+            "skill",
+            "train_mae",
+            "gap",
+            "val_mae_twins",
+            "val_mae_unseen",
+            "best_epoch",
+            "parameters",
+            "seconds",
+        )
+    ),
+)

@@ -1,0 +1,128 @@
+"""Runs in, a comparison out: what may stand together is grouped, judged, and its limits noted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.judge import judge_effects, judge_variants
+from wineexp.comparison.reference import choose_reference
+from wineexp.comparison.variants import Variant, group_runs
+from wineexp.errors import RunError, SelectionError
+from wineexp.runs.reader import LoadedRun
+from wineexp.specs.wording import format_value
+from wineexp.text import some_of
+
+__all__ = ["compare_runs"]
+
+#: Fields that decide which rows are judged, and on what.
+SPLIT_FIELDS = ("target", "split", "train_fraction", "split_seed")
+
+
+def compare_runs(runs: Sequence[LoadedRun], *, reference: str | None = None, first: bool = False) -> Comparison:
+    """Group runs into variants and judge each against a reference.
+
+    Parameters
+    ----------
+    runs : sequence of LoadedRun
+    reference : str, optional
+        A variant's label, name or settings (``dropout=0.3,bn=after``), or one of its runs' directories.
+    first : bool
+        Without ``reference``: whether the first run's variant is the reference, rather than the one
+        nearest the defaults.
+
+    Raises
+    ------
+    SelectionError
+        When the runs cannot stand in one table: different tables, splits or targets, real and simulated
+        ones; or when there is no such reference.
+    """
+    _check_together(runs)
+    variants = group_runs(runs)
+    chosen = choose_reference(variants, runs, reference, first)
+    judged = [variant for variant in variants if variant.judged]
+    notes = _notes(variants, judged)
+    if chosen is None or not chosen.judged or len(judged) < 2:
+        return Comparison(tuple(variants), chosen, (), (), tuple(notes))
+    verdicts = judge_variants(judged, chosen)
+    unpaired = [verdict.variant_label for verdict in verdicts if not verdict.paired]
+    if unpaired:
+        notes.append(
+            f"{some_of(unpaired)}: seeds differ from the reference's; those that both have are paired, "
+            "or where there are none, seeds stand side by side in their order"
+        )
+    return Comparison(tuple(variants), chosen, verdicts, judge_effects(judged, chosen), tuple(notes))
+
+
+def _check_together(runs: Sequence[LoadedRun]) -> None:
+    """Raise ``SelectionError`` unless all runs were judged on the same rows of the same table."""
+    known = [run for run in runs if run.spec is not None]
+    if any(run.data.kind == "simulated" for run in known if run.data):
+        _same(known, "kind", "real and simulated runs cannot be ranked against each other")
+    _same(known, "fingerprint", "runs on different tables cannot be compared")
+    _same_rows(known)
+    for name in SPLIT_FIELDS:
+        values: dict[str, LoadedRun] = {}
+        for run in known:
+            values.setdefault(format_value(getattr(run.spec, name)), run)
+        if len(values) > 1:
+            one, other = list(values.items())[:2]
+            what = "targets" if name == "target" else "splits"
+            raise SelectionError(
+                f"runs on different {what} cannot be compared: {name} is {one[0]} in {one[1].path} and "
+                f"{other[0]} in {other[1].path}; choose with --where {name}={one[0]}"
+            )
+
+
+def _same_rows(runs: Sequence[LoadedRun]) -> None:
+    """Raise ``RunError`` where predictions were cut or changed: one split has one set of rows."""
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for run in runs:
+        if run.predictions is not None and run.spec is not None:
+            split = tuple(getattr(run.spec, name) for name in SPLIT_FIELDS)
+            found = sorted(run.predictions["row"])
+            if rows.setdefault(split, found) != found:
+                raise RunError(f"{run.path}: its predictions are of other rows than those of the other runs")
+
+
+def _same(runs: Sequence[LoadedRun], fact: str, refusal: str) -> None:
+    values: dict[str, LoadedRun] = {}
+    for run in runs:
+        if run.data is not None:
+            values.setdefault(getattr(run.data, fact), run)
+    if len(values) > 1:
+        one, other = list(values.values())[:2]
+        chosen = "kind" if fact == "kind" else "source"
+        raise SelectionError(
+            f"{refusal}: {one.path} has {_table(one)} and {other.path} has {_table(other)}; "
+            f"choose with --where '{chosen}={getattr(one.data, chosen)}'"
+        )
+
+
+def _table(run: LoadedRun) -> str:
+    assert run.data is not None
+    return f"the {run.data.kind} table {run.data.source} ({run.data.fingerprint[:8]})"
+
+
+def _notes(variants: Sequence[Variant], judged: Sequence[Variant]) -> list[str]:
+    notes = []
+    blind = [variant.label for variant in variants if variant.runs and not variant.judged]
+    if blind:
+        notes.append(
+            f"{some_of(blind)}: curves only, no verdict: a CSV or PNG does not hold the predictions; "
+            "give the run directories"
+        )
+    single = [variant.label for variant in judged if len(variant.runs) == 1]
+    if len(judged) > 1 and single:
+        notes.append(
+            f"one seed only ({some_of(single)}): the verdict rests on the rows alone and seed noise is NOT in it; "
+            "another seed may reverse it. Train more: --seeds 5"
+        )
+    patient = {variant.spec.patience is not None for variant in judged if variant.spec}
+    if True in patient:
+        notes.append(
+            "early stopping chose the epoch on the validation rows that judge it here: val MAE is somewhat too low"
+            + (", and not in all variants alike" if len(patient) > 1 else "")
+        )
+    return notes

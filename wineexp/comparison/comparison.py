@@ -1,0 +1,142 @@
+"""A comparison: variants side by side, with their verdicts, as table, words and figure."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from wineexp.comparison.columns import COLUMNS, Entry
+from wineexp.comparison.figures import grid, overlay
+from wineexp.comparison.scale import Style
+from wineexp.comparison.variants import Variant, val_mae
+from wineexp.comparison.verdict import Effect, Verdict, effect_sentences
+from wineexp.runs.reader import LoadedRun
+
+__all__ = ["Comparison", "Layout"]
+
+Layout = Literal["overlay", "grid"]
+
+_TABLES = {
+    "red-wine": "the red-wine table",
+    "simulated": "the SIMULATED red-wine table",
+    "custom": "a table of your own",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants side by side.
+
+    Attributes
+    ----------
+    variants : tuple of Variant
+        In a fixed order: that of their settings, whatever the order they were given in.
+    reference : Variant or None
+        What the others are held against; None where no run is finished.
+    verdicts : tuple of Verdict
+    effects : tuple of Effect
+        Main effects and two-factor interactions of a full cross; empty for anything else.
+    notes : tuple of str
+        What a reader must know of it.
+    """
+
+    variants: tuple[Variant, ...]
+    reference: Variant | None
+    verdicts: tuple[Verdict, ...]
+    effects: tuple[Effect, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the runs were trained on the simulated table."""
+        return any(run.record.simulated for run in self.runs if run.record)
+
+    @property
+    def runs(self) -> list[LoadedRun]:
+        """Every run, the unfinished ones too."""
+        return [run for variant in self.variants for run in (*variant.runs, *variant.unfinished)]
+
+    @property
+    def unfinished(self) -> list[LoadedRun]:
+        return [run for variant in self.variants for run in variant.unfinished]
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields of the spec that differ among the variants."""
+        return next((list(variant.settings) for variant in self.variants if variant.spec), [])
+
+    @cached_property
+    def best(self) -> Variant | None:
+        """The variant with the lowest val MAE, where any has one."""
+        known = [variant for variant in self.variants if variant.error is not None]
+        return min(known, key=val_mae) if known else None
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The finished variants with their verdicts, by val MAE: the rows of every table."""
+        verdicts = {verdict.variant_label: verdict for verdict in self.verdicts}
+        finished = sorted((variant for variant in self.variants if variant.runs), key=val_mae)
+        return tuple(
+            Entry(variant, verdicts.get(variant.label), variant is self.reference) for variant in finished
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table, a dict per variant, by val MAE; numbers are plain, what is not known is None."""
+        return [self._row(entry) for entry in self.entries]
+
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        known = {key: column.value(entry) for key, column in COLUMNS.items()}
+        settings = {field: entry.variant.settings.get(field) for field in self.fields}
+        return {"variant": known.pop("variant"), **settings, **known}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """:meth:`rows` as a DataFrame."""
+        return pd.DataFrame(self.rows())
+
+    @property
+    def title(self) -> str:
+        """What is compared, in a few words."""
+        known = [run.data.kind for run in self.runs if run.data]
+        table = _TABLES[known[0]] if known else "an unknown table"
+        count = sum(bool(variant.runs) for variant in self.variants)
+        return f"{count} variant{'s' if count != 1 else ''} on {table}"
+
+    @property
+    def figure(self) -> Figure:
+        """:meth:`draw` as it is by default."""
+        return self.draw()
+
+    def draw(self, style: Style | None = None, *, layout: Layout = "overlay", title: str | None = None) -> Figure:
+        """The learning curves, overlaid or a panel per variant; see :mod:`wineexp.comparison.figures`."""
+        how = overlay if layout == "overlay" else grid
+        name = f"SIMULATED TABLE: {title}" if title and self.simulated else title
+        return how(self.variants, self.reference, style or Style(), name or self.title)
+
+    def sentences(self) -> list[str]:
+        """The answer in words: the verdicts, best first, then what the factors do."""
+        ordered = sorted(self.verdicts, key=lambda verdict: verdict.difference.mean)
+        return [verdict.sentence() for verdict in ordered] + effect_sentences(self.effects)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values: variants, effects, what is unfinished, notes."""
+        return {
+            "variants": self.rows(),
+            "effects": [effect.as_json() for effect in self.effects],
+            "unfinished": [
+                {"run": str(run.path), "status": run.status, "reason": run.record.reason if run.record else None}
+                for run in self.unfinished
+            ],
+            "answer": self.sentences(),
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        words = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in (*self.sentences(), *self.notes))
+        table = self.table.to_html(index=False, float_format="{:.4f}".format, na_rep="")
+        return f"<div>{table}<ul>{words}</ul></div>"

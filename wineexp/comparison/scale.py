@@ -1,0 +1,99 @@
+"""What is drawn of each variant, and the axes that all of them share: for the figures and the page alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from wineexp.comparison.variants import Variant
+from wineexp.runs.curves import CONSTANT_NAMES
+
+__all__ = ["Metric", "Scale", "Style", "seed_mean", "shared_scale"]
+
+Floats = npt.NDArray[np.floating[Any]]
+Metric = Literal["both", "val_loss", "loss"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """What is drawn of each variant, and how.
+
+    Attributes
+    ----------
+    metric : {"both", "val_loss", "loss"}
+    smooth : int or None
+        Span, in epochs, of an exponentially weighted mean that is drawn beside the raw line.
+    full_range : bool
+        Whether the axis shows everything, rather than up to twice the constant's loss.
+    """
+
+    metric: Metric = "both"
+    smooth: int | None = None
+    full_range: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("val_loss", "loss") if self.metric == "both" else (self.metric,)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The axes that all variants share. ``relative``: losses differ, so each is drawn over its constant's."""
+
+    epochs: int
+    baseline: float | None
+    relative: bool
+    loss: str
+
+    @property
+    def constant_name(self) -> str:
+        """What the dotted line stands for."""
+        return "always predicting each loss's best constant" if self.relative else CONSTANT_NAMES[self.loss]
+
+    def values(self, variant: Variant, column: str) -> list[Floats]:
+        """One line per finished seed, padded with NaN to one length."""
+        length = max(len(run.history) for run in variant.runs)
+        lines = []
+        for run in variant.runs:
+            line = run.history[column].to_numpy(np.float64)
+            if self.relative and run.metrics.baseline_loss:
+                line = line / run.metrics.baseline_loss
+            lines.append(np.pad(line, (0, length - len(line)), constant_values=np.nan))
+        return lines
+
+
+def seed_mean(lines: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Mean over the seeds and half-width of its 95 % interval, by epoch.
+
+    Parameters
+    ----------
+    lines : sequence of arrays of shape (epochs,)
+        One per seed. An epoch that not every seed reached has no mean.
+
+    Returns
+    -------
+    mean, half : arrays of shape (epochs,)
+        ``half`` is Student's quantile times the standard error; NaN with one seed.
+    """
+    table = np.stack(lines)
+    mean: Floats = table.mean(axis=0)
+    if len(lines) == 1:
+        return mean, np.full_like(mean, np.nan)
+    factor = float(stats.t.ppf(0.975, len(lines) - 1)) / math.sqrt(len(lines))
+    return mean, factor * table.std(axis=0, ddof=1)
+
+
+def shared_scale(variants: Sequence[Variant]) -> Scale:
+    """The axes for these variants, each with a finished run."""
+    runs = [run for variant in variants for run in variant.runs]
+    losses = {run.spec.loss for run in runs if run.spec}
+    known = [run.metrics.baseline_loss for run in runs if run.metrics.baseline_loss]
+    relative = len(losses) > 1
+    epochs = max((run.spec.epochs if run.spec else len(run.history) for run in runs), default=1)
+    return Scale(epochs, 1.0 if relative else max(known, default=None), relative, min(losses, default="mae"))

@@ -1,0 +1,116 @@
+"""What runs on a Dask worker: one run, reported epoch by epoch, stopped when it is late or no longer wanted."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wineexp import runtime
+from wineexp.data.table import Table
+from wineexp.errors import RuntimeSetupError
+from wineexp.execution.executor import Attempt, Task, Train
+from wineexp.runs.result import RunResult
+from wineexp.specs.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from wineexp.training.trainer_cache import TrainerCache
+
+__all__ = ["Errand", "train_on_worker"]
+
+#: A run reports its epochs at most so often; the scheduler passes every message on.
+REPORT_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a worker is to do.
+
+    Attributes
+    ----------
+    number : int
+        The run's, in the plan.
+    topic, key : str
+        Where its epochs are reported, and the Dask key by which a cancelled run is known.
+    versions : dict of str
+        The client's, which the worker's must equal.
+    train, timeout, keep_model
+        See :class:`wineexp.execution.dask_cluster.DaskCluster`.
+    """
+
+    number: int
+    spec: RunSpec
+    topic: str
+    key: str
+    versions: dict[str, str]
+    train: Train
+    timeout: float | None
+    keep_model: bool
+
+
+class _Stopped(BaseException):
+    """Leaves the fit loop past every handler of exceptions; ``args[0]`` is why."""
+
+
+#: TensorFlow's threads are a process's: whatever threads Dask has there, one run trains at a time.
+_TRAINING = threading.Lock()
+
+
+@functools.cache
+def _process_cache() -> TrainerCache:
+    """This worker process's compiled epoch, kept from run to run."""
+    from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so only once it is set up
+
+    return TrainerCache()
+
+
+def train_on_worker(errand: Errand, table: Table) -> RunResult:
+    """Train one run in a Dask worker's thread."""
+    if runtime.versions() != errand.versions:  # a worker that joined after the check
+        raise RuntimeSetupError(f"this worker has {runtime.versions()}, the client {errand.versions}")
+    with _TRAINING:
+        runtime.load(1)
+        cache = _process_cache()
+        reporter = _Reporter(errand)
+        try:
+            return errand.train(
+                errand.spec,
+                table,
+                threads=1,
+                keep_model=errand.keep_model,
+                on_epoch=reporter,
+                cache=cache,
+            )
+        except _Stopped as stopped:
+            if stopped.args[0] == "cancelled":
+                return reporter.attempt.ended(table, "interrupted")
+            return reporter.attempt.timed_out(table, errand.timeout)
+
+
+class _Reporter:
+    """Hears of each epoch on the worker, tells the client now and then, stops a run that is late or unwanted."""
+
+    def __init__(self, errand: Errand) -> None:
+        from distributed import get_worker
+
+        self.errand, self.worker = errand, get_worker()
+        self.attempt = Attempt(Task(errand.number, errand.spec))
+        self.unsent: list[tuple[int, float, float]] = []
+        self.start = self.sent = time.monotonic()
+
+    def __call__(self, epoch: int, loss: float, val_loss: float) -> None:
+        self.attempt.seen.append((loss, val_loss))
+        self.unsent.append((epoch, loss, val_loss))
+        now = time.monotonic()
+        if epoch == 0 or now - self.sent >= REPORT_SECONDS:
+            self.worker.log_event(self.errand.topic, (self.errand.number, list(self.unsent)))
+            self.unsent.clear()
+            self.sent = now
+        timeout = self.errand.timeout
+        if timeout is not None and now - self.start > timeout:
+            raise _Stopped("timeout")
+        known = self.worker.state.tasks.get(self.errand.key)
+        if known is None or known.state == "cancelled":  # by Ctrl-C, or because the client is gone
+            raise _Stopped("cancelled")

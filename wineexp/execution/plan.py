@@ -1,0 +1,133 @@
+"""What is to be trained: each spec once, with what stands for it already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wineexp.data.sources import Found
+from wineexp.data.split import split_table
+from wineexp.data.table import Table
+from wineexp.runs.directory import Run, find_runs
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["Plan", "Planned", "check_table", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a plan.
+
+    Attributes
+    ----------
+    spec : RunSpec
+    names : tuple of str
+        Every name that a config gives this spec.
+    before : Run or None
+        The run that stands for it already, whatever became of it.
+    train : bool
+        Whether it is to be trained now.
+    """
+
+    spec: RunSpec
+    names: tuple[str, ...]
+    before: Run | None
+    train: bool
+
+    @property
+    def done(self) -> Run | None:
+        """The run that stands for it and is left alone."""
+        return None if self.train else self.before
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a study on a table.
+
+    Attributes
+    ----------
+    name : str
+        The study's.
+    specs : tuple of RunSpec
+        As they were asked for; two may be the same run.
+    entries : tuple of Planned
+        One for each signature among them, in their order.
+    found : Found
+        The table, and how it was found.
+    out : Path
+        Where runs live.
+    file : str or None
+        Name of the config's file, where it is one.
+    """
+
+    name: str
+    specs: tuple[RunSpec, ...]
+    entries: tuple[Planned, ...]
+    found: Found
+    out: Path
+    file: str | None = None
+
+    @property
+    def table(self) -> Table:
+        return self.found.table
+
+    @property
+    def waiting(self) -> list[RunSpec]:
+        """The specs that are to be trained."""
+        return [entry.spec for entry in self.entries if entry.train]
+
+    @property
+    def largest(self) -> int:
+        """Parameters of the largest model to be trained; 1 where there is none."""
+        return max((spec.parameter_count(self.table.feature_count) for spec in self.waiting), default=1)
+
+
+def make_plan(
+    specs: Sequence[RunSpec],
+    found: Found,
+    out: Path,
+    *,
+    name: str = "wineexp",
+    file: str | None = None,
+    force: bool = False,
+    skip_failed: bool = False,
+) -> Plan:
+    """Plan ``specs`` on a table, with what stands in ``out`` already.
+
+    Parameters
+    ----------
+    force : bool
+        Train again what is done.
+    skip_failed : bool
+        Leave alone what failed before.
+
+    Raises
+    ------
+    DataError
+        Where a spec cannot be trained on the table.
+    """
+    check_table(specs, found.table)
+    before: dict[str, Run] = {}
+    for run in find_runs(out):
+        if run.signature not in before or run.status == "done":
+            before[run.signature] = run
+    together: dict[str, list[RunSpec]] = {}
+    fingerprint = found.table.fingerprint
+    for spec in specs:
+        together.setdefault(spec.signature(fingerprint), []).append(spec)
+    skipped = {"done", "failed"} if skip_failed else {"done"}
+    entries = []
+    for signature, same in together.items():
+        known = before.get(signature)
+        names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
+        train = force or known is None or known.status not in skipped
+        entries.append(Planned(same[0], names, known, train))
+    return Plan(name, tuple(specs), tuple(entries), found, out, file)
+
+
+def check_table(specs: Sequence[RunSpec], table: Table) -> None:
+    """Raise ``DataError`` where a spec cannot be trained on ``table``, before anything is."""
+    # Which rows a seed draws makes no difference to that.
+    for kind in {(spec.target, spec.split, spec.train_fraction): spec for spec in specs}.values():
+        split_table(table, kind)

@@ -1,0 +1,139 @@
+"""The columns of a table of runs, each declared once: for terminal, CSV, page, docs, ``--where``, ``--sort``.
+
+The spec's columns come from its fields, the metrics' from :class:`Metrics`: a new one is declared there alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from wineexp.errors import SelectionError, nearest
+from wineexp.runs.record import Metrics, Record, Status
+from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.wording import format_value
+
+__all__ = ["COLUMNS", "FIELD_KEYS", "Column", "Recorded", "find_column", "number", "plain"]
+
+Source = TypeVar("Source")
+
+#: A spec's field -> the key of its column. Its ``loss`` is the name of a loss, a metric's ``loss`` its value.
+FIELD_KEYS = {name: "loss_name" if name == "loss" else name for name in RunSpec.model_fields}
+
+
+class Recorded(Protocol):
+    """What a row of the table is made of: a run directory, or a run that was read."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def record(self) -> Record: ...
+
+
+def plain(value: Any) -> str:
+    """A value for people: nothing for None, yes and no, else as it is."""
+    if value is None:
+        return ""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def number(form: str) -> Callable[[Any], str]:
+    """How a number of that format is shown; nothing for None."""
+    return lambda value: "" if value is None else format(value, form)
+
+
+@dataclass(frozen=True)
+class Column(Generic[Source]):
+    """One column of a table.
+
+    Attributes
+    ----------
+    key : str
+        Its name in CSV and JSON, in ``--where`` and ``--sort``.
+    heading : str
+        What people read above it.
+    meaning : str
+        One line for the docs.
+    value : callable
+        The plain value of what a row shows: number, text, boolean, list or None.
+    text : callable
+        A value as people read it.
+    listed : int
+        Its place among the columns that are shown unless others are chosen; 0: not among them.
+    """
+
+    key: str
+    heading: str
+    meaning: str
+    value: Callable[[Source], Any]
+    text: Callable[[Any], str] = plain
+    listed: int = 0
+
+
+def _fact(
+    key: str, meaning: str, value: Callable[[Recorded], Any], text: Callable[[Any], str] = plain
+) -> Column[Recorded]:
+    return Column(key, key, meaning, value, text)
+
+
+def _field(name: str) -> Column[Recorded]:
+    key = FIELD_KEYS[name]
+    meaning = str(RunSpec.model_fields[name].description)
+    # As JSON has it: a list for a tuple, so that data and run.json agree.
+    return Column(
+        key, key.replace("_", " "), meaning, lambda run: _listed(getattr(run.record.spec, name)), format_value
+    )
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _metric(name: str) -> Column[Recorded]:
+    info = Metrics.model_fields[name]
+    extra: dict[str, Any] = info.json_schema_extra  # type: ignore[assignment]
+    value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
+    return Column(name, str(info.title), str(info.description), value, number(extra["form"]), extra["listed"])
+
+
+_FACTS: tuple[Column[Recorded], ...] = (
+    _fact("run", "name of the run directory", lambda run: run.path.name),
+    _fact("status", "done, failed or interrupted", lambda run: run.status),
+    _fact("reason", "why it failed: diverged, error, timeout or killed", lambda run: run.record.reason),
+    _fact("error", "first line of its error.txt", lambda run: run.record.error),
+    _fact("label", "its name, or the settings that differ from the defaults", lambda run: run.label),
+    _fact("kind", "of its table: red-wine, simulated or custom", lambda run: run.record.data.kind),
+    _fact("source", "where the table came from", lambda run: run.record.data.source),
+    _fact("threads", "threads it was trained with", lambda run: run.record.environment.threads),
+    _fact("device", "CPU, or the GPU that TensorFlow saw", lambda run: run.record.environment.device),
+    _fact("seconds", "wall seconds of the whole run", lambda run: run.record.timing.run_seconds, number(".1f")),
+    _fact("recorded", "when it was written, UTC", lambda run: run.record.recorded or None),
+)
+
+#: Key -> column: what a run is known by, then the fields of its spec, then its metrics.
+COLUMNS: dict[str, Column[Recorded]] = {
+    column.key: column
+    for column in (*_FACTS, *map(_field, RunSpec.model_fields), *map(_metric, Metrics.model_fields))
+}
+
+
+def find_column(name: str, columns: Iterable[Column[Source]]) -> Column[Source]:
+    """The column of that key or heading (``val_mae``, ``val MAE``); raise ``SelectionError`` with the nearest."""
+    columns = list(columns)
+    for spelling in (str, _folded):
+        for column in columns:
+            if spelling(name) in (spelling(column.key), spelling(column.heading)):
+                return column
+    legal = [column.key for column in columns]
+    raise SelectionError(f"unknown column {name!r}{nearest(name, legal)}; there are {', '.join(legal)}")
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name.strip()).lower()

@@ -1,0 +1,96 @@
+"""The metrics of a finished run, and what always predicting one constant would give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.runs.record import Metrics
+
+__all__ = ["baseline_loss", "baselines", "best_constant", "measure"]
+
+Array = npt.NDArray[np.floating[Any]]
+
+
+def measure(
+    loss: str,
+    history: pd.DataFrame,
+    train: tuple[Array, Array],
+    valid: tuple[Array, Array],
+    twins: npt.NDArray[np.bool_],
+) -> Metrics:
+    """The metrics of a finished run.
+
+    Parameters
+    ----------
+    loss : {"mae", "mse", "huber"}
+    history : pandas.DataFrame
+        ``epoch, loss, val_loss``.
+    train, valid : pairs of arrays of shape (rows,)
+        Actual and predicted targets, in inference mode.
+    twins : bool array, shape (validation rows,)
+
+    Returns
+    -------
+    Metrics
+        ``val_mae_se`` is the standard deviation of the absolute errors over the square root of the rows;
+        ``baseline_mae`` the validation MAE of always predicting the training median; ``skill`` is
+        ``1 - val_mae / baseline_mae``, None where the baseline is perfect.
+    """
+    error = np.abs(valid[0].astype(np.float64) - valid[1])
+    constants = baselines(loss, train[0], valid[0])
+    baseline = constants["baseline_mae"]
+    val_mae = float(error.mean())
+    best = int(np.nanargmin(history["val_loss"].to_numpy()))
+    return Metrics.of(
+        {
+            "loss": float(history["loss"].iloc[-1]),
+            "val_loss": float(history["val_loss"].iloc[-1]),
+            "best_val_loss": float(history["val_loss"].iloc[best]),
+            "best_epoch": int(history["epoch"].iloc[best]),
+            "last10_val_loss": float(history["val_loss"].tail(10).mean()),
+            "train_mae": float(np.abs(train[0].astype(np.float64) - train[1]).mean()),
+            "val_mae": val_mae,
+            "val_mae_se": float(error.std(ddof=1) / np.sqrt(len(error))),
+            "val_rmse": float(np.sqrt((error**2).mean())),
+            **constants,
+            "skill": 1 - val_mae / baseline if baseline > 0 else None,
+            "val_mae_twins": float(error[twins].mean()) if twins.any() else None,
+            "val_mae_unseen": float(error[~twins].mean()) if not twins.all() else None,
+        }
+    )
+
+
+def best_constant(loss: str, y: Array) -> float:
+    """The constant with the least loss on ``y``: median for mae, mean for mse, between them for huber."""
+    y = y.astype(np.float64)
+    if loss == "mae":
+        return float(np.median(y))
+    if loss == "mse":
+        return float(y.mean())
+    low, high = float(y.min()), float(y.max())
+    for _ in range(100):  # bisection: the Huber loss is convex and its slope is the mean clipped residual
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.clip(y - middle, -1, 1).mean() > 0 else (low, middle)
+    return (low + high) / 2
+
+
+def baselines(loss: str, y_train: Array, y_valid: Array) -> dict[str, float]:
+    """What always predicting one constant gives on the validation rows, as MAE and in the run's loss."""
+    return {
+        "baseline_mae": baseline_loss("mae", y_train, y_valid),
+        "baseline_loss": baseline_loss(loss, y_train, y_valid),
+    }
+
+
+def baseline_loss(loss: str, y_train: Array, y_valid: Array) -> float:
+    """Validation loss of always predicting the training rows' best constant."""
+    error = np.abs(y_valid.astype(np.float64) - best_constant(loss, y_train))
+    if loss == "mae":
+        return float(error.mean())
+    if loss == "mse":
+        return float((error**2).mean())
+    return float(np.where(error <= 1, error**2 / 2, error - 0.5).mean())  # Keras's Huber, delta 1

@@ -1,0 +1,220 @@
+"""run.json as one frozen type: written from it, read and checked into it once. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_serializer
+
+from wineexp.data.facts import TableFacts
+from wineexp.errors import RunError, SpecError
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["SCHEMA", "Environment", "Metrics", "Reason", "Record", "Status", "Timing"]
+
+#: The version of run.json that is written. 1: without this number, by wineexp 0.1.0.
+SCHEMA = 2
+
+Status = Literal["done", "failed", "interrupted"]
+Reason = Literal["diverged", "error", "timeout", "killed"]
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+# Keys that a later version may add are kept, so that a record is shown and sent on as it stands.
+_PART = ConfigDict(frozen=True, strict=True, extra="allow")
+
+
+def _metric(heading: str, form: str, meaning: str, *, listed: int = 0) -> Any:
+    """A metric with its heading, the format of its numbers, its meaning and its place in ``wineexp runs``.
+
+    ``listed``: the place among the columns that are shown unless others are chosen; 0: not among them.
+    """
+    return Field(
+        default=None, title=heading, description=meaning, json_schema_extra={"form": form, "listed": listed}
+    )
+
+
+class Metrics(BaseModel):
+    """The metrics of a run, each None where it is not known or not finite. One declared here is shown everywhere.
+
+    A run that is not done has the constants' losses alone.
+    """
+
+    model_config = _PART
+
+    loss: _Number | None = _metric("loss", ".4f", "training loss of the last epoch, dropout on")
+    val_loss: _Number | None = _metric("val_loss", ".4f", "validation loss of the last epoch")
+    best_val_loss: _Number | None = _metric("best val_loss", ".4f", "lowest validation loss of any epoch")
+    best_epoch: int | None = _metric("best epoch", ".0f", "the epoch of it, from 0", listed=5)
+    last10_val_loss: _Number | None = _metric(
+        "last 10 val_loss", ".4f", "mean validation loss of the last ten epochs"
+    )
+    train_mae: _Number | None = _metric(
+        "train MAE", ".4f", "mean absolute error on the training rows, dropout off", listed=4
+    )
+    val_mae: _Number | None = _metric("val MAE", ".4f", "mean absolute error on the validation rows", listed=1)
+    val_mae_se: _Number | None = _metric("val MAE se", ".4f", "standard error of it over the rows", listed=2)
+    val_rmse: _Number | None = _metric("val RMSE", ".4f", "root mean squared error on the validation rows")
+    baseline_mae: _Number | None = _metric(
+        "constant's MAE", ".4f", "validation MAE of always predicting the training median"
+    )
+    baseline_loss: _Number | None = _metric(
+        "constant's loss", ".4f", "validation loss of always predicting the training rows' best constant"
+    )
+    skill: _Number | None = _metric("skill", "+.1%", "1 - val MAE / constant's MAE", listed=3)
+    val_mae_twins: _Number | None = _metric(
+        "MAE twins", ".4f", "val MAE on rows that also stand, value for value, in the training rows"
+    )
+    val_mae_unseen: _Number | None = _metric("MAE unseen", ".4f", "val MAE on the other rows")
+
+    @classmethod
+    def of(cls, values: Mapping[str, float | None]) -> Metrics:
+        """The metrics with these values; NaN and infinity, for which JSON has no words, as None."""
+        finite = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+        return cls(**{**dict.fromkeys(values), **finite})
+
+    def known(self) -> dict[str, float | int]:
+        """Name to value of those that are known."""
+        return {name: value for name, value in self.model_dump().items() if value is not None}
+
+
+class Timing(BaseModel):
+    """Wall seconds of a run: all epochs, the first (which holds the compilation), and the whole."""
+
+    model_config = _PART
+
+    epochs: Annotated[int, Field(ge=0)] | None = None
+    fit_seconds: _Seconds | None = None
+    first_epoch_seconds: _Seconds | None = None
+    run_seconds: _Seconds | None = None
+
+    @property
+    def epoch_seconds(self) -> float | None:
+        """Seconds per epoch after the first, which also compiles; of a single epoch, all of it."""
+        if not self.epochs or self.fit_seconds is None or self.first_epoch_seconds is None:
+            return None
+        if self.epochs == 1:
+            return self.first_epoch_seconds
+        return (self.fit_seconds - self.first_epoch_seconds) / (self.epochs - 1)
+
+
+class Environment(BaseModel):
+    """What a result may depend on beside its spec and table: versions, machine, threads."""
+
+    model_config = _PART
+
+    python: str | None = None
+    wineexp: str | None = None
+    tensorflow: str | None = None
+    keras: str | None = None
+    numpy: str | None = None
+    pandas: str | None = None
+    platform: str | None = None
+    processor: str | None = None
+    cores: int | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+    device: str | None = None
+
+    def known(self) -> dict[str, Any]:
+        """Name to value of what was recorded."""
+        return self.model_dump(exclude_unset=True)
+
+
+def _spec(value: Any) -> RunSpec:
+    if isinstance(value, RunSpec):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError("expected a mapping of fields")
+    return RunSpec.parse(value)
+
+
+class Record(BaseModel):
+    """What run.json says of a run.
+
+    Attributes
+    ----------
+    schema_version : int
+        ``schema`` in the file.
+    status, reason, error
+        ``failed`` has a reason, and the first line of error.txt; the others have none.
+    directory : str
+        The run directory's name as it was written.
+    label : str
+        Its name, or the settings that differ from the defaults.
+    names : tuple of str
+        All names that its spec went by in a config.
+    signature, variant_signature : str
+        8 hex characters of spec and table; the second (``variant`` in the file) leaves the seed out.
+    recorded : str
+        When, ISO 8601, UTC.
+    """
+
+    model_config = ConfigDict(**_PART, populate_by_name=True)
+
+    schema_version: Annotated[int, Field(ge=1)] = Field(default=1, alias="schema")
+    status: Status
+    reason: Reason | None = None
+    error: str | None = None
+    directory: str = ""
+    label: str
+    names: tuple[str, ...] = ()
+    signature: str
+    variant_signature: str = Field(alias="variant")
+    spec: Annotated[RunSpec, BeforeValidator(_spec)]
+    data: TableFacts
+    metrics: Metrics = Metrics()
+    timing: Timing = Timing()
+    environment: Environment = Environment()
+    recorded: str = ""
+
+    @field_serializer("spec")
+    def _whole_spec(self, spec: RunSpec) -> dict[str, Any]:
+        return spec.settings()  # all of it, whatever was set by its writer
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it was trained on the simulated table."""
+        return self.data.kind == "simulated"
+
+    @property
+    def outcome(self) -> str:
+        """``done``, ``interrupted`` or ``failed (diverged)``."""
+        return f"{self.status} ({self.reason})" if self.reason else self.status
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as run.json holds it."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @classmethod
+    def from_json(cls, content: str | bytes, source: Path) -> Record:
+        """Check the text of a record; raise ``RunError`` with ``source`` and the first thing that is wrong."""
+        try:
+            record = cls.model_validate_json(content)
+        except ValidationError as error:
+            raise RunError(f"{source}: {_first_fault(error)}") from None
+        except SpecError as error:
+            raise RunError(f"{source}: spec: {'; '.join(str(error).splitlines())}") from None
+        if record.schema_version > SCHEMA:
+            raise RunError(
+                f"{source}: written by a later wineexp (schema {record.schema_version}; "
+                f"this one reads up to {SCHEMA})"
+            )
+        return record
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Pydantic's first error as ``data.rows: expected ..., found ...``."""
+    fault = error.errors(include_url=False)[0]
+    if fault["type"] == "json_invalid":
+        return f"is damaged: expected JSON, found {fault['ctx']['error']}"
+    where = ".".join(map(str, fault["loc"])) or "the record"
+    if fault["type"] == "missing":
+        return f"is damaged: expected {where}, found none"
+    found = json.dumps(fault["input"], default=str)
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"is damaged: {where}: {message[0].lower()}{message[1:]}, found {found[:60]}"

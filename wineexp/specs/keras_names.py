@@ -1,0 +1,58 @@
+"""The names that Keras gives to activations and optimizers, written down so that Keras need not be loaded."""
+
+from __future__ import annotations
+
+__all__ = ["ACTIVATIONS", "OPTIMIZERS"]
+
+#: Keras's activation names (``keras.activations``, 3.15), less ``glu``, which halves the
+#: layer's width, and ``threshold``, which has no defaults for its two settings.
+ACTIVATIONS = (
+    "celu",
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+)
+
+#: Keras's optimizer names (``keras.optimizers``, 3.15) with their default learning rates. Left out:
+#: those that wrap another optimizer, and ``schedulefreeadamw``, whose weights must be swapped around
+#: each evaluation. A test holds this table against the installed Keras.
+OPTIMIZERS: dict[str, float] = {
+    "adadelta": 0.001,
+    "adafactor": 0.001,
+    "adagrad": 0.001,
+    "adam": 0.001,
+    "adamax": 0.001,
+    "adamw": 0.001,
+    "ftrl": 0.001,
+    "lion": 0.001,
+    "muon": 0.001,
+    "nadam": 0.001,
+    "rmsprop": 0.001,
+    "sgd": 0.01,
+}

@@ -1,0 +1,84 @@
+"""A spec in words: a value as a config has it, a label for a directory, a line for a title."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+__all__ = ["describe", "format_value", "format_widths", "tag"]
+
+Values = Mapping[str, Any]
+
+
+def format_widths(widths: tuple[int, ...] | list[int]) -> str:
+    """``1024x3`` for equal widths, else ``512,256,64``."""
+    if len(set(widths)) == 1:
+        return f"{widths[0]}x{len(widths)}"
+    return ",".join(map(str, widths))
+
+
+def format_value(value: Any) -> str:
+    """A field's value as a person would write it in a config: ``1024x3``, ``0.3``, ``true``, ``none``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        whole = all(isinstance(item, int) for item in value)
+        return format_widths(value) if whole else ",".join(f"{item:g}" for item in value)
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def tag(field: str, value: Any) -> str:
+    """One setting in a label: ``dropout0.3``, ``bn_after``, ``bn_input``, ``64x3``."""
+    if field == "widths":
+        return format_widths(value).replace(",", "-")
+    if isinstance(value, bool):
+        return field if value else f"no_{field}"
+    if isinstance(value, list):
+        return field + "-".join(f"{item:g}" for item in value)
+    return f"{field}{value:g}" if isinstance(value, (int, float)) else f"{field}_{value}"
+
+
+#: How a title tells a field's value, in its order; empty where there is nothing to tell.
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "widths": format_widths,
+    "activation": str,
+    "dropout": lambda rate: f"dropout {format_value(rate)}" if rate else "",
+    "bn": lambda place: "" if place == "none" else f"batch norm {place} the activation",
+    "bn_input": lambda there: "batch norm on the input" if there else "",
+    "scale": lambda kind: "" if kind == "none" else f"{kind} scaling",
+    "optimizer": str,
+    "learning_rate": lambda rate: f"learning rate {rate:g}",
+    "loss": str,
+    "batch_size": lambda rows: f"batch {rows}",
+    "epochs": lambda count: f"{count} epochs",
+    "patience": lambda epochs: "" if epochs is None else f"patience {epochs}",
+}
+
+#: Told last, where it is told at all.
+_LAST: dict[str, Callable[[Any], str]] = {"seed": lambda seed: f"seed {seed}"}
+
+
+def describe(values: Values, defaults: Values, without: Collection[str] = ()) -> str:
+    """A spec's values in one line for a title.
+
+    Parameters
+    ----------
+    values, defaults : mapping
+        Field to value, of this spec and by default. A field that has no words of its own is told where it
+        differs from its default.
+    without : collection of str
+        Fields to leave out.
+    """
+    told = {field: say(values[field]) for field, say in _WORDS.items()}
+    told |= {
+        field: f"{field.replace('_', ' ')} {format_value(value)}"
+        for field, value in values.items()
+        if field not in _WORDS and field not in _LAST and value != defaults[field]
+    }
+    told |= {field: say(values[field]) for field, say in _LAST.items()}
+    told = {field: text for field, text in told.items() if text and field not in without}
+    if {"widths", "activation"} <= told.keys():
+        told["widths"] += f" {told.pop('activation')}"
+    if {"optimizer", "learning_rate"} <= told.keys():
+        told["optimizer"] += f" {told.pop('learning_rate').removeprefix('learning rate ')}"
+    return ", ".join(told.values())

@@ -1,0 +1,137 @@
+"""YAML text as plain values that know their lines: the only reader of YAML. YAML 1.2, so ``no`` is text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+__all__ = ["MAX_BYTES", "MAX_VALUES", "LinedValue", "kind_of", "read_yaml"]
+
+#: A config is written by hand or by a small script; what is larger is refused before it is parsed.
+MAX_BYTES = 512 * 1024
+
+#: Values in a file with its aliases written out.
+MAX_VALUES = 200_000
+
+MAX_DEPTH = 20
+
+#: Told of each problem: the line, where one is known, and what is wrong.
+OnProblem = Callable[[int | None, str], None]
+
+
+@dataclass
+class LinedValue:
+    """A value with the line it stands on.
+
+    Attributes
+    ----------
+    data
+        A scalar, a list of lined values, or a dict of text to lined values.
+    line : int
+        From 1.
+    """
+
+    data: Any
+    line: int
+
+    def plain(self) -> Any:
+        """The value without its lines."""
+        if isinstance(self.data, dict):
+            return {key: item.plain() for key, item in self.data.items()}
+        if isinstance(self.data, list):
+            return [item.plain() for item in self.data]
+        return self.data
+
+
+def read_yaml(source: Path | bytes, on_problem: OnProblem) -> LinedValue | None:
+    """Read a file, or its bytes; None, and a problem told, where it is not YAML that we take.
+
+    Refused are files over ``MAX_BYTES``, more than ``MAX_VALUES`` values, deep nesting, tags beyond text,
+    numbers, booleans and null, keys that are not text and keys that stand twice.
+    """
+    try:
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        if size > MAX_BYTES:
+            on_problem(None, f"expected at most {MAX_BYTES:,} bytes, found {size:,}")
+            return None
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        return _Reader(on_problem).read(content.decode("utf-8-sig"))
+    except FileNotFoundError:
+        on_problem(None, "no such file")
+    except OSError as error:
+        on_problem(None, f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        on_problem(None, "expected YAML text in UTF-8, found other bytes")
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        on_problem(mark.line + 1 if mark else None, f"not YAML: {(error.problem or '').strip()}")
+    except (YAMLError, ValueError) as error:
+        on_problem(None, f"not YAML: {str(error).splitlines()[0]}")
+    except RecursionError:
+        on_problem(None, "nested too deeply")
+    return None
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, for an error: ``a mapping``, ``a list``, ``nothing`` or the scalar itself."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return "nothing" if value is None else repr(value)
+
+
+class _Reader:
+    """Turns YAML's nodes into lined values, counting them."""
+
+    def __init__(self, on_problem: OnProblem) -> None:
+        self.on_problem = on_problem
+        self.values = 0
+        self.yaml = YAML(typ="safe", pure=True)
+
+    def read(self, text: str) -> LinedValue | None:
+        node = self.yaml.compose(io.StringIO(text))
+        if node is None:
+            self.on_problem(None, "expected a mapping of fields, found an empty file")
+            return None
+        return self._value(node, 0)
+
+    def _value(self, node: Node, depth: int) -> LinedValue:
+        line = node.start_mark.line + 1
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES:,} values, aliases written out")
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        if isinstance(node, SequenceNode):
+            return LinedValue([self._value(item, depth + 1) for item in node.value], line)
+        if isinstance(node, MappingNode):
+            return LinedValue(self._mapping(node, depth), line)
+        assert isinstance(node, ScalarNode)
+        tag = str(node.tag)
+        if tag == "tag:yaml.org,2002:timestamp" and not node.style:
+            return LinedValue(node.value, line)  # text in YAML 1.2; ruamel still finds dates
+        if tag.rpartition(":")[2] not in ("str", "int", "float", "bool", "null"):
+            raise MarkedYAMLError(problem=f"unexpected tag {tag}", problem_mark=node.start_mark)
+        return LinedValue(self.yaml.constructor.construct_object(node, deep=True), line)
+
+    def _mapping(self, node: MappingNode, depth: int) -> dict[str, LinedValue]:
+        found: dict[str, LinedValue] = {}
+        for key, value in node.value:
+            name = self._value(key, depth + 1)
+            if not isinstance(name.data, str):
+                self.on_problem(name.line, f"expected a field's name, found {name.plain()!r}")
+            elif name.data in found:
+                self.on_problem(name.line, f"{name.data}: stands twice; first on line {found[name.data].line}")
+            else:
+                found[name.data] = self._value(value, depth + 1)
+                if not isinstance(value, (SequenceNode, MappingNode)):
+                    found[name.data].line = name.line
+        return found

@@ -1,0 +1,113 @@
+"""The private names of TensorFlow and Keras that are used here, all of them, each with what happens without it.
+
+They may go with any release: pyproject.toml has upper bounds, a test names each one, and ``make canary`` runs
+the tests on the newest releases. Without one of them results stay right; time or memory is what is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+__all__ = [
+    "PRIVATE_NAMES",
+    "adam_moments",
+    "allow_tracing_again",
+    "dismantle",
+    "forgetting_gradients",
+    "missing",
+    "traces_nothing",
+]
+
+#: Module or class, name -> what is lost without it.
+PRIVATE_NAMES: dict[tuple[str, str], str] = {
+    ("tensorflow.python.framework.func_graph", "dismantle_func_graph"): "1.6 MB for each variant trained",
+    ("tensorflow.python.framework.ops.gradient_registry", "_registry"): "6 MB for each variant trained",
+    ("tensorflow.function", "_omit_frequent_tracing_warning"): "a warning from the fifth variant on",
+    ("keras.optimizers.Adam", "_get_variable_index"): "the fused Adam step; Keras's own takes a dozen passes",
+    ("keras.optimizers.Adam", "_momentums"): "the same",
+    ("keras.optimizers.Adam", "_velocities"): "the same",
+    ("keras.callbacks.TensorBoard", "_should_trace"): "its profiler cannot be told apart, so it is refused",
+}
+
+
+def missing() -> list[str]:
+    """The private names that the installed TensorFlow and Keras do not have."""
+    return [f"{owner}.{name}" for owner, name in PRIVATE_NAMES if not _there(owner, name)]
+
+
+def _there(owner: str, name: str) -> bool:
+    if owner == "keras.optimizers.Adam":  # its slots are made when it is built
+        optimizer = keras.optimizers.Adam()
+        optimizer.build([keras.Variable([0.0])])
+        return hasattr(optimizer, name)
+    if owner == "tensorflow.function":
+        return hasattr(tf.function(lambda: None), name)
+    if owner == "keras.callbacks.TensorBoard":
+        return hasattr(keras.callbacks.TensorBoard(), name)
+    return _get(owner, name) is not None
+
+
+def _get(owner: str, name: str) -> Any:
+    """``owner.name`` of TensorFlow, None where it is gone."""
+    module, _, attribute = owner.rpartition(".")
+    with contextlib.suppress(ImportError):
+        return getattr(importlib.import_module(owner), name, None)
+    with contextlib.suppress(ImportError, AttributeError):
+        return getattr(getattr(importlib.import_module(module), attribute), name, None)
+    return None
+
+
+_dismantle_func_graph = _get("tensorflow.python.framework.func_graph", "dismantle_func_graph")
+_gradients = _get("tensorflow.python.framework.ops.gradient_registry", "_registry")
+
+
+def dismantle(graph: Any) -> None:
+    """Break the references within the graph of a while loop's body, which nobody will run again.
+
+    TensorFlow keeps it in a ring of references with extension types that the collector cannot see through:
+    1.6 MB a run for three layers of 64.
+    """
+    if _dismantle_func_graph is not None:
+        _dismantle_func_graph(graph)
+
+
+@contextlib.contextmanager
+def forgetting_gradients() -> Iterator[None]:
+    """Take back what tracing enters into TensorFlow's table of gradients.
+
+    Each custom gradient that a trace meets (the kernels' and some of Keras's own) stays in that table for good,
+    and its graph and variables with it: 6 MB a run for three layers of 64. Once the epoch is traced nobody
+    differentiates it again.
+    """
+    known: dict[str, Any] = {} if _gradients is None else _gradients
+    before = set(known)
+    try:
+        yield
+    finally:
+        for name in [name for name in known.keys() - before if name.startswith("CustomGradient")]:
+            del known[name]
+
+
+def allow_tracing_again(function: Any) -> None:
+    """Say that a compiled function is new: TensorFlow takes each trainer's for one that is traced ever again."""
+    function._omit_frequent_tracing_warning = True
+
+
+def adam_moments(adam: keras.optimizers.Adam, variable: Any) -> tuple[Any, Any] | None:
+    """Adam's first and second moment of ``variable``; None where this Keras keeps them elsewhere."""
+    try:
+        slot = adam._get_variable_index(variable)
+        return adam._momentums[slot], adam._velocities[slot]
+    except AttributeError:
+        return None
+
+
+def traces_nothing(callback: keras.callbacks.TensorBoard) -> bool:
+    """Whether a TensorBoard callback profiles no batches, as far as this Keras tells."""
+    return not getattr(callback, "_should_trace", True)

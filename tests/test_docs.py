@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import shutil
@@ -123,3 +124,19 @@ def test_the_python_that_the_readme_shows_works(reader, capsys):
     (text,) = blocks(ROOT / "README.md", "python")
     assert len(text.splitlines()) <= 10
     exec(compile(text, "README.md", "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.parametrize(
+    "name", ["batch", "compare", "export", "load_runs", "predict", "report", "study", "train"]
+)
+def test_the_examples_in_the_docstrings_run(name, monkeypatch, tmp_path, tensorflow):
+    import wineexp
+    from wineexp.data.simulated import simulated_table
+
+    monkeypatch.chdir(tmp_path)
+    simulated_table().frame.head(5).to_csv("new-wines.csv", index=False)
+    function = getattr(wineexp, name)
+    (found,) = doctest.DocTestFinder(recurse=False).find(function, name, globs={})
+    assert found.examples, f"{name} shows no example"
+    results = doctest.DocTestRunner().run(found)
+    assert results.failed == 0

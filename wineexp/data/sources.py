@@ -42,6 +42,8 @@ def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sta
     """
     if isinstance(data, pd.DataFrame):
         return Found(table_of_frame(data), ("a DataFrame: given as data",))
+    if data is not None and not isinstance(data, (str, os.PathLike)):
+        raise DataError(f"data: expected a DataFrame, a path, red-wine or simulated; found {type(data).__name__}")
     named = os.fspath(data) if data else os.environ.get("WINEEXP_DATA")
     if named == "simulated":
         return Found(simulated_table(), ("simulated: as asked for",))

@@ -183,3 +183,11 @@ def test_names_are_drawn_as_they_are(small_table, tmp_path, form, layout):
         texts = " ".join(text.get_text().replace("\n", " ") for text in fig.legends[0].get_texts())
         for name in ("$$ (dropout 0)", "<script>alert(1)</script> (dropout 0.2)", "😀 (dropout 0.3)", "_hidden"):
             assert name in texts
+
+
+def test_no_one_rate_is_stated_for_variants_that_differ_in_it(small_table, tmp_path):
+    for rate in (0.1, 0.01):
+        fabricate.save(tmp_path, small_table, optimizer="sgd", learning_rate=rate)
+    (ax,) = compare_runs(load([tmp_path])).figure.axes
+    (shared,) = [text.get_text() for text in ax.texts if text.get_text().startswith("all: ")]
+    assert shared == "all: 8x1 relu, sgd, mae, batch 256, 6 epochs"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -148,3 +150,30 @@ def test_a_broken_pyproject_is_an_error(tmp_path, monkeypatch, text):
     (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(DataError, match=r"pyproject\.toml"):
         find_table(stand_in=True)
+
+
+def test_a_cache_that_cannot_be_written_is_blamed_once_and_no_address_is_asked(monkeypatch, tmp_path):
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(DownloadError) as caught:
+        fetch(("http://127.0.0.1:9/a.csv", "http://127.0.0.1:9/b.csv"))
+    assert str(caught.value) == f"{cached_path().parent}: cannot be written: Not a directory"
+
+
+def test_what_helps_is_said_once_and_not_for_a_mistyped_file(cli, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("widths: 8\n")
+    for command in (["batch", "c.yaml"], ["study", "c.yaml", "--no-report"]):
+        _, _, err = cli(*command)
+        assert err.count("--data simulated") == 1
+        _, _, err = cli(*command, "--data", "x.csv")
+        assert err == "wineexp: x.csv: no such file\n"
+
+
+def test_looking_for_a_table_changes_no_logging():
+    code = (
+        "import logging; import pooch; before = pooch.get_logger().level; import wineexp.data.download;"
+        "print(pooch.get_logger().level == before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -161,3 +161,46 @@ def test_names_and_default_learning_rates_are_the_installed_keras(tensorflow):
         assert inspect.signature(type(optimizer)).parameters["learning_rate"].default == rate
     for name in ACTIVATIONS:
         assert callable(keras.activations.get(name))
+
+
+@pytest.mark.parametrize(
+    ("without", "told", "untold"),
+    [
+        ((), ["sgd 0.05"], []),
+        (["learning_rate"], ["sgd"], ["0.05"]),
+        (["optimizer"], ["learning rate 0.05"], ["sgd"]),
+        (["optimizer", "learning_rate"], ["8x1 relu"], ["sgd", "0.05"]),
+        (["widths"], ["relu"], ["8x1"]),
+        (["activation"], ["8x1"], ["relu"]),
+    ],
+)
+def test_a_title_leaves_out_what_differs_between_the_variants_and_nothing_else(without, told, untold):
+    text = RunSpec(widths="8", optimizer="sgd", learning_rate=0.05).describe(without=without)
+    assert all(word in text for word in told)
+    assert not any(word in text for word in untold)
+
+
+def test_a_title_tells_every_setting_that_is_not_the_default():
+    plain = RunSpec().describe()
+    assert plain == "1024x3 relu, adam 0.001, mae, batch 256, 100 epochs, seed 0"
+    for field, value, told in [
+        ("bn_momentum", 0.5, "bn momentum 0.5"),
+        ("split", "grouped", "split grouped"),
+        ("restore_best", False, "restore best false"),
+        ("target", "pH", "target pH"),
+        ("scale", "minmax", "minmax scaling"),
+        ("bn", "before", "batch norm before the activation"),
+    ]:
+        assert told in RunSpec(**{field: value}).describe()
+        assert told not in plain
+
+
+def test_a_cosmetic_field_is_so_by_its_mark_alone():
+    from wineexp.specs.run_spec import COSMETIC_FIELDS, VARIANT_FIELDS, varying
+
+    assert {"name"} == COSMETIC_FIELDS
+    assert not COSMETIC_FIELDS & set(VARIANT_FIELDS)
+    named = RunSpec(name="Zoe", seed=3)
+    assert named.without_seed() == RunSpec()
+    assert varying([named, RunSpec()]) == []
+    assert "Zoe" not in named.describe()

@@ -1,9 +1,13 @@
-"""A field and a metric are declared once: in a copy of the package each gets one line and is everywhere."""
+"""The recipes of CONTRIBUTING.md, applied to a copy of the package: each works as it is written there.
+
+A field and a metric are declared once, in a line or two, and are everywhere: flag, YAML, schema, docs, ``runs``.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,36 +15,34 @@ import sys
 import pytest
 from conftest import ROOT
 
-FIELD = """    warmth: Real = spec_field(
-        1.5, "how warm it was", "a number above 0", later=True, gt=0.0
-    )
-    mood: str | None = spec_field(None, "how it felt", "text, or none", cosmetic=True, later=True)
-"""
-METRIC = """    val_bias: _Number | None = _metric("val bias", "+.3f", "mean error on validation rows", listed=6)
-"""
+#: A recipe's block: its file, the line that it goes before (or none: a new file), its code.
+BLOCK = re.compile(r'```python\n# (\S+), (?:before "([^\n]*)"|a new file)\n(.*?)```', re.S)
+
+RECIPES = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of package and docs in which ``warmth``, ``mood`` and ``val_bias`` are declared."""
+    """A copy of package and docs with every recipe applied."""
     folder = tmp_path_factory.mktemp("copy")
     for name in ("wineexp", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "README.md", folder)
-    insert(folder / "wineexp/specs/run_spec.py", "    seed: int = spec_field(", FIELD)
-    insert(folder / "wineexp/runs/record.py", "    val_rmse: ", METRIC)
-    insert(
-        folder / "wineexp/runs/metrics.py",
-        '            "val_rmse": ',
-        '            "val_bias": float((valid[0].astype(np.float64) - valid[1]).mean()),\n',
-    )
+    for file, before, code in RECIPES:
+        path = folder / file
+        if not before:
+            assert not path.exists()
+            path.write_text(code)
+            continue
+        text, place = path.read_text(), before.replace('\\"', '"')
+        assert text.count(place) == 1, f"{file}: {place}"
+        path.write_text(text.replace(place, code + place))
     return folder
 
 
-def insert(path, before, lines):
-    text = path.read_text()
-    assert text.count(before) == 1
-    path.write_text(text.replace(before, lines + before))
+def test_every_recipe_is_found():
+    assert len(RECIPES) == 7
+    assert len(RECIPES) == (ROOT / "CONTRIBUTING.md").read_text().count("```python")
 
 
 @pytest.fixture
@@ -90,3 +92,30 @@ def test_yaml_run_directory_and_table_have_it_and_old_signatures_stand(run, tmp_
     assert "mood" not in table[0]
     assert "val bias" in run("-m", "wineexp", "runs").splitlines()[0]
     assert "warmth 2.5" in run("-m", "wineexp", "compare", "outputs")
+
+
+def test_a_new_command_runs_and_is_listed(run):
+    run("-m", "wineexp", "train", "--widths", 8, "--epochs", 1, "--no-model")
+    assert run("-m", "wineexp", "best").startswith("outputs/8x1-epochs1-s0-")
+    assert "best        Print the run with the lowest val MAE." in run("-m", "wineexp", "--help")
+
+
+def test_a_new_exporter_and_a_new_executor_serve(run):
+    code = """
+from pathlib import Path
+from wineexp.api.training import plan_batch, train_plan
+from wineexp.execution.backwards import Backwards
+from wineexp.execution.observer import Observer
+from wineexp.exporters.lines import Lines
+
+class Order(Observer):
+    def ended(self, run):
+        print(run.spec.seed)
+
+config = {"defaults": {"widths": 8, "epochs": 1}, "seeds": 3}
+for _ in range(2):
+    plan = plan_batch(config, data=None, out="outputs", force=False, skip_failed=False)
+    train_plan(plan, Backwards(1), [Lines(Path("lines.txt"))], Order())
+print(len(Path("lines.txt").read_text().splitlines()), "lines")
+"""
+    assert run("-c", code).split() == ["2", "1", "0", "3", "lines"]

@@ -1,10 +1,10 @@
-"""A study of 12 runs: ``wineexp batch`` against the same runs trained otherwise.
+"""A study of 12 runs: ``wineexp batch`` against other ways to train the same runs.
 
     python benchmarks/batch.py [--table CSV] [--rounds N] [--widths 64 1024] [--runs 12] [--epochs 100]
     python benchmarks/batch.py --small 200      # what a small run costs beyond its training
-    python benchmarks/batch.py --memory 100     # how a worker's memory grows over so many runs
+    python benchmarks/batch.py --memory 100     # how a worker's memory grows over that many runs
 
-The others: (a) a process of the plain Keras script for each run, (b) one process that loops over Keras
+The others: (a) a separate process of the plain Keras script for each run, (b) one process that loops over Keras
 ``fit``, (c) KerasTuner's GridSearch, where it is installed. Alternating; ratios within each round.
 """
 
@@ -79,7 +79,7 @@ def compare(table: str, width: int, epochs: int, runs: int, rounds: int) -> None
 
 
 def together(timings: list[Timing]) -> Timing:
-    """One after the other."""
+    """The total of processes that ran one after the other."""
     return Timing(
         sum(t.wall for t in timings),
         sum(t.cpu for t in timings),
@@ -89,7 +89,7 @@ def together(timings: list[Timing]) -> Timing:
 
 
 def overhead(table: str, runs: int) -> None:
-    """Processor seconds that a small run costs beyond its fit, start-up of the processes taken off."""
+    """Processor seconds that a small run costs beyond its fit, not counting the start-up of processes."""
     spent = {}
     for count in (2, runs + 2):
         with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +103,7 @@ def overhead(table: str, runs: int) -> None:
 
 
 def growth(table: str, runs: int) -> None:
-    """Resident memory of one process, its trainer cache kept, after each tenth of so many runs, of two kinds."""
+    """Resident memory of one process that keeps its trainer cache, after each tenth of the runs, of two kinds."""
     from wineexp import runtime
     from wineexp.data.table import read_table
     from wineexp.specs.run_spec import RunSpec

@@ -1,7 +1,7 @@
 """Is the verdict honest? Figures behind "95 %" and "80 % of the time".
 
     python benchmarks/verdict.py                     # about four minutes on two cores
-    python benchmarks/verdict.py --pool FOLDER       # on runs that are there already: many seeds per variant
+    python benchmarks/verdict.py --pool FOLDER       # on existing runs with many seeds per variant
 
 1. Real training: groups of seeds of the *same* variant are compared; every verdict but ``cannot tell`` is false.
 2. Simulated differences of known size: how often the interval holds the truth.
@@ -70,7 +70,7 @@ def coverage(seeds: int, effects: tuple[float, float, float], draws: int, start:
 
 
 def power(seeds: int, effects: tuple[float, float, float], draws: int, start: int) -> float:
-    """Share of simulated tables, with the smallest detectable difference as truth, that tell it from 0."""
+    """Share of simulated tables, with the smallest detectable difference as truth, in which it is detected."""
     seed, row, rest = effects
     truth = Difference(0.0, seeds, ROWS, seed**2, row**2, rest**2).detectable()
     dice, found = np.random.default_rng(start), 0

@@ -1,6 +1,6 @@
 """wineexp: does dropout help on this table? does batch normalization, and before or after the activation?
 
-The public names are imported at their first use, so that ``import wineexp`` costs nothing.
+The public names are imported on first use, so that ``import wineexp`` takes no time.
 """
 
 from __future__ import annotations

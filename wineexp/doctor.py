@@ -1,4 +1,4 @@
-"""What this machine has for wineexp, and what is wrong with it: to paste into a report of a fault."""
+"""Checks of the installation and the machine: facts and problems, to paste into a bug report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LITTLE_MEMORY = 1.5e9
 
 @dataclass
 class Examination:
-    """Facts as (what, how it is), and what is wrong."""
+    """Facts as (name, value) pairs, and the problems found."""
 
     facts: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ def examine(data: str | None, out: Path) -> Examination:
     for check in checks:
         try:
             check(found)
-        except Exception as error:  # noqa: BLE001 - a sick machine raises anything, and this is to tell it
+        except Exception as error:  # noqa: BLE001 - a broken machine may raise anything, and this reports it
             found.problems.append(f"{type(error).__name__}: {error}")
     return found
 
@@ -99,7 +99,7 @@ def _cache(found: Examination) -> None:
 
 def _outputs(found: Examination, out: Path) -> None:
     if not out.exists():
-        found.facts.append(("runs", f"{out}, not there yet"))
+        found.facts.append(("runs", f"{out}, does not exist yet"))
         return
     try:
         files.check_writable(out, error=RunError)

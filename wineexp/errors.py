@@ -1,6 +1,6 @@
-"""What wineexp says when something is wrong. Imports nothing of ours.
+"""The exceptions of wineexp. Imports nothing else of wineexp.
 
-Every error a person can cause or meet derives from :class:`WineexpError`; the command line turns it
+Every error that a user can cause or run into derives from :class:`WineexpError`; the command line turns it
 into one line and its exit code in one place. Anything else that escapes is a bug and keeps its traceback.
 """
 
@@ -28,13 +28,13 @@ __all__ = [
 
 
 class WineexpError(Exception):
-    """Base of all errors that are no bugs. ``exit_code`` is what the command line ends with."""
+    """Base of all errors that are not bugs. ``exit_code`` is the exit code of the command line."""
 
     exit_code = 1
 
 
 class SpecError(WineexpError):
-    """A spec's field has an unknown name or an illegal value. Holds every problem, one line each."""
+    """A spec has an unknown field or an invalid value. Holds every problem, one line each."""
 
     exit_code = 2
 
@@ -60,7 +60,7 @@ class DataError(WineexpError):
 
 
 class DownloadError(WineexpError):
-    """No address gave the table."""
+    """The table could not be downloaded."""
 
 
 class RunError(WineexpError):
@@ -94,7 +94,7 @@ class OutputError(WineexpError):
 
 
 class MissingExtraError(WineexpError):
-    """An optional package is asked for and not installed."""
+    """An optional package is needed but not installed."""
 
     exit_code = 2
 

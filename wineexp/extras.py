@@ -1,4 +1,4 @@
-"""Optional packages, each behind an extra of the same name: there, or told in one line how to get it."""
+"""Optional packages, each behind an extra: a missing one is reported with the command that installs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wineexp.errors import MissingExtraError
 
 __all__ = ["EXTRAS", "available", "require"]
 
-#: Extra -> the package it brings that is looked for.
+#: Extra -> the package whose presence shows that it is installed.
 EXTRAS = {"dask": "distributed", "mlflow": "mlflow", "report": "plotly", "tensorboard": "tensorboard"}
 
 

@@ -1,4 +1,4 @@
-"""Files and directories written whole or not at all: beside their place first, then renamed into it.
+"""Files and directories written whole or not at all: to a temporary name first, then renamed into place.
 
 A leaf: run directories, figures, pages, tables and the cache of downloads are all written through it.
 """
@@ -17,22 +17,22 @@ from wineexp.errors import OutputError, WineexpError
 
 __all__ = ["check_writable", "write_directory", "write_file"]
 
-#: What is being written has a name that starts so, ends with the process that writes it, and is hidden.
+#: Start of the hidden name that something has while it is written; host, process and a random part follow.
 _STAGED = ".wineexp-"
 
 Refusal = type[WineexpError]
 
 
 def write_file(path: Path, content: bytes, *, error: Refusal = OutputError) -> None:
-    """Write ``content`` to ``path``, replacing what stands there.
+    """Write ``content`` to ``path``, replacing an existing file.
 
     Parameters
     ----------
     path : Path
-        Folders above it are made.
+        Missing parent folders are created.
     content : bytes
     error : type of WineexpError
-        What to raise, with path and reason, where it cannot be written. Nothing is left behind then.
+        What to raise, with path and reason, if it cannot be written; nothing is left behind in that case.
     """
     with _refusing(path, error):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +47,9 @@ def write_file(path: Path, content: bytes, *, error: Refusal = OutputError) -> N
 def write_directory(path: Path, files: Mapping[str, bytes], *, error: Refusal = OutputError) -> None:
     """Write ``files``, name to content, into a new directory and rename it to ``path``.
 
-    The files are flushed to the disk first, in the order given. A directory that stands there already is
-    replaced. What an earlier process on this machine left half-written beside it is swept away.
-    Raises ``error`` where the disk or the permissions do not allow it.
+    The files are flushed to the disk first, in the order given. An existing directory is replaced.
+    What an earlier process on this machine left half-written beside it is removed.
+    Raises ``error`` if the disk or the permissions do not allow it.
     """
     with _refusing(path, error):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def write_directory(path: Path, files: Mapping[str, bytes], *, error: Refusal = 
 
 
 def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
-    """Make ``folder`` and raise ``error`` unless files can be written there: better now than after the work."""
+    """Create ``folder``; raise ``error`` unless files can be written there: better before the work than after."""
     with _refusing(folder, error):
         folder.mkdir(parents=True, exist_ok=True)
         probe = _staged_beside(folder / "probe")
@@ -85,7 +85,7 @@ def _refusing(path: Path, error: Refusal) -> Iterator[None]:
 
 
 def _put(staged: Path, path: Path) -> None:
-    """Rename ``staged`` to ``path``; what stood there is gone only once the new one is in its place."""
+    """Rename ``staged`` to ``path``; an existing one is removed only once the new one is in place."""
     if not path.exists():
         staged.rename(path)
         return
@@ -104,7 +104,7 @@ def _staged_beside(path: Path) -> Path:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what processes of this machine that are no more left behind."""
+    """Remove leftovers of processes of this machine that no longer run."""
     for left in folder.glob(f"{_STAGED}{socket.gethostname()}-*"):
         process = left.name.rsplit("-", 2)[1]
         if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
@@ -117,5 +117,5 @@ def _alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # alive, and somebody else's
+        pass  # alive, but owned by another user
     return True

@@ -26,12 +26,12 @@ __all__ = [
     "versions",
 ]
 
-#: Up to so many parameters one thread is at least as fast as two: handing work to a second costs what it saves.
+#: Up to this many parameters, one thread is at least as fast as two: handing work over costs what it saves.
 SMALL_MODEL = 100_000
 
 
 def available_cores() -> int:
-    """Cores this process may use, which a container or ``taskset`` can make fewer than the machine has."""
+    """Cores this process may use; a container or ``taskset`` may allow fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -49,12 +49,12 @@ def available_memory() -> float:
 
 
 def choose_threads(parameters: int) -> int:
-    """Threads for one run of a model of so many parameters: one for a small model, else every core."""
+    """Threads for one run of a model with this many parameters: one for a small model, else every core."""
     return 1 if parameters <= SMALL_MODEL else available_cores()
 
 
 def running_threads() -> int | None:
-    """The thread count that TensorFlow has in this process already; None where it is not loaded."""
+    """TensorFlow's thread count in this process; None if it is not loaded yet."""
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None:
         return None
@@ -101,7 +101,7 @@ def load(threads: int) -> None:
     """:func:`prepare`, then import TensorFlow and find its devices, without its start-up chatter.
 
     TensorFlow writes to the file descriptor before its log level is in force, so the descriptor is
-    turned to a file meanwhile; what it said is shown when the import fails.
+    redirected to a file meanwhile; its content is shown if the import fails.
     """
     prepare(threads)
     sys.stderr.flush()
@@ -127,7 +127,7 @@ def load(threads: int) -> None:
 def _import() -> None:
     import tensorflow as tf
 
-    tf.config.list_logical_devices()  # starts the runtime, which has its say now
+    tf.config.list_logical_devices()  # starts the runtime, which prints its messages now
     gc.freeze()  # TensorFlow's own 350,000 objects stay; collecting after each run need not walk them
 
 
@@ -155,7 +155,7 @@ def versions() -> dict[str, str]:
 
 
 def environment(threads: int) -> dict[str, Any]:
-    """What a run's result may depend on beside its spec and table, JSON-ready."""
+    """What a run's result may depend on besides its spec and table, JSON-ready."""
     tensorflow = sys.modules.get("tensorflow")
     gpus = [device.name for device in tensorflow.config.list_logical_devices("GPU")] if tensorflow else []
     return {

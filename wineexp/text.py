@@ -8,7 +8,7 @@ __all__ = ["align", "format_duration", "format_interval", "indent", "some_of"]
 
 
 def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """``rows``, all of one length, as aligned columns; those numbered in ``right`` are set flush right."""
+    """``rows``, all of one length, as aligned columns; those numbered in ``right`` are right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
@@ -22,7 +22,7 @@ def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
 
 
 def indent(text: str) -> str:
-    """Each line set in by two spaces."""
+    """Each line indented by two spaces."""
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 

@@ -39,7 +39,7 @@ def test_the_plan_lists_what_differs_what_is_done_and_trains_nothing(batch, tmp_
     _, out, err = batch("--dry-run", "--csv")
     assert [row["before"] for row in csv.DictReader(io.StringIO(out))] == ["done", "done", "new", "new"]
     assert "2 of them done or left alone, 2 to train" in err
-    assert "judged by earlier runs" in err
+    assert "estimated from earlier runs" in err
 
 
 def test_a_batch_trains_all_and_then_nothing(batch, tmp_path):

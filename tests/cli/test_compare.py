@@ -70,7 +70,7 @@ def test_pictures_alone_are_enough_for_curves(cli, runs, tmp_path):
         (["RUNS", "-o", "x.gif"], 2, "expected a name that ends in .png, .svg, .pdf; found 'x.gif'"),
         (["RUNS", "--layout", "pile"], 2, "'pile' is not one of"),
         (["RUNS", "--smooth", "1"], 2, "1 is not in the range"),
-        (["RUNS", "--reference", "nobody"], 2, "reference 'nobody' is no variant"),
+        (["RUNS", "--reference", "nobody"], 2, "reference 'nobody' is not a variant"),
         (["RUNS", "--where", "dropuot=1"], 2, "unknown column 'dropuot' (did you mean 'dropout'?)"),
         (["RUNS", "--where", "dropout=0.9"], 2, "none of 13 runs meets dropout=0.9"),
         (["RUNS", "--json", "--csv"], 2, "--json and --csv: expected one of them"),

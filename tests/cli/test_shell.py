@@ -113,7 +113,7 @@ def test_no_color_is_honoured(here):
 def test_the_doctor_tells_what_is_there_and_what_is_wrong(cli, here, small_csv, tensorflow, monkeypatch):
     code, out, err = cli("doctor")
     assert (code, err) == (0, "")
-    assert "nothing is wrong" in out
+    assert "no problems found" in out
     assert str(small_csv) in out
     assert "dask yes" in out
     assert len(out.splitlines()) < 40, "one screen"
@@ -126,7 +126,7 @@ def test_the_doctor_tells_what_is_there_and_what_is_wrong(cli, here, small_csv, 
     assert found["problems"] == ["absent.csv: no such file"]
     monkeypatch.delenv("WINEEXP_DATA")
     code, out, _ = cli("doctor")
-    assert "WRONG: the real table is not available" in out
+    assert "PROBLEM: the real table is not available" in out
 
 
 def test_the_version_is_told_without_loading_tensorflow():

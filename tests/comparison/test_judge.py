@@ -94,10 +94,10 @@ def test_the_reference_is_the_first_given_the_nearest_the_defaults_or_the_one_na
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("dropout 0, bn non", "is no variant (did you mean 'dropout 0, bn none'?)"),
-        ("", "is no variant"),
-        ("bn=after,dropout=0.9", "is no variant"),
-        ("colour=red", "is no variant"),
+        ("dropout 0, bn non", "is not a variant (did you mean 'dropout 0, bn none'?)"),
+        ("", "is not a variant"),
+        ("bn=after,dropout=0.9", "is not a variant"),
+        ("colour=red", "is not a variant"),
     ],
 )
 def test_another_reference_is_refused_and_the_legal_ones_named(cross, name, says):

@@ -29,7 +29,7 @@ def test_the_real_table_is_known_in_a_frame(red_wine):
         (pd.DataFrame(), "expected rows of numbers, found shape (0, 0)"),
         (pd.DataFrame({"a": []}), "expected rows of numbers, found shape (0, 1)"),
         (pd.DataFrame({0: [1, 2]}), "expected text as a column's name, found 0"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "column 'a' stands twice"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "column 'a' occurs twice"),
         (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), "column 'b': expected numbers, found str"),
         (pd.DataFrame({"a": [True, False]}), "column 'a': expected numbers, found bool"),
         (

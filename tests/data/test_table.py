@@ -15,7 +15,7 @@ BAD = [
     ("", ":1: expected a header"),
     ("\n\n", ":1: expected a header"),
     ("1;2\n3;4\n", ":1: expected a header with column names, found numbers"),
-    ("a,a\n1,2\n", ":1: column 'a' stands twice"),
+    ("a,a\n1,2\n", ":1: column 'a' occurs twice"),
     ("a,\n1,2\n", ":1: expected a name for every column"),
     ("a,b\n", ": expected rows of numbers below the header, found none"),
     ("a,b\n1,2\n3,x\n", ":3: column 'b': expected a number, found 'x'"),

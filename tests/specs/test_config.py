@@ -10,7 +10,7 @@ from wineexp.specs.run_spec import RunSpec
 
 #: Text, and what the error must say after the file's name.
 TRAPS = [
-    ("bn: none\nbn: after\n", ":2: bn: stands twice; first on line 1"),
+    ("bn: none\nbn: after\n", ":2: bn: repeated key; first on line 1"),
     ("bn: no\n", ":1: bn: expected none, before or after; found 'no' (did you mean 'none'?)"),
     ("\tbn: none\n", ":1: not YAML: found character '\\t'"),
     ("runs:\n\t- {bn: none}\n", ":2: not YAML"),

@@ -112,7 +112,7 @@ def test_mc_dropout_is_kerass_own_layers_with_dropout_on(cli, runs, valid_rows):
         ("a,b,c\n1,two,3\n", 2, ":2: column 'b': expected a number, found 'two'"),
         ("a,b,c\n", 2, "expected rows of numbers below the header"),
         ("", 2, "expected a header"),
-        ("a,a,b,c\n1,2,3,4\n", 2, "column 'a' stands twice"),
+        ("a,a,b,c\n1,2,3,4\n", 2, "column 'a' occurs twice"),
         (None, 2, "no such file"),
     ],
 )

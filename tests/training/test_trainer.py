@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wineexp.errors import CallbackError
 from wineexp.specs.keras_names import OPTIMIZERS
@@ -238,13 +240,31 @@ def test_an_epoch_split_into_several_calls_gives_the_same_numbers(monkeypatch):
     from wineexp.training import trainer
 
     whole, fitted = train(epochs=3)
-    assert len(trainer._parts(whole.count_params(), 90, 40, 32)) == 1
-    monkeypatch.setattr(trainer, "OPERATIONS_A_CALL", 1)
-    assert trainer._parts(whole.count_params(), 90, 40, 32)[:3] == [(0, 32, 0, 0), (32, 64, 0, 0), (64, 90, 0, 0)]
+    monkeypatch.setattr(trainer, "OPERATIONS_PER_CALL", 1)
     parted, fitted_in_parts = train(epochs=3)
     assert fitted_in_parts.history["loss"] == pytest.approx(fitted.history["loss"], rel=1e-12)
     for a, b in zip(whole.get_weights(), parted.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@given(
+    parameters=st.integers(1, 10**9),
+    train=st.integers(2, 10**4),
+    valid=st.integers(2, 10**4),
+    batch_size=st.integers(1, 10**4),
+)
+def test_the_calls_of_an_epoch_cover_every_row_once_in_whole_batches(parameters, train, valid, batch_size):
+    from wineexp.training.trainer import OPERATIONS_PER_CALL, _parts
+
+    parts = _parts(parameters, train, valid, batch_size)
+    for rows, first, last in ((train, 0, 1), (valid, 2, 3)):
+        ranges = [(part[first], part[last]) for part in parts if part[first] < part[last]]
+        assert [start for start, _ in ranges] == [0, *(stop for _, stop in ranges[:-1])]
+        assert ranges[-1][1] == rows
+    assert all(part[0] % batch_size == 0 for part in parts)
+    if len(parts) > 1:
+        one_batch = 6 * parameters * batch_size
+        assert all(6 * parameters * (b - a) <= max(OPERATIONS_PER_CALL, one_batch) for a, b, _, _ in parts)
 
 
 def test_the_batch_order_is_a_new_permutation_each_epoch_from_the_seed_alone():

@@ -1,4 +1,4 @@
-"""Compare runs, write their page, or do a whole study: what the commands of these names do, as functions."""
+"""Compare runs, write a report or do a whole study: the commands of the same names, as functions."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def compare(
     *runs : SavedRun or path-like, or sequences of them
         Run directories, folders of them, history CSVs, curves PNGs.
     reference : SavedRun or str, optional
-        What the others are held against: a run, a label, settings such as ``"dropout=0,bn=none"``; by default
-        the first run given, or of a folder the variant nearest the defaults.
+        What to compare the others with: a run, a label, settings such as ``"dropout=0,bn=none"``; by default
+        the first run given or, for a folder, the variant nearest the defaults.
     where : str or sequence of str
         Only runs that meet every condition, such as ``"dropout=0.3"``.
     on_damaged : callable, optional
-        Told of what cannot be read within a folder, instead of a warning.
+        Called with the error of each run in a folder that cannot be read, instead of a warning.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def compare(
     Raises
     ------
     RunError, SelectionError
-        For what is no run, and for runs that cannot stand in one table.
+        For what is not a run, and for runs that cannot be compared with each other.
 
     Examples
     --------
@@ -102,16 +102,16 @@ def report(
     ----------
     output : path-like
     title : str, optional
-        The page's.
+        The title of the page.
     *runs, reference, where, on_damaged
         As in :func:`compare`.
 
     Raises
     ------
     MissingExtraError
-        Where the extra ``report`` is not installed.
+        If the extra ``report`` is not installed.
     RunError, SelectionError, OutputError
-        As in :func:`compare`; where the page cannot be written.
+        As in :func:`compare`; if the page cannot be written.
 
     Examples
     --------
@@ -130,16 +130,16 @@ def report(
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study gives.
+    """The result of a study.
 
     Attributes
     ----------
     runs : list of SavedRun
         In the config's order; fewer than planned after an interruption.
     comparison : Comparison or None
-        None where it was interrupted; then the same call trains the rest.
+        None if it was interrupted; the same call then trains the rest.
     folder : Path
-        Where ``compare.png``, ``compare.csv`` and ``report.html`` stand.
+        Where ``compare.png``, ``compare.csv`` and ``report.html`` are.
     """
 
     runs: list[SavedRun]
@@ -174,7 +174,7 @@ def study(
     Parameters
     ----------
     reference : str, optional
-        What the others are held against; by default the config's first variant.
+        What to compare the others with; by default the config's first variant.
     page : bool
         Whether to write the page, for which the extra ``report`` is needed.
     layout, style
@@ -185,7 +185,7 @@ def study(
     Raises
     ------
     ConfigError, SpecError, DataError, SelectionError, MissingExtraError
-        Before anything is trained; a reference that no variant of the config goes by, too.
+        Before anything is trained; also for a reference that matches no variant of the config.
 
     Examples
     --------
@@ -221,19 +221,19 @@ def write_figure(
     layout: Layout = "overlay",
     style: Style | None = None,
 ) -> None:
-    """Draw the curves into ``path``, in the format that its name asks for.
+    """Draw the curves into ``path``, in the format given by its suffix.
 
     Raises
     ------
     SelectionError, OutputError
-        For a name of another format; where it cannot be written.
+        For any other format; if it cannot be written.
     """
     form = check_figure_name(path)
     files.write_file(path, save(comparison.draw(style, layout=layout, title=title), form))
 
 
 def check_figure_name(path: Path) -> str:
-    """The format that a figure's name asks for; raise ``SelectionError`` where it is none of them."""
+    """The format given by a figure's suffix; raise ``SelectionError`` if it is not supported."""
     form = path.suffix.lower()
     if form not in FIGURE_FORMATS:
         raise SelectionError(f"expected a name that ends in {', '.join(FIGURE_FORMATS)}; found {path.name!r}")
@@ -270,7 +270,7 @@ def _check_reference(plan: Plan, reference: str) -> None:
 
 
 def _meets(run: LoadedRun, conditions: Sequence[Condition]) -> bool:
-    """Whether a run meets all; of a CSV that stands alone nothing is known, so it meets none."""
+    """Whether a run meets all conditions; a CSV on its own has no record, so it meets none."""
     if run.record is None:
         return False
     known = row(cast(Recorded, run))  # it has a record, which is all that a column asks of it

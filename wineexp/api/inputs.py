@@ -1,4 +1,4 @@
-"""What callers may give: a spec, a config, runs, in the forms that people have them. Anything else is refused."""
+"""The forms in which callers may give a spec, a config or runs. Anything else is rejected."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Runs = Run | PathLike | Sequence[Run | PathLike]
 
 
 def read_spec(spec: Spec | None, fields: Mapping[str, Any]) -> RunSpec:
-    """One spec: of a RunSpec, a YAML file or a mapping, with ``fields`` over what these say; or of fields alone.
+    """One spec, from a RunSpec, a YAML file or a mapping, overridden by ``fields``; or from ``fields`` alone.
 
     Raises
     ------
     SpecError, ConfigError
-        For what is illegal, for a RunSpec beside fields, and for a config of several runs.
+        For invalid values, for a RunSpec together with fields, and for a config of several runs.
     """
     if spec is None:
         return RunSpec.parse(fields)
@@ -43,7 +43,7 @@ def read_spec(spec: Spec | None, fields: Mapping[str, Any]) -> RunSpec:
         if fields:
             raise SpecError([("spec", f"expected a spec or fields, found both: {', '.join(fields)}")])
         return spec
-    from wineexp.specs.config import read_configs, read_mapping  # what reads YAML is loaded where there is some
+    from wineexp.specs.config import read_configs, read_mapping  # loaded only when there is YAML to read
 
     if isinstance(spec, Mapping):
         source, specs = "the mapping", read_mapping(spec, fields).specs
@@ -60,7 +60,7 @@ def read_spec(spec: Spec | None, fields: Mapping[str, Any]) -> RunSpec:
 
 
 def read_study(config: Study, overrides: Mapping[str, Any] | None = None) -> Config:
-    """The runs of a config, in its order, with a field's value over all that it says.
+    """The runs of a config, in its order, with ``overrides`` applied to each.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def read_runs(given: Sequence[Runs]) -> list[Path]:
     Raises
     ------
     RunError
-        For what is neither a run nor a path, and where there are none.
+        For what is neither a run nor a path, and if there are none.
     """
     paths = [path for item in given for path in _paths(item)]
     if not paths:

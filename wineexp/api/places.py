@@ -15,7 +15,7 @@ __all__ = ["check_places", "choose_executor", "choose_jobs", "in_process", "make
 
 
 def check_places(jobs: int | None, dask: str | None, timeout: float | None, retries: int) -> None:
-    """Raise ``SelectionError`` where these cannot be meant together, or are out of range."""
+    """Raise ``SelectionError`` if these cannot be combined, or are out of range."""
     if jobs is not None and jobs < 0:
         raise SelectionError(f"jobs: expected a whole number of at least 0, found {jobs}")
     if timeout is not None and not timeout > 0:
@@ -23,13 +23,13 @@ def check_places(jobs: int | None, dask: str | None, timeout: float | None, retr
     if retries < 0:
         raise SelectionError(f"retries: expected a whole number of at least 0, found {retries}")
     if dask is not None and jobs is not None:
-        raise SelectionError("jobs and dask: expected one of them; the cluster has the workers it has")
+        raise SelectionError("jobs and dask: expected only one of them; a cluster has its own workers")
     if jobs == 0 and timeout is not None:
         raise SelectionError("timeout: needs a worker process that can be stopped; with jobs 0 there is none")
 
 
 def choose_jobs(plan: Plan, jobs: int | None) -> int:
-    """Local workers for a plan: as asked for, else the cores, as far as memory allows; 1 for this process."""
+    """Number of local workers: as requested, else one per core, as memory allows; 1 for this process."""
     if jobs is not None:
         return max(1, jobs)
     from wineexp.execution.workers import affordable_jobs
@@ -74,7 +74,7 @@ def in_process(threads: int, *, keep_model: bool) -> Executor:
 
 
 def make_exporters(tensorboard: PathLike | None, mlflow: str | None, experiment: str) -> list[Exporter]:
-    """Where finished runs are sent; whatever is missing is told now, before anything trains.
+    """Where finished runs are sent; anything missing is reported now, before training.
 
     Raises
     ------

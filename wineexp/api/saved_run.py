@@ -1,4 +1,4 @@
-"""Saved runs in a notebook: found, shown, drawn, and used on new rows."""
+"""Saved runs in a notebook: finding, showing and plotting them, and predicting new rows."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _SHOWN = ("val_mae", "val_mae_se", "skill", "train_mae", "best_epoch")
 
 
 class SavedRun(Run):
-    """A run directory. Its files are read when they are asked for.
+    """A run directory. Its files are read on demand.
 
-    Beside what stands here it has ``path``, ``label``, ``spec``, ``status``, ``signature`` and ``record``.
+    Besides the members listed here it has ``path``, ``label``, ``spec``, ``status``, ``signature`` and ``record``.
     """
 
     @property
@@ -85,12 +85,12 @@ class Predictions:
     Attributes
     ----------
     table : pandas.DataFrame
-        ``row`` (int, from 0), ``predicted``; of several seeds or passes also ``sd``, their standard deviation;
-        ``actual`` where the target is there.
+        ``row`` (int, from 0), ``predicted``; for several seeds or passes also ``sd``, their standard deviation;
+        ``actual`` if the target is present.
     metrics : dict or None
-        ``mae``, ``rmse`` and ``skill`` where the target is there.
+        ``mae``, ``rmse`` and ``skill`` if the target is present.
     runs : tuple of SavedRun
-        Whose predictions these are, or are the mean of.
+        The runs that made these predictions, or whose mean they are.
     left_out : tuple of SavedRun
         Seeds of the variant that are not done, or have no model.
     unused : tuple of str
@@ -119,9 +119,9 @@ def predict(
     rows : path-like or DataFrame
         A CSV or a table with the columns that the run was trained on, in any order.
     run_seeds : bool
-        The mean over all seeds of the run's variant that stand beside it, and their spread.
+        Predict the mean over all seeds of the run's variant in the same folder, and their spread.
     mc_dropout : int, optional
-        The mean of so many passes with dropout on, and their standard deviation.
+        Predict the mean of this many passes with dropout on, and their standard deviation.
 
     Raises
     ------
@@ -157,9 +157,9 @@ def load_runs(*folders: PathLike, where: str | Sequence[str] = ()) -> list[Saved
     Raises
     ------
     RunError
-        Where a folder that is named is not there.
+        If a given folder does not exist.
     SelectionError
-        For a condition that makes no sense.
+        For an invalid condition.
 
     Examples
     --------
@@ -189,5 +189,5 @@ def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:
 
 
 def _load_tensorflow(run: Run) -> None:
-    """As many threads as it was trained with, unless TensorFlow runs already: the same count predicts the same."""
+    """Use the run's own thread count, unless TensorFlow runs already: the same count predicts the same."""
     runtime.load(runtime.running_threads() or run.record.environment.threads or 1)

@@ -30,7 +30,7 @@ def export(
     experiment: str = "wineexp",
     on_damaged: Callable[[RunError], None] | None = None,
 ) -> ExportResult:
-    """Send finished runs to TensorBoard or MLflow; those that are there already are left alone.
+    """Send finished runs to TensorBoard or MLflow; those that are there already are skipped.
 
     Parameters
     ----------
@@ -41,16 +41,16 @@ def export(
     mlflow : str, optional
         The address of an MLflow server.
     experiment : str
-        MLflow's experiment, made where it is not there yet.
+        The MLflow experiment, created if it does not exist.
     on_damaged : callable, optional
-        Told of what cannot be read within a folder.
+        Called with the error of each run in a folder that cannot be read.
 
     Raises
     ------
     SelectionError
-        Where neither or both places are given.
+        If neither or both places are given.
     RunError, MissingExtraError, RuntimeSetupError
-        For what is no run; where an extra is not installed, or no MLflow server answers.
+        For what is not a run; if an extra is not installed, or no MLflow server answers.
 
     Examples
     --------

@@ -50,34 +50,34 @@ def train(
     observer: Observer | None = None,
     **fields: Any,
 ) -> SavedRun | list[SavedRun]:
-    """Train one model and save its run, as ``wineexp train`` does; a run that is done is not trained again.
+    """Train one model and save its run, as ``wineexp train`` does; a finished run is not trained again.
 
     Parameters
     ----------
     spec : RunSpec, path-like or mapping, optional
         The spec, its YAML file or its fields; ``fields`` override what a file or a mapping says.
     seeds : int, optional
-        Train so many seeds, starting at the spec's, and return a list.
+        Train this many seeds, starting at the spec's, and return a list.
     data : path-like or DataFrame, optional
-        A table, a CSV file, ``"red-wine"`` or ``"simulated"``; by default as ``wineexp data`` tells.
+        A table, a CSV file, ``"red-wine"`` or ``"simulated"``; by default what ``wineexp data`` shows.
     out : path-like
-        Where runs live.
+        The folder for run directories.
     threads : int, optional
-        By default TensorFlow's count where it runs already, else one for a small model and every core for a
-        large one.
+        By default TensorFlow's own count if it runs already, else one for a small model and one per core for
+        a large one.
     force, keep_model, progress : bool
-        Train again what is done; save the model; show a bar on stderr.
+        Train a finished run again; save the model; show a progress bar on stderr.
     tensorboard, mlflow : optional
-        A folder for TensorBoard's event files, and the address of an MLflow server, to which runs are sent too.
+        A folder for TensorBoard event files, and the address of an MLflow server; runs are sent there as well.
     observer : Observer, optional
-        Told of what happens, instead of ``progress``.
+        Notified of what happens, instead of ``progress``.
     **fields
-        Of the spec: ``train(dropout=0.3, bn="after")``.
+        Fields of the spec: ``train(dropout=0.3, bn="after")``.
 
     Returns
     -------
     SavedRun, or a list of them with ``seeds``
-        Its status is ``failed`` or ``interrupted`` where training did not come to its end.
+        Its status is ``failed`` or ``interrupted`` if training did not finish.
 
     Raises
     ------
@@ -123,22 +123,22 @@ def batch(
     Parameters
     ----------
     config : path-like, mapping or sequence
-        A YAML file, a folder of them, a mapping of the same (``{"seeds": 3, "grid": {"dropout": [0, 0.3]}}``),
+        A YAML file, a folder of them, an equivalent mapping (``{"seeds": 3, "grid": {"dropout": [0, 0.3]}}``),
         a list of specs or of files.
     overrides : mapping, optional
-        Field to value, over everything the config says.
+        Field to value; overrides the config.
     jobs : int, optional
-        Worker processes; by default the cores, as memory allows. 0: this process.
+        Number of worker processes; by default one per core, as memory allows. 0 trains in this process.
     dask : str, optional
         A Dask scheduler's address, instead of ``jobs``.
     timeout : float, optional
         Seconds a run may take in a worker.
     retries : int
-        How often a run is tried again whose worker died.
+        How often to retry a run whose worker died.
     fail_fast, skip_failed : bool
-        Stop at the first run that fails; leave alone what failed before.
+        Stop at the first run that fails; do not retry runs that failed before.
     data, out, force, keep_model, tensorboard, mlflow, progress, observer
-        As in :func:`train`; a simulated table must be asked for.
+        As in :func:`train`, but a simulated table must be requested explicitly.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from wineexp.errors import WineexpError, nearest
 
 __all__ = ["COMMANDS", "main", "run"]
 
-#: Command -> the first line of its help; a test holds each against the command's own.
+#: Command -> the first line of its help; a test compares each with the command's own.
 COMMANDS = {
     "train": "Train one model and save its run.",
     "batch": "Train every run of YAML configs, on every core or a Dask cluster.",
@@ -23,11 +23,11 @@ COMMANDS = {
     "study": "Train a config's runs, compare them and write a report.",
     "report": "Write one self-contained page: the answer, the curves, the table, the runs.",
     "predict": "Predict new rows with a saved run.",
-    "export": "Send finished runs to MLflow or TensorBoard; those that are there already are left alone.",
-    "data": "Tell which table would be used and why, or fetch it.",
+    "export": "Send finished runs to MLflow or TensorBoard; those that are there already are skipped.",
+    "data": "Show which table would be used and why, or fetch it.",
     "runs": "List runs as a table: filter, sort, choose columns.",
-    "show": "Show one run whole.",
-    "doctor": "Tell what this machine has and what is wrong with it.",
+    "show": "Show everything about one run.",
+    "doctor": "Check this installation: versions, memory, device, table, extras.",
     "completion": "Print a shell's completion script.",
     "schema": "Print the JSON schema of the YAML, for editors.",
 }
@@ -83,7 +83,7 @@ def group(debug: bool) -> None:
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command line on ``argv`` (default: the process's) and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # pydantic looks through every installed package for plugins, which costs more than our own start.
+    # pydantic looks through every installed package for plugins, which takes longer than our own start-up.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = group.main(arguments, prog_name="wineexp", standalone_mode=False)

@@ -12,7 +12,7 @@ __all__ = ["answer"]
 
 
 def answer(comparison: Comparison) -> str:
-    """All of it as text, with a line between the parts."""
+    """The whole comparison as text, with a blank line between the parts."""
     parts = [
         _table(comparison),
         _unfinished(comparison),

@@ -19,15 +19,15 @@ def selection_options(function: Command) -> Command:
     options: list[Callable[[Command], Command]] = [
         click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=RunPath()),
         reference_option(
-            "What the others are held against: a label, a run's directory, or settings such as "
-            "dropout=0,bn=none. By default the first run given; of a folder, the variant nearest the defaults."
+            "The variant to compare the others with: a label, a run directory, or settings such as "
+            "dropout=0,bn=none. By default the first run given; for a folder, the variant nearest the defaults."
         ),
         click.option(
             "--where",
             metavar="CONDITION",
             multiple=True,
             shell_complete=complete_conditions,
-            help="Only runs that meet it: dropout=0.3, val_mae<0.6. May be given several times.",
+            help="Only runs that meet it, such as dropout=0.3 or val_mae<0.6. May be given several times.",
         ),
     ]
     for option in reversed(options):
@@ -48,7 +48,7 @@ def figure_options(function: Command) -> Command:
             type=click.Choice(["overlay", "grid"]),
             default="overlay",
             show_default=True,
-            help="All curves in one, or a panel per variant, laid out by two factors where the runs cross two.",
+            help="All curves in one panel, or a panel per variant, arranged by two factors if the runs cross two.",
         ),
         click.option(
             "--metric",
@@ -61,12 +61,12 @@ def figure_options(function: Command) -> Command:
             "--smooth",
             metavar="EPOCHS",
             type=click.IntRange(2, 10**6),
-            help="An exponentially weighted mean of this span beside the raw line.",
+            help="Also draw an exponentially weighted mean of this span.",
         ),
         click.option(
             "--full-range",
             is_flag=True,
-            help="Show everything, rather than up to twice the constant predictor's loss.",
+            help="Show the full range of losses, not only up to twice the constant predictor's loss.",
         ),
     ]
     for option in reversed(options):

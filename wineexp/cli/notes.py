@@ -1,4 +1,4 @@
-"""What is said on stderr beside the data: as much as ``--quiet`` and ``--verbose`` allow."""
+"""Messages on stderr, as many as ``--quiet`` and ``--verbose`` allow; data goes to stdout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ QUIET, NORMAL, VERBOSE = 0, 1, 2
 
 
 def say(text: str) -> None:
-    """A line that ``--quiet`` takes away."""
+    """Print a line, except under ``--quiet``."""
     if _loudness() >= NORMAL:
         click.echo(text, err=True)
 
@@ -44,8 +44,8 @@ def _set(context: click.Context, parameter: click.Parameter, value: bool) -> Non
 
 def common_options() -> list[click.Option]:
     """The options that every command has."""
-    quiet = "Say nothing on stderr but errors."
-    verbose = "Say more on stderr: where the table came from, threads, versions."
+    quiet = "Print nothing on stderr except errors."
+    verbose = "Print more on stderr: where the table came from, threads, versions."
     return [
         click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set, help=quiet),
         click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, callback=_set, help=verbose),

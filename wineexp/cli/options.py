@@ -22,7 +22,7 @@ Command = Callable[..., Any]
 
 
 class FieldType(click.ParamType[Any]):
-    """A field's value as text on the command line; whether it is legal, the spec decides."""
+    """A field's value as text on the command line; the spec decides whether it is valid."""
 
     def __init__(self, name: str, info: FieldInfo) -> None:
         self.field, self.info = name, info
@@ -45,7 +45,7 @@ class FieldType(click.ParamType[Any]):
 
 
 def parse_value(field: str, text: Any) -> Any:
-    """``text`` as the field's type where it can be read so, else as it is, for the spec to refuse."""
+    """``text`` converted to the field's type if possible, otherwise unchanged, for the spec to reject."""
     kinds = _kinds(RunSpec.model_fields[field].annotation)
     if not isinstance(text, str) or field in ("widths", "dropout"):
         return text
@@ -102,7 +102,7 @@ def spec_options(function: Command) -> Command:
 
 
 def given(fields: dict[str, Any]) -> dict[str, Any]:
-    """The spec's fields that stand on the command line, of all that a command received."""
+    """The spec's fields that were given on the command line, out of all that a command received."""
     source = click.get_current_context().get_parameter_source
     return {name: value for name, value in fields.items() if source(name) is ParameterSource.COMMANDLINE}
 
@@ -121,5 +121,5 @@ def out_option(function: Command) -> Command:
         type=click.Path(file_okay=False, path_type=Path),
         default=Path("outputs"),
         show_default=True,
-        help="Where runs live.",
+        help="The folder for run directories.",
     )(function)

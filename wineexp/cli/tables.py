@@ -38,7 +38,7 @@ def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def print_table(
     columns: Sequence[Column[Any]], rows: Sequence[Row], form: str | None, *, empty: str = "nothing to show"
 ) -> None:
-    """Print these columns of ``rows``, dicts by the columns' keys. Values are made text for people alone."""
+    """Print these columns of ``rows``, dicts keyed by column. Only the text table formats values."""
     keys = [column.key for column in columns]
     if form == "json":
         click.echo(json.dumps([{key: row[key] for key in keys} for row in rows], indent=2, ensure_ascii=False))

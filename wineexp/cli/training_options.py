@@ -1,4 +1,4 @@
-"""The flags of commands that train a config: what of it, where, how, and where runs are sent."""
+"""The flags of commands that train a config: what to train, where, how, and where to send runs."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def model_option(function: Command) -> Command:
 
 
 def export_options(function: Command) -> Command:
-    """Where runs are sent to beside their directories."""
+    """Where runs are sent, besides their directories."""
     options = [
         click.option(
             "--tensorboard",
             metavar="DIR",
             type=click.Path(file_okay=False, path_type=Path),
-            help="Write TensorBoard's event files there too, a subfolder per run.",
+            help="Also write TensorBoard event files there, one subfolder per run.",
         ),
-        click.option("--mlflow", metavar="URI", help="Send runs to this MLflow server too, http://host:5000."),
+        click.option("--mlflow", metavar="URI", help="Also send runs to this MLflow server: http://host:5000."),
     ]
     return _with(function, options)
 
 
 def execution_options(function: Command) -> Command:
-    """What of a config is trained, where and how."""
+    """What to train of a config, where and how."""
     options = [
         click.option(
             "--set",
@@ -67,27 +67,27 @@ def execution_options(function: Command) -> Command:
         click.option(
             "--jobs",
             type=click.IntRange(0, 1024),
-            help="Worker processes, one thread each; by default the cores, as memory allows. 0: this process.",
+            help="Worker processes, one thread each; by default one per core, as memory allows. 0: this process.",
         ),
         click.option(
-            "--dask", metavar="ADDRESS", help="Train on the Dask cluster of this scheduler, tcp://host:8786."
+            "--dask", metavar="ADDRESS", help="Train on the Dask cluster of this scheduler: tcp://host:8786."
         ),
         click.option(
             "--timeout",
             metavar="SECONDS",
             type=click.FloatRange(0, min_open=True),
-            help="Stop a run that takes longer; it fails as timeout.",
+            help="Stop a run that takes longer; it fails with reason timeout.",
         ),
         click.option(
             "--retries",
             type=click.IntRange(0, 100),
             default=1,
             show_default=True,
-            help="How often to train a run again whose worker process died.",
+            help="How often to retry a run whose worker process died.",
         ),
         click.option("--fail-fast", is_flag=True, help="Stop at the first run that fails."),
-        click.option("--force", is_flag=True, help="Train again what is done already."),
-        click.option("--skip-failed", is_flag=True, help="Leave runs alone that failed before."),
+        click.option("--force", is_flag=True, help="Train finished runs again."),
+        click.option("--skip-failed", is_flag=True, help="Do not retry runs that failed before."),
     ]
     return _with(model_option(export_options(function)), options)
 

@@ -1,4 +1,4 @@
-"""What a command that trains hears and remembers: progress for people, the plan, and how to end."""
+"""Observers for the training commands: they show progress, keep the plan and choose the exit code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CommandObserver(Observer):
         self.problems.append(problem)
 
     def close(self) -> None:
-        """Leave the terminal as it was; say what could not be sent, also under ``--quiet``, and how to send it."""
+        """Restore the terminal; report what could not be sent, even under ``--quiet``, and how to send it."""
         self.progress.close()
         for problem in self.problems:
             click.echo(f"wineexp: {problem}", err=True)
@@ -91,5 +91,5 @@ def announce(plan: Plan) -> None:
     if table.kind == "simulated":
         for step in plan.found.steps:
             note(step)
-        note("training on a SIMULATED table; `wineexp data` tells how to bring the real one")
+        note("training on a SIMULATED table; `wineexp data` shows why the real one is not used")
     say(header(first, table.source, table.kind, table.feature_count))

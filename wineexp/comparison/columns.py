@@ -19,7 +19,7 @@ __all__ = ["COLUMNS", "PAGE", "TERMINAL", "Entry"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: one variant with what was found of it. The reference, and what was not judged, has no verdict."""
+    """A row: one variant and its results. The reference has no verdict, nor does a variant that was not judged."""
 
     variant: Variant
     verdict: Verdict | None
@@ -27,7 +27,7 @@ class Entry:
 
     @property
     def difference(self) -> Difference | None:
-        """Its errors less the reference's."""
+        """Its errors minus the reference's."""
         return self.verdict.difference if self.verdict else None
 
     @property
@@ -73,14 +73,14 @@ _MAE, _CHANGE = number(".4f"), number("+.4f")
 
 _ALL: tuple[Column[Entry], ...] = (
     Column("variant", "variant", "its name, and the settings that differ", lambda entry: entry.variant.label),
-    Column("reference", "reference", "whether the others are held against it", lambda entry: entry.is_reference),
-    Column("seeds", "seeds", "its finished seeds", lambda entry: len(entry.variant.runs)),
+    Column("reference", "reference", "whether the others are compared with it", lambda entry: entry.is_reference),
+    Column("seeds", "seeds", "number of its finished seeds", lambda entry: len(entry.variant.runs)),
     _mean("val_mae"),
     Column("low", "from", "lower end of its 95 % interval, over seeds and rows", lambda e: _interval(e, 0), _MAE),
-    Column("high", "to", "upper end of it", lambda entry: _interval(entry, 1), _MAE),
+    Column("high", "to", "upper end of that interval", lambda entry: _interval(entry, 1), _MAE),
     *map(_mean, ("skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
     Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE),
-    Column("parameters", "parameters", "of its model, moving averages included", _parameters, number(",d")),
+    Column("parameters", "parameters", "of its model, including moving averages", _parameters, number(",d")),
     Column("seconds", "seconds", "wall seconds per run, mean over the seeds", _seconds, number(".1f")),
     Column(
         "verdict",
@@ -91,7 +91,7 @@ _ALL: tuple[Column[Entry], ...] = (
     Column(
         "difference",
         "difference",
-        "val MAE less the reference's, paired by seed and row",
+        "val MAE minus the reference's, paired by seed and row",
         lambda entry: entry.difference.mean if entry.difference else None,
         _CHANGE,
     ),
@@ -114,7 +114,7 @@ _ALL: tuple[Column[Entry], ...] = (
     Column(
         "seeds_needed",
         "seeds needed",
-        "seeds that would tell a difference as large as the one seen, where that can be said",
+        "seeds that would detect a difference as large as the one seen, if that can be estimated",
         lambda entry: entry.verdict.needed if entry.verdict else None,
     ),
 )

@@ -1,4 +1,4 @@
-"""Runs in, a comparison out: what may stand together is grouped, judged, and its limits noted."""
+"""Runs in, a comparison out: runs that may be compared are grouped and judged, and the limits noted."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def compare_runs(runs: Sequence[LoadedRun], *, reference: str | None = None, fir
     Raises
     ------
     SelectionError
-        When the runs cannot stand in one table: different tables, splits or targets, real and simulated
-        ones; or when there is no such reference.
+        If the runs cannot be compared: different tables, splits or targets, real and simulated ones; or
+        if there is no such reference.
     """
     _check_together(runs)
     variants = group_runs(runs)
@@ -49,8 +49,8 @@ def compare_runs(runs: Sequence[LoadedRun], *, reference: str | None = None, fir
     unpaired = [verdict.variant_label for verdict in verdicts if not verdict.paired]
     if unpaired:
         notes.append(
-            f"{some_of(unpaired)}: seeds differ from the reference's; those that both have are paired, "
-            "or where there are none, seeds stand side by side in their order"
+            f"{some_of(unpaired)}: seeds differ from the reference's; those that both have are paired "
+            "or, if there are none, seeds are paired in their order"
         )
     return Comparison(tuple(variants), chosen, verdicts, judge_effects(judged, chosen), tuple(notes))
 
@@ -116,13 +116,13 @@ def _notes(variants: Sequence[Variant], judged: Sequence[Variant]) -> list[str]:
     single = [variant.label for variant in judged if len(variant.runs) == 1]
     if len(judged) > 1 and single:
         notes.append(
-            f"one seed only ({some_of(single)}): the verdict rests on the rows alone and seed noise is NOT in it; "
+            f"one seed only ({some_of(single)}): the verdict covers the rows alone and seed noise is NOT in it; "
             "another seed may reverse it. Train more: --seeds 5"
         )
     patient = {variant.spec.patience is not None for variant in judged if variant.spec}
     if True in patient:
         notes.append(
-            "early stopping chose the epoch on the validation rows that judge it here: val MAE is somewhat too low"
-            + (", and not in all variants alike" if len(patient) > 1 else "")
+            "early stopping chose the epoch on the same validation rows that judge it: val MAE is somewhat too low"
+            + (", and not equally in all variants" if len(patient) > 1 else "")
         )
     return notes

@@ -37,12 +37,12 @@ class Comparison:
     variants : tuple of Variant
         In a fixed order: that of their settings, whatever the order they were given in.
     reference : Variant or None
-        What the others are held against; None where no run is finished.
+        What the others are compared with; None if no run is finished.
     verdicts : tuple of Verdict
     effects : tuple of Effect
         Main effects and two-factor interactions of a full cross; empty for anything else.
     notes : tuple of str
-        What a reader must know of it.
+        Caveats that a reader must know.
     """
 
     variants: tuple[Variant, ...]
@@ -86,7 +86,7 @@ class Comparison:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The table, a dict per variant, by val MAE; numbers are plain, what is not known is None."""
+        """The table, a dict per variant, by val MAE; numbers are plain, unknown values are None."""
         return [self._row(entry) for entry in self.entries]
 
     def _row(self, entry: Entry) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Comparison:
         return [verdict.sentence() for verdict in ordered] + effect_sentences(self.effects)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as plain values: variants, effects, what is unfinished, notes."""
+        """The whole comparison as plain values: variants, effects, what is unfinished, notes."""
         return {
             "variants": self.rows(),
             "effects": [effect.as_json() for effect in self.effects],

@@ -23,7 +23,7 @@ __all__ = ["MAX_COLOURED", "MAX_PANELS", "grid", "overlay"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
-#: So many variants are told apart in one overlay; of more, the best and the reference stay in colour.
+#: At most this many variants are coloured in one overlay: the reference and the best; others are grey.
 MAX_COLOURED = 10
 MAX_PANELS = 36
 GREY = "#AAAAAA"
@@ -33,7 +33,7 @@ TEXT = {"val_loss": "val_loss", "loss": "loss (training, dropout on)"}
 
 
 def overlay(variants: Sequence[Variant], reference: Variant | None, style: Style, title: str) -> Figure:
-    """All variants in one figure: a colour each, val_loss solid and loss dashed, seeds as mean and band.
+    """All variants in one figure: one colour each, val_loss solid and loss dashed, seeds as mean and band.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def grid(variants: Sequence[Variant], reference: Variant | None, style: Style, t
 
 
 def _coloured(variants: Sequence[Variant], reference: Variant | None) -> set[str]:
-    """Labels of the variants in colour: all of a few; of many, the reference and the best."""
+    """Labels of the coloured variants: all if they are few, else the reference and the best."""
     ranked = sorted(variants, key=lambda variant: (variant is not reference, val_mae(variant)))
     return {variant.label for variant in ranked[:MAX_COLOURED]}
 
@@ -248,7 +248,7 @@ def _common(variants: Sequence[Variant]) -> str:
 
 
 def _places(variants: Sequence[Variant]) -> tuple[dict[str, tuple[int, int]], int, int]:
-    """Where each variant's panel stands: by two crossed factors, else one after the other."""
+    """The position of each variant's panel: by two crossed factors, else one after the other."""
     fields = list(variants[0].settings)
     if len(fields) == 2 and all(variant.spec for variant in variants):
         down, across = (list(dict.fromkeys(variant.settings[field] for variant in variants)) for field in fields)

@@ -52,7 +52,7 @@ def _pair(variant: Variant, reference: Variant) -> tuple[Floats, Floats, bool]:
 def judge_effects(judged: Sequence[Variant], reference: Variant) -> tuple[Effect, ...]:
     """Main effects and two-factor interactions; empty unless the variants fully cross two fields or more.
 
-    They rest on the seeds that all variants have. A field's first level is the reference's.
+    They use only the seeds that all variants have. A field's first level is the reference's.
     """
     if any(variant.spec is None for variant in judged):
         return ()

@@ -1,4 +1,4 @@
-"""Which variant the others are held against."""
+"""Which variant the others are compared with."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def choose_reference(
             raise SelectionError(f"reference {wanted!r} has no finished run")
         return found
     finished = [variant for variant in variants if variant.runs]
-    # Without predictions there is no verdict, but a figure is read against something all the same.
+    # Without predictions there is no verdict, but a figure still needs a reference.
     judged = [variant for variant in finished if variant.judged] or finished
     if not judged:
         return None
@@ -43,8 +43,8 @@ def named_variant(
 ) -> Variant:
     """The variant that ``wanted`` names: by label, name, settings such as ``dropout=0,bn=none``, or a directory.
 
-    ``directories`` are run directories by name with their variants' specs, where runs are planned and not there
-    yet. Raises ``SelectionError`` where none or several go by it.
+    ``directories`` are run directories by name with their variants' specs, for runs that are planned but do not
+    exist yet. Raises ``SelectionError`` if none or several match.
     """
     by_directory = (directories or {}).get(Path(wanted).name)
     found = [
@@ -55,13 +55,13 @@ def named_variant(
     found = found or _set_so(variants, wanted)
     if len(found) != 1:
         legal = [variant.label for variant in variants]
-        problem = "is no variant" + nearest(wanted, legal) if not found else "fits several variants"
+        problem = "is not a variant" + nearest(wanted, legal) if not found else "matches several variants"
         raise SelectionError(f"reference {wanted!r} {problem}; there are: {some_of(legal, 20)}")
     return found[0]
 
 
 def _distance(variant: Variant) -> tuple[bool, int]:
-    """How far a variant is from the defaults; one of which nothing is known comes last."""
+    """How far a variant is from the defaults; one without a spec comes last."""
     return variant.spec is None, len(variant.spec.differing()) if variant.spec else 0
 
 

@@ -44,7 +44,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Scale:
-    """The axes that all variants share. ``relative``: losses differ, so each is drawn over its constant's."""
+    """The axes that all variants share. ``relative``: losses differ, so each is divided by its constant's."""
 
     epochs: int
     baseline: float | None
@@ -53,7 +53,7 @@ class Scale:
 
     @property
     def constant_name(self) -> str:
-        """What the dotted line stands for."""
+        """What the dotted line represents."""
         return "always predicting each loss's best constant" if self.relative else CONSTANT_NAMES[self.loss]
 
     def values(self, variant: Variant, column: str) -> list[Floats]:

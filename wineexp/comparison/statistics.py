@@ -1,4 +1,4 @@
-"""Is the difference between two variants real? Seeds and rows are both samples, so both stand in the interval.
+"""Is the difference between two variants real? Seeds and rows are both samples, so the interval covers both.
 
 Differences of absolute errors, paired seed with seed and row with row, are a two-way table ``D[s, r]`` without
 repetition: two-way crossed random effects (Searle, Casella and McCulloch, *Variance Components*, 1992, chapter 4).
@@ -7,9 +7,9 @@ With the mean squares of seeds, rows and rest, the variance of its mean is
 
 With few seeds the usual interval (Satterthwaite's degrees of freedom for that sum) is too narrow whenever the
 seeds happen to agree: it covered the simulated truth in 92.9 % with 3 seeds that differ much. Here the sum is
-parted, each part is multiplied by the quantile of its own degrees of freedom, and the two are added in squares, as
-Cochran (Biometrics 20, 1964) does for two unequal variances. The rest, which is in the means of seeds and of rows
-alike, goes to the seeds as far as the rows have no effect of their own (share ``w = MS_rest / MS_row``):
+split, each part is multiplied by the quantile of its own degrees of freedom, and the two are added in quadrature,
+as Cochran (Biometrics 20, 1964) does for two unequal variances. The rest, which is in the means of both seeds and
+rows, goes to the seeds to the extent that the rows have no effect of their own (share ``w = MS_rest / MS_row``):
 
     (MS_seed - (1 - w) MS_rest) / (S R)   with S - 1 degrees,   (MS_row - w MS_rest) / (S R)   with R - 1.
 
@@ -34,13 +34,13 @@ __all__ = ["Contrast", "Difference", "compare_errors", "factorial_contrasts", "h
 
 Floats = npt.NDArray[np.floating[Any]]
 
-#: Share of true differences of the detectable size that are found.
+#: Share of true differences of the detectable size that are detected.
 POWER = 0.8
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean difference with what is known of it.
+    """A mean difference and its variance components.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Difference:
     seeds, rows : int
     seed_variance, row_variance, rest_variance : float
         Estimated variance of one seed's effect, of one row's, and of the rest; the first two may be below 0.
-        With one seed the first is 0 and the second holds the rest: they cannot be told apart.
+        With one seed the first is 0 and the second holds the rest: they cannot be separated.
     """
 
     mean: float
@@ -66,7 +66,7 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """Two-sided probability of a mean at least this far from 0 where there is no difference."""
+        """Two-sided probability of a mean at least this far from 0 if there is no difference."""
         size = abs(self.mean)
         if size <= self._half(0.5 + 1e-12):
             return 1.0
@@ -77,11 +77,11 @@ class Difference:
         return min(1.0, 2 * tail)
 
     def detectable(self, seeds: int | None = None) -> float:
-        """The smallest true difference that four of five samples tell from 0 at 95 %.
+        """The smallest true difference that would be detected at the 95 % level in 80 % of samples.
 
-        The estimated variances are taken for the true ones. The interval's width follows the seeds drawn, so its
-        power is the mean over the chi-squared distribution of their mean square; that of the rows, of many
-        degrees, is taken as it is expected. With ``seeds``, as it would be with so many of them and the same rows.
+        The estimated variances are taken as the true ones. The interval's width depends on the seeds drawn, so its
+        power is the mean over the chi-squared distribution of their mean square; that of the rows, with many
+        degrees, is taken at its expectation. With ``seeds``, as it would be with that many and the same rows.
         """
         count = seeds or self.seeds
         half = np.sqrt(self._squares(_chi_squares(count), 0.975, count))
@@ -98,7 +98,7 @@ class Difference:
         return found
 
     def seeds_needed(self, most: int = 1000) -> int | None:
-        """How many seeds would tell a difference as large as the one seen; None where ``most`` would not."""
+        """How many seeds would detect a difference as large as the one seen; None if ``most`` would not."""
         size = abs(self.mean)
         if self.seeds < 2 or self.detectable(most) > size:
             return None
@@ -114,14 +114,14 @@ class Difference:
         return math.sqrt(self._squares(np.array(by_seed), quantile, self.seeds, known=True))
 
     def _variance(self, seeds: int) -> float:
-        """The variance of the mean of so many seeds; estimates below 0 count as 0."""
+        """The variance of the mean of this many seeds; estimates below 0 count as 0."""
         by_row = max(0.0, self.row_variance) / self.rows + self.rest_variance / (seeds * self.rows)
         return by_row + max(0.0, self.seed_variance) / seeds
 
     def _squares(self, seed_square: Floats, quantile: float, seeds: int, *, known: bool = False) -> Any:
         """Both parts, each times its own quantile, squared and added.
 
-        ``seed_square`` is the seeds' mean square, or without ``known``, how often the expected one it is.
+        ``seed_square`` is the seeds' mean square or, without ``known``, its ratio to the expected one.
         """
         row_quantile = float(stats.t.ppf(quantile, self.rows - 1))
         if seeds == 1 or self.seeds == 1:
@@ -151,7 +151,7 @@ def compare_errors(difference: Floats) -> Difference:
     Parameters
     ----------
     difference : array of shape (seeds, rows)
-        Absolute error of one variant less that of the other, in the same seed and row.
+        Absolute error of one variant minus that of the other, for the same seed and row.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def compare_errors(difference: Floats) -> Difference:
     Raises
     ------
     ValueError
-        When the array has not two dimensions with a seed and two rows at least, or is not finite.
+        If the array does not have two dimensions with at least one seed and two rows, or is not finite.
     """
     table = np.asarray(difference, dtype=np.float64)
     if table.ndim != 2 or table.shape[0] < 1 or table.shape[1] < 2 or not np.isfinite(table).all():
@@ -186,7 +186,7 @@ class Contrast:
     Attributes
     ----------
     levels : mapping of int to int
-        Factor (its axis) -> the level that is held against that factor's level 0: one entry for a main
+        Factor (its axis) -> the level that is compared with that factor's level 0: one entry for a main
         effect, two for an interaction.
     weights : array of the factors' shape
         What the cells are multiplied with; they sum to 0.
@@ -201,9 +201,9 @@ class Contrast:
 
 
 def factorial_contrasts(shape: Sequence[int]) -> list[Contrast]:
-    """Main effects, then two-factor interactions, of a full cross with so many levels a factor.
+    """Main effects, then two-factor interactions, of a full cross with ``shape`` levels per factor.
 
-    A main effect is the mean over the other factors of a level less level 0. An interaction is how much
+    A main effect is the mean over the other factors of a level minus level 0. An interaction is how much
     the effect of one factor's level differs between another factor's level and its level 0, again as a mean
     over what remains (Montgomery, *Design and Analysis of Experiments*, chapter 5, with treatment coding).
     """

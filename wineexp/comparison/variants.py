@@ -1,4 +1,4 @@
-"""Runs grouped into variants: all seeds of one spec, with the settings that tell it apart."""
+"""Runs grouped into variants: all seeds of one spec, with the settings that distinguish it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["Variant", "group_runs", "group_specs", "order", "val_mae"]
 Floats = npt.NDArray[np.floating[Any]]
 
 
-#: Up to so many settings, a label tells each of them.
+#: A label lists all differing settings up to this number.
 MAX_TOLD = 2
 
 
 @dataclass(frozen=True)
 class Variant:
-    """All seeds of one spec, or one CSV of which nothing is known.
+    """All seeds of one spec, or one CSV whose spec is not known.
 
     Attributes
     ----------
@@ -83,12 +83,12 @@ class Variant:
 
     @cached_property
     def error(self) -> Difference | None:
-        """The mean absolute error with what is known of it, over seeds and rows."""
+        """The mean absolute error with its variance components, over seeds and rows."""
         return compare_errors(np.stack(list(self.errors.values()))) if self.judged else None
 
 
 def group_runs(runs: Sequence[LoadedRun]) -> list[Variant]:
-    """The variants of runs, in the order of their settings: order and colours are the same whatever the call's."""
+    """The variants of runs, in the order of their settings: colours do not depend on the order of ``runs``."""
     together: dict[RunSpec | Path, list[LoadedRun]] = {}
     for run in runs:
         together.setdefault(run.spec.without_seed() if run.spec else run.path, []).append(run)

@@ -1,4 +1,4 @@
-"""A verdict and an effect, with the words they are told in."""
+"""A verdict and an effect, and their wording as sentences."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Verdict:
     ----------
     variant_label, reference_label : str
     word : {"better", "worse", "cannot tell"}
-    difference : wineexp.stats.Difference
-        Of absolute errors, variant less reference: below 0 the variant errs less.
+    difference : wineexp.comparison.statistics.Difference
+        Of absolute errors, variant minus reference: below 0 the variant has the smaller error.
     p : float
         Two-sided probability, corrected for the pairs shown (Holm).
     paired : bool
-        Whether both have the same seeds; otherwise seeds stand side by side in their order.
+        Whether both have the same seeds; otherwise the common ones, or seeds in their order, are paired.
     """
 
     variant_label: str
@@ -58,7 +58,7 @@ class Verdict:
 
     @cached_property
     def needed(self) -> int | None:
-        """Seeds that would tell a difference as large as the one seen, where that can be said."""
+        """Seeds that would detect a difference as large as the one seen, if that can be estimated."""
         return self.difference.seeds_needed() if self.word == "cannot tell" else None
 
 
@@ -82,7 +82,7 @@ class Effect:
 
     @property
     def base_label(self) -> str:
-        """What it is held against, as :attr:`label`."""
+        """What it is compared with, as :attr:`label`."""
         return " and ".join(f"{field} {value}" for field, value in self.base.items())
 
     def as_json(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def effect_sentences(effects: Sequence[Effect]) -> list[str]:
             f"[{low:+.3f}, {high:+.3f}] on average over the rest"
         )
         if not effect.real:
-            text += ", too little to tell from nothing"
+            text += ", which cannot be distinguished from no change"
         parts = [
             f"{_signed(other.difference.mean)} with {_rest(other, field)}"
             for other in effects

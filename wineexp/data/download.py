@@ -1,4 +1,4 @@
-"""The real table from the network into the user's cache: bounded in time and size, its bytes pinned."""
+"""Download of the real table into the user's cache: bounded in time and size, checked by SHA-256."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_
     """Fetch the real table into the cache; return its path and the address that gave it.
 
     Each address is tried once, for at most ``seconds`` and 2 MB; only bytes with the pinned SHA-256
-    reach the cache. ``$WINEEXP_ADDRESSES`` (separated by spaces) replaces the list; empty, it is never
-    fetched.
+    reach the cache. ``$WINEEXP_ADDRESSES`` (separated by spaces) replaces the list; if it is empty,
+    nothing is fetched.
 
     Raises
     ------
     DownloadError
-        When the cache cannot be written, before any address is asked; else with one reason for each address.
+        If the cache cannot be written, before any address is tried; else with one reason per address.
     """
     if addresses is None:
         given = os.environ.get("WINEEXP_ADDRESSES")
@@ -76,7 +76,7 @@ def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_
 
 def _download(address: str, seconds: float) -> bytes:
     """The table's bytes from one address; out of the zip, where it is one."""
-    pooch.get_logger().setLevel("WARNING")  # what is fetched is told by wineexp, once
+    pooch.get_logger().setLevel("WARNING")  # wineexp itself reports what is fetched
     with tempfile.TemporaryDirectory() as folder:
         # The hash is checked by the caller, on the CSV: UCI gives none for its zip.
         name = pooch.retrieve(
@@ -100,7 +100,7 @@ class _Bounded:
         with requests.get(url, stream=True, timeout=(5, min(5, self.seconds))) as response:
             response.raise_for_status()
             content = b""
-            # read1 returns what has come so far, so a server that drips is still held to the bound.
+            # read1 returns what has come so far, so the limit also holds for a slow server.
             while chunk := response.raw.read1(1 << 16, decode_content=True):
                 content = _bounded(content + chunk)
                 if time.monotonic() > end:

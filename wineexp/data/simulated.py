@@ -1,7 +1,7 @@
-"""The stand-in table: made from summary figures of the real one, for a machine that cannot fetch it.
+"""The stand-in table: made from summary statistics of the real one, for machines that cannot fetch it.
 
 It has the real table's shape, columns, marginal distributions, rank correlations and share of repeated
-rows, and none of its rows. What is learned on it is an exercise, no finding; so its kind is
+rows, and none of its rows. Results on it are an exercise, not a finding; so its kind is
 ``simulated`` wherever it appears.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["COLUMNS", "LEVELS", "QUANTILES", "RANK_CORRELATIONS", "REPEATED_SHAR
 
 # Summary figures of winequality-red.csv (P. Cortez et al., Modeling wine preferences by data mining from
 # physicochemical properties, Decision Support Systems 47(4), 2009; UCI data set 186, CC BY 4.0), measured
-# with NumPy and pandas; tests/test_simulated.py derives them again from the file.
+# with NumPy and pandas; tests/data/test_simulated.py derives them again from the file.
 ROWS = 1599
 
 #: Rows that repeat an earlier row, as a share of all: 1599 rows, 1359 distinct.

@@ -19,26 +19,26 @@ __all__ = ["Found", "find_table"]
 
 @dataclass(frozen=True)
 class Found:
-    """A table with the way it was found: one line for each source that was tried."""
+    """A table and how it was found: one line for each source that was tried."""
 
     table: Table
     steps: tuple[str, ...]
 
 
 def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, stand_in: bool) -> Found:
-    """Return the table to use, by the order that the README gives.
+    """Return the table to use, in the order given in the README.
 
     Parameters
     ----------
     data : str, path-like or DataFrame, optional
         A table; a path; ``red-wine`` (the real table or an error) or ``simulated``; ``$WINEEXP_DATA`` by default.
     stand_in : bool
-        Whether the simulated table may serve when the real one cannot be had.
+        Whether the simulated table may be used when the real one is not available.
 
     Raises
     ------
     DataError
-        A named table is absent or unfit, or the real one cannot be had and no stand-in is allowed.
+        If a named table is missing or unsuitable, or the real one is not available and no stand-in is allowed.
     """
     if isinstance(data, pd.DataFrame):
         return Found(table_of_frame(data), ("a DataFrame: given as data",))
@@ -46,14 +46,14 @@ def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sta
         raise DataError(f"data: expected a DataFrame, a path, red-wine or simulated; found {type(data).__name__}")
     named = os.fspath(data) if data else os.environ.get("WINEEXP_DATA")
     if named == "simulated":
-        return Found(simulated_table(), ("simulated: as asked for",))
+        return Found(simulated_table(), ("simulated: as requested",))
     if named and named != "red-wine":
         origin = "--data" if data else "$WINEEXP_DATA"
         return Found(read_table(named), (f"{named}: named by {origin}",))
     steps: list[str] = []
     for path, origin in _configured():
         if not path.exists():
-            steps.append(f"{path}: named in {origin}, not there")
+            steps.append(f"{path}: named in {origin}, but does not exist")
             continue
         table = read_table(path)
         if named != "red-wine" or table.kind == "red-wine":
@@ -67,7 +67,7 @@ def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sta
         raise DataError(
             "the red-wine table is not available: "
             + "; ".join(steps)
-            + ". Download it elsewhere and name it with "
+            + ". Download it elsewhere and pass it with "
             "--data PATH or $WINEEXP_DATA, or use the stand-in with --data simulated"
         )
     return Found(simulated_table(), (*steps, "simulated: falling back to simulated data"))

@@ -47,7 +47,7 @@ class Split:
     train_rows, valid_rows : int64, shapes (training rows,) and (validation rows,)
         The table's index of each row.
     twins : bool, shape (validation rows,)
-        Whether the row also stands, value for value, in the training rows.
+        Whether the row also occurs, value for value, in the training rows.
     """
 
     features: tuple[str, ...]

@@ -81,7 +81,7 @@ def read_table(
     path : path-like
         UTF-8 text, with or without a byte-order mark.
     source : str, optional
-        What to tell people instead of the path.
+        What to show instead of the path in messages.
     only : collection of str, optional
         The columns that are needed; others are dropped, whatever they hold.
 
@@ -135,7 +135,7 @@ def table_of_frame(frame: pd.DataFrame) -> Table:
     Raises
     ------
     DataError
-        Naming the first column that is not one of finite numbers, or not named by text, once.
+        Naming the first column that does not hold finite numbers, or whose name is not text or is repeated.
     """
     where = "the DataFrame"
     if not len(frame) or not len(frame.columns):
@@ -144,7 +144,7 @@ def table_of_frame(frame: pd.DataFrame) -> Table:
         if not isinstance(name, str) or not name.strip():
             raise DataError(f"{where}: expected text as a column's name, found {name!r}")
         if list(frame.columns).count(name) > 1:
-            raise DataError(f"{where}: column {name!r} stands twice")
+            raise DataError(f"{where}: column {name!r} occurs twice")
         if frame[name].dtype.kind not in "iuf":
             raise DataError(f"{where}: column {name!r}: expected numbers, found {frame[name].dtype}")
         if not np.isfinite(frame[name].to_numpy(np.float64)).all():
@@ -182,7 +182,7 @@ def _header(path: Path, line: str) -> tuple[str, list[str]]:
         if not name.strip():
             raise DataError(f"{path}:1: expected a name for every column, found an empty one")
         if columns.count(name) > 1:
-            raise DataError(f"{path}:1: column {name!r} stands twice in the header")
+            raise DataError(f"{path}:1: column {name!r} occurs twice in the header")
     return separator, columns
 
 
@@ -221,7 +221,7 @@ def _is_number(text: str) -> bool:
 
 
 def check_target(table: Table, target: str) -> None:
-    """Raise ``DataError`` unless ``target`` is a column that varies and others are there to predict it."""
+    """Raise ``DataError`` unless ``target`` is a column that varies and there are others to predict it from."""
     columns = list(table.frame.columns)
     if target not in columns:
         raise DataError(

@@ -24,7 +24,7 @@ def execute(
 ) -> list[Run]:
     """Train what is to be trained; return a run for each entry that has one now, in the plan's order.
 
-    Each run is recorded the moment it ends. After a Ctrl-C fewer come back than were planned, and the
+    Each run is recorded the moment it ends. After a Ctrl-C fewer are returned than were planned, and the
     last may be ``interrupted``; with ``fail_fast``, nothing more is started after a failure.
 
     Raises
@@ -44,7 +44,7 @@ def execute(
         for task, result in outcomes:
             entry = entries[task.number]
             if result.status == "interrupted" and entry.before and entry.before.status == "done":
-                continue  # half a run is no reason to lose a whole one
+                continue  # an interrupted run does not replace a finished one
             try:
                 with _holding_ctrl_c():
                     runs[task.number] = write_run(result, plan.out, names=entry.names)
@@ -57,7 +57,7 @@ def execute(
 
 
 class _Outcomes:
-    """An executor's results, which can be told of a Ctrl-C that came while one of them was written."""
+    """An executor's results, which can be notified of a Ctrl-C that came while one of them was written."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
@@ -82,7 +82,7 @@ class _Outcomes:
 
 @contextlib.contextmanager
 def _holding_ctrl_c() -> Iterator[None]:
-    """Hold Ctrl-C back for the moment that a result is written, then let it through."""
+    """Hold back Ctrl-C while a result is written, then let it through."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -37,12 +37,12 @@ class DaskCluster:
     Attributes
     ----------
     address : str
-        The scheduler's, ``tcp://host:8786``.
+        The scheduler's, such as ``tcp://host:8786``.
     timeout : float or None
-        Seconds a run may take; it is looked at after each epoch.
+        Seconds a run may take; checked after each epoch.
     retries : int
-        How often a run is given back after Dask gave it up: Dask itself tries a run whose worker died
-        again (``distributed.scheduler.allowed-failures``, by default three times).
+        How often a run is submitted again after Dask gave it up: Dask itself retries a run whose worker
+        died (``distributed.scheduler.allowed-failures``, by default three times).
     keep_model : bool
         Whether results hold the model.
     train : callable
@@ -96,7 +96,7 @@ class _Ended:
 
 
 class _Batch:
-    """One batch on a cluster: futures, and one queue of what is heard of them."""
+    """One batch on a cluster: futures, and one queue of news about them."""
 
     def __init__(self, client: Client, settings: DaskCluster, table: Table, on_epoch: OnTaskEpoch) -> None:
         self.client, self.settings, self.table, self.on_epoch = client, settings, table, on_epoch
@@ -104,7 +104,7 @@ class _Batch:
         self.news: SimpleQueue[_Epochs | _Ended] = SimpleQueue()
         self.futures: dict[int, Future] = {}
         self.versions = runtime.versions()
-        # A task, not scattered data: Dask makes it again when the worker that held it dies.
+        # A task, not scattered data: Dask computes it again when the worker that held it dies.
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
     def results(self, tasks: Sequence[Task]) -> Results:
@@ -237,7 +237,7 @@ def _check_workers(client: Client) -> None:
         if wrong:
             problems.append(f"{worker}: {', '.join(wrong)}")
     if problems:
-        raise RuntimeSetupError("Dask workers with other versions than this process: " + "; ".join(problems))
+        raise RuntimeSetupError("Dask workers have other versions than this process: " + "; ".join(problems))
 
 
 def _same(table: Table) -> Table:

@@ -1,4 +1,4 @@
-"""What runs on a Dask worker: one run, reported epoch by epoch, stopped when it is late or no longer wanted."""
+"""What runs on a Dask worker: one run, reported epoch by epoch, stopped on timeout or when it is cancelled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Errand", "train_on_worker"]
 
-#: A run reports its epochs at most so often; the scheduler passes every message on.
+#: Least time between two reports of a run's epochs; the scheduler passes every message on.
 REPORT_SECONDS = 0.25
 
 
@@ -54,7 +54,7 @@ class _Stopped(BaseException):
     """Leaves the fit loop past every handler of exceptions; ``args[0]`` is why."""
 
 
-#: TensorFlow's threads are a process's: whatever threads Dask has there, one run trains at a time.
+#: TensorFlow's threads belong to the process: however many threads Dask has, one run trains at a time.
 _TRAINING = threading.Lock()
 
 
@@ -90,7 +90,7 @@ def train_on_worker(errand: Errand, table: Table) -> RunResult:
 
 
 class _Reporter:
-    """Hears of each epoch on the worker, tells the client now and then, stops a run that is late or unwanted."""
+    """Receives each epoch on the worker, reports to the client now and then, stops a late or cancelled run."""
 
     def __init__(self, errand: Errand) -> None:
         from distributed import get_worker

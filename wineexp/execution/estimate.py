@@ -1,4 +1,4 @@
-"""How long runs will take, judged by earlier runs of similar size on this machine."""
+"""How long runs will take, estimated from earlier runs of similar size on this machine."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Speed", "estimate_seconds", "measured_speeds"]
 SIMILAR = 3.0
 
 
-#: What must be the same for an earlier run to tell how fast this machine is.
+#: What must be the same for an earlier run to show how fast this machine is.
 MACHINE = ("platform", "processor", "cores", "threads")
 
-#: What processes and TensorFlow take to start, on 2 cores; little beside any batch worth an estimate.
+#: What processes and TensorFlow take to start, on 2 cores; little compared with any batch worth an estimate.
 START_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What one earlier run took: seconds beside its epochs, and seconds per epoch."""
+    """What one earlier run took: seconds besides its epochs, and seconds per epoch."""
 
     parameters: int
     outside: float
@@ -35,7 +35,7 @@ class Speed:
 
 
 def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
-    """The speeds of finished runs on this kind of machine with so many threads."""
+    """The speeds of finished runs on this kind of machine with this many threads."""
     here = Environment(**runtime.environment(threads))
     speeds = []
     for run in runs:

@@ -25,7 +25,7 @@ OnTaskEpoch = Callable[["Task", int, float, float], None]
 Results = Generator[tuple["Task", RunResult], None, None]
 
 #: What an executor calls to train one run where TensorFlow is set up: :func:`train_run`, or what a test
-#: puts in its place. For other processes it is sent by its name, so it stands at the top of a module.
+#: puts in its place. It is sent to other processes by name, so it must be at the top level of a module.
 Train = Callable[..., RunResult]
 
 
@@ -52,12 +52,12 @@ class Executor(Protocol):
 
 @dataclass
 class Attempt:
-    """A task under way, with what has been seen of it.
+    """A task in progress, with its epochs so far.
 
     Attributes
     ----------
     tries : int
-        How often it was begun before.
+        How often it was started before.
     seen : list of (loss, val_loss)
     deadline : float or None
         When it is stopped, by the executor's clock.
@@ -82,7 +82,7 @@ class Attempt:
 
 
 class TaskQueue:
-    """The tasks that wait, variant by variant: who trained one seed is given the next, which is half compiled."""
+    """The waiting tasks by variant: a worker that trained one seed gets the next, which is half compiled."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._queues: dict[RunSpec, deque[Attempt]] = {}
@@ -93,7 +93,7 @@ class TaskQueue:
         return bool(self._queues)
 
     def take(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt:
-        """The next attempt for who trained variant ``last``, leaving alone what others train if possible."""
+        """The next attempt for a worker that trained variant ``last``, avoiding those of others if possible."""
         fresh = (variant for variant in self._queues if variant not in elsewhere)
         variant = last if last in self._queues else next(fresh, next(iter(self._queues)))
         assert variant is not None

@@ -1,4 +1,4 @@
-"""What is heard of training while it goes on: progress bars, commands and exporters are observers."""
+"""Notifications during training: progress bars, commands and exporters are observers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Observer"]
 
 
 class Observer:
-    """Hears what happens. This one says nothing, but warns of what went wrong beside the training."""
+    """Notified of what happens. This one is silent, but warns of what went wrong outside the training."""
 
     def started(self, plan: Plan) -> None:
         """Training is about to begin."""
@@ -21,7 +21,7 @@ class Observer:
         """``spec`` has finished an epoch."""
 
     def ended(self, run: Run) -> None:
-        """A run has ended and stands recorded."""
+        """A run has ended and is recorded."""
 
     def not_sent(self, problem: str) -> None:
         """A finished run could not be sent on; training goes on."""

@@ -1,4 +1,4 @@
-"""What is to be trained: each spec once, with what stands for it already."""
+"""What is to be trained: each spec once, with its existing run, if any."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Planned:
     names : tuple of str
         Every name that a config gives this spec.
     before : Run or None
-        The run that stands for it already, whatever became of it.
+        Its existing run, whatever the status.
     train : bool
         Whether it is to be trained now.
     """
@@ -37,7 +37,7 @@ class Planned:
 
     @property
     def done(self) -> Run | None:
-        """The run that stands for it and is left alone."""
+        """The existing run, if it is kept."""
         return None if self.train else self.before
 
 
@@ -56,7 +56,7 @@ class Plan:
     found : Found
         The table, and how it was found.
     out : Path
-        Where runs live.
+        The folder for run directories.
     file : str or None
         Name of the config's file, where it is one.
     """
@@ -93,14 +93,14 @@ def make_plan(
     force: bool = False,
     skip_failed: bool = False,
 ) -> Plan:
-    """Plan ``specs`` on a table, with what stands in ``out`` already.
+    """Plan ``specs`` on a table, with the runs that are in ``out`` already.
 
     Parameters
     ----------
     force : bool
-        Train again what is done.
+        Train finished runs again.
     skip_failed : bool
-        Leave alone what failed before.
+        Do not retry runs that failed before.
 
     Raises
     ------

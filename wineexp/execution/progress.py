@@ -19,7 +19,7 @@ __all__ = ["BatchProgress", "TrainProgress"]
 
 
 class TrainProgress(Observer):
-    """One run after the other: a bar with epoch, losses and time left, or a line every tenth of the way."""
+    """One run after another: a bar with epoch, losses and time left, or a line per tenth of the epochs."""
 
     def __init__(self) -> None:
         self.bar: Any = None

@@ -1,11 +1,11 @@
-"""Local worker processes: spawned once, a pipe each, each loss its own.
+"""Local worker processes: spawned once, one pipe each, so that losing one does not affect the others.
 
 A worker is spawned, never forked (TensorFlow hangs after a fork), loads TensorFlow once and trains run
 after run with one thread. It shares no lock, queue or pipe with the others: a process killed while it
 writes into a shared pipe leaves a taken lock and half a message behind. The process pools we know share
-theirs. Of three batches in pebble's pool (5.2) with 9 MB results and one worker killed at a random moment,
-all three stopped for good after it; hence these workers of our own. When the parent dies, a pipe that it
-alone holds open closes, and the workers end.
+theirs. Three out of three batches in pebble's pool (5.2), with 9 MB results and one worker killed at a random
+moment, hung forever afterwards; hence these workers of our own. When the parent dies, a pipe that only it
+holds open closes, and the workers end.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ __all__ = ["LocalWorkers", "affordable_jobs"]
 WORKER_BYTES = 900e6
 BYTES_PER_PARAMETER = 24
 
-#: How long a process that closed its pipe may take to end, so that its exit code can be told.
+#: How long a process that closed its pipe may take to end, so that its exit code can be reported.
 GRACE_SECONDS = 1.0
 
 
 def affordable_jobs(parameters: int) -> int:
-    """Workers to start by default for runs of at most so many parameters: the cores, as memory allows."""
+    """Workers to start by default for runs of at most this many parameters: one per core, as memory allows."""
     each = WORKER_BYTES + BYTES_PER_PARAMETER * parameters
     return max(1, min(runtime.available_cores(), int(runtime.available_memory() * 0.8 / each)))
 
@@ -96,7 +96,7 @@ class LocalWorkers:
     def _next_results(
         self, crew: list[_Worker], queue: TaskQueue, table: Table, on_epoch: OnTaskEpoch
     ) -> Iterator[tuple[Task, RunResult]]:
-        """Wait for news; hand epochs on, and yield what has ended by it."""
+        """Wait for news; pass epochs on, and yield the tasks that have ended."""
         deadlines = [w.attempt.deadline for w in crew if w.attempt and w.attempt.deadline is not None]
         patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         ready = wait([worker.pipe for worker in crew if worker.attempt], patience)
@@ -192,7 +192,7 @@ def _cause(code: int | None) -> str:
 
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
-    """Keep a spawned child from running the caller's script again, which needs nothing of it.
+    """Keep a spawned child from running the caller's script again, which it does not need.
 
     Without this, a script that calls :func:`wineexp.batch` would need ``if __name__ == "__main__"``.
     """
@@ -206,7 +206,7 @@ def _without_main() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ignoring_ctrl_c() -> Iterator[None]:
-    """Let a child inherit that Ctrl-C does nothing; the parent alone answers it."""
+    """Make a child ignore Ctrl-C by inheritance; only the parent handles it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

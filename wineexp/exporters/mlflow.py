@@ -16,11 +16,11 @@ from wineexp.specs.wording import format_value
 
 __all__ = ["MLflowLog"]
 
-#: Tags by which a run is known again.
+#: Tags by which a run is recognized.
 SIGNATURE, RECORDED = "wineexp.signature", "wineexp.recorded"
 
 #: What MLflow takes in one call.
-METRICS_A_CALL, PARAMETERS_A_CALL = 1000, 100
+METRICS_PER_CALL, PARAMETERS_PER_CALL = 1000, 100
 
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
@@ -31,10 +31,10 @@ class MLflowLog:
     Parameters
     ----------
     uri : str
-        The tracking server's, ``http://host:5000``. ``mlflow-skinny`` reaches servers; a local database
+        Of the tracking server, ``http://host:5000``. ``mlflow-skinny`` reaches servers; a local database
         needs the whole ``mlflow``.
     experiment : str
-        Made where it is not there yet.
+        Created if it does not exist.
 
     Raises
     ------
@@ -48,7 +48,7 @@ class MLflowLog:
 
     def __init__(self, uri: str, experiment: str) -> None:
         extras.require("mlflow", "--mlflow")
-        # Seconds instead of minutes until a dead server is told; and no word to MLflow's makers.
+        # Report a dead server after seconds instead of minutes, and send MLflow no telemetry.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -104,7 +104,7 @@ class MLflowLog:
             for field in RunSpec.model_fields
             if field not in COSMETIC_FIELDS
         ]
-        self.client.log_batch(run_id, params=params[:PARAMETERS_A_CALL])
+        self.client.log_batch(run_id, params=params[:PARAMETERS_PER_CALL])
         metrics = []
         last = max(0, len(loaded.history) - 1)
         for name in ("loss", "val_loss"):
@@ -117,8 +117,8 @@ class MLflowLog:
             if name not in ("loss", "val_loss")
         ]
         finite = [metric for metric in metrics if math.isfinite(metric.value)]
-        for at in range(0, len(finite), METRICS_A_CALL):
-            self.client.log_batch(run_id, metrics=finite[at : at + METRICS_A_CALL])
+        for at in range(0, len(finite), METRICS_PER_CALL):
+            self.client.log_batch(run_id, metrics=finite[at : at + METRICS_PER_CALL])
 
 
 def _tags(run: Run) -> dict[str, str]:

@@ -24,9 +24,9 @@ class Exporter(Protocol):
 
 
 class ExportingObserver(Observer):
-    """Sends each run on, those too that were done before, and hands all it hears to another observer.
+    """Sends each run on, including those done before, and passes all events on to another observer.
 
-    What cannot be sent stops no training: the other observer is told.
+    A run that cannot be sent does not stop training: the other observer is notified.
     """
 
     def __init__(self, exporters: Sequence[Exporter], inner: Observer) -> None:

@@ -39,7 +39,7 @@ class EventLog:
         self.folder = folder
 
     def export(self, run: Run) -> bool:
-        """Write the run's events; return False where they stand there already."""
+        """Write the run's events; return False if they are there already."""
         recorded = _seconds(run.record.recorded)
         target = self.folder / run.path.name / f"events.out.tfevents.{recorded:.0f}.wineexp"
         if target.exists():

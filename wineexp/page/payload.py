@@ -32,14 +32,14 @@ DARK_COLOURS = (
     "#D3D35F",
 )
 
-#: Up to so many different actual values, residuals are shown as a box for each.
+#: Up to this many different actual values, residuals are shown as one box for each.
 MAX_BOXES = 20
 
 
 def payload(
     comparison: Comparison, shown: Sequence[Variant], judged: Sequence[dict[str, Any]], target: str
 ) -> dict[str, Any]:
-    """All that the script draws, JSON-ready; what is no number is None."""
+    """Everything that the script draws, JSON-ready; what is not a number is None."""
     scale = shared_scale(shown)
     return {
         "variants": [_lines(scale.values, variant) for variant in shown],
@@ -90,7 +90,7 @@ def _errors(role: str, variant: Variant, number: int) -> dict[str, Any]:
     tables = [run.predictions.sort_values("row") for run in variant.runs if run.predictions is not None]
     actual = tables[0]["actual"].to_numpy(np.float64)
     predicted = np.mean([table["predicted"].to_numpy(np.float64) for table in tables], axis=0)
-    # The golden ratio spreads the points evenly without dice, so that a page can be made twice.
+    # The golden ratio spreads the points evenly without randomness, so that a page is reproducible.
     spread = (np.arange(len(actual)) * 0.61803398875) % 1 - 0.5
     step = np.diff(np.unique(actual)).min() if len(np.unique(actual)) > 1 else 1.0
     return {

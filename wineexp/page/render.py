@@ -1,4 +1,4 @@
-"""A comparison as one self-contained page: opens from a mail, asks nothing of the network."""
+"""A comparison as one self-contained page: opens from an email and needs no network."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _lead(comparison: Comparison) -> str:
     text = f"Lowest val MAE: {best.label}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]"
     open_to = [verdict for verdict in comparison.verdicts if verdict.word == "cannot tell"]
     if best is comparison.reference and open_to:
-        text += f", which cannot be told from {'; '.join(verdict.variant_label for verdict in open_to)}"
+        text += f", which cannot be distinguished from {'; '.join(verdict.variant_label for verdict in open_to)}"
     return text + "."
 
 
@@ -143,7 +143,7 @@ def _target(comparison: Comparison) -> str:
 def _data_text(comparison: Comparison) -> str:
     data = next((run.data for run in comparison.runs if run.data), None)
     if data is None:
-        return "Of these runs only the curves are known."
+        return "Only the curves of these runs are known."
     spec = next(variant.spec for variant in comparison.variants if variant.spec)
     return (
         f"Table: {data.source} ({data.kind}; fingerprint {data.fingerprint[:16]}), "

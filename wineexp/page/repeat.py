@@ -15,7 +15,7 @@ def config_text(comparison: Comparison, name: str) -> str:
     """A config whose runs are those of the comparison; YAML 1.2, values as JSON."""
     variants = [variant for variant in comparison.variants if variant.spec]
     if not variants:
-        return "# nothing is known of these runs but their curves"
+        return "# only the curves of these runs are known"
     plain = RunSpec().settings()
     specs = [variant.spec.settings() for variant in variants if variant.spec]
     shared = {

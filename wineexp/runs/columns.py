@@ -38,7 +38,7 @@ class Recorded(Protocol):
 
 
 def plain(value: Any) -> str:
-    """A value for people: nothing for None, yes and no, else as it is."""
+    """A value for people: empty for None, yes or no for booleans, else as text."""
     if value is None:
         return ""
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
@@ -66,7 +66,7 @@ class Column(Generic[Source]):
     text : callable
         A value as people read it.
     listed : int
-        Its place among the columns that are shown unless others are chosen; 0: not among them.
+        Its place among the columns shown by default; 0: not among them.
     """
 
     key: str
@@ -109,7 +109,7 @@ _FACTS: tuple[Column[Recorded], ...] = (
     _fact("reason", "why it failed: diverged, error, timeout or killed", lambda run: run.record.reason),
     _fact("error", "first line of its error.txt", lambda run: run.record.error),
     _fact("label", "its name, or the settings that differ from the defaults", lambda run: run.label),
-    _fact("kind", "of its table: red-wine, simulated or custom", lambda run: run.record.data.kind),
+    _fact("kind", "kind of its table: red-wine, simulated or custom", lambda run: run.record.data.kind),
     _fact("source", "where the table came from", lambda run: run.record.data.source),
     _fact("threads", "threads it was trained with", lambda run: run.record.environment.threads),
     _fact("device", "CPU, or the GPU that TensorFlow saw", lambda run: run.record.environment.device),

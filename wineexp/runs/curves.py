@@ -1,4 +1,4 @@
-"""Figures of learning curves. All runs on one table share their axes, so two pictures can be held side by side."""
+"""Figures of learning curves. All runs on one table share their axes, so figures can be compared side by side."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 #: Key of the PNG's text.
 TEXT_KEY = "wineexp"
 
-#: What a picture carries of its record: enough to compare it, nothing of the machine that drew it.
+#: The parts of a record embedded in a figure: enough to compare it, nothing about the machine that drew it.
 CARRIED = frozenset({"schema", "status", "reason", "label", "signature", "variant", "spec", "data", "metrics"})
 
 #: Okabe and Ito's colours (2008), told apart with every common colour blindness; black is left for text.
@@ -58,7 +58,7 @@ COLOURS = (
 
 LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
 
-#: What the dotted line stands for: the constant with the least loss on the training rows.
+#: What the dotted line represents: the constant with the least loss on the training rows.
 CONSTANT_NAMES = {
     "mae": "always predicting the training median",
     "mse": "always predicting the training mean",
@@ -87,14 +87,14 @@ class Curve:
 
     @property
     def baseline(self) -> float | None:
-        """The validation loss of the best constant; None where the run did not get so far."""
+        """The validation loss of the best constant; None if the run did not get that far."""
         return self.record.metrics.baseline_loss
 
 
 def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     """Return one run's figure: loss and val_loss by epoch, the constant predictor's loss dotted."""
     fig = Figure(figsize=(8, 5), dpi=110)
-    # Fixed margins: two pictures laid over each other agree to the pixel, and a layout need not be solved.
+    # Fixed margins: two figures laid over each other match to the pixel, and no layout has to be solved.
     ax = fig.add_axes((0.085, 0.105, 0.88, 0.755))
     spec = curve.record.spec
     loss_name = LOSS_NAMES[spec.loss]
@@ -151,7 +151,7 @@ def set_axes(ax: Axes, epochs: int, loss: str, baseline: float | None, *, full_r
 
 
 def mark_above(ax: Axes, epochs: npt.ArrayLike, values: npt.ArrayLike, colour: str) -> None:
-    """Mark what lies above the range, or is no number, with triangles at the upper edge."""
+    """Mark values above the range, or that are not a number, with triangles at the upper edge."""
     top = ax.get_ylim()[1]
     above = ~(np.asarray(values) <= top)
     if above.any():
@@ -197,7 +197,7 @@ def read_png(path: str | os.PathLike[str]) -> Curve:
     Raises
     ------
     RunError
-        When the file is no PNG of ours.
+        If the file is not a PNG written by wineexp.
     """
     try:
         with Image.open(Path(path)) as image:

@@ -1,4 +1,4 @@
-"""The run directory: its place and its files. The names of files stand here alone."""
+"""The run directory: its name and its files. File names are defined only here."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Run:
 
 
 def folder_name(label: str) -> str:
-    """``label`` as far as a file name can hold it."""
+    """``label`` as a valid file name, shortened if needed."""
     name = re.sub(r"[^\w.-]+", "_", label).strip("._-") or "run"
     while len(name.encode()) > MAX_NAME_BYTES:
         name = name[:-1]

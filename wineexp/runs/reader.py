@@ -1,4 +1,4 @@
-"""Runs read back: whole directories, or what a history CSV or a mailed picture holds of one."""
+"""Runs read back: whole directories, or what a history CSV or a saved figure holds of one."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = Non
     ----------
     paths : sequence of Path
     damaged : callable, optional
-        Told of what cannot be read within a folder; a run that is named itself raises instead.
+        Called with the error of each run in a folder that cannot be read; a run given directly raises.
 
     Returns
     -------
     list of LoadedRun
-        In the order given, those of a folder by name; the same run given twice stands once, the whole
-        directory before a file of it.
+        In the order given, those of a folder by name; a run given twice is listed once, its
+        directory in preference to a single file.
 
     Raises
     ------
     RunError
-        For a path that is absent, holds no run, or is neither CSV nor PNG of ours.
+        For a path that does not exist, holds no run, or is not a CSV or PNG written by wineexp.
     """
     found: dict[str, LoadedRun] = {}
     for loaded in (loaded for path in paths for loaded in _load(path, damaged)):
@@ -132,7 +132,7 @@ def _load(path: Path, damaged: Callable[[RunError], None] | None) -> Iterator[Lo
 
 
 def _load_csv(path: Path) -> LoadedRun:
-    """A history alone; the run that it lies in says whose it is."""
+    """A history on its own; if it lies in a run directory, that gives label and record."""
     history = _read_history(path)
     if path.name == HISTORY and is_run(path.parent):
         run = Run(path.parent)

@@ -25,14 +25,14 @@ Reason = Literal["diverged", "error", "timeout", "killed"]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
-# Keys that a later version may add are kept, so that a record is shown and sent on as it stands.
+# Keys that a later version may add are kept, so that a record is shown and sent on unchanged.
 _PART = ConfigDict(frozen=True, strict=True, extra="allow")
 
 
 def _metric(heading: str, form: str, meaning: str, *, listed: int = 0) -> Any:
     """A metric with its heading, the format of its numbers, its meaning and its place in ``wineexp runs``.
 
-    ``listed``: the place among the columns that are shown unless others are chosen; 0: not among them.
+    ``listed``: the place among the columns shown by default; 0: not among them.
     """
     return Field(
         default=None, title=heading, description=meaning, json_schema_extra={"form": form, "listed": listed}
@@ -42,7 +42,7 @@ def _metric(heading: str, form: str, meaning: str, *, listed: int = 0) -> Any:
 class Metrics(BaseModel):
     """The metrics of a run, each None where it is not known or not finite. One declared here is shown everywhere.
 
-    A run that is not done has the constants' losses alone.
+    An unfinished run has only those of the constant predictor.
     """
 
     model_config = _PART
@@ -50,7 +50,7 @@ class Metrics(BaseModel):
     loss: _Number | None = _metric("loss", ".4f", "training loss of the last epoch, dropout on")
     val_loss: _Number | None = _metric("val_loss", ".4f", "validation loss of the last epoch")
     best_val_loss: _Number | None = _metric("best val_loss", ".4f", "lowest validation loss of any epoch")
-    best_epoch: int | None = _metric("best epoch", ".0f", "the epoch of it, from 0", listed=5)
+    best_epoch: int | None = _metric("best epoch", ".0f", "epoch of the lowest validation loss, from 0", listed=5)
     last10_val_loss: _Number | None = _metric(
         "last 10 val_loss", ".4f", "mean validation loss of the last ten epochs"
     )
@@ -58,7 +58,7 @@ class Metrics(BaseModel):
         "train MAE", ".4f", "mean absolute error on the training rows, dropout off", listed=4
     )
     val_mae: _Number | None = _metric("val MAE", ".4f", "mean absolute error on the validation rows", listed=1)
-    val_mae_se: _Number | None = _metric("val MAE se", ".4f", "standard error of it over the rows", listed=2)
+    val_mae_se: _Number | None = _metric("val MAE se", ".4f", "standard error of val MAE over the rows", listed=2)
     val_rmse: _Number | None = _metric("val RMSE", ".4f", "root mean squared error on the validation rows")
     baseline_mae: _Number | None = _metric(
         "constant's MAE", ".4f", "validation MAE of always predicting the training median"
@@ -68,13 +68,13 @@ class Metrics(BaseModel):
     )
     skill: _Number | None = _metric("skill", "+.1%", "1 - val MAE / constant's MAE", listed=3)
     val_mae_twins: _Number | None = _metric(
-        "MAE twins", ".4f", "val MAE on rows that also stand, value for value, in the training rows"
+        "MAE twins", ".4f", "val MAE on rows that also occur, value for value, in the training rows"
     )
     val_mae_unseen: _Number | None = _metric("MAE unseen", ".4f", "val MAE on the other rows")
 
     @classmethod
     def of(cls, values: Mapping[str, float | None]) -> Metrics:
-        """The metrics with these values; NaN and infinity, for which JSON has no words, as None."""
+        """The metrics with these values; NaN and infinity, which JSON cannot represent, as None."""
         finite = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
         return cls(**{**dict.fromkeys(values), **finite})
 
@@ -84,7 +84,7 @@ class Metrics(BaseModel):
 
 
 class Timing(BaseModel):
-    """Wall seconds of a run: all epochs, the first (which holds the compilation), and the whole."""
+    """Wall seconds of a run: all epochs, the first (which includes the compilation), and the whole."""
 
     model_config = _PART
 
@@ -104,7 +104,7 @@ class Timing(BaseModel):
 
 
 class Environment(BaseModel):
-    """What a result may depend on beside its spec and table: versions, machine, threads."""
+    """What a result may depend on besides its spec and table: versions, machine, threads."""
 
     model_config = _PART
 

@@ -1,4 +1,4 @@
-"""What one run gives, in memory: plain data that crosses processes and machines."""
+"""The result of one run, in memory: plain data that can be sent between processes and machines."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def unfinished(
     threads: int,
     timing: Timing | None = None,
 ) -> RunResult:
-    """The result of a run that did not come to its end: what is known of it, and why."""
+    """The result of a run that did not finish: what is known of it, and why."""
     split = split_table(table, spec)
     return RunResult(
         spec=spec,

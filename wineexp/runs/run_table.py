@@ -48,7 +48,7 @@ class Condition:
         return cls(column, comparison, value)
 
     def met(self, row: Row) -> bool:
-        """Whether ``row`` meets it. What a run does not have is neither below nor above anything."""
+        """Whether ``row`` meets it. A missing value is neither below nor above anything."""
         cell = row.get(self.column)
         if self.operator in _ORDERS:
             limit = as_number(self.value)
@@ -73,7 +73,7 @@ def select(rows: Iterable[Row], conditions: Sequence[Condition]) -> list[Row]:
 
 
 def sort_rows(rows: Sequence[Row], column: str) -> list[Row]:
-    """Sorted by a column, or the other way round by ``-column``; rows without a value come last."""
+    """Sorted by a column, or in descending order by ``-column``; rows without a value come last."""
     key = find_column(column.removeprefix("-"), COLUMNS.values()).key
     known = [row for row in rows if row[key] is not None]
     numeric = all(isinstance(row[key], (int, float)) for row in known)
@@ -94,7 +94,7 @@ def default_columns(rows: Sequence[Row]) -> list[Column[Recorded]]:
 
 
 def says_the_same(value: Any, text: str) -> bool:
-    """Whether ``text`` says ``value`` as a config could: ``0.30`` is 0.3, ``1024x3`` is three layers of 1024."""
+    """Whether ``text`` means ``value``, as in a config: ``0.30`` is 0.3, ``1024x3`` is three layers of 1024."""
     if format_value(value) == text:
         return True
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == as_number(text)

@@ -1,4 +1,4 @@
-"""A run in words: what is about to be trained, what came of it, and all that is known of it."""
+"""A run in words: what is about to be trained, its outcome, and everything known about it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _finished(run: Run, record: Record) -> list[tuple[str, str]]:
         ),
     ]
     if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
-        twins = f"MAE {metrics.val_mae_twins:.4f} on {data.twins} rows that also stand in the training rows"
+        twins = f"MAE {metrics.val_mae_twins:.4f} on {data.twins} rows that also occur in the training rows"
         rows.append(("rows seen", f"{twins}, {metrics.val_mae_unseen:.4f} on the others"))
     threads, device = record.environment.threads, record.environment.device
     spent = f"{shown(record.timing.fit_seconds, '.1f')} s"
@@ -140,7 +140,7 @@ def time_spent(record: Record) -> list[tuple[str, str, str]]:
         return []
     parts = {
         f"{epochs} epochs, {1000 * each:.1f} ms each" if epochs > 1 else "1 epoch": each * epochs,
-        # The first epoch compiles the training loop; what it takes beyond a later one is that.
+        # The first epoch compiles the training loop; the time it takes beyond a later one is the compilation.
         "compiling, within the first epoch": fit - each * epochs,
         "building the model, predicting, measuring, saving the weights": whole - fit,
         "whole": whole,

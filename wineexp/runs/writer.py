@@ -1,4 +1,4 @@
-"""A result becomes a run directory. The parent process alone comes here."""
+"""Writes a result as a run directory. Only the parent process does this."""
 
 from __future__ import annotations
 

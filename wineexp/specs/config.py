@@ -1,4 +1,4 @@
-"""A config: YAML in, specs out. Errors name file, line and field, and all come at once."""
+"""A config: YAML in, specs out. Errors name file, line and field, and are all reported at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Config:
     Attributes
     ----------
     name : str
-        The study's; a file's stem where it gives none.
+        The study's name; the file's stem if it gives none.
     specs : tuple of RunSpec
         Every run in the order of the file: runs first, then the grid, each with all its seeds.
     file : str or None
@@ -53,7 +53,7 @@ def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | Non
     ----------
     paths : sequence of path-like
     overrides : mapping, optional
-        Field name to value, over everything the files say.
+        Field name to value; overrides the files.
 
     Raises
     ------

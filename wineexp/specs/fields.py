@@ -1,4 +1,4 @@
-"""What the spec's fields are made of: how a value may be spelled, what is legal, how a wrong one is refused."""
+"""Building blocks of the spec's fields: accepted spellings, valid values, and errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ Real = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
 def spec_field(
     default: Any, meaning: str, expected: str, *, cosmetic: bool = False, later: bool = False, **limits: Any
 ) -> Any:
-    """A field with its one-line meaning and the words for what is legal, used in every error.
+    """A field with its one-line meaning and a description of its valid values, used in every error.
 
-    ``cosmetic``: it changes no result, so it stays out of signatures and comparisons. ``later``: it came after
-    0.1.0; at its default it stays out of the signature, so that runs of before keep theirs.
+    ``cosmetic``: does not affect results, so it is left out of signatures and comparisons. ``later``: added
+    after 0.1.0; at its default it is left out of the signature, so that earlier runs keep theirs.
     """
     marks = {"cosmetic": cosmetic, "later": later}
     extra: Any = {"expected": expected, **{mark: True for mark, given in marks.items() if given}}

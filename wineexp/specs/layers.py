@@ -70,7 +70,7 @@ def layer_plan(
 
 
 def layer_sizes(plan: Iterable[Layer], features: int) -> list[LayerSize]:
-    """Each layer of the plan with its size, for so many features."""
+    """Each layer of the plan with its size, for this many features."""
     sizes, width = [], features
     for layer in plan:
         count = 0

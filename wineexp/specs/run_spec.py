@@ -1,4 +1,4 @@
-"""The spec: everything that decides a run's result, and nothing else.
+"""The spec: everything that determines a run's result, and nothing else.
 
 One flat, frozen model. The command line's flags, the YAML keys, the JSON schema and the documentation's
 table all come from the fields of :class:`RunSpec`, so that a new field is written once, here.
@@ -24,16 +24,16 @@ __all__ = ["COSMETIC_FIELDS", "VARIANT_FIELDS", "RunSpec", "varying"]
 
 
 class RunSpec(BaseModel):
-    """Everything that decides a run's result: the model, the training settings, the split, the seed.
+    """Everything that determines a run's result: the model, the training settings, the split, the seed.
 
-    Values are checked strictly (no text for a number) and brought to one canonical form, so that two
+    Values are checked strictly (no text for a number) and converted to one canonical form, so that two
     spellings of one variant are equal and have the same signature. Build one with keyword arguments,
-    or with :meth:`parse`, whose errors are written for people.
+    or with :meth:`parse`, whose error messages are written for users.
 
     Raises
     ------
     pydantic.ValidationError
-        From the constructor, when a value is illegal; :meth:`parse` raises ``SpecError`` instead.
+        From the constructor, when a value is invalid; :meth:`parse` raises ``SpecError`` instead.
     """
 
     # Built at first use: `train --help` reads the fields alone and need not wait for the checks.
@@ -124,7 +124,7 @@ class RunSpec(BaseModel):
     )
     name: str | None = spec_field(
         None,
-        "a label for people; it changes nothing else",
+        "a label; it has no effect on the results",
         "text of 1 to 200 printable characters, or none",
         cosmetic=True,
         min_length=1,
@@ -159,7 +159,7 @@ class RunSpec(BaseModel):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> RunSpec:
-        """Return the spec of ``values``, field name to value; raise ``SpecError`` with all problems."""
+        """Return the spec given by ``values``, field name to value; raise ``SpecError`` with all problems."""
         unknown = [
             (str(key), f"unknown field{nearest(str(key), cls.model_fields)}")
             for key in values
@@ -190,7 +190,7 @@ class RunSpec(BaseModel):
         )
 
     def layer_sizes(self, features: int) -> list[LayerSize]:
-        """Each layer of the plan with its output width and parameter count, for so many features."""
+        """Each layer of the plan with its output width and parameter count, for this many features."""
         return layers.layer_sizes(self.layer_plan(), features)
 
     def parameter_count(self, features: int) -> int:
@@ -207,7 +207,7 @@ class RunSpec(BaseModel):
         return "".join(lines)
 
     def signature(self, fingerprint: str) -> str:
-        """8 hex characters naming this spec on the table of that fingerprint; cosmetic fields stay out."""
+        """8 hex characters identifying this spec on the table with that fingerprint; ignores cosmetic fields."""
         return self._digest(fingerprint, COSMETIC_FIELDS)
 
     def variant_signature(self, fingerprint: str) -> str:
@@ -253,10 +253,10 @@ def _marked(mark: str) -> frozenset[str]:
     return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and mark in extra)
 
 
-#: Fields that change no result.
+#: Fields that do not affect results.
 COSMETIC_FIELDS = _marked("cosmetic")
 
-#: Fields that tell variants apart: all but the seed and the cosmetic ones, in their order.
+#: Fields that distinguish variants: all but the seed and the cosmetic ones, in their order.
 VARIANT_FIELDS = tuple(name for name in RunSpec.model_fields if name not in COSMETIC_FIELDS | {"seed"})
 
 _LATER_FIELDS = _marked("later")

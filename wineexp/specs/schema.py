@@ -50,5 +50,5 @@ def json_schema() -> dict[str, Any]:
 
 
 def _without_marks(field: dict[str, Any]) -> dict[str, Any]:
-    """A field's schema less the marks that are for this program alone."""
+    """A field's schema without the marks that only this program uses."""
     return {key: value for key, value in field.items() if key not in ("cosmetic", "later")}

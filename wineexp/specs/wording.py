@@ -38,7 +38,7 @@ def tag(field: str, value: Any) -> str:
     return f"{field}{value:g}" if isinstance(value, (int, float)) else f"{field}_{value}"
 
 
-#: How a title tells a field's value, in its order; empty where there is nothing to tell.
+#: How a title words each field's value, in order; empty if there is nothing to say.
 _WORDS: dict[str, Callable[[Any], str]] = {
     "widths": format_widths,
     "activation": str,
@@ -54,7 +54,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "patience": lambda epochs: "" if epochs is None else f"patience {epochs}",
 }
 
-#: Told last, where it is told at all.
+#: Comes last, if it is included at all.
 _LAST: dict[str, Callable[[Any], str]] = {"seed": lambda seed: f"seed {seed}"}
 
 
@@ -64,7 +64,7 @@ def describe(values: Values, defaults: Values, without: Collection[str] = ()) ->
     Parameters
     ----------
     values, defaults : mapping
-        Field to value, of this spec and by default. A field that has no words of its own is told where it
+        Field to value, of this spec and by default. A field without a wording above is included only if it
         differs from its default.
     without : collection of str
         Fields to leave out.

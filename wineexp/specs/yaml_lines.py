@@ -22,7 +22,7 @@ MAX_VALUES = 200_000
 
 MAX_DEPTH = 20
 
-#: Told of each problem: the line, where one is known, and what is wrong.
+#: Called with each problem: the line, if known, and what is wrong.
 OnProblem = Callable[[int | None, str], None]
 
 
@@ -51,10 +51,10 @@ class LinedValue:
 
 
 def read_yaml(source: Path | bytes, on_problem: OnProblem) -> LinedValue | None:
-    """Read a file, or its bytes; None, and a problem told, where it is not YAML that we take.
+    """Read a file, or its bytes; report a problem and return None if it is not acceptable YAML.
 
-    Refused are files over ``MAX_BYTES``, more than ``MAX_VALUES`` values, deep nesting, tags beyond text,
-    numbers, booleans and null, keys that are not text and keys that stand twice.
+    Rejected are files over ``MAX_BYTES``, more than ``MAX_VALUES`` values, deep nesting, tags beyond text,
+    numbers, booleans and null, keys that are not text, and repeated keys.
     """
     try:
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
@@ -129,7 +129,7 @@ class _Reader:
             if not isinstance(name.data, str):
                 self.on_problem(name.line, f"expected a field's name, found {name.plain()!r}")
             elif name.data in found:
-                self.on_problem(name.line, f"{name.data}: stands twice; first on line {found[name.data].line}")
+                self.on_problem(name.line, f"{name.data}: repeated key; first on line {found[name.data].line}")
             else:
                 found[name.data] = self._value(value, depth + 1)
                 if not isinstance(value, (SequenceNode, MappingNode)):

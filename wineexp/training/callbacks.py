@@ -34,7 +34,7 @@ def check_callback(callback: keras.callbacks.Callback) -> None:
     if needed and not _content_with_epochs(callback):
         raise CallbackError(
             f"{type(callback).__name__} needs {', '.join(needed)}, but an epoch is one compiled call here: "
-            "expected a callback with hooks at the start and end of training and of epochs alone"
+            "expected a callback with hooks only at the start and end of training and of epochs"
         )
 
 
@@ -51,7 +51,7 @@ def _content_with_epochs(callback: keras.callbacks.Callback) -> bool:
 
 
 def end_batch(callbacks: Sequence[keras.callbacks.Callback], logs: dict[str, float]) -> None:
-    """TerminateOnNaN looks at batches; the epoch's last one speaks for all."""
+    """Call TerminateOnNaN, which looks at batches, once per epoch."""
     for callback in callbacks:
         if type(callback) is keras.callbacks.TerminateOnNaN:
             callback.on_batch_end(-1, logs)

@@ -1,4 +1,4 @@
-"""One run, told from start to end: spec and table in, result out. Start reading here. Loads TensorFlow."""
+"""One run from start to end: spec and table in, result out. Start reading here. Loads TensorFlow."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def guarded_run(
     try:
         return run(spec, table, threads=threads, on_epoch=listen, **options)
     except WineexpError:
-        raise  # a wrong table or callback: the caller's to mend, and no training has begun
+        raise  # a wrong table or callback: for the caller to fix, and no training has begun
     except KeyboardInterrupt:
         return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=threads)
     except Exception as error:  # noqa: BLE001 - whatever Keras or TensorFlow raises belongs in error.txt

@@ -1,7 +1,7 @@
-"""The private names of TensorFlow and Keras that are used here, all of them, each with what happens without it.
+"""All the private names of TensorFlow and Keras that are used, each with what is lost without it.
 
-They may go with any release: pyproject.toml has upper bounds, a test names each one, and ``make canary`` runs
-the tests on the newest releases. Without one of them results stay right; time or memory is what is lost.
+They may disappear with any release: pyproject.toml has upper bounds, a test names each one, and ``make canary``
+runs the tests on the newest releases. Without one of them results stay correct; only time or memory is lost.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ _gradients = _get("tensorflow.python.framework.ops.gradient_registry", "_registr
 
 
 def dismantle(graph: Any) -> None:
-    """Break the references within the graph of a while loop's body, which nobody will run again.
+    """Break the references within the graph of a while loop's body, which will never run again.
 
     TensorFlow keeps it in a ring of references with extension types that the collector cannot see through:
-    1.6 MB a run for three layers of 64.
+    1.6 MB per run for three layers of 64.
     """
     if _dismantle_func_graph is not None:
         _dismantle_func_graph(graph)
@@ -79,11 +79,11 @@ def dismantle(graph: Any) -> None:
 
 @contextlib.contextmanager
 def forgetting_gradients() -> Iterator[None]:
-    """Take back what tracing enters into TensorFlow's table of gradients.
+    """Remove what tracing adds to TensorFlow's table of gradients.
 
     Each custom gradient that a trace meets (the kernels' and some of Keras's own) stays in that table for good,
-    and its graph and variables with it: 6 MB a run for three layers of 64. Once the epoch is traced nobody
-    differentiates it again.
+    along with its graph and variables: 6 MB per run for three layers of 64. Once the epoch is traced, it is
+    never differentiated again.
     """
     known: dict[str, Any] = {} if _gradients is None else _gradients
     before = set(known)
@@ -95,7 +95,7 @@ def forgetting_gradients() -> Iterator[None]:
 
 
 def allow_tracing_again(function: Any) -> None:
-    """Say that a compiled function is new: TensorFlow takes each trainer's for one that is traced ever again."""
+    """Mark a compiled function as new: TensorFlow mistakes each trainer's for one that is traced repeatedly."""
     function._omit_frequent_tracing_warning = True
 
 

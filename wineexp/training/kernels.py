@@ -15,9 +15,9 @@ __all__ = ["adam_step", "forward"]
 def forward(model: keras.Sequential, x: tf.Tensor) -> tf.Tensor:
     """The model in training mode, with quicker kernels for the layers that take the time.
 
-    Keras builds dropout and batch normalization of a dozen small operations each, and TensorFlow's
+    Keras builds dropout and batch normalization from a dozen small operations each, and TensorFlow's
     gradient of a matrix product takes half as long again as the product; with the kernels below the
-    lesson's epoch takes a fifth less. The tests hold them against Keras's own steps.
+    lesson's epoch takes a fifth less time. The tests compare them with Keras's own steps.
     """
     for layer in model.layers:
         if type(layer) is keras.layers.Dense:
@@ -48,7 +48,7 @@ def _matmul(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., t
 def _dropout(layer: keras.layers.Dropout, x: tf.Tensor) -> tf.Tensor:
     """Zero each value with probability ``rate`` and scale the rest by ``1 / (1 - rate)``.
 
-    Random bits against a threshold: the rate is met to 2**-32, without making floats of the bits.
+    Compares random bits with a threshold: the rate is exact to 2**-32, without converting bits to floats.
     """
     seed = tf.cast(layer.seed_generator.next(), tf.int32)
     bits = tf.random.stateless_uniform(tf.shape(x), seed, minval=None, maxval=None, dtype=tf.int32)

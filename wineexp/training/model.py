@@ -1,4 +1,4 @@
-"""Layer plan -> ``keras.Sequential``, explicitly seeded layer by layer. One of the rooms that load TensorFlow."""
+"""Layer plan -> ``keras.Sequential``, explicitly seeded layer by layer. Loads TensorFlow."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def model_bytes(model: keras.Sequential) -> bytes:
 
 @contextlib.contextmanager
 def _uncompiled(model: keras.Sequential) -> Iterator[None]:
-    """Take a model's optimizer away for a moment; whoever loads it would get 3 times the bytes with it."""
+    """Remove a model's optimizer temporarily; with it, the saved file would be three times as large."""
     if not model.compiled:
         yield
         return

@@ -32,9 +32,9 @@ class NewRows:
     ----------
     features : float64, shape (rows, features)
     actual : float64, shape (rows,), or None
-        The target, where it is there.
+        The target, if present.
     extra : tuple of str
-        Columns that no one asked for.
+        Columns that are not used.
     """
 
     features: Doubles
@@ -94,7 +94,7 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         Seeds of one variant.
     rows : NewRows
     mc_dropout : int, optional
-        So many passes with dropout left on, as an uncertainty estimate (Gal and Ghahramani, *Dropout as a
+        Number of passes with dropout left on, as an uncertainty estimate (Gal and Ghahramani, *Dropout as a
         Bayesian Approximation*, 2016); batch normalization stays in inference mode.
 
     Returns

@@ -1,9 +1,9 @@
-"""The fit loop: an epoch a call, inside one compiled TensorFlow function. Loads TensorFlow.
+"""The fit loop: one call per epoch, inside one compiled TensorFlow function. Loads TensorFlow.
 
-Keras's ``fit`` spends more time around a small in-memory table than in it: an iterator, a function call
+On a small in-memory table Keras's ``fit`` spends most of its time on overhead: an iterator, a function call
 and a metric update for every batch. Here the table lives in tensors, and one ``tf.function`` gathers each
 batch by a shuffled index, runs forward, loss, gradient and update, and validates, a whole epoch per call.
-The meaning is Keras's: shuffled batches with a short last one; training loss as the sample-weighted mean
+The semantics are Keras's: shuffled batches with a short last one; training loss as the sample-weighted mean
 of the batch losses, dropout on; validation loss in inference mode; moving averages; callbacks by epoch.
 """
 
@@ -39,9 +39,9 @@ LOSSES = {
 }
 
 #: A call into TensorFlow cannot be interrupted, and Ctrl-C should be answered within two seconds; so an
-#: epoch of more floating-point operations than this is split into several calls. Some 40e9 a second are
-#: slow for one core today. The lesson's epoch has 18e9.
-OPERATIONS_A_CALL = 40e9
+#: epoch of more floating-point operations than this is split into several calls. Some 40e9 per second
+#: is slow for one core today. The lesson's epoch has 18e9.
+OPERATIONS_PER_CALL = 40e9
 
 #: Rows of one forward pass in inference mode; bounds the memory of wide layers on large tables.
 INFERENCE_ROWS = 512
@@ -49,16 +49,16 @@ INFERENCE_ROWS = 512
 
 @dataclass(frozen=True)
 class Fit:
-    """What a fit gives beside the trained model.
+    """The result of a fit, besides the trained model.
 
     Attributes
     ----------
     history : dict of str to list of float
-        ``loss`` and ``val_loss`` (and what callbacks added), one value an epoch.
+        ``loss`` and ``val_loss`` (and what callbacks added), one value per epoch.
     ended : {"done", "diverged"}
         Diverged: a loss turned NaN or infinite, in the last epoch of the history.
     seconds, first_epoch_seconds : float
-        Wall time of all epochs, and of the first, which holds the compilation.
+        Wall time of all epochs, and of the first, which includes the compilation.
     """
 
     history: dict[str, list[float]]
@@ -81,7 +81,7 @@ def shuffled(rows: int, seed: int) -> Order:
 class Trainer:
     """A model, its optimizer and the compiled epoch on one split.
 
-    Compiling costs a small model more than its training, so a trainer can begin again from other
+    Compiling a small model takes longer than training it, so a trainer can start again from other
     initial weights: the seeds of one variant share it.
 
     Parameters
@@ -117,7 +117,7 @@ class Trainer:
         allow_tracing_again(self._run_part)
 
     def restart(self, model: keras.Sequential, optimizer: keras.optimizers.Optimizer) -> None:
-        """Take the state of a model and an optimizer that were made as this trainer's own were.
+        """Take the state of a model and an optimizer that were built like this trainer's own.
 
         Every variable is copied, the dropout layers' random states too, so that what follows is bit for
         bit what a new trainer would do.
@@ -237,12 +237,12 @@ def _summed(mean: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 def _parts(parameters: int, train: int, valid: int, batch_size: int) -> list[tuple[int, int, int, int]]:
     """The calls of an epoch: training rows from a to b, then validation rows from c to d.
 
-    One call where the table is small. Forward and backward pass cost about six operations a parameter
+    One call if the table is small. Forward and backward pass cost about six operations per parameter
     and row, the forward pass alone two.
     """
-    if (6 * train + 2 * valid) * parameters <= OPERATIONS_A_CALL:
+    if (6 * train + 2 * valid) * parameters <= OPERATIONS_PER_CALL:
         return [(0, train, 0, valid)]
-    rows = max(1, int(OPERATIONS_A_CALL / (6 * parameters * batch_size))) * batch_size
+    rows = max(1, int(OPERATIONS_PER_CALL / (6 * parameters * batch_size))) * batch_size
     parts = [(at, min(at + rows, train), 0, 0) for at in range(0, train, rows)]
     return parts + [(0, 0, at, min(at + 3 * rows, valid)) for at in range(0, valid, 3 * rows)]
 

@@ -13,8 +13,8 @@ from wineexp.training.trainer import Fit, OnEpoch, Order, Trainer
 
 __all__ = ["TrainerCache"]
 
-#: TensorFlow keeps a kernel for every variable that was ever made, 2 MB a run for three layers of 64.
-#: Clearing them makes the next run slower by 0.2 s, so it is done after so many runs.
+#: TensorFlow keeps a kernel for every variable ever created, 2 MB per run for three layers of 64.
+#: Clearing them slows down the next run by 0.2 s, so it is done only once in this many runs.
 RUNS_BETWEEN_CLEARING = 16
 
 

@@ -44,7 +44,7 @@ def command(
     """
     from wineexp.api.inputs import read_study
 
-    config = read_study(configs, overrides)  # a mistake is told before anything heavy is loaded
+    config = read_study(configs, overrides)  # report mistakes before loading anything heavy
 
     from wineexp.api.training import batch, plan_batch
     from wineexp.cli.watch import CommandObserver
@@ -80,7 +80,7 @@ def _show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | No
     again = len(plan.specs) - count
     say(
         f"{plan.name}: {count} runs, {count - waiting} of them done or left alone, {waiting} to train"
-        + (f" ({again} more are the same as others)" if again else "")
+        + (f" ({again} more are duplicates)" if again else "")
     )
     if not waiting or dask:
         return
@@ -88,10 +88,10 @@ def _show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | No
     speeds = measured_speeds(find_runs(plan.out), 1)
     seconds = estimate_seconds(plan.waiting, plan.table.feature_count, speeds, workers)
     if seconds is None:
-        say(f"time: unknown, as no earlier run of similar size on this machine stands in {plan.out}")
+        say(f"time: unknown, as no earlier run of similar size on this machine is in {plan.out}")
     else:
         named = f"{workers} worker{'s' if workers > 1 else ''}"
-        say(f"time: about {format_duration(seconds)} with {named}, judged by earlier runs")
+        say(f"time: about {format_duration(seconds)} with {named}, estimated from earlier runs")
 
 
 def _plan_columns(plan: Plan) -> list[Column[Planned]]:

@@ -38,13 +38,13 @@ def command(
     """Compare runs: one figure, one table, and which differences are real.
 
     RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix. Runs that differ
-    in the seed alone are one variant. Each variant is judged against the reference on the validation rows,
-    paired seed with seed and row with row: better, worse or cannot tell. CSV and PNG files hold no
-    predictions, so they give curves and no verdict.
+    only in the seed are one variant. Each variant is compared with the reference on the validation rows,
+    paired by seed and by row: better, worse or cannot tell. CSV and PNG files hold no predictions, so they
+    give curves but no verdict.
     """
     from wineexp.runs.run_table import parse_conditions
 
-    parse_conditions(where)  # a mistake is told before anything heavy is loaded
+    parse_conditions(where)  # report mistakes before loading anything heavy
 
     from wineexp.api.comparing import check_figure_name, compare, write_figure
     from wineexp.cli.answer import answer

@@ -15,7 +15,7 @@ from wineexp.cli.options import data_option
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 def command(action: str, data: str | None, as_json: bool) -> None:
-    """Tell which table would be used and why, or fetch it.
+    """Show which table would be used and why, or fetch it.
 
     \b
     info   what train would use, and each source that was tried

@@ -1,4 +1,4 @@
-"""``wineexp doctor``: what this machine has, and what is wrong with it."""
+"""``wineexp doctor``: check the installation and the machine."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from wineexp.cli.options import data_option, out_option
 @out_option
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def command(data: str | None, out: Path, as_json: bool) -> int:
-    """Tell what this machine has and what is wrong with it.
+    """Check this installation: versions, memory, device, table, extras.
 
-    Versions, memory, device, table, cache, extras, in one screen, to paste into a report of a fault. The exit
-    code is 1 where something is wrong.
+    Prints one screen of facts and problems, to paste into a bug report. The exit code is 1 if there is a
+    problem.
     """
     from wineexp.doctor import examine
     from wineexp.text import align
@@ -29,6 +29,6 @@ def command(data: str | None, out: Path, as_json: bool) -> int:
         click.echo(json.dumps({"facts": facts, "problems": found.problems}, indent=2, ensure_ascii=False))
     else:
         click.echo(align(found.facts))
-        wrong = [f"WRONG: {problem}" for problem in found.problems]
-        click.echo("\n".join(["", *(wrong or ["nothing is wrong"])]))
+        wrong = [f"PROBLEM: {problem}" for problem in found.problems]
+        click.echo("\n".join(["", *(wrong or ["no problems found"])]))
     return 1 if found.problems else 0

@@ -21,7 +21,7 @@ from wineexp.cli.notes import note, say
 )
 @click.option("--experiment", default="wineexp", show_default=True, help="MLflow's experiment.")
 def command(place: str, paths: tuple[Path, ...], to: str | None, experiment: str) -> int:
-    """Send finished runs to MLflow or TensorBoard; those that are there already are left alone.
+    """Send finished runs to MLflow or TensorBoard; those that are there already are skipped.
 
     RUN is a run directory or a folder of them.
     """

@@ -19,10 +19,10 @@ from wineexp.cli.notes import note, say
     "--output",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the CSV there; by default to stdout.",
+    help="Write the CSV to this file instead of stdout.",
 )
 @click.option(
-    "--run-seeds", is_flag=True, help="The mean over all seeds of RUN's variant beside it, and their spread."
+    "--run-seeds", is_flag=True, help="Mean and spread over all seeds of RUN's variant in the same folder."
 )
 @click.option(
     "--mc-dropout",
@@ -31,15 +31,15 @@ from wineexp.cli.notes import note, say
     help="Uncertainty estimate: mean and standard deviation of N passes with dropout left on.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON: predictions, and metrics where the target is there."
+    "--json", "as_json", is_flag=True, help="Print JSON: predictions, and metrics if the target is present."
 )
 def command(
     run: Path, csv: Path, output: Path | None, run_seeds: bool, mc_dropout: int | None, as_json: bool
 ) -> None:
     """Predict new rows with a saved run.
 
-    CSV has the columns that RUN was trained on, in any order; they are scaled as RUN's were. Where it has the
-    target too, MAE, RMSE and skill are told on stderr.
+    CSV has the columns that RUN was trained on, in any order; they are scaled as RUN's were. If it also has
+    the target, MAE, RMSE and skill are printed on stderr.
     """
     from wineexp.api.saved_run import predict
     from wineexp.files import write_file

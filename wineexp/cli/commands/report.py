@@ -19,7 +19,7 @@ from wineexp.cli.notes import note, say
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("report.html"),
     show_default=True,
-    help="The page.",
+    help="The file to write.",
 )
 @click.option("--title", help="The page's title.")
 def command(
@@ -28,7 +28,7 @@ def command(
     """Write one self-contained page: the answer, the curves, the table, the runs.
 
     RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix. The page
-    opens from a mail, in any browser, without a network. Needs the extra wineexp[report].
+    opens from an email, in any browser, without a network. Needs the extra wineexp[report].
     """
     from wineexp.api.comparing import report
 

@@ -26,13 +26,13 @@ from wineexp.cli.tables import print_table, table_options
     "--sort",
     metavar="COLUMN",
     shell_complete=complete_columns,
-    help="Sort by a column; -COLUMN the other way round.",
+    help="Sort by a column; -COLUMN sorts in descending order.",
 )
 @click.option(
     "--columns",
     metavar="A,B,...",
     shell_complete=complete_columns,
-    help="These columns; by default what tells the runs apart.",
+    help="The columns to show; by default the settings that differ and the main metrics.",
 )
 @table_options
 def command(
@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """List runs as a table: filter, sort, choose columns.
 
-    FOLDER holds run directories; outputs by default. Columns are the fields of the spec (its loss goes by
+    FOLDER holds run directories; outputs by default. Columns are the fields of the spec (its loss is called
     loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, threads, device,
     seconds, recorded.
     """

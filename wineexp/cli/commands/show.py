@@ -1,4 +1,4 @@
-"""``wineexp show RUN``: one run whole."""
+"""``wineexp show RUN``: everything about one run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wineexp.cli.completers import RunPath
 @click.argument("run", type=RunPath())
 @click.option("--json", "as_json", is_flag=True, help="Print run.json.")
 def command(run: Path, as_json: bool) -> None:
-    """Show one run whole.
+    """Show everything about one run.
 
     Prints its spec, layers, metrics, where the time went, and its environment.
     """

@@ -18,7 +18,7 @@ from wineexp.cli.training_options import execution_options
 @execution_options
 @data_option
 @out_option
-@reference_option("What the others are held against; by default the config's first.")
+@reference_option("The variant to compare the others with; by default the config's first.")
 @figure_options
 @click.option(
     "--no-report",
@@ -26,7 +26,7 @@ from wineexp.cli.training_options import execution_options
     is_flag=True,
     flag_value=False,
     default=True,
-    help="No page; then the extra wineexp[report] is not needed.",
+    help="Do not write the page; the extra wineexp[report] is then not needed.",
 )
 def command(
     config: Path,
@@ -44,7 +44,7 @@ def command(
     """
     from wineexp.api.inputs import read_study
 
-    asked = read_study(config, overrides)  # a mistake is told before anything heavy is loaded
+    asked = read_study(config, overrides)  # report mistakes before loading anything heavy
 
     from wineexp.api.comparing import study
     from wineexp.cli.answer import answer

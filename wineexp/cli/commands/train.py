@@ -27,9 +27,9 @@ from wineexp.cli.training_options import export_options, model_option
 @click.option(
     "--threads",
     type=click.IntRange(1, 4096),
-    help="Threads; by default one for a small model, else every core.",
+    help="Number of threads; by default one for a small model, else one per core.",
 )
-@click.option("--force", is_flag=True, help="Train again what is done already.")
+@click.option("--force", is_flag=True, help="Train finished runs again.")
 @model_option
 @export_options
 @click.option("--dry-run", is_flag=True, help="Print the layers with shapes and parameter counts; train nothing.")
@@ -50,12 +50,12 @@ def command(
 ) -> int:
     """Train one model and save its run.
 
-    SPEC.yaml holds fields of a spec; flags override it, it overrides the defaults. Without either, the
-    lesson's model is trained plain: three hidden layers of 1024, no dropout, no batch normalization.
+    SPEC.yaml holds fields of a spec; flags override the file, and the file overrides the defaults. Without
+    either, a plain model is trained: three hidden layers of 1024, no dropout, no batch normalization.
     """
     from wineexp.api.inputs import read_spec
 
-    spec = read_spec(spec_file, given(fields))  # a mistake is told before anything heavy is loaded
+    spec = read_spec(spec_file, given(fields))  # report mistakes before loading anything heavy
 
     from wineexp.api.training import plan_train, train
     from wineexp.cli.watch import TrainObserver, announce

@@ -27,7 +27,7 @@ FLOORS = [
     ["runs"],
     ["data"],
     ["specs"],
-    ["runtime", "extras", "files"],
+    ["runtime", "extras", "files", "signals"],
     ["text", "errors"],
 ]
 

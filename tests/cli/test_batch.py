@@ -68,7 +68,7 @@ def test_a_field_on_the_command_line_stands_over_the_config(batch, tmp_path):
         (["--set", "dropout"], "expected field=value, found 'dropout'"),
         (["--set", "dropout=1"], "dropout: expected a rate from 0 to below 1"),
         (["--jobs", "-1"], "--jobs"),
-        (["--jobs", "1", "--dask", "tcp://127.0.0.1:1"], "jobs and dask: expected one of them"),
+        (["--jobs", "1", "--dask", "tcp://127.0.0.1:1"], "jobs and dask: expected only one of them"),
         (["--jobs", "0", "--timeout", "3"], "timeout: needs a worker process"),
         (["--timeout", "0"], "--timeout"),
         (["--data", "nowhere.csv"], "nowhere.csv"),

@@ -15,7 +15,8 @@ import time
 
 import psutil
 import pytest
-from test_workers import QUICK, numbers, start, wait_for
+from support.processes import start, wait_for
+from test_workers import QUICK, numbers
 
 from wineexp import runtime
 from wineexp.execution.dask_cluster import DaskCluster

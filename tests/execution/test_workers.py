@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from functools import partial
@@ -18,6 +15,7 @@ import psutil
 import pytest
 from support import faulty_workers
 from support.batches import train as batch
+from support.processes import children, start, wait_for
 
 from wineexp.execution import workers
 from wineexp.execution.observer import Observer
@@ -36,16 +34,6 @@ def numbers(folder: Path):
     """Directory name -> the bytes of its two tables."""
     return {run.path.name: [(run.path / name).read_bytes() for name in (HISTORY, PREDICTIONS)]
             for run in find_runs(folder)}  # fmt: skip
-
-
-def children(process: psutil.Process):
-    """Its workers that live; a process that ends while it is looked at is none."""
-    found = []
-    for child in process.children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one of these
-            if "resource_tracker" not in " ".join(child.cmdline()):
-                found.append(child)
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -149,21 +137,6 @@ def test_a_worker_killed_at_any_moment_costs_nothing_20_times_over(undisturbed, 
     assert kills >= 10, "most batches were met by a kill"
 
 
-def start(arguments, cwd):
-    return subprocess.Popen(
-        [sys.executable, "-m", "wineexp", *map(str, arguments)],
-        cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-
-
-def wait_for(condition, seconds=60):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_parent_killed_at_any_moment_10_times_leaves_whole_runs_and_no_process(small_csv, tmp_path):
@@ -182,7 +155,7 @@ def test_the_parent_killed_at_any_moment_10_times_leaves_whole_runs_and_no_proce
     for _ in range(10):
         process = start(arguments, tmp_path)
         time.sleep(dice.uniform(2, 7))
-        family = children(psutil.Process(process.pid)) if process.poll() is None else []
+        family = children(process) if process.poll() is None else []
         process.kill()
         process.communicate()
         _, alive = psutil.wait_procs(family, timeout=5)
@@ -208,7 +181,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_completes_the_rest(s
     outputs = tmp_path / "outputs"
     wait_for(lambda: len(list(outputs.glob("*/run.json"))) == 2)
     time.sleep(2)
-    family = children(psutil.Process(process.pid))
+    family = children(process)
     assert len(family) == 2
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -256,4 +229,4 @@ def test_a_worker_that_cannot_train_is_told_in_one_line(small_table, tmp_path):
 
     with pytest.raises(RuntimeSetupError, match="a worker process cannot train: no TensorFlow here"):
         batch(specs(2), small_table, tmp_path, LocalWorkers(1, train=faulty_workers.cannot_train))
-    assert not children(psutil.Process(os.getpid()))
+    assert not children(psutil.Process())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -10,7 +11,8 @@ from typing import Any
 
 import click
 
-from wineexp.cli.notes import common_options
+from wineexp import signals
+from wineexp.cli.notes import INTERRUPTED, common_options
 from wineexp.errors import WineexpError, nearest
 
 __all__ = ["COMMANDS", "main", "run"]
@@ -85,14 +87,18 @@ def run(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # pydantic looks through every installed package for plugins, which takes longer than our own start-up.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    with signals.answering() as answered:
+        code = _run(arguments)
+    return answered.exit_code if code == INTERRUPTED else code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         code = group.main(arguments, prog_name="wineexp", standalone_mode=False)
     except click.UsageError as error:
         return _fail(error.format_message(), error.exit_code)
-    except click.exceptions.Abort:
-        return _fail("interrupted", 130)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _fail("interrupted", INTERRUPTED)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code)
     except WineexpError as error:
@@ -112,4 +118,12 @@ def _fail(message: str, code: int) -> int:
 
 def main() -> None:
     """The ``wineexp`` script."""
-    sys.exit(run())
+    code = run()
+    if code > 128:
+        # Where an interrupt met an `exec` (a dataclass being made, say), Python would end with SIGINT
+        # whatever code it is given. All is recorded and the workers are ended by now.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["common_options", "detail", "is_quiet", "note", "say"]
+__all__ = ["INTERRUPTED", "common_options", "detail", "is_quiet", "note", "say"]
+
+#: What a command returns that was interrupted; the process ends with 128 + the signal's number.
+INTERRUPTED = 130
 
 _KEY = "wineexp.loudness"
 QUIET, NORMAL, VERBOSE = 0, 1, 2

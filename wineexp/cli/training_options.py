@@ -76,7 +76,7 @@ def execution_options(function: Command) -> Command:
             "--timeout",
             metavar="SECONDS",
             type=click.FloatRange(0, min_open=True),
-            help="Stop a run that takes longer; it fails with reason timeout.",
+            help="Stop a run that takes longer; it fails with reason timeout. Starting a worker may take 120 s.",
         ),
         click.option(
             "--retries",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from wineexp import runtime
-from wineexp.cli.notes import detail, is_quiet, note, say
+from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
@@ -59,11 +59,11 @@ class CommandObserver(Observer):
         assert self.plan is not None
         states = {run.status for run in runs}
         if "interrupted" in states:
-            return 130
+            return INTERRUPTED
         if "failed" in states:
             return 1
         if len(runs) < len(self.plan.entries):
-            return 130
+            return INTERRUPTED
         return 1 if self.problems else 0
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 from collections.abc import Iterator
 
-from wineexp import files
+from wineexp import files, signals
 from wineexp.errors import RunError
 from wineexp.execution.executor import Executor, Results, Task
 from wineexp.execution.observer import Observer
@@ -46,7 +44,7 @@ def execute(
             if result.status == "interrupted" and entry.before and entry.before.status == "done":
                 continue  # an interrupted run does not replace a finished one
             try:
-                with _holding_ctrl_c():
+                with signals.held():
                     runs[task.number] = write_run(result, plan.out, names=entry.names)
                 observer.ended(runs[task.number])
             except KeyboardInterrupt:
@@ -78,19 +76,3 @@ class _Outcomes:
 
     def close(self) -> None:
         self._results.close()
-
-
-@contextlib.contextmanager
-def _holding_ctrl_c() -> Iterator[None]:
-    """Hold back Ctrl-C while a result is written, then let it through."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if caught:
-        raise KeyboardInterrupt

@@ -1,37 +1,35 @@
-"""Local worker processes: spawned once, one pipe each, so that losing one does not affect the others.
+"""Local worker processes: started once, one pipe each, so that losing one does not affect the others.
 
-A worker is spawned, never forked (TensorFlow hangs after a fork), loads TensorFlow once and trains run
+A worker is a new process, never a fork (TensorFlow hangs after a fork), loads TensorFlow once and trains run
 after run with one thread. It shares no lock, queue or pipe with the others: a process killed while it
-writes into a shared pipe leaves a taken lock and half a message behind. The process pools we know share
-theirs. Three out of three batches in pebble's pool (5.2), with 9 MB results and one worker killed at a random
-moment, hung forever afterwards; hence these workers of our own. When the parent dies, a pipe that only it
+writes into a shared pipe leaves a taken lock and half a message behind. Known process pools share
+theirs. Of three batches in pebble's pool (5.2) with 9 MB results and one worker killed at a random moment,
+all three stopped for good after it; hence these workers of our own. When the parent dies, a pipe that only it
 holds open closes, and the workers end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
+import json
+import math
 import signal
+import subprocess
 import sys
-import threading
 import time
-import traceback
-import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
 
-from wineexp import runtime
+from wineexp import runtime, signals
 from wineexp.data.table import Table
-from wineexp.errors import RuntimeSetupError, WineexpError
+from wineexp.errors import RuntimeSetupError
 from wineexp.execution.executor import Attempt, OnTaskEpoch, Results, Task, TaskQueue, Train, train_run
 from wineexp.runs.result import RunResult
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["LocalWorkers", "affordable_jobs"]
+__all__ = ["START_SECONDS", "LocalWorkers", "affordable_jobs"]
 
 #: Resident memory of a worker with TensorFlow loaded, and of each parameter while it trains: weight,
 #: gradient, two moments, a copy in the result (measured with benchmarks/batch.py, then rounded up).
@@ -40,6 +38,17 @@ BYTES_PER_PARAMETER = 24
 
 #: How long a process that closed its pipe may take to end, so that its exit code can be reported.
 GRACE_SECONDS = 1.0
+
+#: How long a worker may take to start; loading TensorFlow takes 3 to 10 s on a machine that does nothing else.
+START_SECONDS = 120.0
+
+#: What a worker process begins with: the parent's module path, then the ends of its two pipes.
+_BEGIN = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from wineexp.execution.worker_main import serve
+serve(int(sys.argv[2]), int(sys.argv[3]))
+"""
 
 
 def affordable_jobs(parameters: int) -> int:
@@ -57,13 +66,21 @@ class LocalWorkers:
     jobs : int
         How many.
     timeout : float or None
-        Seconds a run may take once its worker is ready; then it fails as ``timeout``.
+        Seconds a run may take; then it fails as ``timeout``.
     retries : int
-        How often a run is tried again after its worker died; then it fails as ``killed``.
+        How often a run is tried again after its worker died, then it fails as ``killed``; and how often a worker
+        that does not start is replaced.
     keep_model : bool
         Whether results hold the model.
     train : callable
         See :data:`wineexp.execution.executor.Train`.
+    start_timeout : float
+        Seconds that a worker may take to start.
+
+    Raises
+    ------
+    RuntimeSetupError
+        From :meth:`run`, where a worker cannot train, or does not start.
     """
 
     jobs: int
@@ -71,18 +88,21 @@ class LocalWorkers:
     retries: int = 1
     keep_model: bool = True
     train: Train = train_run
+    start_timeout: float = START_SECONDS
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`."""
         queue = TaskQueue(tasks)
         crew: list[_Worker] = []
         try:
-            crew += [_Worker(table, self.keep_model, self.train) for _ in range(min(self.jobs, len(tasks)))]
+            for _ in range(min(self.jobs, len(tasks))):
+                with signals.held():  # a worker that is begun is one that is ended
+                    crew.append(_Worker(self, table))
             while queue or any(worker.attempt for worker in crew):
                 for worker in crew:
-                    if queue and not worker.attempt:
+                    if queue and worker.ready and not worker.attempt:
                         worker.begin(queue.take(worker.last, [other.last for other in crew]))
-                yield from self._next_results(crew, queue, table, on_epoch)
+                yield from self._next_results(crew, queue, on_epoch)
         except KeyboardInterrupt:
             busy = [worker.attempt for worker in crew if worker.attempt]
             for worker in crew:
@@ -94,45 +114,53 @@ class LocalWorkers:
                 worker.end()
 
     def _next_results(
-        self, crew: list[_Worker], queue: TaskQueue, table: Table, on_epoch: OnTaskEpoch
+        self, crew: list[_Worker], queue: TaskQueue, on_epoch: OnTaskEpoch
     ) -> Iterator[tuple[Task, RunResult]]:
         """Wait for news; pass epochs on, and yield the tasks that have ended."""
-        deadlines = [w.attempt.deadline for w in crew if w.attempt and w.attempt.deadline is not None]
-        patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-        ready = wait([worker.pipe for worker in crew if worker.attempt], patience)
-        for worker in crew:
+        awaited = [worker for worker in crew if worker.attempt or not worker.ready]
+        deadline = min(worker.deadline for worker in awaited)
+        patience = None if math.isinf(deadline) else max(0.0, deadline - time.monotonic())
+        ready = wait([worker.pipe for worker in awaited], patience)
+        for worker in awaited:
             attempt = worker.attempt
-            if attempt is None:
-                continue
             if worker.pipe in ready:
-                yield from self._hear(worker, attempt, queue, table, on_epoch)
+                yield from self._hear(worker, queue, on_epoch)
             # Looked at after a message too: quick epochs always have one ready.
-            late = attempt.deadline is not None and time.monotonic() >= attempt.deadline
-            if late and worker.attempt is attempt:
+            if time.monotonic() < worker.deadline:
+                continue
+            if not worker.ready:
+                worker.start_again(f"did not start within {self.start_timeout:g} s")
+            elif attempt is not None and worker.attempt is attempt:
                 worker.replace()
-                yield attempt.task, attempt.timed_out(table, self.timeout)
+                yield attempt.task, attempt.timed_out(worker.table, self.timeout)
 
-    def _hear(
-        self, worker: _Worker, attempt: Attempt, queue: TaskQueue, table: Table, on_epoch: OnTaskEpoch
-    ) -> Iterator[tuple[Task, RunResult]]:
+    def _hear(self, worker: _Worker, queue: TaskQueue, on_epoch: OnTaskEpoch) -> Iterator[tuple[Task, RunResult]]:
         """Take one message of a worker, or its death."""
+        attempt = worker.attempt
         try:
             kind, *content = worker.pipe.recv()
         except (EOFError, OSError):
-            cause = worker.replace()
+            if not worker.ready:
+                worker.start_again(f"died while it started ({worker.cause()})")
+                return
+            cause = worker.cause()
+            worker.replace()
+            assert attempt is not None  # a ready worker without a task is not listened to
             if attempt.tries < self.retries:
                 queue.put_back(attempt)
                 return
             tries = f" in each of {attempt.tries + 1} tries" if attempt.tries else ""
             error = f"the worker process died{tries} ({cause})"
-            yield attempt.task, attempt.ended(table, "failed", "killed", error)
+            yield attempt.task, attempt.ended(worker.table, "failed", "killed", error)
             return
-        if kind == "ready":
-            attempt.deadline = None if self.timeout is None else time.monotonic() + self.timeout
-        elif kind == "epoch":
+        if kind == "started":
+            worker.set_up()
+        elif kind == "ready":
+            worker.ready, worker.starts = True, 0
+        elif kind == "epoch" and attempt is not None:
             attempt.seen.append((content[1], content[2]))
             on_epoch(attempt.task, *content)
-        elif kind == "result":
+        elif kind == "result" and attempt is not None:
             worker.attempt = None
             yield attempt.task, content[0]
         else:
@@ -140,43 +168,84 @@ class LocalWorkers:
 
 
 class _Worker:
-    """One worker process as its parent sees it: a process, a pipe, and the attempt it is busy with."""
+    """One worker process as its parent sees it: a process, a pipe, and the attempt it is busy with.
 
-    def __init__(self, table: Table, keep_model: bool, train: Train) -> None:
-        self.arguments = (table, keep_model, train)
+    Attributes
+    ----------
+    ready : bool
+        Whether it has loaded TensorFlow and takes tasks.
+    starts : int
+        How often it was started since it was last ready.
+    """
+
+    def __init__(self, settings: LocalWorkers, table: Table) -> None:
+        self.settings, self.table = settings, table
         self.attempt: Attempt | None = None
         self.last: RunSpec | None = None
+        self.starts = 0
         self._start()
 
+    @property
+    def deadline(self) -> float:
+        """When its start or its task has taken too long, by ``time.monotonic``; infinite where it cannot."""
+        if not self.ready:
+            return self._start_deadline
+        return math.inf if self.attempt is None or self.attempt.deadline is None else self.attempt.deadline
+
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        lifeline, self.held = context.Pipe(duplex=False)
-        self.process = context.Process(target=_serve, args=(theirs, lifeline, *self.arguments), daemon=True)
-        with _ignoring_ctrl_c(), _without_main():
-            self.process.start()
+        self.ready = False
+        self.starts += 1
+        self._start_deadline = time.monotonic() + self.settings.start_timeout
+        self.pipe, theirs = Pipe()
+        lifeline, self.held = Pipe(duplex=False)
+        descriptors = (theirs.fileno(), lifeline.fileno())
+        with signals.blocked():
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _BEGIN, json.dumps(sys.path), *map(str, descriptors)],
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # data alone is printed there, by the parent
+            )
         theirs.close()
         lifeline.close()
 
+    def set_up(self) -> None:
+        """Send what it needs for every task; it reads by now, so that the parent does not wait for it."""
+        with contextlib.suppress(OSError):  # died meanwhile: its pipe will say so
+            self.pipe.send((self.table, self.settings.keep_model, self.settings.train))
+
     def begin(self, attempt: Attempt) -> None:
         self.attempt, self.last = attempt, attempt.task.spec.without_seed()
+        timeout = self.settings.timeout
+        attempt.deadline = None if timeout is None else time.monotonic() + timeout
         with contextlib.suppress(OSError):  # died while idle: its pipe will say so
             self.pipe.send(attempt.task.spec)
 
-    def replace(self) -> str:
-        """End this process, start another, and say how the first one ended."""
-        self.process.join(GRACE_SECONDS)
-        self.end()
-        cause = _cause(self.process.exitcode)
-        self.attempt = self.last = None
-        self._start()
-        return cause
+    def start_again(self, problem: str) -> None:
+        """Replace a worker that did not start; raise ``RuntimeSetupError`` after the retries."""
+        if self.starts > self.settings.retries:
+            tries = f" in each of {self.starts} tries" if self.starts > 1 else ""
+            raise RuntimeSetupError(f"a worker process {problem}{tries}; --jobs 0 trains without workers")
+        self.replace()
+
+    def replace(self) -> None:
+        """End this process and start another."""
+        with signals.held():
+            self.end()
+            self.attempt = self.last = None
+            self._start()
+
+    def cause(self) -> str:
+        """How a process that closed its pipe ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(GRACE_SECONDS)
+        return _cause(self.process.returncode)
 
     def end(self) -> None:
         """End the process; nothing is lost, as only the parent writes."""
         self.held.close()
         self.process.kill()
-        self.process.join()
+        self.process.wait()
         self.pipe.close()
 
 
@@ -188,62 +257,3 @@ def _cause(code: int | None) -> str:
     with contextlib.suppress(ValueError):
         return signal.Signals(-code).name
     return f"signal {-code}"
-
-
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Keep a spawned child from running the caller's script again, which it does not need.
-
-    Without this, a script that calls :func:`wineexp.batch` would need ``if __name__ == "__main__"``.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextlib.contextmanager
-def _ignoring_ctrl_c() -> Iterator[None]:
-    """Make a child ignore Ctrl-C by inheritance; only the parent handles it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _serve(pipe: Connection, lifeline: Connection, table: Table, keep_model: bool, train: Train) -> None:
-    """The worker: train each spec that comes down the pipe, send epochs and results up."""
-    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
-    try:
-        runtime.load(1)
-        from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up
-    except Exception:  # noqa: BLE001 - told to the parent, which stops the batch
-        pipe.send(("broken", traceback.format_exc()))
-        return
-    cache = TrainerCache()
-    while True:
-        spec = pipe.recv()
-        pipe.send(("ready",))
-
-        def on_epoch(*numbers: Any) -> None:
-            pipe.send(("epoch", *numbers))
-
-        try:
-            result = train(spec, table, threads=1, keep_model=keep_model, on_epoch=on_epoch, cache=cache)
-        except WineexpError as error:
-            pipe.send(("broken", str(error)))
-            return
-        pipe.send(("result", result))
-
-
-def _die_with_parent(lifeline: Connection) -> None:
-    """Block until the parent's end closes, which its death does too, however it died."""
-    with contextlib.suppress(EOFError, OSError):
-        lifeline.recv_bytes()
-    os._exit(1)

@@ -59,7 +59,7 @@ def summary(run: Run) -> str:
     rows.append(("files", f"{run.path}/"))
     lines = [f"{name:<15} {text}" for name, text in rows]
     if run.status != "done":
-        cause = f"{run.status}: {record.error or 'by Ctrl-C'}, history of {_epochs(run)} epochs kept"
+        cause = f"{run.status}: {record.error or 'by Ctrl-C or a signal'}, history of {_epochs(run)} epochs kept"
         details = [f"{'details':<15} {run.error_path}"] if run.error_path.exists() else []
         lines = [cause, *details, *lines]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from wineexp.cli.comparison_options import figure_options, reference_option
-from wineexp.cli.notes import note, say
+from wineexp.cli.notes import INTERRUPTED, note, say
 from wineexp.cli.options import data_option, out_option
 from wineexp.cli.training_options import execution_options
 
@@ -55,7 +55,7 @@ def command(
     found = study(asked, page=page, style=Style(metric, smooth, full_range), observer=observer, **how)
     if found.comparison is None:
         say("interrupted; the same command trains the rest")
-        return 130
+        return INTERRUPTED
     click.echo(answer(found.comparison))
     for text in found.comparison.notes:
         note(text)

@@ -1,0 +1,48 @@
+"""The command line as a process of its own, to be signalled, stopped and killed; and the workers it has."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+
+
+def answer_signals():
+    """In the child, before it starts: a CI without a terminal may run us with signals ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(arguments, cwd, *, stdout=subprocess.DEVNULL):
+    """Begin ``wineexp`` with these arguments; its stderr can be read."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "wineexp", *map(str, arguments)],
+        cwd=cwd,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=answer_signals,
+    )
+
+
+def wait_for(condition, seconds=60):
+    """Wait until ``condition()`` holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+def children(process):
+    """The workers that live; a process that ends while it is looked at is none."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one of these
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    found.append(child)
+    return found

@@ -1,0 +1,61 @@
+"""What runs in a worker process: it loads TensorFlow once and trains each spec that comes down its pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from wineexp import runtime
+from wineexp.errors import WineexpError
+
+__all__ = ["serve"]
+
+
+def serve(pipe_descriptor: int, lifeline_descriptor: int) -> None:
+    """Train until the parent is gone.
+
+    Messages up the pipe: ``("started",)``, whereupon table, ``keep_model`` and ``train`` come down; ``("ready",)``
+    once TensorFlow is loaded; then for each spec that comes down ``("epoch", epoch, loss, val_loss)`` and
+    ``("result", RunResult)``; or ``("broken", why)`` where nothing can be trained here.
+    """
+    pipe = Connection(pipe_descriptor)
+    lifeline = Connection(lifeline_descriptor, writable=False)
+    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone, and with it whoever would read a traceback
+        _serve(pipe)
+
+
+def _serve(pipe: Connection) -> None:
+    pipe.send(("started",))
+    table, keep_model, train = pipe.recv()
+    try:
+        runtime.load(1)
+        from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up
+    except Exception:  # noqa: BLE001 - told to the parent, which stops the batch
+        pipe.send(("broken", traceback.format_exc()))
+        return
+    cache = TrainerCache()
+    pipe.send(("ready",))
+
+    def on_epoch(*numbers: Any) -> None:
+        pipe.send(("epoch", *numbers))
+
+    while True:
+        spec = pipe.recv()
+        try:
+            result = train(spec, table, threads=1, keep_model=keep_model, on_epoch=on_epoch, cache=cache)
+        except WineexpError as error:
+            pipe.send(("broken", str(error)))
+            return
+        pipe.send(("result", result))
+
+
+def _die_with_parent(lifeline: Connection) -> None:
+    """Block until the parent's end closes, which its death does too, however it died."""
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+    os._exit(1)

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from wineexp.specs.run_spec import RunSpec
+
 ROUNDS = 3
 
 
@@ -37,7 +39,7 @@ def multiply(one: Path, out: Path, count: int) -> None:
         shutil.copytree(original, copy)
         record = json.loads((copy / "run.json").read_text())
         record["spec"]["seed"] = number
-        record["signature"] = f"{number:08x}"
+        record["signature"] = RunSpec.parse(record["spec"]).signature(record["data"]["fingerprint"])
         (copy / "run.json").write_text(json.dumps(record))
 
 

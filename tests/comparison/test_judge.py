@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from wineexp.data.simulated import simulated_table
 from wineexp.data.table import Table
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.curves import read_png
-from wineexp.runs.reader import load
+from wineexp.runs.reader import load, load_run
 
 
 @pytest.fixture(scope="module")
@@ -295,22 +296,31 @@ def with_record(path, curve, record):
     return stream.getvalue()
 
 
-def test_predictions_that_were_cut_or_spoilt_are_refused(small_table, tmp_path):
-    one, other = (fabricate.save(tmp_path, small_table, seed=seed) for seed in (0, 1))
-    lines = other.predictions_path.read_text().splitlines()
-    other.predictions_path.write_text("\n".join(lines[:-3]) + "\n")
-    with pytest.raises(RunError, match="predictions are of other rows"):
-        compare_runs(load([tmp_path]))
-    other.predictions_path.write_text("\n".join([*lines[:-1], "119,1.0,nan,0"]) + "\n")
-    with pytest.raises(RunError, match=r"predictions\.csv: expected finite numbers"):
-        load([tmp_path])
-    one.history_path.write_text("epoch,loss,val_loss\n")
-    with pytest.raises(RunError, match=r"history\.csv: expected the epochs of a finished run, found none"):
-        load([one.path])
+def test_one_damaged_run_is_left_out_of_a_folder_and_refused_by_its_name(small_table, tmp_path):
+    for seed in range(3):
+        fabricate.save(tmp_path, small_table, seed=seed)
+        fabricate.save(tmp_path, small_table, seed=seed, dropout=0.3)
+    spoilt = next(tmp_path.glob("*dropout0.3*-s1-*"))
+    lines = (spoilt / "predictions.csv").read_text().splitlines()
+    (spoilt / "predictions.csv").write_text("\n".join(lines[:-3]) + "\n")
+    told = []
+    found = compare_runs(load([tmp_path], told.append))
+    assert [len(variant.runs) for variant in found.variants] == [3, 2]
+    (error,) = told
+    assert str(error) == f"{spoilt}/predictions.csv: is damaged: its content is not what was written"
+    with pytest.raises(RunError, match="is damaged"):
+        load([spoilt])
 
 
-def test_a_done_run_without_its_predictions_is_refused(small_table, tmp_path):
+def test_a_folder_of_damaged_runs_is_refused(small_table, tmp_path):
     run = fabricate.save(tmp_path, small_table)
     run.predictions_path.unlink()
-    with pytest.raises(RunError, match=r"predictions\.csv: cannot be read"):
+    with pytest.raises(RunError, match="expected runs, found none that is not damaged"):
         load([tmp_path])
+
+
+def test_runs_that_judge_other_rows_are_refused_also_where_each_agrees_with_itself(small_table, tmp_path):
+    one, other = (load_run(fabricate.save(tmp_path, small_table, seed=seed)) for seed in (0, 1))
+    changed = other.predictions.assign(actual=other.predictions["actual"] + 1)
+    with pytest.raises(RunError, match="predictions are of other rows or targets"):
+        compare_runs([one, replace(other, predictions=changed)])

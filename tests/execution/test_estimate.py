@@ -43,5 +43,5 @@ def test_runs_of_other_machines_thread_counts_and_failures_say_nothing(small_tab
     other = Environment(**{**runtime.environment(1), "cores": 640})
     elsewhere = recorded(small_table, tmp_path, "a", environment=other)
     threaded = recorded(small_table, tmp_path, "b", environment=Environment(**runtime.environment(2)))
-    failed = recorded(small_table, tmp_path, "c", status="failed")
+    failed = recorded(small_table, tmp_path, "c", status="interrupted")
     assert measured_speeds([elsewhere, threaded, failed], 1) == []

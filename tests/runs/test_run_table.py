@@ -121,11 +121,19 @@ def test_what_makes_no_sense_is_one_line_with_exit_2(cli, outputs, arguments, sa
     assert says in err
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_listed(cli, outputs):
+def test_what_is_damaged_is_listed_as_that_with_the_reason(cli, outputs):
     (outputs / "b" / "run.json").write_text("{")
-    code, out, err = cli("runs", outputs, "--csv", "--columns", "run")
-    assert (code, out.split()) == (0, ["run", "a", "c", "d"])
-    assert f"note: left out: {outputs / 'b' / 'run.json'}: is damaged: expected JSON" in err
+    (outputs / "d" / "history.csv").unlink()
+    code, out, err = cli("runs", outputs, "--csv", "--columns", "run,status,reason")
+    assert (code, out.splitlines()[0]) == (0, "run,status,reason")
+    assert [line.split(",")[:2] for line in out.splitlines()[1:]] == [
+        ["a", "done"], ["b", "damaged"], ["c", "failed"], ["d", "damaged"],
+    ]  # fmt: skip
+    assert "run.json: is damaged: expected JSON" in out
+    assert "found no file" in out
+    assert err == "note: 2 damaged: left out of comparisons, trained again by batch and train\n"
+    _, out, _ = cli("runs", outputs, "--where", "status=damaged", "--csv", "--columns", "run")
+    assert out.split() == ["run", "b", "d"]
 
 
 def test_settings_are_shown_as_in_a_config(cli, outputs):

@@ -143,7 +143,7 @@ def test_what_cannot_predict_is_refused(cli, runs, valid_rows, small_table, tmp_
         (runs[False, 0], ["--mc-dropout", 10], "--mc-dropout needs a run with dropout, and this one has none"),
         (without, [], "has no model.keras: it was trained with --no-model"),
         (failed, [], "expected a finished run, found one that is failed"),
-        (broken, [], "model.keras: cannot be loaded"),
+        (broken, [], "model.keras: is damaged: the record does not know it"),
     ):
         code, out, err = cli("predict", run.path, valid_rows, *flags)
         assert (code, out) == (1, "")

@@ -9,7 +9,8 @@ from pathlib import Path
 from wineexp.api.inputs import PathLike, Runs, read_runs
 from wineexp.api.places import make_exporters
 from wineexp.errors import ExportError, RunError, SelectionError
-from wineexp.runs.directory import RECORD, Run, find_runs, is_run
+from wineexp.runs.directory import RECORD, Run, is_run, run_folders
+from wineexp.runs.integrity import check_files, sound_runs
 
 __all__ = ["ExportResult", "export"]
 
@@ -74,8 +75,14 @@ def export(
 
 def _runs(path: Path, on_damaged: Callable[[RunError], None] | None) -> list[Run]:
     if is_run(path):
+        check_files(Run(path))
         return [Run(path)]
-    found = list(find_runs(path, on_damaged))
-    if not found:
+    if not run_folders(path):
         raise RunError(f"{path}: expected a run directory or a folder of them; found no {RECORD} in it")
+    found = []
+    for _, run in sound_runs(path, hashes=True):
+        if isinstance(run, Run):
+            found.append(run)
+        elif on_damaged is not None:
+            on_damaged(run)
     return found

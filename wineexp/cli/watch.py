@@ -35,6 +35,8 @@ class CommandObserver(Observer):
 
     def started(self, plan: Plan) -> None:
         self.plan = plan
+        for problem in plan.damaged:
+            note(f"trained again: {problem}")
         self.progress.started(plan)
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.judge import judge_effects, judge_variants
 from wineexp.comparison.reference import choose_reference
@@ -76,14 +78,14 @@ def _check_together(runs: Sequence[LoadedRun]) -> None:
 
 
 def _same_rows(runs: Sequence[LoadedRun]) -> None:
-    """Raise ``RunError`` where predictions were cut or changed: one split has one set of rows."""
-    rows: dict[tuple[Any, ...], list[int]] = {}
+    """Raise ``RunError`` where predictions were changed: one split has one set of rows, with one target each."""
+    known: dict[tuple[Any, ...], pd.DataFrame] = {}
     for run in runs:
         if run.predictions is not None and run.spec is not None:
             split = tuple(getattr(run.spec, name) for name in SPLIT_FIELDS)
-            found = sorted(run.predictions["row"])
-            if rows.setdefault(split, found) != found:
-                raise RunError(f"{run.path}: its predictions are of other rows than those of the other runs")
+            found = run.predictions.set_index("row")[["actual", "twin"]].sort_index()
+            if not known.setdefault(split, found).equals(found):
+                raise RunError(f"{run.path}: its predictions are of other rows or targets than the other runs'")
 
 
 def _same(runs: Sequence[LoadedRun], fact: str, refusal: str) -> None:

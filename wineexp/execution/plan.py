@@ -9,7 +9,9 @@ from pathlib import Path
 from wineexp.data.sources import Found
 from wineexp.data.split import split_table
 from wineexp.data.table import Table
+from wineexp.errors import RunError
 from wineexp.runs.directory import Run, find_runs
+from wineexp.runs.integrity import check_files
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Plan", "Planned", "check_table", "make_plan"]
@@ -59,6 +61,8 @@ class Plan:
         The folder for run directories.
     file : str or None
         Name of the config's file, where it is one.
+    damaged : tuple of str
+        Why runs that are there are trained again.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Plan:
     found: Found
     out: Path
     file: str | None = None
+    damaged: tuple[str, ...] = ()
 
     @property
     def table(self) -> Table:
@@ -112,6 +117,7 @@ def make_plan(
     for run in find_runs(out):
         if run.signature not in before or run.status == "done":
             before[run.signature] = run
+    damaged: list[str] = []
     together: dict[str, list[RunSpec]] = {}
     fingerprint = found.table.fingerprint
     for spec in specs:
@@ -120,10 +126,16 @@ def make_plan(
     entries = []
     for signature, same in together.items():
         known = before.get(signature)
+        if known is not None and not force:
+            try:
+                check_files(known)
+            except RunError as error:  # it is trained again, as if it were not there
+                damaged.append(str(error))
+                known = None
         names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
         train = force or known is None or known.status not in skipped
         entries.append(Planned(same[0], names, known, train))
-    return Plan(name, tuple(specs), tuple(entries), found, out, file)
+    return Plan(name, tuple(specs), tuple(entries), found, out, file, tuple(damaged))
 
 
 def check_table(specs: Sequence[RunSpec], table: Table) -> None:

@@ -105,8 +105,12 @@ def _metric(name: str) -> Column[Recorded]:
 
 _FACTS: tuple[Column[Recorded], ...] = (
     _fact("run", "name of the run directory", lambda run: run.path.name),
-    _fact("status", "done, failed or interrupted", lambda run: run.status),
-    _fact("reason", "why it failed: diverged, error, timeout or killed", lambda run: run.record.reason),
+    _fact("status", "done, failed, interrupted, or damaged", lambda run: run.status),
+    _fact(
+        "reason",
+        "why it failed (diverged, error, timeout, killed), or is damaged",
+        lambda run: run.record.reason,
+    ),
     _fact("error", "first line of its error.txt", lambda run: run.record.error),
     _fact("label", "its name, or the settings that differ from the defaults", lambda run: run.label),
     _fact("kind", "kind of its table: red-wine, simulated or custom", lambda run: run.record.data.kind),

@@ -12,7 +12,7 @@ from wineexp.errors import RunError
 from wineexp.runs.record import Record, Status
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Run", "directory_name", "done_runs", "find_runs", "folder_name", "is_run"]
+__all__ = ["Run", "directory_name", "done_runs", "find_runs", "folder_name", "is_run", "run_folders"]
 
 SPEC = "spec.yaml"
 HISTORY = "history.csv"
@@ -104,20 +104,24 @@ def is_run(path: Path) -> bool:
     return (path / RECORD).is_file()
 
 
+def run_folders(folder: Path) -> list[Path]:
+    """The run directories directly below ``folder``, by name, whatever their records say."""
+    if not folder.is_dir():
+        return []
+    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and is_run(path)]
+
+
 def find_runs(folder: Path, damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:
     """The runs directly below ``folder``, by name; those with an unreadable record go to ``damaged``."""
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.iterdir()):
-        if not path.name.startswith(".") and is_run(path):
-            run = Run(path)
-            try:
-                run.record  # noqa: B018 - reads and checks it
-            except RunError as error:
-                if damaged is not None:
-                    damaged(error)
-                continue
-            yield run
+    for path in run_folders(folder):
+        run = Run(path)
+        try:
+            run.record  # noqa: B018 - reads and checks it
+        except RunError as error:
+            if damaged is not None:
+                damaged(error)
+            continue
+        yield run
 
 
 def done_runs(folder: Path) -> dict[str, Run]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +15,12 @@ import pandas as pd
 from wineexp.data.facts import TableFacts
 from wineexp.errors import RunError
 from wineexp.runs.curves import read_png
-from wineexp.runs.directory import HISTORY, RECORD, Run, find_runs, is_run
+from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, run_folders
+from wineexp.runs.integrity import check_files, read_checked
 from wineexp.runs.record import Metrics, Record, Status
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["LoadedRun", "load", "load_run"]
+__all__ = ["LoadedRun", "check_runs", "load", "load_run"]
 
 _HISTORY_COLUMNS = ("epoch", "loss", "val_loss")
 _PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
@@ -96,30 +99,78 @@ def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = Non
         key = loaded.record.signature if loaded.record else str(loaded.path.resolve())
         if key not in found or (found[key].predictions is None and loaded.predictions is not None):
             found[key] = loaded
+    if paths and not found:
+        raise RunError(f"{paths[0]}: expected runs, found none that is not damaged; see wineexp runs --check")
     return list(found.values())
 
 
 def load_run(run: Run) -> LoadedRun:
-    """Read one run directory; raise ``RunError`` where a file of it is damaged."""
-    history = _read_history(run.history_path)
+    """Read one run directory; raise ``RunError`` where a file of it is damaged or contradicts the record."""
+    record = run.record
+    history = _read(run.history_path, _HISTORY_COLUMNS, read_checked(run, run.history_path))
+    if history["epoch"].tolist() != list(range(len(history))):
+        raise RunError(f"{run.history_path}: is damaged: expected epochs 0, 1, 2, ... in their order")
+    if record.timing.epochs is not None and record.timing.epochs != len(history):
+        expected = f"expected {record.timing.epochs} epochs, as recorded, found {len(history)}"
+        raise RunError(f"{run.history_path}: is damaged: {expected}")
     if run.status != "done":
-        return LoadedRun(run.path, run.label, run.record, history)
+        return LoadedRun(run.path, run.label, record, history)
     if history.empty:
-        raise RunError(f"{run.history_path}: expected the epochs of a finished run, found none")
-    predictions = _read(run.predictions_path, _PREDICTION_COLUMNS)
+        raise RunError(f"{run.history_path}: is damaged: expected the epochs of a finished run, found none")
+    predictions = _read(run.predictions_path, _PREDICTION_COLUMNS, read_checked(run, run.predictions_path))
+    if problem := _contradiction(predictions, record):
+        raise RunError(f"{run.predictions_path}: is damaged: {problem}")
+    return LoadedRun(run.path, run.label, record, history, predictions)
+
+
+def check_runs(found: Sequence[tuple[Path, Run | RunError]]) -> list[tuple[Path, Run | RunError]]:
+    """The runs of :func:`~wineexp.runs.integrity.sound_runs` with every file hashed and read."""
+
+    def checked(run: Run | RunError) -> Run | RunError:
+        if isinstance(run, RunError):
+            return run
+        try:
+            check_files(run, large=True)
+            load_run(run)
+        except RunError as error:
+            return error
+        return run
+
+    return [(path, checked(run)) for path, run in found]
+
+
+def _contradiction(predictions: pd.DataFrame, record: Record) -> str | None:
+    """What in a finished run's predictions contradicts its record."""
+    data, val_mae = record.data, record.metrics.val_mae
     if not np.isfinite(predictions.to_numpy(np.float64)).all():
-        raise RunError(f"{run.predictions_path}: expected finite numbers, found others")
-    return LoadedRun(run.path, run.label, run.record, history, predictions)
+        return "expected finite numbers, found others"
+    if len(predictions) != data.valid_rows or not predictions["row"].between(0, data.rows - 1).all():
+        return f"expected {data.valid_rows} rows of the table's {data.rows}, found {len(predictions)}"
+    if predictions["row"].duplicated().any():
+        return "a row occurs twice"
+    if not predictions["twin"].isin((0, 1)).all() or predictions["twin"].sum() != data.twins:
+        return f"expected {data.twins} twins, as recorded, found {predictions['twin'].sum()}"
+    error = float((predictions["actual"] - predictions["predicted"]).abs().mean())
+    if val_mae is None or not math.isclose(error, val_mae, rel_tol=1e-5, abs_tol=1e-9):
+        return f"their mean absolute error is {error:.6g}; recorded is {val_mae}"
+    return None
 
 
 def _load(path: Path, damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:
     if is_run(path):
         yield load_run(Run(path))
     elif path.is_dir():
-        runs = list(find_runs(path, damaged))
-        if not runs:
+        folders = run_folders(path)
+        if not folders:
             raise RunError(f"{path}: expected a run directory or a folder of them; found no {RECORD} in it")
-        yield from map(load_run, runs)
+        for folder in folders:
+            try:
+                loaded = load_run(Run(folder))
+            except RunError as error:
+                if damaged is not None:
+                    damaged(error)
+            else:
+                yield loaded
     elif not path.exists():
         raise RunError(f"{path}: no such file or directory")
     elif path.suffix.lower() == ".png":
@@ -142,18 +193,22 @@ def _load_csv(path: Path) -> LoadedRun:
 
 
 def _read_history(path: Path) -> pd.DataFrame:
-    return _read(path, _HISTORY_COLUMNS)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return _read(path, _HISTORY_COLUMNS, content)
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _read(path: Path, columns: tuple[str, ...], content: bytes) -> pd.DataFrame:
     try:
         # As text, which Python's float reads exactly in every version of pandas.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8")
         missing = [name for name in columns if name not in frame]
         if missing:
             raise ValueError(f"expected columns {', '.join(columns)}; found {', '.join(map(str, frame.columns))}")
         whole = ("epoch", "row", "twin")
         return frame[list(columns)].astype({name: int if name in whole else float for name in columns})
-    except (OSError, ValueError) as error:  # pandas' own parser errors are ValueErrors
+    except ValueError as error:  # pandas' own parser errors are ValueErrors
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path}: cannot be read: {text}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from wineexp.data.facts import TableFacts
 from wineexp.errors import RunError, SpecError
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["SCHEMA", "Environment", "Metrics", "Reason", "Record", "Status", "Timing"]
+__all__ = ["SCHEMA", "Environment", "FileFacts", "Metrics", "Reason", "Record", "Status", "Timing"]
 
 #: The version of run.json that is written. 1: without this number, by wineexp 0.1.0.
 SCHEMA = 2
@@ -133,6 +134,19 @@ def _spec(value: Any) -> RunSpec:
     return RunSpec.parse(value)
 
 
+class FileFacts(BaseModel):
+    """Size in bytes and SHA-256 of a file of the run, as it was written."""
+
+    model_config = _PART
+
+    size: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    @classmethod
+    def of(cls, content: bytes) -> FileFacts:
+        return cls(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
 class Record(BaseModel):
     """What run.json says of a run.
 
@@ -152,6 +166,8 @@ class Record(BaseModel):
         8 hex characters of spec and table; the second (``variant`` in the file) leaves the seed out.
     recorded : str
         When, ISO 8601, UTC.
+    files : dict of str to FileFacts, or None
+        Each other file of the directory; None in records of wineexp 0.1.0.
     """
 
     model_config = ConfigDict(**_PART, populate_by_name=True)
@@ -171,6 +187,7 @@ class Record(BaseModel):
     timing: Timing = Timing()
     environment: Environment = Environment()
     recorded: str = ""
+    files: dict[str, FileFacts] | None = None
 
     @field_serializer("spec")
     def _whole_spec(self, spec: RunSpec) -> dict[str, Any]:
@@ -204,7 +221,31 @@ class Record(BaseModel):
                 f"{source}: written by a later wineexp (schema {record.schema_version}; "
                 f"this one reads up to {SCHEMA})"
             )
+        if disagreement := record._disagreement():
+            raise RunError(f"{source}: is damaged: {disagreement}")
         return record
+
+    def _disagreement(self) -> str | None:
+        """What in the record contradicts the rest of it; None where all agrees."""
+        signature = self.spec.signature(self.data.fingerprint)
+        variant = self.spec.variant_signature(self.data.fingerprint)
+        features = len(self.data.features)
+        if (self.signature, self.variant_signature) != (signature, variant):
+            return (
+                f"signature and variant: expected {signature} and {variant}, those of spec and fingerprint; "
+                f"found {self.signature} and {self.variant_signature}"
+            )
+        if (self.reason is None) == (self.status == "failed"):
+            return f"reason: expected one for a failed run alone; the run is {self.status}, reason {self.reason}"
+        if self.data.train_rows + self.data.valid_rows != self.data.rows:
+            return f"data.rows: expected the sum of both sides of the split, found {self.data.rows}"
+        if not features or self.spec.target in self.data.features or len(set(self.data.features)) < features:
+            return "data.features: expected different columns beside the target"
+        if not len(self.data.scaling.center) == len(self.data.scaling.scale) == features:
+            return f"data.scaling: expected {features} numbers each, one per feature"
+        if 0.0 in self.data.scaling.scale:
+            return "data.scaling.scale: expected numbers other than 0"
+        return None
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -6,14 +6,15 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from wineexp.errors import SelectionError
+from wineexp.errors import RunError, SelectionError
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, Recorded, find_column
 from wineexp.specs.run_spec import VARIANT_FIELDS
 from wineexp.specs.wording import format_value
 
-__all__ = ["Condition", "default_columns", "parse_conditions", "row", "select", "sort_rows"]
+__all__ = ["Condition", "damaged_row", "default_columns", "parse_conditions", "row", "select", "sort_rows"]
 
 Row = dict[str, Any]
 
@@ -65,6 +66,12 @@ def parse_conditions(texts: str | Sequence[str]) -> list[Condition]:
 def row(run: Recorded) -> Row:
     """Every column of one run, None where it has no such value."""
     return {key: column.value(run) for key, column in COLUMNS.items()}
+
+
+def damaged_row(path: Path, error: RunError) -> Row:
+    """The row of a run that cannot be believed: its name, ``damaged``, and why."""
+    why = str(error).removeprefix(f"{path}/")
+    return {**dict.fromkeys(COLUMNS), "run": path.name, "status": "damaged", "reason": why}
 
 
 def select(rows: Iterable[Row], conditions: Sequence[Condition]) -> list[Row]:

@@ -14,7 +14,7 @@ from wineexp.errors import RunError
 from wineexp.runs import directory
 from wineexp.runs.curves import Curve, draw
 from wineexp.runs.directory import Run, directory_name
-from wineexp.runs.record import SCHEMA, Record
+from wineexp.runs.record import SCHEMA, FileFacts, Record
 from wineexp.runs.result import RunResult
 
 __all__ = ["write_run"]
@@ -35,17 +35,18 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = ()) -> R
     """
     name = directory_name(result.spec, result.data.fingerprint, simulated=result.data.kind == "simulated")
     record = _record(result, name, names)
-    content = {
+    content: dict[str, bytes | None] = {
         directory.SPEC: result.spec.to_yaml().encode(),
         directory.HISTORY: _csv(result.history),
         directory.CURVES: draw(Curve(record.label, _title(record), record, result.history)),
         directory.PREDICTIONS: None if result.predictions is None else _csv(result.predictions),
         directory.MODEL: result.model,
         directory.ERROR: None if result.error is None else result.error.encode(),
-        # Last: a directory with it is whole.
-        directory.RECORD: _text(record).encode(),
     }
     present = {file: data for file, data in content.items() if data is not None}
+    facts = {file: FileFacts.of(data) for file, data in present.items()}
+    # Last: a directory with a record is whole.
+    present[directory.RECORD] = _text(record.model_copy(update={"files": facts})).encode()
     files.write_directory(out / name, present, error=RunError)
     return Run(out / name)
 

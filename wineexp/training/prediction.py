@@ -15,7 +15,8 @@ import pandas as pd
 from wineexp.data.split import Scaling
 from wineexp.data.table import column_names, read_table, table_of_frame
 from wineexp.errors import DataError, RunError, first_line, nearest
-from wineexp.runs.directory import Run
+from wineexp.runs.directory import MODEL, Run
+from wineexp.runs.integrity import read_checked
 from wineexp.training.trainer import predict
 
 __all__ = ["NewRows", "load_model", "measure_predictions", "predict_rows", "read_rows"]
@@ -53,11 +54,19 @@ def load_model(run: Run) -> keras.Sequential:
     if run.status != "done":
         raise RunError(f"{run.path}: expected a finished run, found one that is {run.status}")
     if not run.model_path.is_file():
-        raise RunError(f"{run.path}: has no {run.model_path.name}: it was trained with --no-model")
+        raise RunError(f"{run.path}: has no {run.model_path.name}: {_why_not(run)}")
+    read_checked(run, run.model_path)
     try:
         return keras.models.load_model(run.model_path, compile=False, safe_mode=True)
     except Exception as error:  # noqa: BLE001 - a damaged or unsafe file raises whatever Keras meets in it
         raise RunError(f"{run.model_path}: cannot be loaded: {first_line(error)}") from None
+
+
+def _why_not(run: Run) -> str:
+    """Why a run has no model, as far as its record tells."""
+    if run.record.files is None:  # of wineexp 0.1.0
+        return "it was trained with --no-model, or the file was deleted"
+    return "the file was deleted" if MODEL in run.record.files else "it was trained with --no-model"
 
 
 def read_rows(source: Path | pd.DataFrame, run: Run) -> NewRows:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from wineexp.cli.completers import complete_columns, complete_conditions
-from wineexp.cli.notes import note
+from wineexp.cli.notes import note, say
 from wineexp.cli.tables import print_table, table_options
 
 
@@ -34,10 +34,16 @@ from wineexp.cli.tables import print_table, table_options
     shell_complete=complete_columns,
     help="The columns to show; by default the settings that differ and the main metrics.",
 )
+@click.option("--check", is_flag=True, help="Verify every file of every run; exit code 1 if one is damaged.")
 @table_options
 def command(
-    folders: tuple[Path, ...], where: tuple[str, ...], sort: str | None, columns: str | None, form: str | None
-) -> None:
+    folders: tuple[Path, ...],
+    where: tuple[str, ...],
+    sort: str | None,
+    columns: str | None,
+    check: bool,
+    form: str | None,
+) -> int:
     """List runs as a table: filter, sort, choose columns.
 
     FOLDER holds run directories; outputs by default. Columns are the fields of the spec (its loss is called
@@ -45,18 +51,27 @@ def command(
     seconds, recorded.
     """
     from wineexp.runs.columns import COLUMNS, find_column
-    from wineexp.runs.directory import find_runs
-    from wineexp.runs.run_table import default_columns, parse_conditions, row, select, sort_rows
-
-    def damaged(error: Exception) -> None:
-        note(f"left out: {error}")
+    from wineexp.runs.directory import Run
+    from wineexp.runs.integrity import sound_runs
+    from wineexp.runs.run_table import damaged_row, default_columns, parse_conditions, row, select, sort_rows
 
     known = COLUMNS.values()
     wanted = parse_conditions(where)
     chosen = [find_column(name, known) for name in columns.split(",")] if columns else None
     find_column((sort or "run").removeprefix("-"), known)
-    found = (run for folder in folders or (Path("outputs"),) for run in find_runs(folder, damaged))
-    rows = select(map(row, found), wanted)
+    found = [pair for folder in folders or (Path("outputs"),) for pair in sound_runs(folder)]
+    if check:
+        from wineexp.runs.reader import check_runs
+
+        found = check_runs(found)
+    rows = [row(run) if isinstance(run, Run) else damaged_row(path, run) for path, run in found]
+    count = sum(row["status"] == "damaged" for row in rows)
+    rows = select(rows, wanted)
     if sort:
         rows = sort_rows(rows, sort)
     print_table(chosen or default_columns(rows), rows, form, empty="no runs")
+    if check:
+        say(f"{len(found)} runs checked, {count} damaged")
+    elif count:
+        note(f"{count} damaged: left out of comparisons, trained again by batch and train")
+    return 1 if check and count else 0

@@ -1,0 +1,71 @@
+"""Do a run's files agree with its record? What does not makes the run damaged: listed, left out, trained again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from wineexp.errors import RunError
+from wineexp.runs.directory import ERROR, HISTORY, PREDICTIONS, SPEC, Run, run_folders
+
+__all__ = ["LARGE", "check_files", "read_checked", "sound_runs"]
+
+#: Files over so many bytes (models) are hashed only where they are used, or on request.
+LARGE = 1_000_000
+
+
+def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
+    """Raise ``RunError`` with the first file that is not as it was written.
+
+    Parameters
+    ----------
+    hashes : bool
+        Compare SHA-256 too, not sizes alone.
+    large : bool
+        Also of files over ``LARGE`` bytes.
+
+    Runs of wineexp 0.1.0 recorded neither; of these only the presence of files is checked.
+    """
+    if run.record.files is None:
+        needed = {"done": (SPEC, HISTORY, PREDICTIONS), "failed": (SPEC, HISTORY, ERROR)}
+        for name in needed.get(run.status, (SPEC, HISTORY)):
+            if not (run.path / name).is_file():
+                raise RunError(f"{run.path / name}: is damaged: expected a file, found none")
+        return
+    for name, facts in run.record.files.items():
+        path = run.path / name
+        try:
+            size = path.stat().st_size
+        except OSError:
+            raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found no file") from None
+        if size != facts.size:
+            raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found {size:,}")
+        if hashes and (large or size <= LARGE):
+            read_checked(run, path)
+
+
+def read_checked(run: Run, path: Path) -> bytes:
+    """The content of a run's file; raise ``RunError`` where it is absent, or not what was recorded of it."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+    facts = (run.record.files or {}).get(path.name)
+    if facts is not None and hashlib.sha256(content).hexdigest() != facts.sha256:
+        raise RunError(f"{path}: is damaged: its content is not what was written")
+    if facts is None and run.record.files is not None:
+        raise RunError(f"{path}: is damaged: the record does not know it")
+    return content
+
+
+def sound_runs(folder: Path, *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
+    """Each run directory below ``folder``, by name, with its run, or with why it is damaged."""
+    for path in run_folders(folder):
+        run = Run(path)
+        try:
+            check_files(run, hashes=hashes)
+        except RunError as error:
+            yield path, error
+        else:
+            yield path, run

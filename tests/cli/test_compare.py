@@ -96,3 +96,10 @@ def test_show_says_where_the_time_went(cli, runs):
     assert block[4].split() == ["whole", "2.50", "s", "100%"]
     _, out, _ = cli("show", next(runs.glob("*dropout0.5*")))
     assert "where the time went\n  none" in out
+
+
+def test_whole_numbers_stay_whole_in_csv(cli, runs, tmp_path):
+    _, out, _ = cli("compare", runs, "-o", tmp_path / "x.png", "--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert {row["parameters"] for row in rows} == {"41", "73"}
+    assert all(row["seeds_needed"] in ("", *map(str, range(1000))) for row in rows)

@@ -14,7 +14,7 @@ import click
 from wineexp.runs.columns import Column
 from wineexp.text import align
 
-__all__ = ["print_table", "table_options", "text_table"]
+__all__ = ["print_csv", "print_table", "table_options", "text_table"]
 
 Row = dict[str, Any]
 
@@ -43,13 +43,18 @@ def print_table(
     if form == "json":
         click.echo(json.dumps([{key: row[key] for key in keys} for row in rows], indent=2, ensure_ascii=False))
     elif form == "csv":
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, keys if rows else [], extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        click.echo(stream.getvalue(), nl=False)
+        print_csv([{key: row[key] for key in keys} for row in rows])
     else:
         click.echo(text_table(columns, rows) if rows else empty)
+
+
+def print_csv(rows: Sequence[Row]) -> None:
+    """Print ``rows``, which all have the same keys, as CSV; what is not known is empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    click.echo(stream.getvalue(), nl=False)
 
 
 def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:

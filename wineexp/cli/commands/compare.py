@@ -10,7 +10,7 @@ import click
 
 from wineexp.cli.comparison_options import figure_options, selection_options
 from wineexp.cli.notes import note, say
-from wineexp.cli.tables import table_options
+from wineexp.cli.tables import print_csv, table_options
 
 
 @click.command()
@@ -57,7 +57,7 @@ def command(
     if form == "json":
         click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     elif form == "csv":
-        click.echo(found.table.to_csv(index=False, lineterminator="\n"), nl=False)
+        print_csv(found.rows())
     else:
         click.echo(answer(found))
     for text in found.notes:

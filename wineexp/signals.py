@@ -9,7 +9,6 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import FrameType
 
 __all__ = ["Answered", "answering", "blocked", "held"]
@@ -17,16 +16,46 @@ __all__ = ["Answered", "answering", "blocked", "held"]
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass
 class Answered:
-    """The signal that came, None as long as there was none."""
+    """The answer to these signals while :func:`answering`.
 
-    number: int | None = None
+    Attributes
+    ----------
+    number : int or None
+        The signal that came, None as long as there was none.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._holds = 0
+        self._caught: int | None = None
 
     @property
     def exit_code(self) -> int:
         """128 + the signal's number, as shells count; 130, that of Ctrl-C, where none came."""
         return 128 + (signal.SIGINT if self.number is None else self.number)
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        if self._holds:
+            self._caught = number
+            return
+        if self.number is not None:  # the second one
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.number = number
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep a signal until the end, and answer it then."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            if not self._holds and self._caught is not None:
+                caught, self._caught = self._caught, None
+                self(caught, None)
 
 
 @contextlib.contextmanager
@@ -37,26 +66,25 @@ def answering() -> Iterator[Answered]:
     Python delivers no signals.
     """
     answered = Answered()
-
-    def answer(number: int, _: FrameType | None) -> None:
-        if answered.number is not None:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        answered.number = number
-        raise KeyboardInterrupt
-
-    with _handling(answer):
+    with _handling(answered):
         yield answered
 
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Hold these signals back, then let the first of them through."""
+    """Hold these signals back, then let one that came through; how it is answered does not change."""
+    for answered in map(signal.getsignal, ENDING):
+        if isinstance(answered, Answered):  # no handler is exchanged, so that none can be lost in between
+            with answered.held():
+                yield
+            return
     caught: list[int] = []
-    with _handling(lambda number, _: caught.append(number)):
-        yield
-    if caught:
-        signal.raise_signal(caught[0])
+    try:
+        with _handling(lambda number, _: caught.append(number)):
+            yield
+    finally:
+        if caught:
+            signal.raise_signal(caught[0])
 
 
 @contextlib.contextmanager
@@ -79,12 +107,13 @@ def _handling(handler: signal._HANDLER) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in ENDING}
-    replaced = [number for number, known in before.items() if known not in (signal.SIG_IGN, None)]
-    for number in replaced:
-        signal.signal(number, handler)
+    known = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: old for number, old in known.items() if old not in (signal.SIG_IGN, None)}
     try:
+        for number in before:
+            signal.signal(number, handler)
         yield
     finally:
-        for number in replaced:
-            signal.signal(number, before[number])
+        with blocked():
+            for number, old in before.items():
+                signal.signal(number, old)

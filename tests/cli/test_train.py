@@ -16,6 +16,7 @@ from support.terminal import shown_on_a_terminal
 
 from wineexp.cli import COMMANDS, group
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.wording import format_value
 
 QUICK = ["--widths", "8", "--epochs", "3", "--threads", "1"]
 
@@ -216,7 +217,8 @@ def test_every_field_of_the_spec_has_a_flag_with_its_default(cli):
     text = " ".join(out.split())
     for name, info in RunSpec.model_fields.items():
         assert f"--{name.replace('_', '-')}" in text
-        assert info.description[1:] in text
+        default = "the optimizer's" if name == "learning_rate" else format_value(info.default)
+        assert f"{info.description[1:]}. [default: {default}]" in text
 
 
 def answer_ctrl_c():

@@ -102,3 +102,19 @@ def test_a_constant_feature_is_scaled_to_zero_not_to_nan(small_table):
     for scale in ("standard", "minmax"):
         split = split_table(Table(frame, "t", "custom"), RunSpec(scale=scale))
         assert (split.x_train[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "change", "column"),
+    [
+        ({}, {"quality": 1e39}, "quality"),
+        ({}, {"b": 1e300}, "b"),
+        ({"scale": "standard"}, {"a": 1e200}, "a"),
+        ({"scale": "minmax"}, {"c": 1.7e308}, "c"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_what_float32_cannot_hold_is_refused_with_its_column(small_table, fields, change, column):
+    frame = small_table.frame.assign(**{name: small_table.frame[name] * value for name, value in change.items()})
+    with pytest.raises(DataError, match=f"column '{column}': expected values that float32 can hold"):
+        split_table(Table(frame, "large", "custom"), RunSpec.parse(fields))

@@ -94,3 +94,30 @@ def test_a_worker_that_hangs_in_training_is_stopped_by_its_timeout(small_table, 
     (run,) = batch([long], small_table, tmp_path, Watcher())
     assert (run.status, run.record.reason) == ("failed", "timeout")
     assert not [child for child in stopped if child.is_running()]
+
+
+@pytest.mark.slow
+def test_a_worker_that_never_starts_beside_one_that_trains_loses_nothing(small_table, tmp_path):
+    """Of two workers the second is stopped as often as it starts; the first does all the work."""
+    over, spared = threading.Event(), []
+
+    def stop_all_but_the_first():
+        while not over.is_set():
+            for child in children(psutil.Process()):
+                if not spared:
+                    spared.append(child)
+                elif child not in spared:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        child.send_signal(signal.SIGSTOP)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=stop_all_but_the_first)
+    thread.start()
+    try:
+        wanted = [RunSpec.parse({"widths": "8", "epochs": 3000, "seed": seed}) for seed in range(4)]
+        runs = batch(wanted, small_table, tmp_path, LocalWorkers(2, start_timeout=15, retries=0))
+    finally:
+        over.set()
+        thread.join()
+    assert [run.status for run in runs] == ["done"] * 4
+    assert not children(psutil.Process())

@@ -36,12 +36,12 @@ class SavedRun(Run):
     @property
     def history(self) -> pd.DataFrame:
         """``epoch`` (int, from 0), ``loss``, ``val_loss`` (float)."""
-        return load_run(self).history
+        return load_run(Run(self.path)).history  # as it is now: it may have been trained again
 
     @property
     def predictions(self) -> pd.DataFrame | None:
         """``row, actual, predicted, twin`` of each validation row; None unless the run is done."""
-        return load_run(self).predictions
+        return load_run(Run(self.path)).predictions
 
     @property
     def metrics(self) -> dict[str, Any]:

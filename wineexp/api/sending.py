@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wineexp.api.inputs import PathLike, Runs, read_runs
 from wineexp.api.places import make_exporters
-from wineexp.errors import ExportError, RunError, SelectionError
+from wineexp.errors import RunError, SelectionError, WineexpError
 from wineexp.runs.directory import RECORD, Run, is_run, run_folders
 from wineexp.runs.integrity import check_files, sound_runs
 
@@ -68,7 +68,7 @@ def export(
     for run in found:
         try:
             sent += exporter.export(run)
-        except ExportError as error:
+        except WineexpError as error:
             problems.append(str(error))
     return ExportResult(sent, len(found) - sent - len(problems), tuple(problems))
 
@@ -85,4 +85,6 @@ def _runs(path: Path, on_damaged: Callable[[RunError], None] | None) -> list[Run
             found.append(run)
         elif on_damaged is not None:
             on_damaged(run)
+    if not found:
+        raise RunError(f"{path}: expected runs, found none that is not damaged; see wineexp runs --check")
     return found

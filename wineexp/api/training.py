@@ -96,6 +96,8 @@ def train(
     count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
     executor = in_process(count, keep_model=keep_model)
     runs = train_plan(plan, executor, exporters, _observer(observer, progress, many=False))
+    if not runs:  # interrupted; what was done before stays
+        raise KeyboardInterrupt
     return runs if seeds is not None else runs[0]
 
 

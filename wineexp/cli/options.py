@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
 from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.wording import format_widths
+from wineexp.specs.wording import format_value
 
 __all__ = ["data_option", "flag", "given", "out_option", "parse_value", "spec_options"]
 
@@ -86,16 +86,11 @@ def flag(field: str) -> str:
 def spec_options(function: Command) -> Command:
     """Give a command a flag for every field of the spec; those not given stay out of ``given``."""
     for name, info in reversed(RunSpec.model_fields.items()):
-        default = "none" if info.default is None else info.default
-        if name == "widths":
-            default = format_widths(info.default)
-        if name == "learning_rate":
-            default = "the optimizer's"
+        default = "the optimizer's" if name == "learning_rate" else format_value(info.default)
         text = f"{str(info.description)[:1].upper()}{str(info.description)[1:]}."
-        shown = str(default).lower() if isinstance(default, bool) else default
         decoration = f"{flag(name)}/--no-{name.replace('_', '-')}" if info.annotation is bool else flag(name)
         kind = None if info.annotation is bool else FieldType(name, info)
-        function = click.option(decoration, name, default=None, type=kind, help=f"{text}  [default: {shown}]")(
+        function = click.option(decoration, name, default=None, type=kind, help=f"{text}  [default: {default}]")(
             function
         )
     return function

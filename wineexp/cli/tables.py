@@ -41,9 +41,9 @@ def print_table(
     """Print these columns of ``rows``, dicts keyed by column. Only the text table formats values."""
     keys = [column.key for column in columns]
     if form == "json":
-        click.echo(json.dumps([{key: row[key] for key in keys} for row in rows], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([{key: row.get(key) for key in keys} for row in rows], indent=2, ensure_ascii=False))
     elif form == "csv":
-        print_csv([{key: row[key] for key in keys} for row in rows])
+        print_csv([{key: row.get(key) for key in keys} for row in rows])
     else:
         click.echo(text_table(columns, rows) if rows else empty)
 
@@ -59,8 +59,8 @@ def print_csv(rows: Sequence[Row]) -> None:
 
 def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
     """The table for people: headings, numbers flush right."""
-    body = [[column.text(row[column.key]) for column in columns] for row in rows]
-    numeric = [i for i, column in enumerate(columns) if all(_is_number(row[column.key]) for row in rows)]
+    body = [[column.text(row[column.key]) if column.key in row else "" for column in columns] for row in rows]
+    numeric = [i for i, column in enumerate(columns) if all(_is_number(row.get(column.key)) for row in rows)]
     return align([[column.heading for column in columns], *body], right=numeric)
 
 

@@ -15,7 +15,7 @@ from wineexp.runs.directory import Run
 from wineexp.runs.summary import header
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["CommandObserver", "TrainObserver", "announce"]
+__all__ = ["CommandObserver", "TrainObserver", "announce", "tell_table"]
 
 
 class CommandObserver(Observer):
@@ -35,6 +35,7 @@ class CommandObserver(Observer):
 
     def started(self, plan: Plan) -> None:
         self.plan = plan
+        tell_table(plan)
         for problem in plan.damaged:
             note(f"trained again: {problem}")
         self.progress.started(plan)
@@ -83,6 +84,12 @@ class TrainObserver(CommandObserver):
         versions = ", ".join(f"{name} {number}" for name, number in runtime.versions().items())
         detail(f"threads {runtime.prepared_threads()}; {versions}")
         super().started(plan)
+
+
+def tell_table(plan: Plan) -> None:
+    """Say which table it is, under ``--verbose``."""
+    table = plan.table
+    detail(f"table  {table.kind}, {table.source}, fingerprint {table.fingerprint}")
 
 
 def announce(plan: Plan) -> None:

@@ -88,7 +88,3 @@ def _set_so(variants: Sequence[Variant], text: str) -> list[Variant]:
         if variant.spec and not variant.spec.differing().keys() & variant.settings.keys() - pairs.keys()
     ]
     return plain if len(found) > 1 and plain else found
-
-
-def _has(spec: RunSpec, pairs: dict[str, str]) -> bool:
-    return all(says_the_same(getattr(spec, field), value) for field, value in pairs.items())

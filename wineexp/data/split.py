@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,17 +89,33 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         )
     features = [name for name in frame.columns if name != spec.target]
     scaling = _fit_scaling(train[features].to_numpy(), spec.scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below, by its column
+        x_train, x_valid = (scaling(side[features].to_numpy()) for side in (train, valid))
+        y_train, y_valid = (side[spec.target].to_numpy(np.float32) for side in (train, valid))
+    _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
+    _check_finite(table, features, np.concatenate([x_train, x_valid]))
+    _check_finite(table, [spec.target], np.concatenate([y_train, y_valid])[:, None])
     return Split(
         features=tuple(features),
         scaling=scaling,
-        x_train=scaling(train[features].to_numpy()),
-        y_train=train[spec.target].to_numpy(np.float32),
-        x_valid=scaling(valid[features].to_numpy()),
-        y_valid=valid[spec.target].to_numpy(np.float32),
+        x_train=x_train,
+        y_train=y_train,
+        x_valid=x_valid,
+        y_valid=y_valid,
         train_rows=train.index.to_numpy(np.int64),
         valid_rows=valid.index.to_numpy(np.int64),
         twins=_twins(train, valid),
     )
+
+
+def _check_finite(table: Table, names: Sequence[str], values: npt.NDArray[np.floating[Any]]) -> None:
+    """Raise ``DataError`` for the first column with a value that is not finite: it overflowed."""
+    for index, name in enumerate(names):
+        if not np.isfinite(values[:, index]).all():
+            raise DataError(
+                f"{table.source}: column {name!r}: expected values that float32 can hold once they are scaled "
+                "(up to 3e38), found larger ones"
+            )
 
 
 def _whole_groups(frame: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
@@ -119,7 +137,11 @@ def _twins(train: pd.DataFrame, valid: pd.DataFrame) -> npt.NDArray[np.bool_]:
 def _fit_scaling(x: npt.NDArray[np.float64], scale: str) -> Scaling:
     if scale == "none":
         return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
-    low, spread = (x.mean(axis=0), x.std(axis=0)) if scale == "standard" else (x.min(axis=0), np.ptp(x, axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        if scale == "standard":
+            low, spread = x.mean(axis=0), x.std(axis=0)
+        else:
+            low, spread = x.min(axis=0), np.ptp(x, axis=0)
     return Scaling(low, np.where(spread > 0, spread, 1.0))  # a constant column stays, at zero
 
 

@@ -10,8 +10,8 @@ from wineexp.data.sources import Found
 from wineexp.data.split import split_table
 from wineexp.data.table import Table
 from wineexp.errors import RunError
-from wineexp.runs.directory import Run, find_runs
-from wineexp.runs.integrity import check_files
+from wineexp.runs.directory import Run, run_folders
+from wineexp.runs.reader import check_run
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Plan", "Planned", "check_table", "make_plan"]
@@ -114,9 +114,14 @@ def make_plan(
     """
     check_table(specs, found.table)
     before: dict[str, Run] = {}
-    for run in find_runs(out):
-        if run.signature not in before or run.status == "done":
-            before[run.signature] = run
+    unreadable: dict[str, str] = {}
+    for path in run_folders(out):
+        run = Run(path)
+        try:
+            if run.signature not in before or run.status == "done":
+                before[run.signature] = run
+        except RunError as error:
+            unreadable[path.name.rpartition("-")[2]] = str(error)  # the directory's name still tells whose it is
     damaged: list[str] = []
     together: dict[str, list[RunSpec]] = {}
     fingerprint = found.table.fingerprint
@@ -128,10 +133,12 @@ def make_plan(
         known = before.get(signature)
         if known is not None and not force:
             try:
-                check_files(known)
+                check_run(known)
             except RunError as error:  # it is trained again, as if it were not there
                 damaged.append(str(error))
                 known = None
+        elif known is None and signature in unreadable:
+            damaged.append(unreadable[signature])
         names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
         train = force or known is None or known.status not in skipped
         entries.append(Planned(same[0], names, known, train))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -124,34 +125,37 @@ class LocalWorkers:
         for worker in awaited:
             attempt = worker.attempt
             if worker.pipe in ready:
-                yield from self._hear(worker, queue, on_epoch)
+                yield from self._hear(worker, crew, queue, on_epoch)
             # Looked at after a message too: quick epochs always have one ready.
             if time.monotonic() < worker.deadline:
                 continue
             if not worker.ready:
-                worker.start_again(f"did not start within {self.start_timeout:g} s")
+                self._start_again(worker, crew, f"did not start within {self.start_timeout:g} s")
             elif attempt is not None and worker.attempt is attempt:
-                worker.replace()
+                worker.attempt = None  # heard of before the worker is replaced: a signal may come in between
                 yield attempt.task, attempt.timed_out(worker.table, self.timeout)
+                self._replace(worker, crew, queue)
 
-    def _hear(self, worker: _Worker, queue: TaskQueue, on_epoch: OnTaskEpoch) -> Iterator[tuple[Task, RunResult]]:
+    def _hear(
+        self, worker: _Worker, crew: list[_Worker], queue: TaskQueue, on_epoch: OnTaskEpoch
+    ) -> Iterator[tuple[Task, RunResult]]:
         """Take one message of a worker, or its death."""
         attempt = worker.attempt
         try:
             kind, *content = worker.pipe.recv()
         except (EOFError, OSError):
             if not worker.ready:
-                worker.start_again(f"died while it started ({worker.cause()})")
+                self._start_again(worker, crew, f"died while it started ({worker.cause()})")
                 return
-            cause = worker.cause()
-            worker.replace()
             assert attempt is not None  # a ready worker without a task is not listened to
+            worker.attempt = None
             if attempt.tries < self.retries:
                 queue.put_back(attempt)
-                return
-            tries = f" in each of {attempt.tries + 1} tries" if attempt.tries else ""
-            error = f"the worker process died{tries} ({cause})"
-            yield attempt.task, attempt.ended(worker.table, "failed", "killed", error)
+            else:
+                tries = f" in each of {attempt.tries + 1} tries" if attempt.tries else ""
+                error = f"the worker process died{tries} ({worker.cause()})"
+                yield attempt.task, attempt.ended(worker.table, "failed", "killed", error)
+            self._replace(worker, crew, queue)
             return
         if kind == "started":
             worker.set_up()
@@ -164,7 +168,27 @@ class LocalWorkers:
             worker.attempt = None
             yield attempt.task, content[0]
         else:
+            assert kind == "broken"
             raise RuntimeSetupError(f"a worker process cannot train: {content[0]}")
+
+    def _start_again(self, worker: _Worker, crew: list[_Worker], problem: str) -> None:
+        """Replace a worker that did not start; after the retries do without it, while there are others."""
+        if worker.starts <= self.retries:
+            worker.replace()
+        elif len(crew) > 1:
+            worker.end()
+            crew.remove(worker)
+        else:
+            tries = f" in each of {worker.starts} tries" if worker.starts > 1 else ""
+            raise RuntimeSetupError(f"a worker process {problem}{tries}; --jobs 0 trains without workers")
+
+    def _replace(self, worker: _Worker, crew: list[_Worker], queue: TaskQueue) -> None:
+        """End a worker, and start another where tasks wait."""
+        if queue:
+            worker.replace()
+        else:
+            worker.end()
+            crew.remove(worker)
 
 
 class _Worker:
@@ -201,7 +225,13 @@ class _Worker:
         descriptors = (theirs.fileno(), lifeline.fileno())
         with signals.blocked():
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _BEGIN, json.dumps(sys.path), *map(str, descriptors)],
+                [
+                    sys.executable,
+                    "-c",
+                    _BEGIN,
+                    json.dumps([os.fspath(path) for path in sys.path]),
+                    *map(str, descriptors),
+                ],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # data alone is printed there, by the parent
@@ -211,6 +241,7 @@ class _Worker:
 
     def set_up(self) -> None:
         """Send what it needs for every task; it reads by now, so that the parent does not wait for it."""
+        self._start_deadline = time.monotonic() + self.settings.start_timeout
         with contextlib.suppress(OSError):  # died meanwhile: its pipe will say so
             self.pipe.send((self.table, self.settings.keep_model, self.settings.train))
 
@@ -220,13 +251,6 @@ class _Worker:
         attempt.deadline = None if timeout is None else time.monotonic() + timeout
         with contextlib.suppress(OSError):  # died while idle: its pipe will say so
             self.pipe.send(attempt.task.spec)
-
-    def start_again(self, problem: str) -> None:
-        """Replace a worker that did not start; raise ``RuntimeSetupError`` after the retries."""
-        if self.starts > self.settings.retries:
-            tries = f" in each of {self.starts} tries" if self.starts > 1 else ""
-            raise RuntimeSetupError(f"a worker process {problem}{tries}; --jobs 0 trains without workers")
-        self.replace()
 
     def replace(self) -> None:
         """End this process and start another."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wineexp.errors import RunError
-from wineexp.runs.directory import ERROR, HISTORY, PREDICTIONS, SPEC, Run, run_folders
+from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, Run, run_folders
 
 __all__ = ["LARGE", "check_files", "read_checked", "sound_runs"]
 
@@ -38,6 +38,8 @@ def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
         try:
             size = path.stat().st_size
         except OSError:
+            if name == MODEL:  # deleted to save space: it cannot predict any more, and tells so
+                continue
             raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found no file") from None
         if size != facts.size:
             raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found {size:,}")

@@ -69,9 +69,8 @@ def row(run: Recorded) -> Row:
 
 
 def damaged_row(path: Path, error: RunError) -> Row:
-    """The row of a run that cannot be believed: its name, ``damaged``, and why."""
-    why = str(error).removeprefix(f"{path}/")
-    return {**dict.fromkeys(COLUMNS), "run": path.name, "status": "damaged", "reason": why}
+    """The row of a run that cannot be believed: its name, ``damaged`` and why; it has no other columns."""
+    return {"run": path.name, "status": "damaged", "reason": str(error).removeprefix(f"{path}/")}
 
 
 def select(rows: Iterable[Row], conditions: Sequence[Condition]) -> list[Row]:
@@ -82,17 +81,17 @@ def select(rows: Iterable[Row], conditions: Sequence[Condition]) -> list[Row]:
 def sort_rows(rows: Sequence[Row], column: str) -> list[Row]:
     """Sorted by a column, or in descending order by ``-column``; rows without a value come last."""
     key = find_column(column.removeprefix("-"), COLUMNS.values()).key
-    known = [row for row in rows if row[key] is not None]
+    known = [row for row in rows if row.get(key) is not None]
     numeric = all(isinstance(row[key], (int, float)) for row in known)
     known.sort(key=lambda row: row[key] if numeric else format_value(row[key]), reverse=column.startswith("-"))
-    return known + [row for row in rows if row[key] is None]
+    return known + [row for row in rows if row.get(key) is None]
 
 
 def default_columns(rows: Sequence[Row]) -> list[Column[Recorded]]:
     """The run, what became of it, the settings that differ among ``rows``, and the main metrics."""
 
     def differ(key: str) -> bool:
-        return len({format_value(row[key]) for row in rows}) > 1
+        return len({format_value(row[key]) for row in rows if key in row}) > 1
 
     facts = [key for key in ("reason", "kind") if differ(key)]
     settings = [FIELD_KEYS[name] for name in VARIANT_FIELDS if differ(FIELD_KEYS[name])]

@@ -55,7 +55,7 @@ def load_model(run: Run) -> keras.Sequential:
         raise RunError(f"{run.path}: expected a finished run, found one that is {run.status}")
     if not run.model_path.is_file():
         raise RunError(f"{run.path}: has no {run.model_path.name}: {_why_not(run)}")
-    read_checked(run, run.model_path)
+    read_checked(Run(run.path), run.model_path)  # as it is now: it may have been trained again
     try:
         return keras.models.load_model(run.model_path, compile=False, safe_mode=True)
     except Exception as error:  # noqa: BLE001 - a damaged or unsafe file raises whatever Keras meets in it

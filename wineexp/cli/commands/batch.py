@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wineexp.cli.notes import detail, say
+from wineexp.cli.notes import say
 from wineexp.cli.options import data_option, out_option
 from wineexp.cli.tables import print_table, table_options
 from wineexp.cli.training_options import execution_options
@@ -61,18 +61,18 @@ def command(
     observer = CommandObserver()
     runs = batch(config, **what, **how, observer=observer)
     assert observer.plan is not None
-    table = observer.plan.table
-    detail(f"table  {table.kind}, {table.source}, fingerprint {table.fingerprint}")
     _show_result(observer.plan, runs, form)
     return observer.exit_code(runs)
 
 
 def _show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | None) -> None:
     from wineexp.api.places import choose_jobs
+    from wineexp.cli.watch import tell_table
     from wineexp.execution.estimate import estimate_seconds, measured_speeds
     from wineexp.runs.directory import find_runs
     from wineexp.text import format_duration
 
+    tell_table(plan)
     columns = _plan_columns(plan)
     rows = [{column.key: column.value(entry) for column in columns} for entry in plan.entries]
     print_table(columns, rows, form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 
 import pytest
@@ -59,6 +60,17 @@ def test_one_that_is_held_is_not_lost_where_the_work_fails():
 
     with signals.answering(), pytest.raises(KeyboardInterrupt):
         work()
+
+
+def test_one_whose_interrupt_was_lost_in_a_destructor_is_raised_again():
+    signals.check()
+    with signals.answering() as answered:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)  # as lost as in a destructor
+        with pytest.raises(KeyboardInterrupt):
+            signals.check()
+    assert answered.exit_code == 143
+    signals.check()
 
 
 def test_held_works_in_a_program_that_answers_signals_itself():

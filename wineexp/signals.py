@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Answered", "answering", "blocked", "held"]
+__all__ = ["Answered", "answering", "blocked", "check", "held"]
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -68,6 +68,17 @@ def answering() -> Iterator[Answered]:
     answered = Answered()
     with _handling(answered):
         yield answered
+
+
+def check() -> None:
+    """Raise again for a signal that came and whose interrupt was lost.
+
+    Python ignores an exception in a destructor or a callback from C, the interrupt of a signal too, and
+    loading TensorFlow runs many of both. Loops that may run for hours look here.
+    """
+    for answered in map(signal.getsignal, ENDING):
+        if isinstance(answered, Answered) and answered.number is not None:
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from wineexp import runtime
+from wineexp import runtime, signals
 from wineexp.data.table import Table
 from wineexp.runs.record import Reason, Status
 from wineexp.runs.result import RunResult, history_frame, unfinished
@@ -109,6 +109,11 @@ class TaskQueue:
         queue.appendleft(Attempt(attempt.task, attempt.tries + 1))
 
 
+def _hear(on_epoch: OnTaskEpoch, task: Task, epoch: int, loss: float, val_loss: float) -> None:
+    signals.check()
+    on_epoch(task, epoch, loss, val_loss)
+
+
 @dataclass(frozen=True)
 class InProcess:
     """This process, one run after the other.
@@ -135,12 +140,13 @@ class InProcess:
 
             with closing(TrainerCache()) as cache:
                 for begun in tasks:
+                    signals.check()
                     result = self.train(
                         begun.spec,
                         table,
                         threads=self.threads,
                         keep_model=self.keep_model,
-                        on_epoch=partial(on_epoch, begun),
+                        on_epoch=partial(_hear, on_epoch, begun),
                         cache=cache,
                     )
                     done, begun = begun, None

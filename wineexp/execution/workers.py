@@ -118,6 +118,7 @@ class LocalWorkers:
         self, crew: list[_Worker], queue: TaskQueue, on_epoch: OnTaskEpoch
     ) -> Iterator[tuple[Task, RunResult]]:
         """Wait for news; pass epochs on, and yield the tasks that have ended."""
+        signals.check()
         awaited = [worker for worker in crew if worker.attempt or not worker.ready]
         deadline = min(worker.deadline for worker in awaited)
         patience = None if math.isinf(deadline) else max(0.0, deadline - time.monotonic())

@@ -63,7 +63,7 @@ def test_a_batch_is_ended_at_any_moment_of_its_start_and_training(folder, jobs, 
         out = folder / f"out{trial}"
         process = start(["batch", "c.yaml", "--data", "t.csv", "--out", out, "--jobs", jobs], folder)
         # The first half second is Python's own; within the next two, workers start.
-        time.sleep(dice.uniform(0.7, 3.0) if trial % 2 else dice.uniform(3.0, 9.0))
+        time.sleep(dice.uniform(0.7 if FULL else 1.8, 3.5) if trial % 2 else dice.uniform(3.5, 9.0))
         family = children(process)
         process.send_signal(number)
         check_ended(process, number, family, out)
@@ -93,10 +93,10 @@ def test_what_was_running_is_recorded_with_its_history(folder, number):
 def test_a_training_in_its_own_process_is_ended_too(folder, number):
     dice = random.Random(number)
     arguments = ["train", "--widths", 8, "--epochs", 10**6, "--batch-size", 32, "--data", "t.csv", "--threads", 1]
-    for trial in range(13 if FULL else 2):
+    for trial in range(13 if FULL else 1):
         out = folder / f"out{trial}"
         process = start([*arguments, "--out", out], folder)
-        time.sleep(dice.uniform(1.0, 8.0))
+        time.sleep(dice.uniform(1.0 if FULL else 7.0, 9.0))
         process.send_signal(number)
         check_ended(process, number, [], out)
 

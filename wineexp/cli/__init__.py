@@ -88,7 +88,13 @@ def run(argv: Sequence[str] | None = None) -> int:
     # pydantic looks through every installed package for plugins, which takes longer than our own start-up.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     with signals.answering() as answered:
-        code = _run(arguments)
+        try:
+            code = _run(arguments)
+        except Exception:
+            if answered.number is None:
+                raise
+            # An interrupt within the loading of an extension comes out as an error of that extension's.
+            code = _fail("interrupted", INTERRUPTED)
     return answered.exit_code if code == INTERRUPTED else code
 
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Answered", "answering", "blocked", "check", "held"]
+__all__ = ["Answered", "answering", "blocked", "came", "check", "held"]
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -76,9 +76,13 @@ def check() -> None:
     Python ignores an exception in a destructor or a callback from C, the interrupt of a signal too, and
     loading TensorFlow runs many of both. Loops that may run for hours look here.
     """
-    for answered in map(signal.getsignal, ENDING):
-        if isinstance(answered, Answered) and answered.number is not None:
-            raise KeyboardInterrupt
+    if came():
+        raise KeyboardInterrupt
+
+
+def came() -> bool:
+    """Whether such a signal came; what fails afterwards may be its interrupt in another shape."""
+    return any(isinstance(one, Answered) and one.number is not None for one in map(signal.getsignal, ENDING))
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from wineexp import runtime
+from wineexp import runtime, signals
 from wineexp.data.split import split_table, table_facts
 from wineexp.data.table import Table
 from wineexp.errors import WineexpError
@@ -102,6 +102,8 @@ def guarded_run(
     except KeyboardInterrupt:
         return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=threads)
     except Exception as error:  # noqa: BLE001 - whatever Keras or TensorFlow raises belongs in error.txt
+        if signals.came():  # TensorFlow turns an interrupt within its own code into an error of its own
+            return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=threads)
         text = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
         return unfinished(spec, table, "failed", "error", text, history=history_frame(seen), threads=threads)
 

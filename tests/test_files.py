@@ -24,12 +24,13 @@ def test_a_directory_is_whole_or_absent(tmp_path, monkeypatch):
 
 
 def test_a_directory_that_stands_there_is_replaced_or_left_whole(tmp_path, monkeypatch):
-    files.write_directory(tmp_path / "x", {"a.txt": b"old"})
-    files.write_directory(tmp_path / "x", {"b.txt": b"new"})
-    assert [path.name for path in (tmp_path / "x").iterdir()] == ["b.txt"]
+    ours = ("a.txt", "b.txt", "run.json")
+    files.write_directory(tmp_path / "x", {"a.txt": b"old", "run.json": b"1"}, ours=ours)
+    files.write_directory(tmp_path / "x", {"b.txt": b"new", "run.json": b"2"}, ours=ours)
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == ["b.txt", "run.json"]
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError):
-        files.write_directory(tmp_path / "x", {"c.txt": b"newer"})
+        files.write_directory(tmp_path / "x", {"b.txt": b"newer", "run.json": b"3"}, ours=ours)
     assert (tmp_path / "x" / "b.txt").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 

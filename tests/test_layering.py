@@ -27,7 +27,7 @@ FLOORS = [
     ["runs"],
     ["data"],
     ["specs"],
-    ["runtime", "extras", "files", "signals"],
+    ["runtime", "extras", "files", "signals", "streams"],
     ["text", "errors"],
 ]
 

@@ -10,12 +10,12 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wineexp.errors import OutputError, WineexpError
 
-__all__ = ["check_writable", "write_directory", "write_file"]
+__all__ = ["check_replaceable", "check_writable", "refusing", "write_directory", "write_file"]
 
 #: Start of the hidden name that something has while it is written; host, process and a random part follow.
 _STAGED = ".wineexp-"
@@ -34,7 +34,7 @@ def write_file(path: Path, content: bytes, *, error: Refusal = OutputError) -> N
     error : type of WineexpError
         What to raise, with path and reason, if it cannot be written; nothing is left behind in that case.
     """
-    with _refusing(path, error):
+    with refusing(path, error):
         path.parent.mkdir(parents=True, exist_ok=True)
         staged = _staged_beside(path)
         try:
@@ -44,14 +44,19 @@ def write_file(path: Path, content: bytes, *, error: Refusal = OutputError) -> N
             staged.unlink(missing_ok=True)
 
 
-def write_directory(path: Path, files: Mapping[str, bytes], *, error: Refusal = OutputError) -> None:
+def write_directory(
+    path: Path, files: Mapping[str, bytes], *, ours: Sequence[str] = (), error: Refusal = OutputError
+) -> None:
     """Write ``files``, name to content, into a new directory and rename it to ``path``.
 
-    The files are flushed to the disk first, in the order given. An existing directory is replaced.
-    What an earlier process on this machine left half-written beside it is removed.
-    Raises ``error`` if the disk or the permissions do not allow it.
+    The files are flushed to the disk first, in the order given. An existing directory is replaced if it may be,
+    by :func:`check_replaceable`. Where it holds files of others too, these stay, and ours are replaced in it one
+    by one, the last of ``ours`` last. What an earlier process on this machine left half-written is removed.
+    ``ours`` are by default the names of ``files``. Raises ``error`` if disk or permissions do not allow it.
     """
-    with _refusing(path, error):
+    ours = ours or tuple(files)
+    check_replaceable(path, ours, error=error)
+    with refusing(path, error):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
         staged = _staged_beside(path)
@@ -62,14 +67,44 @@ def write_directory(path: Path, files: Mapping[str, bytes], *, error: Refusal = 
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-            _put(staged, path)
+            _put(staged, path, files, ours)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
 
+def check_replaceable(path: Path, ours: Sequence[str], *, error: Refusal = OutputError) -> None:
+    """Raise ``error`` if writing a directory at ``path`` would remove what is not ours.
+
+    Parameters
+    ----------
+    path : Path
+        It may be free, an empty directory, or one that holds the first or the last of ``ours``: then we wrote it,
+        whatever else it holds by now.
+    ours : sequence of str
+        Names of the files that we write; the first and the last are always among them.
+    """
+    if not os.path.lexists(path):
+        return
+    wrong = None
+    with refusing(path, error):
+        if path.is_symlink():
+            wrong = "a symbolic link"
+        elif not path.is_dir():
+            wrong = "a file"
+        else:
+            there = {entry.name: entry for entry in os.scandir(path)}
+            planted = [name for name in ours if name in there and not there[name].is_file(follow_symlinks=False)]
+            if there and not there.keys() & {ours[0], ours[-1]}:
+                wrong = f"a folder without {ours[-1]} that holds {min(there)}"
+            elif planted:
+                wrong = f"a folder whose {planted[0]} is no file"
+    if wrong:
+        raise error(f"{path}: stands where a run is to be written: {wrong}; move it away")
+
+
 def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
     """Create ``folder``; raise ``error`` unless files can be written there: better before the work than after."""
-    with _refusing(folder, error):
+    with refusing(folder, error):
         folder.mkdir(parents=True, exist_ok=True)
         probe = _staged_beside(folder / "probe")
         probe.mkdir()
@@ -77,17 +112,22 @@ def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
 
 
 @contextlib.contextmanager
-def _refusing(path: Path, error: Refusal) -> Iterator[None]:
+def refusing(path: Path, error: Refusal) -> Iterator[None]:
     try:
         yield
     except OSError as cause:  # a full disk, a folder without permission, a file where a folder should be
         raise error(f"{path}: cannot be written: {cause.strerror or cause}") from cause
 
 
-def _put(staged: Path, path: Path) -> None:
+def _put(staged: Path, path: Path, files: Mapping[str, bytes], ours: Sequence[str]) -> None:
     """Rename ``staged`` to ``path``; an existing one is removed only once the new one is in place."""
+    with contextlib.suppress(OSError):
+        path.rmdir()  # empty
     if not path.exists():
         staged.rename(path)
+        return
+    if not set(os.listdir(path)) <= set(ours):
+        _put_within(staged, path, files, ours)
         return
     old = _staged_beside(path)
     path.rename(old)
@@ -96,7 +136,21 @@ def _put(staged: Path, path: Path) -> None:
     except OSError:
         old.rename(path)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    for name in ours:  # these alone: what another process puts there now is kept
+        (old / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        old.rmdir()
+
+
+def _put_within(staged: Path, path: Path, files: Mapping[str, bytes], ours: Sequence[str]) -> None:
+    """Replace our files in a directory that holds others too; until the last one is there it disagrees with it."""
+    *others, last = ours
+    for name in others:
+        if name in files:
+            (staged / name).replace(path / name)
+        else:
+            (path / name).unlink(missing_ok=True)
+    (staged / last).replace(path / last)
 
 
 def _staged_beside(path: Path) -> Path:

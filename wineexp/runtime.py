@@ -9,7 +9,7 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from wineexp.errors import RuntimeSetupError
 
@@ -104,8 +104,9 @@ def load(threads: int) -> None:
     redirected to a file meanwhile; its content is shown if the import fails.
     """
     prepare(threads)
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    with _anonymous_file() as said:
         try:
             saved = os.dup(2)
         except OSError:  # stderr is closed, so nothing can chatter
@@ -119,9 +120,16 @@ def load(threads: int) -> None:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-            if failed and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            if failed and sys.stderr is not None and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
                 said.seek(0)
                 sys.stderr.write(said.read().decode(errors="replace"))
+
+
+def _anonymous_file() -> IO[bytes]:
+    """In memory where the system can: the place for temporary files may be full."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("wineexp"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _import() -> None:

@@ -1,10 +1,71 @@
-"""Numbers and columns as text for people: a leaf that terminal, page and figures share."""
+"""Text for people: made safe, numbers and columns as they read them. A leaf that all output shares."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["align", "format_duration", "format_interval", "indent", "some_of"]
+__all__ = [
+    "align",
+    "csv_text",
+    "format_duration",
+    "format_interval",
+    "indent",
+    "json_visible",
+    "one_line",
+    "some_of",
+    "visible",
+]
+
+#: What a terminal obeys instead of showing (C0 and C1 controls, DEL), what reverses the text around it (Unicode's
+#: bidirectional controls, its report 9), separators that break lines, and halves of characters, which no encoding
+#: has. Tabs and line ends are left.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+#: How a cell begins that a spreadsheet runs as a formula (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def visible(text: str) -> str:
+    """``text`` with what must not reach a terminal, page or table as visible escapes: ``\\x1b``, ``\\u202e``."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def one_line(text: str) -> str:
+    """:func:`visible`, line ends and tabs too: a name cannot pretend to be several lines."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def json_visible(text: str) -> str:
+    """JSON text of the same value that is safe to show."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """``rows``, which all have the same keys, as CSV; what is not known is empty.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers are left as they are.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    if rows:
+        writer.writerow(map(_cell, rows[0]))
+    writer.writerows([map(_cell, row.values()) for row in rows])
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

@@ -10,7 +10,7 @@ from support.batches import plan, train
 
 from wineexp.errors import DataError, RunError
 from wineexp.execution.batch_run import execute
-from wineexp.execution.executor import Task
+from wineexp.execution.executor import Task, always
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import check_table
 from wineexp.runs.result import history_frame, unfinished
@@ -22,25 +22,29 @@ SPECS = [RunSpec.parse({"widths": "8", "epochs": 2, "seed": seed}) for seed in r
 class Fake:
     """Ends each task at once, ``bad`` ones as failed; after ``stop`` results it meets a Ctrl-C."""
 
-    def __init__(self, bad=(), stop=None):
+    def __init__(self, bad=(), stop=None, losses=(1.0, 0.9)):
         self.bad, self.stop, self.begun, self.interrupted = bad, stop, [], False
+        self.losses = losses
 
-    def run(self, tasks, table, on_epoch):
+    def run(self, tasks, table, on_epoch, begin=always):
         try:
             for count, task in enumerate(tasks):
+                if not begin(task):
+                    continue
                 if count == self.stop:
                     raise KeyboardInterrupt
                 self.begun.append(task.spec.seed)
                 on_epoch(task, 0, 1.0, 0.9)
-                yield task, ended(task, table, "failed" if task.spec.seed in self.bad else "done")
+                status = "failed" if task.spec.seed in self.bad else "done"
+                yield task, ended(task, table, status, self.losses)
         except KeyboardInterrupt:
             self.interrupted = True
             yield task, ended(task, table, "interrupted")
 
 
-def ended(task: Task, table, status):
+def ended(task: Task, table, status, losses=(1.0, 0.9)):
     failed = {"reason": "error", "error": "it burst"} if status == "failed" else {}
-    return unfinished(task.spec, table, status, history=history_frame([(1.0, 0.9)]), threads=1, **failed)
+    return unfinished(task.spec, table, status, history=history_frame([losses]), threads=1, **failed)
 
 
 def test_runs_with_one_signature_are_planned_once_with_all_names(small_table, tmp_path):
@@ -159,8 +163,8 @@ def test_closing_early_ends_the_executor(small_table, tmp_path):
     closed = []
 
     class Watched(Fake):
-        def run(self, tasks, table, on_epoch):
-            with contextlib.closing(super().run(tasks, table, on_epoch)) as results:
+        def run(self, tasks, table, on_epoch, begin=always):
+            with contextlib.closing(super().run(tasks, table, on_epoch, begin)) as results:
                 try:
                     yield from results
                 finally:

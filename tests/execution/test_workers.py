@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import signal
 import threading
@@ -23,6 +24,7 @@ from wineexp.execution.workers import LocalWorkers, affordable_jobs
 from wineexp.runs.directory import HISTORY, PREDICTIONS, find_runs
 from wineexp.specs.run_spec import RunSpec
 
+FULL = os.environ.get("WINEEXP_FAULTS") == "full"
 QUICK = {"widths": "8,8", "epochs": 4, "batch_size": 32}
 
 
@@ -110,11 +112,12 @@ def test_memory_bounds_the_workers(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_a_worker_killed_at_any_moment_costs_nothing_20_times_over(undisturbed, small_table, tmp_path):
+def test_a_worker_killed_at_any_moment_costs_nothing(undisturbed, small_table, tmp_path):
     wanted, expected = undisturbed
     dice = random.Random(0)
     kills = 0
-    for trial in range(20):
+    trials = 20 if FULL else 5
+    for trial in range(trials):
         out, over = tmp_path / str(trial), threading.Event()
         moment = dice.uniform(0.5, 8)
 
@@ -134,12 +137,12 @@ def test_a_worker_killed_at_any_moment_costs_nothing_20_times_over(undisturbed, 
         killer.join()
         assert [run.status for run in runs] == ["done"] * 12
         assert numbers(out) == expected
-    assert kills >= 10, "most batches were met by a kill"
+    assert kills >= trials / 2, "most batches were met by a kill"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_parent_killed_at_any_moment_10_times_leaves_whole_runs_and_no_process(small_csv, tmp_path):
+def test_the_parent_killed_at_any_moment_leaves_whole_runs_and_no_process(small_csv, tmp_path):
     config = {"defaults": {**QUICK, "epochs": 40}, "seeds": 40}
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     arguments = ["batch", "c.yaml", "--data", small_csv, "--jobs", 2, "--no-model"]
@@ -152,7 +155,7 @@ def test_the_parent_killed_at_any_moment_10_times_leaves_whole_runs_and_no_proce
             stamp = record.stat().st_mtime_ns
             assert stamps.setdefault(path.name, stamp) == stamp, "a finished run was touched"
 
-    for _ in range(10):
+    for _ in range(10 if FULL else 3):
         process = start(arguments, tmp_path)
         time.sleep(dice.uniform(2, 7))
         family = children(process) if process.poll() is None else []

@@ -17,13 +17,14 @@ def answer_signals():
         signal.signal(number, signal.SIG_DFL)
 
 
-def start(arguments, cwd, *, stdout=subprocess.DEVNULL):
-    """Begin ``wineexp`` with these arguments; its stderr can be read."""
+def start(arguments, cwd, *, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, code=None):
+    """Begin ``wineexp`` with these arguments, or ``code`` in its place; its stderr can be read."""
+    program = ["-m", "wineexp"] if code is None else ["-c", code]
     return subprocess.Popen(
-        [sys.executable, "-m", "wineexp", *map(str, arguments)],
+        [sys.executable, *program, *map(str, arguments)],
         cwd=cwd,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         preexec_fn=answer_signals,
     )

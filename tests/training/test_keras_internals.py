@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 def test_every_private_name_is_there():
     from wineexp.training import keras_internals
 
-    assert len(keras_internals.PRIVATE_NAMES) == 7
+    assert len(keras_internals.PRIVATE_NAMES) == 10
     assert keras_internals.missing() == []
 
 
@@ -43,3 +46,20 @@ def test_training_is_the_same_without_the_private_names(small_table, monkeypatch
     without = experiment.run(spec, small_table, threads=1)
     np.testing.assert_allclose(without.history["val_loss"], whole.history["val_loss"], rtol=1e-4)
     assert without.metrics.val_mae == pytest.approx(whole.metrics.val_mae, rel=1e-4)
+
+
+@pytest.mark.parametrize("private", [True, False], ids=["in memory", "with a temporary file"])
+def test_a_saved_model_is_what_keras_saves(tmp_path, monkeypatch, private):
+    from wineexp.training import keras_internals
+    from wineexp.training.model import build_model
+
+    model = build_model(RunSpec.parse({"widths": "8,4", "dropout": 0.3, "bn": "before", "bn_input": True}), 3)
+    if not private:
+        monkeypatch.setattr(keras_internals, "_save_state", None)
+    (tmp_path / "ours.keras").write_bytes(keras_internals.saved_model(model))
+    model.save(tmp_path / "theirs.keras")
+    with zipfile.ZipFile(tmp_path / "ours.keras") as ours, zipfile.ZipFile(tmp_path / "theirs.keras") as theirs:
+        assert ours.namelist() == theirs.namelist()
+        for name in ("config.json", "model.weights.h5"):
+            assert ours.read(name) == theirs.read(name)
+        assert json.loads(ours.read("metadata.json")).keys() == json.loads(theirs.read("metadata.json")).keys()

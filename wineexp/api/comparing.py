@@ -26,6 +26,7 @@ from wineexp.runs.curves import save
 from wineexp.runs.directory import Run, directory_name, folder_name, is_run
 from wineexp.runs.reader import LoadedRun, load
 from wineexp.runs.run_table import Condition, parse_conditions, row
+from wineexp.text import csv_text
 
 __all__ = ["FIGURE_FORMATS", "StudyResult", "check_figure_name", "compare", "report", "study", "write_figure"]
 
@@ -251,7 +252,7 @@ def _write_study(
     style: Style | None,
 ) -> None:
     write_figure(comparison, folder / "compare.png", title=plan.name, layout=layout, style=style)
-    table = comparison.table.to_csv(index=False, lineterminator="\n")
+    table = csv_text(comparison.rows())
     files.write_file(folder / "compare.csv", table.encode())
     if page:
         from wineexp.page.render import render

@@ -14,6 +14,7 @@ import click
 from wineexp import signals
 from wineexp.cli.notes import INTERRUPTED, common_options
 from wineexp.errors import WineexpError, nearest
+from wineexp.streams import ClosedPipeError, print_err, print_out, refusing_stdout, secure
 
 __all__ = ["COMMANDS", "main", "run"]
 
@@ -65,7 +66,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         from wineexp.runtime import versions
 
         known = versions()
-        click.echo(f"wineexp {known['wineexp']} (TensorFlow {known['tensorflow']}, Keras {known['keras']})")
+        print_out(f"wineexp {known['wineexp']} (TensorFlow {known['tensorflow']}, Keras {known['keras']})")
         ctx.exit()
 
 
@@ -99,14 +100,19 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    # Help is printed by click, all else through `streams`.
+    printing = refusing_stdout() if {"-h", "--help"} & set(arguments) else contextlib.nullcontext()
     try:
-        code = group.main(arguments, prog_name="wineexp", standalone_mode=False)
+        with printing:
+            code = group.main(arguments, prog_name="wineexp", standalone_mode=False)
     except click.UsageError as error:
         return _fail(error.format_message(), error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail("interrupted", INTERRUPTED)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code)
+    except ClosedPipeError as error:  # as other tools before `head`: without a word
+        return error.exit_code
     except WineexpError as error:
         if "--debug" in arguments:
             import traceback
@@ -118,12 +124,13 @@ def _run(arguments: list[str]) -> int:
 
 def _fail(message: str, code: int) -> int:
     for line in message.splitlines():
-        click.echo(f"wineexp: {line}", err=True)
+        print_err(f"wineexp: {line}")
     return code
 
 
 def main() -> None:
     """The ``wineexp`` script."""
+    secure()
     code = run()
     if code > 128:
         # Where an interrupt met an `exec` (a dataclass being made, say), Python would end with SIGINT

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from wineexp.streams import print_err
+
 __all__ = ["INTERRUPTED", "common_options", "detail", "is_quiet", "note", "say"]
 
 #: What a command returns that was interrupted; the process ends with 128 + the signal's number.
@@ -16,7 +18,7 @@ QUIET, NORMAL, VERBOSE = 0, 1, 2
 def say(text: str) -> None:
     """Print a line, except under ``--quiet``."""
     if _loudness() >= NORMAL:
-        click.echo(text, err=True)
+        print_err(text)
 
 
 def note(text: object) -> None:
@@ -27,7 +29,7 @@ def note(text: object) -> None:
 def detail(text: str) -> None:
     """A line for ``--verbose``."""
     if _loudness() >= VERBOSE:
-        click.echo(text, err=True)
+        print_err(text)
 
 
 def is_quiet() -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from wineexp.runs.columns import Column
-from wineexp.text import align
+from wineexp.streams import print_json, print_out
+from wineexp.text import align, csv_text, one_line
 
 __all__ = ["print_csv", "print_table", "table_options", "text_table"]
 
@@ -41,25 +39,23 @@ def print_table(
     """Print these columns of ``rows``, dicts keyed by column. Only the text table formats values."""
     keys = [column.key for column in columns]
     if form == "json":
-        click.echo(json.dumps([{key: row.get(key) for key in keys} for row in rows], indent=2, ensure_ascii=False))
+        print_json([{key: row.get(key) for key in keys} for row in rows])
     elif form == "csv":
         print_csv([{key: row.get(key) for key in keys} for row in rows])
     else:
-        click.echo(text_table(columns, rows) if rows else empty)
+        print_out(text_table(columns, rows) if rows else empty)
 
 
 def print_csv(rows: Sequence[Row]) -> None:
-    """Print ``rows``, which all have the same keys, as CSV; what is not known is empty."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    click.echo(stream.getvalue(), nl=False)
+    """Print ``rows``, which all have the same keys, as CSV."""
+    print_out(csv_text(rows), end="")
 
 
 def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
     """The table for people: headings, numbers flush right."""
-    body = [[column.text(row[column.key]) if column.key in row else "" for column in columns] for row in rows]
+    body = [
+        [one_line(column.text(row[column.key])) if column.key in row else "" for column in columns] for row in rows
+    ]
     numeric = [i for i, column in enumerate(columns) if all(_is_number(row.get(column.key)) for row in rows)]
     return align([[column.heading for column in columns], *body], right=numeric)
 

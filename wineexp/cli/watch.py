@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import click
+from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
@@ -14,6 +13,7 @@ from wineexp.execution.progress import BatchProgress, TrainProgress
 from wineexp.runs.directory import Run
 from wineexp.runs.summary import header
 from wineexp.specs.run_spec import RunSpec
+from wineexp.streams import print_err
 
 __all__ = ["CommandObserver", "TrainObserver", "announce", "tell_table"]
 
@@ -26,12 +26,15 @@ class CommandObserver(Observer):
     plan : Plan or None
         None until training begins.
     problems : list of str
+    deleted : list of Path
+        Runs that someone else deleted meanwhile.
     """
 
     def __init__(self, progress: Observer | None = None) -> None:
         self.progress = Observer() if is_quiet() else progress or BatchProgress()
         self.plan: Plan | None = None
         self.problems: list[str] = []
+        self.deleted: list[Path] = []
 
     def started(self, plan: Plan) -> None:
         self.plan = plan
@@ -43,6 +46,14 @@ class CommandObserver(Observer):
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         self.progress.epoch(spec, epoch, loss, val_loss)
 
+    def waiting(self, count: int, owner: str) -> None:
+        runs = f"{count} runs" if count > 1 else "a run"
+        note(f"waiting for {runs} that {owner} trains; should it die, they are trained here a minute later")
+
+    def gone(self, path: Path) -> None:
+        self.deleted.append(path)
+        print_err(f"wineexp: {path}: was deleted while other runs were trained")
+
     def ended(self, run: Run) -> None:
         self.progress.ended(run)
 
@@ -53,7 +64,7 @@ class CommandObserver(Observer):
         """Restore the terminal; report what could not be sent, even under ``--quiet``, and how to send it."""
         self.progress.close()
         for problem in self.problems:
-            click.echo(f"wineexp: {problem}", err=True)
+            print_err(f"wineexp: {problem}")
         if self.problems:
             note("send them later with wineexp export")
 
@@ -65,9 +76,9 @@ class CommandObserver(Observer):
             return INTERRUPTED
         if "failed" in states:
             return 1
-        if len(runs) < len(self.plan.entries):
+        if len(runs) + len(self.deleted) < len(self.plan.entries):
             return INTERRUPTED
-        return 1 if self.problems else 0
+        return 1 if self.problems or self.deleted else 0
 
 
 class TrainObserver(CommandObserver):

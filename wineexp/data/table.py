@@ -16,6 +16,7 @@ import pandas as pd
 
 from wineexp.data.facts import Kind
 from wineexp.errors import DataError, nearest
+from wineexp.text import visible
 
 __all__ = [
     "RED_WINE_SHA256",
@@ -126,7 +127,7 @@ def read_table(
         raise _first_fault(path, separator, columns, only) or DataError(f"{path}: a value is not finite")
     if not len(frame):
         raise DataError(f"{path}: expected rows of numbers below the header, found none")
-    return Table(frame, source or str(path), _kind(frame))
+    return Table(frame, visible(source or str(path)), _kind(frame))
 
 
 def table_of_frame(frame: pd.DataFrame) -> Table:

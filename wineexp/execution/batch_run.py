@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from wineexp import files, signals
 from wineexp.errors import RunError
+from wineexp.execution.claims import Claims
 from wineexp.execution.executor import Executor, Results, Task
 from wineexp.execution.observer import Observer
-from wineexp.execution.plan import Plan
-from wineexp.runs.directory import Run
+from wineexp.execution.plan import Plan, Planned
+from wineexp.runs.directory import RUN_FILES, Run, directory_name, is_run, run_folders
+from wineexp.runs.reader import check_run
 from wineexp.runs.result import RunResult
 from wineexp.runs.writer import write_run
 
 __all__ = ["execute"]
+
+#: How often another process's claims are looked at while nothing else is left to do.
+LOOK_SECONDS = 0.5
 
 
 def execute(
@@ -22,36 +29,134 @@ def execute(
 ) -> list[Run]:
     """Train what is to be trained; return a run for each entry that has one now, in the plan's order.
 
-    Each run is recorded the moment it ends. After a Ctrl-C fewer are returned than were planned, and the
-    last may be ``interrupted``; with ``fail_fast``, nothing more is started after a failure.
+    Each run is recorded the moment it ends. Runs that another process trains meanwhile are waited for, not
+    trained twice. After a Ctrl-C fewer are returned than were planned, and the last may be ``interrupted``; with
+    ``fail_fast``, nothing more is started after a failure.
 
     Raises
     ------
     RunError
-        When ``plan.out`` cannot be written, before anything is trained.
+        Before anything is trained, when ``plan.out`` cannot be written, or what is not ours stands where a run
+        is to be; at the end, when every run was deleted meanwhile.
     """
     observer = observer or Observer()
-    entries = plan.entries
-    runs = {number: entry.done for number, entry in enumerate(entries) if entry.done}
-    tasks = [Task(number, entry.spec) for number, entry in enumerate(entries) if entry.train]
-    if tasks:
+    runs = {number: entry.done for number, entry in enumerate(plan.entries) if entry.done}
+    if plan.waiting:
         files.check_writable(plan.out, error=RunError)
+        for entry in plan.entries:
+            if entry.train:
+                files.check_replaceable(_place(plan, entry), RUN_FILES, error=RunError)
     observer.started(plan)
-    results = executor.run(tasks, plan.table, lambda task, *numbers: observer.epoch(task.spec, *numbers))
-    with contextlib.closing(_Outcomes(results)) as outcomes:
-        for task, result in outcomes:
-            entry = entries[task.number]
-            if result.status == "interrupted" and entry.before and entry.before.status == "done":
-                continue  # an interrupted run does not replace a finished one
-            try:
-                with signals.held():
-                    runs[task.number] = write_run(result, plan.out, names=entry.names)
-                observer.ended(runs[task.number])
-            except KeyboardInterrupt:
-                outcomes.interrupt()
-            if fail_fast and result.status == "failed":
-                break
-    return [runs[number] for number in sorted(runs)]
+    with contextlib.closing(Claims(plan.out)) as claims, contextlib.suppress(KeyboardInterrupt):
+        _Batch(plan, executor, observer, claims, runs).train(fail_fast=fail_fast)
+    there = {number: run for number, run in runs.items() if is_run(run.path)}
+    for number in runs.keys() - there.keys():
+        observer.gone(runs[number].path)
+    if runs and not there:
+        raise RunError(f"{plan.out}: the runs were deleted as soon as they were written")
+    return [there[number] for number in sorted(there)]
+
+
+class _Batch:
+    """One plan being executed; ``runs`` are those that have ended, by their number in the plan."""
+
+    def __init__(
+        self, plan: Plan, executor: Executor, observer: Observer, claims: Claims, runs: dict[int, Run]
+    ) -> None:
+        self._plan, self._executor, self._observer, self._claims = plan, executor, observer, claims
+        self._runs = runs
+        self._elsewhere: list[Task] = []
+
+    def train(self, *, fail_fast: bool) -> None:
+        """Train the tasks that are free, then those that other processes had claimed and left undone."""
+        tasks = [Task(number, entry.spec) for number, entry in enumerate(self._plan.entries) if entry.train]
+        while tasks:
+            self._elsewhere = []
+            if not self._train(tasks, fail_fast=fail_fast):
+                return
+            tasks = self._wait_for_others()
+
+    def _train(self, tasks: list[Task], *, fail_fast: bool) -> bool:
+        """Whether to go on: not after an interruption, nor with ``fail_fast`` after a failure."""
+        results = self._executor.run(tasks, self._plan.table, self._on_epoch, self._begin)
+        interrupted = False
+        with contextlib.closing(_Outcomes(results)) as outcomes:
+            for task, result in outcomes:
+                interrupted |= result.status == "interrupted"
+                try:
+                    self._record(task, result)
+                except KeyboardInterrupt:
+                    interrupted = True
+                    outcomes.interrupt()
+                if fail_fast and result.status == "failed":
+                    return False
+        return not interrupted
+
+    def _on_epoch(self, task: Task, epoch: int, loss: float, val_loss: float) -> None:
+        self._observer.epoch(task.spec, epoch, loss, val_loss)
+
+    def _begin(self, task: Task) -> bool:
+        """Claim a task's run; False where another process has it, or has trained it since it was planned."""
+        if not self._claims.take(self._signature(task)):
+            self._elsewhere.append(task)
+            return False
+        return not self._trained_meanwhile(task)
+
+    def _trained_meanwhile(self, task: Task) -> bool:
+        """Take the run of a task that we hold from the disk, where another process wrote it since we planned."""
+        run = _written_since(self._plan, self._plan.entries[task.number])
+        if run is None:
+            return False
+        self._claims.release(self._signature(task))
+        self._runs[task.number] = run
+        self._observer.ended(run)
+        return True
+
+    def _record(self, task: Task, result: RunResult) -> None:
+        entry = self._plan.entries[task.number]
+        if result.status == "interrupted" and entry.before and entry.before.status == "done":
+            return  # an interrupted run does not replace a finished one
+        with signals.held():
+            self._runs[task.number] = write_run(result, self._plan.out, names=entry.names)
+            self._claims.release(self._signature(task))
+        self._observer.ended(self._runs[task.number])
+
+    def _wait_for_others(self) -> list[Task]:
+        """Wait until a run of another process is free and still to be trained; it, and those still to wait for."""
+        told = ""
+        while self._elsewhere:
+            free = [task for task in self._elsewhere if self._claims.take(self._signature(task))]
+            self._elsewhere = [task for task in self._elsewhere if task not in free]
+            if left := [task for task in free if not self._trained_meanwhile(task)]:
+                return left + self._elsewhere
+            if self._elsewhere and (owner := self._claims.owner(self._signature(self._elsewhere[0]))) != told:
+                self._observer.waiting(len(self._elsewhere), owner)
+                told = owner
+            time.sleep(LOOK_SECONDS)
+            signals.check()
+        return []
+
+    def _signature(self, task: Task) -> str:
+        return task.spec.signature(self._plan.table.fingerprint)
+
+
+def _place(plan: Plan, entry: Planned) -> Path:
+    """Where an entry's run is written."""
+    table = plan.table
+    return plan.out / directory_name(entry.spec, table.fingerprint, simulated=table.kind == "simulated")
+
+
+def _written_since(plan: Plan, entry: Planned) -> Run | None:
+    """The run that another process recorded since ``plan`` was made: one that is sound, and ended by itself."""
+    ending = f"-{entry.spec.signature(plan.table.fingerprint)}"
+    for path in run_folders(plan.out, ending=ending):
+        run = Run(path)
+        with contextlib.suppress(RunError):
+            if run.status == "interrupted" or (entry.before and run.record == entry.before.record):
+                continue
+            check_run(run)
+            return run
+    return None
 
 
 class _Outcomes:

@@ -16,7 +16,7 @@ from wineexp import runtime
 from wineexp.data.table import Table
 from wineexp.errors import RuntimeSetupError
 from wineexp.execution.dask_worker import Errand, train_on_worker
-from wineexp.execution.executor import Attempt, OnTaskEpoch, Results, Task, Train, train_run
+from wineexp.execution.executor import Attempt, Begin, OnTaskEpoch, Results, Task, Train, always, train_run
 from wineexp.extras import require
 from wineexp.runs.result import RunResult
 
@@ -63,7 +63,7 @@ class DaskCluster:
     def __post_init__(self) -> None:
         require("dask", "--dask")
 
-    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results:
+    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`.
 
         Raises
@@ -74,7 +74,7 @@ class DaskCluster:
         client = _connect(self.address)
         try:
             _check_workers(client)
-            yield from _Batch(client, self, table, on_epoch).results(tasks)
+            yield from _Batch(client, self, table, on_epoch).results([task for task in tasks if begin(task)])
         finally:
             client.close()
 

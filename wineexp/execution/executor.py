@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wineexp import runtime, signals
 from wineexp.data.table import Table
@@ -15,10 +14,28 @@ from wineexp.runs.record import Reason, Status
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Attempt", "Executor", "InProcess", "OnTaskEpoch", "Results", "Task", "TaskQueue", "Train", "train_run"]
+if TYPE_CHECKING:
+    from wineexp.training.trainer_cache import TrainerCache  # whose module loads TensorFlow
+
+__all__ = [
+    "Attempt",
+    "Begin",
+    "Executor",
+    "InProcess",
+    "OnTaskEpoch",
+    "Results",
+    "Task",
+    "TaskQueue",
+    "Train",
+    "always",
+    "train_run",
+]
 
 #: Called with (task, epoch, loss, val_loss) while a task trains, in the parent process.
 OnTaskEpoch = Callable[["Task", int, float, float], None]
+
+#: Asked before a task is begun; one that is answered with False is left out: another process has it.
+Begin = Callable[["Task"], bool]
 
 #: Each task with its result as it ends, in any order. A ``KeyboardInterrupt`` within, or thrown in, stops
 #: what runs, yields it as interrupted, and ends; closing it stops what runs and yields no more.
@@ -27,6 +44,11 @@ Results = Generator[tuple["Task", RunResult], None, None]
 #: What an executor calls to train one run where TensorFlow is set up: :func:`train_run`, or what a test
 #: puts in its place. It is sent to other processes by name, so it must be at the top level of a module.
 Train = Callable[..., RunResult]
+
+
+def always(task: Task) -> bool:
+    """Begin every task."""
+    return True
 
 
 def train_run(spec: RunSpec, table: Table, **options: Any) -> RunResult:
@@ -47,7 +69,9 @@ class Task:
 class Executor(Protocol):
     """A place to run."""
 
-    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results: ...
+    def run(
+        self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always
+    ) -> Results: ...
 
 
 @dataclass
@@ -84,7 +108,8 @@ class Attempt:
 class TaskQueue:
     """The waiting tasks by variant: a worker that trained one seed gets the next, which is half compiled."""
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
+    def __init__(self, tasks: Iterable[Task], begin: Begin = always) -> None:
+        self._begin = begin
         self._queues: dict[RunSpec, deque[Attempt]] = {}
         for task in tasks:
             self._queues.setdefault(task.spec.without_seed(), deque()).append(Attempt(task))
@@ -92,8 +117,18 @@ class TaskQueue:
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def take(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt:
-        """The next attempt for a worker that trained variant ``last``, avoiding those of others if possible."""
+    def take(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt | None:
+        """The next attempt for a worker that trained variant ``last``, avoiding those of others if possible.
+
+        Tasks that may not begin are dropped; None where none is left.
+        """
+        while self._queues:
+            attempt = self._pop(last, elsewhere)
+            if self._begin(attempt.task):
+                return attempt
+        return None
+
+    def _pop(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt:
         fresh = (variant for variant in self._queues if variant not in elsewhere)
         variant = last if last in self._queues else next(fresh, next(iter(self._queues)))
         assert variant is not None
@@ -131,29 +166,41 @@ class InProcess:
     keep_model: bool = True
     train: Train = train_run
 
-    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results:
+    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each result; after Ctrl-C the current run's, as interrupted, and no more."""
-        begun = tasks[0] if tasks else None
+        begun: Task | None = None
+        cache: TrainerCache | None = None
         try:
-            runtime.load(self.threads)
-            from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up
-
-            with closing(TrainerCache()) as cache:
-                for begun in tasks:
-                    signals.check()
-                    result = self.train(
-                        begun.spec,
-                        table,
-                        threads=self.threads,
-                        keep_model=self.keep_model,
-                        on_epoch=partial(_hear, on_epoch, begun),
-                        cache=cache,
-                    )
-                    done, begun = begun, None
-                    yield done, result
-                    if result.status == "interrupted":
-                        return
+            for task in tasks:
+                signals.check()
+                if not begin(task):
+                    continue
+                begun = task
+                if cache is None:
+                    cache = self._load()
+                result = self.train(
+                    task.spec,
+                    table,
+                    threads=self.threads,
+                    keep_model=self.keep_model,
+                    on_epoch=partial(_hear, on_epoch, task),
+                    cache=cache,
+                )
+                begun = None
+                yield task, result
+                if result.status == "interrupted":
+                    return
         except KeyboardInterrupt:  # while TensorFlow loads, or between two runs
             if begun is not None:
                 history = history_frame([])
                 yield begun, unfinished(begun.spec, table, "interrupted", history=history, threads=self.threads)
+        finally:
+            if cache is not None:
+                cache.close()
+
+    def _load(self) -> TrainerCache:
+        """Load TensorFlow, once there is something to train."""
+        runtime.load(self.threads)
+        from wineexp.training.trainer_cache import TrainerCache
+
+        return TrainerCache()

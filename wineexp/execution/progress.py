@@ -6,14 +6,13 @@ import sys
 import time
 from typing import Any
 
-import click
-
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
 from wineexp.runs.summary import outcome
 from wineexp.specs.run_spec import RunSpec
-from wineexp.text import format_duration
+from wineexp.streams import print_err
+from wineexp.text import format_duration, visible
 
 __all__ = ["BatchProgress", "TrainProgress"]
 
@@ -37,10 +36,9 @@ class TrainProgress(Observer):
             if (epoch + 1) % max(1, spec.epochs // 10) == 0 or epoch + 1 == spec.epochs:
                 passed = time.monotonic() - self.began
                 left = passed / max(1, epoch) * (spec.epochs - epoch - 1)
-                click.echo(
+                print_err(
                     f"{name}epoch {epoch + 1}/{spec.epochs}  loss {loss:.4f}  val_loss {val_loss:.4f}  "
-                    f"{left:.0f} s left",
-                    err=True,
+                    f"{left:.0f} s left"
                 )
             return
         if self.bar is None:
@@ -99,14 +97,14 @@ class BatchProgress(Observer):
         self.work = sum(map(self._work, waiting))
         self.began = time.monotonic()
         if len(waiting) < count:
-            click.echo(f"{count - len(waiting)} of {count} runs are done already or left alone", err=True)
+            print_err(f"{count - len(waiting)} of {count} runs are done already or left alone")
         if waiting and sys.stderr.isatty():
             self._open()
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         _, bar = self.running.get(spec, (0, None))
         if self.view is not None and bar is None:
-            bar = self.view.add_task(f"{spec.label()[:40]} seed {spec.seed}", total=spec.epochs, note="")
+            bar = self.view.add_task(visible(f"{spec.label()[:40]} seed {spec.seed}"), total=spec.epochs, note="")
         self.running[spec] = epoch + 1, bar
         if self.view is not None:
             self.view.update(bar, completed=epoch + 1, note=f"val_loss {val_loss:.4f}")
@@ -120,11 +118,11 @@ class BatchProgress(Observer):
         if self.view is None:
             passed = time.monotonic() - self.began
             left = format_duration(passed * (self.work / self._completed() - 1))
-            click.echo(f"[{self.ended_runs}/{self.planned}] {line}  (about {left} left)", err=True)
+            print_err(f"[{self.ended_runs}/{self.planned}] {line}  (about {left} left)")
             return
         if bar is not None:
             self.view.remove_task(bar)
-        self.view.console.print(line, markup=False, highlight=False)
+        self.view.console.print(visible(line), markup=False, highlight=False)
         self.view.update(self.overall, completed=self._completed(), note=f"{self.ended_runs}/{self.planned} runs")
 
     def close(self) -> None:

@@ -26,7 +26,17 @@ from multiprocessing.connection import wait
 from wineexp import runtime, signals
 from wineexp.data.table import Table
 from wineexp.errors import RuntimeSetupError
-from wineexp.execution.executor import Attempt, OnTaskEpoch, Results, Task, TaskQueue, Train, train_run
+from wineexp.execution.executor import (
+    Attempt,
+    Begin,
+    OnTaskEpoch,
+    Results,
+    Task,
+    TaskQueue,
+    Train,
+    always,
+    train_run,
+)
 from wineexp.runs.result import RunResult
 from wineexp.specs.run_spec import RunSpec
 
@@ -91,18 +101,22 @@ class LocalWorkers:
     train: Train = train_run
     start_timeout: float = START_SECONDS
 
-    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch) -> Results:
+    def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`."""
-        queue = TaskQueue(tasks)
+        queue = TaskQueue(tasks, begin)
         crew: list[_Worker] = []
         try:
             for _ in range(min(self.jobs, len(tasks))):
                 with signals.held():  # a worker that is begun is one that is ended
                     crew.append(_Worker(self, table))
-            while queue or any(worker.attempt for worker in crew):
+            while True:
                 for worker in crew:
-                    if queue and worker.ready and not worker.attempt:
-                        worker.begin(queue.take(worker.last, [other.last for other in crew]))
+                    if worker.ready and not worker.attempt:
+                        attempt = queue.take(worker.last, [other.last for other in crew])
+                        if attempt is not None:
+                            worker.begin(attempt)
+                if not queue and not any(worker.attempt for worker in crew):
+                    return
                 yield from self._next_results(crew, queue, on_epoch)
         except KeyboardInterrupt:
             busy = [worker.attempt for worker in crew if worker.attempt]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from wineexp.errors import WineexpError
@@ -40,6 +41,12 @@ class ExportingObserver(Observer):
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         self.inner.epoch(spec, epoch, loss, val_loss)
+
+    def waiting(self, count: int, owner: str) -> None:
+        self.inner.waiting(count, owner)
+
+    def gone(self, path: Path) -> None:
+        self.inner.gone(path)
 
     def ended(self, run: Run) -> None:
         self.inner.ended(run)

@@ -18,7 +18,7 @@ from wineexp.page.repeat import config_text
 from wineexp.runs.curves import save
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.wording import format_value
-from wineexp.text import format_interval
+from wineexp.text import format_interval, visible
 
 __all__ = ["render"]
 
@@ -47,6 +47,7 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         loader=jinja2.PackageLoader("wineexp.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_safe,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -85,6 +86,11 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         payload=payload(comparison, shown, judged, _target(comparison)),
     )
     return page
+
+
+def _safe(value: Any) -> Any:
+    """What the template shows, its text made safe; HTML of our own is no plain ``str``."""
+    return visible(value) if type(value) is str else value
 
 
 # -- words ----------------------------------------------------------------------------------------

@@ -16,10 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image, PngImagePlugin
 
 from wineexp.errors import RunError
 from wineexp.runs.record import Record
+from wineexp.text import visible
 
 __all__ = [
     "COLOURS",
@@ -187,6 +189,8 @@ def save(fig: Figure, form: str, **options: Any) -> bytes:
     with warnings.catch_warnings():
         # A name may hold any character; one the font lacks is drawn as a box, and that is no fault.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        for text in fig.findobj(Text):
+            text.set_text(visible(text.get_text()))
         fig.savefig(stream, format=form, **options)
     return stream.getvalue()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from wineexp.errors import RunError
 from wineexp.runs.record import Record, Status
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Run", "directory_name", "done_runs", "find_runs", "folder_name", "is_run", "run_folders"]
+__all__ = ["RUN_FILES", "Run", "directory_name", "done_runs", "find_runs", "folder_name", "is_run", "run_folders"]
 
 SPEC = "spec.yaml"
 HISTORY = "history.csv"
@@ -21,6 +22,9 @@ PREDICTIONS = "predictions.csv"
 MODEL = "model.keras"
 RECORD = "run.json"
 ERROR = "error.txt"
+
+#: What wineexp writes into a run directory, the record last.
+RUN_FILES = (SPEC, HISTORY, CURVES, PREDICTIONS, MODEL, ERROR, RECORD)
 
 #: Bytes of a folder's name; a seed and a signature follow, and a file system takes 255.
 MAX_NAME_BYTES = 120
@@ -104,11 +108,15 @@ def is_run(path: Path) -> bool:
     return (path / RECORD).is_file()
 
 
-def run_folders(folder: Path) -> list[Path]:
-    """The run directories directly below ``folder``, by name, whatever their records say."""
+def run_folders(folder: Path, *, ending: str = "") -> list[Path]:
+    """The run directories directly below ``folder``, by name, whatever their records say.
+
+    With ``ending``, only those whose names end in it.
+    """
     if not folder.is_dir():
         return []
-    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and is_run(path)]
+    names = sorted(name for name in os.listdir(folder) if name.endswith(ending) and not name.startswith("."))
+    return [path for path in map(folder.joinpath, names) if is_run(path)]
 
 
 def find_runs(folder: Path, damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:

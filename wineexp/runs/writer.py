@@ -13,9 +13,10 @@ from wineexp import files
 from wineexp.errors import RunError
 from wineexp.runs import directory
 from wineexp.runs.curves import Curve, draw
-from wineexp.runs.directory import Run, directory_name
+from wineexp.runs.directory import RUN_FILES, Run, directory_name
 from wineexp.runs.record import SCHEMA, FileFacts, Record
 from wineexp.runs.result import RunResult
+from wineexp.text import visible
 
 __all__ = ["write_run"]
 
@@ -41,13 +42,13 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = ()) -> R
         directory.CURVES: draw(Curve(record.label, _title(record), record, result.history)),
         directory.PREDICTIONS: None if result.predictions is None else _csv(result.predictions),
         directory.MODEL: result.model,
-        directory.ERROR: None if result.error is None else result.error.encode(),
+        directory.ERROR: None if result.error is None else visible(result.error).encode(),
     }
     present = {file: data for file, data in content.items() if data is not None}
     facts = {file: FileFacts.of(data) for file, data in present.items()}
     # Last: a directory with a record is whole.
     present[directory.RECORD] = _text(record.model_copy(update={"files": facts})).encode()
-    files.write_directory(out / name, present, error=RunError)
+    files.write_directory(out / name, present, ours=RUN_FILES, error=RunError)
     return Run(out / name)
 
 
@@ -57,7 +58,7 @@ def _record(result: RunResult, name: str, names: tuple[str, ...]) -> Record:
         schema_version=SCHEMA,
         status=result.status,
         reason=result.reason,
-        error=result.error.splitlines()[0] if result.error else None,
+        error=visible(result.error.splitlines()[0]) if result.error else None,
         directory=name,
         label=result.spec.label(),
         names=names or ((result.spec.name,) if result.spec.name else ()),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wineexp.errors import ConfigError, SpecError, nearest
-from wineexp.specs.fields import MAX_SEED
+from wineexp.specs.fields import MAX_SEED, is_label
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
 
@@ -62,12 +62,16 @@ def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | Non
     """
     problems: list[str] = []
     readers = [_StudyReader(path, dict(overrides or {}), problems) for path in _files(paths, problems)]
-    configs = [reader.read() for reader in readers]
+    configs, count = [], 0
+    for reader in readers:
+        configs.append(reader.read())
+        count += len(configs[-1].specs)
+        if count > MAX_RUNS:
+            problems.append(f"expected at most {MAX_RUNS:,} runs in all files, found more")
+            break
     if problems:
         raise ConfigError(problems)
     specs = [spec for config in configs for spec in config.specs]
-    if len(specs) > MAX_RUNS:
-        raise ConfigError([f"expected at most {MAX_RUNS:,} runs, found {len(specs):,}"])
     file = readers[0].path.name if len(readers) == 1 else None
     return Config("+".join(config.name for config in configs), tuple(specs), file)
 
@@ -135,9 +139,10 @@ class _StudyReader:
                 hint = " (it belongs under defaults)" if key in RunSpec.model_fields else nearest(key, STUDY_KEYS)
                 self.problem(value.line, f"{key}: unknown key{hint}; a study has {', '.join(STUDY_KEYS)}")
         name = fields["name"].data if "name" in fields else self.path.stem
-        if not isinstance(name, str) or not 0 < len(name) <= 200:
-            self.problem(fields["name"].line, f"name: expected text of 1 to 200 characters, found {name!r}")
-            name = self.path.stem
+        if not is_label(name):  # of a file, its own name may be anything
+            at = fields["name"].line if "name" in fields else None
+            self.problem(at, f"name: expected text of 1 to 200 printable characters, found {name!r}")
+            name = "study"
         defaults = self._section(fields, "defaults", dict)
         seeds = self._seeds(fields)
         variants: list[dict[str, LinedValue]] = []
@@ -152,6 +157,10 @@ class _StudyReader:
             variants += self._grid(grid, defaults)
         if not variants and "runs" not in fields and "grid" not in fields:
             variants = [defaults]
+        count = len(variants) * (1 if seeds is None else len(seeds))
+        if count > MAX_RUNS:  # counted before they are built
+            self.problem(None, f"expected at most {MAX_RUNS:,} runs, found {count:,}")
+            return Config(name, ())
         specs = []
         for variant in variants:
             if seeds is not None and "seed" in variant:

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from wineexp.errors import nearest
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 
-__all__ = ["MAX_LAYERS", "MAX_SEED", "MAX_WIDTH", "Rates", "Real", "Widths", "problems", "spec_field"]
+__all__ = ["MAX_LAYERS", "MAX_SEED", "MAX_WIDTH", "Rates", "Real", "Widths", "is_label", "problems", "spec_field"]
 
 MAX_LAYERS = 100
 MAX_WIDTH = 65_536
@@ -70,6 +70,11 @@ _Rate = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
 Widths = Annotated[tuple[_Width, ...], BeforeValidator(_read_widths)]
 Rates = Annotated[_Rate | tuple[_Rate, ...], BeforeValidator(_read_rates)]
 Real = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
+
+
+def is_label(value: object) -> bool:
+    """Whether ``value`` can name a run or a study: it goes to terminals, files and pictures."""
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
 def spec_field(

@@ -15,7 +15,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 from wineexp.errors import SpecError, nearest
 from wineexp.specs import layers, wording
-from wineexp.specs.fields import MAX_LAYERS, MAX_SEED, MAX_WIDTH, Rates, Real, Widths, problems, spec_field
+from wineexp.specs.fields import (
+    MAX_LAYERS,
+    MAX_SEED,
+    MAX_WIDTH,
+    Rates,
+    Real,
+    Widths,
+    is_label,
+    problems,
+    spec_field,
+)
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.layers import Layer, LayerSize
 from wineexp.specs.wording import format_widths
@@ -143,7 +153,7 @@ class RunSpec(BaseModel):
     @field_validator("name", "target")
     @classmethod
     def _printable(cls, value: str | None) -> str | None:
-        if value is not None and not value.isprintable():  # it goes to terminals, files and pictures
+        if value is not None and not is_label(value):
             raise ValueError("control characters")
         return value
 

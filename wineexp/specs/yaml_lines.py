@@ -88,6 +88,11 @@ def kind_of(value: Any) -> str:
     return "nothing" if value is None else repr(value)
 
 
+def _joined(text: str) -> str:
+    """Pairs of surrogates as the character that they stand for: JSON escapes an emoji so, and JSON is YAML 1.2."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
 class _Reader:
     """Turns YAML's nodes into lined values, counting them."""
 
@@ -120,7 +125,8 @@ class _Reader:
             return LinedValue(node.value, line)  # text in YAML 1.2; ruamel still finds dates
         if tag.rpartition(":")[2] not in ("str", "int", "float", "bool", "null"):
             raise MarkedYAMLError(problem=f"unexpected tag {tag}", problem_mark=node.start_mark)
-        return LinedValue(self.yaml.constructor.construct_object(node, deep=True), line)
+        value = self.yaml.constructor.construct_object(node, deep=True)
+        return LinedValue(_joined(value) if isinstance(value, str) else value, line)
 
     def _mapping(self, node: MappingNode, depth: int) -> dict[str, LinedValue]:
         found: dict[str, LinedValue] = {}

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
+import tempfile
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,6 +25,7 @@ __all__ = [
     "dismantle",
     "forgetting_gradients",
     "missing",
+    "saved_model",
     "traces_nothing",
 ]
 
@@ -32,6 +37,9 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("keras.optimizers.Adam", "_get_variable_index"): "the fused Adam step; Keras's own takes a dozen passes",
     ("keras.optimizers.Adam", "_momentums"): "the same",
     ("keras.optimizers.Adam", "_velocities"): "the same",
+    ("keras.src.saving.saving_lib", "_serialize_model_as_json"): "saving a model without a temporary file",
+    ("keras.src.saving.saving_lib", "H5IOStore"): "the same",
+    ("keras.src.saving.saving_lib", "_save_state"): "the same",
     ("keras.callbacks.TensorBoard", "_should_trace"): "its profiler cannot be told apart, so it is refused",
 }
 
@@ -64,6 +72,10 @@ def _get(owner: str, name: str) -> Any:
 
 
 _dismantle_func_graph = _get("tensorflow.python.framework.func_graph", "dismantle_func_graph")
+_saving = "keras.src.saving.saving_lib"
+_model_as_json, _weights_store, _save_state = (
+    _get(_saving, name) for name in ("_serialize_model_as_json", "H5IOStore", "_save_state")
+)
 _gradients = _get("tensorflow.python.framework.ops.gradient_registry", "_registry")
 
 
@@ -106,6 +118,27 @@ def adam_moments(adam: keras.optimizers.Adam, variable: Any) -> tuple[Any, Any] 
         return adam._momentums[slot], adam._velocities[slot]
     except AttributeError:
         return None
+
+
+def saved_model(model: keras.Model) -> bytes:
+    """What ``model.save`` writes into a ``.keras`` file, made in memory.
+
+    Keras makes a temporary folder for assets, of which our layers have none; the place for such folders may be
+    full, or not there.
+    """
+    stream = io.BytesIO()
+    if _model_as_json is None or _weights_store is None or _save_state is None:
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder) / "model.keras")
+            return (Path(folder) / "model.keras").read_bytes()
+    config, metadata = _model_as_json(model)
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("metadata.json", metadata)
+        archive.writestr("config.json", config)
+        weights = _weights_store("model.weights.h5", archive=archive, mode="w")
+        _save_state(model, weights_store=weights, assets_store=None, inner_path="", visited_saveables=set())
+        weights.close()
+    return stream.getvalue()
 
 
 def traces_nothing(callback: keras.callbacks.TensorBoard) -> bool:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import types
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
+from wineexp.training.keras_internals import saved_model
 from wineexp.training.kernels import adam_step
 
 __all__ = ["build_model", "build_optimizer", "derive_seed", "model_bytes"]
@@ -35,23 +35,40 @@ def build_model(spec: RunSpec, features: int) -> keras.Sequential:
     """Return the spec's model for inputs of shape (rows, features), float32, with its initial weights.
 
     Only stock layers, so anyone can load the saved model with ``keras.models.load_model`` alone. The
-    dtype is given layer by layer: a user's Keras settings must not change what a spec means.
+    dtype is given layer by layer: a user's Keras settings must not change what a spec means. So are the names,
+    those of a fresh process: Keras numbers layers by what the process built before.
     """
-    layers = [_layer(entry, spec.seed) for entry in spec.layer_plan()]
-    return keras.Sequential([keras.Input((features,), dtype="float32"), *layers], name="wineexp")
+    plan = spec.layer_plan()
+    layers = [_layer(entry, spec.seed, name) for entry, name in zip(plan, _names(plan), strict=True)]
+    inputs = keras.Input((features,), dtype="float32", name="input_layer")
+    return keras.Sequential([inputs, *layers], name="wineexp")
 
 
-def _layer(entry: Layer, seed: int) -> keras.layers.Layer:
+def _names(plan: Sequence[Layer]) -> list[str]:
+    """``dense, dropout, dense_1, ...``"""
+    names = {"Dense": "dense", "BatchNormalization": "batch_normalization", "Activation": "activation"}
+    count: Counter[str] = Counter()
+    found = []
+    for kind, _, _ in plan:
+        name = names.get(kind, "dropout")
+        found.append(f"{name}_{count[name]}" if count[name] else name)
+        count[name] += 1
+    return found
+
+
+def _layer(entry: Layer, seed: int, name: str) -> keras.layers.Layer:
     kind, index, setting = entry
     if kind == "Dense":
         units, activation = setting
         kernel = keras.initializers.GlorotUniform(derive_seed(seed, index, "kernel"))
-        return keras.layers.Dense(units, activation=activation, kernel_initializer=kernel, dtype="float32")
+        return keras.layers.Dense(
+            units, activation=activation, kernel_initializer=kernel, dtype="float32", name=name
+        )
     if kind == "BatchNormalization":
-        return keras.layers.BatchNormalization(momentum=setting, dtype="float32")
+        return keras.layers.BatchNormalization(momentum=setting, dtype="float32", name=name)
     if kind == "Activation":
-        return keras.layers.Activation(setting, dtype="float32")
-    return keras.layers.Dropout(setting, seed=derive_seed(seed, index, "dropout"), dtype="float32")
+        return keras.layers.Activation(setting, dtype="float32", name=name)
+    return keras.layers.Dropout(setting, seed=derive_seed(seed, index, "dropout"), dtype="float32", name=name)
 
 
 def build_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimizer:
@@ -66,10 +83,8 @@ def build_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimiz
 
 def model_bytes(model: keras.Sequential) -> bytes:
     """The model as a ``.keras`` file's bytes, as one that was never compiled: no optimizer, no loss."""
-    with tempfile.TemporaryDirectory() as folder, _uncompiled(model):
-        path = Path(folder) / "model.keras"
-        model.save(path)
-        return path.read_bytes()
+    with _uncompiled(model):
+        return saved_model(model)
 
 
 @contextlib.contextmanager

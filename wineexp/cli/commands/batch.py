@@ -12,6 +12,7 @@ from wineexp.cli.notes import say
 from wineexp.cli.options import data_option, out_option
 from wineexp.cli.tables import print_table, table_options
 from wineexp.cli.training_options import execution_options
+from wineexp.streams import print_out
 
 if TYPE_CHECKING:
     from wineexp.execution.plan import Plan, Planned
@@ -122,7 +123,7 @@ def _show_result(plan: Plan, runs: Sequence[Run], form: str | None) -> None:
     count = len(plan.entries)
     say(
         f"{plan.name}: {count} runs: {done} done ({done_before} of them before), {len(failed)} failed, "
-        f"{count - done - len(failed)} not finished"
+        f"{count - done - len(failed)} not finished or deleted"
     )
     from wineexp.runs.columns import COLUMNS, Column
 
@@ -132,7 +133,7 @@ def _show_result(plan: Plan, runs: Sequence[Run], form: str | None) -> None:
         print_table(columns, [{column.key: column.value(run) for column in columns} for run in runs], form)
     elif failed:
         details: Column[Run] = Column("details", "details", "where", lambda run: str(run.error_path))
-        click.echo("failed:")
+        print_out("failed:")
         print_table(
             [COLUMNS["run"], COLUMNS["reason"], details],
             [{"run": run.path.name, "reason": run.record.reason, "details": details.value(run)} for run in failed],

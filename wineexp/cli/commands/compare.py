@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from wineexp.cli.comparison_options import figure_options, selection_options
 from wineexp.cli.notes import note, say
 from wineexp.cli.tables import print_csv, table_options
+from wineexp.streams import print_json, print_out
 
 
 @click.command()
@@ -55,10 +55,10 @@ def command(
     write_figure(found, output, layout=layout, style=Style(**style))
     say(f"figure: {output}")
     if form == "json":
-        click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+        print_json(found.as_json())
     elif form == "csv":
         print_csv(found.rows())
     else:
-        click.echo(answer(found))
+        print_out(answer(found))
     for text in found.notes:
         note(text)

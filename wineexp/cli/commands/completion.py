@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from wineexp.streams import print_out
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -22,4 +24,4 @@ def command(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None
     script = found(group, {}, "wineexp", "_WINEEXP_COMPLETE")
-    click.echo(script.source_template % script.source_vars())
+    print_out(script.source_template % script.source_vars())

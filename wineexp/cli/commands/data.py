@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from wineexp.cli.notes import say
 from wineexp.cli.options import data_option
+from wineexp.streams import print_json, print_out
+from wineexp.text import align, one_line
 
 
 @click.command()
@@ -27,7 +27,10 @@ def command(action: str, data: str | None, as_json: bool) -> None:
         from wineexp.data.download import fetch
 
         path, address = fetch()
-        click.echo(json.dumps({"path": str(path), "address": address}) if as_json else f"{address}\n-> {path}")
+        if as_json:
+            print_json({"path": str(path), "address": address})
+        else:
+            print_out(f"{address}\n-> {path}")
         return
     found = find_table(data, stand_in=True)
     table = found.table
@@ -41,12 +44,15 @@ def command(action: str, data: str | None, as_json: bool) -> None:
         "steps": list(found.steps),
     }
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        print_json(facts)
         return
     for step in found.steps:
         say(f"  {step}")
-    click.echo(f"table        {table.source}")
-    click.echo(f"kind         {table.kind}")
-    click.echo(f"rows         {facts['rows']} ({facts['distinct_rows']} distinct)")
-    click.echo(f"columns      {', '.join(table.frame.columns)}")
-    click.echo(f"fingerprint  {table.fingerprint}")
+    rows = [
+        ("table", table.source),
+        ("kind", table.kind),
+        ("rows", f"{facts['rows']} ({facts['distinct_rows']} distinct)"),
+        ("columns", ", ".join(table.frame.columns)),
+        ("fingerprint", table.fingerprint),
+    ]
+    print_out(align([[name, one_line(value)] for name, value in rows]))

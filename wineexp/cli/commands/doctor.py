@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from wineexp.cli.options import data_option, out_option
+from wineexp.streams import print_json, print_out
 
 
 @click.command()
@@ -26,9 +26,9 @@ def command(data: str | None, out: Path, as_json: bool) -> int:
     found = examine(data, out)
     if as_json:
         facts = {name: value for name, value in found.facts if name}
-        click.echo(json.dumps({"facts": facts, "problems": found.problems}, indent=2, ensure_ascii=False))
+        print_json({"facts": facts, "problems": found.problems})
     else:
-        click.echo(align(found.facts))
+        print_out(align(found.facts))
         wrong = [f"PROBLEM: {problem}" for problem in found.problems]
-        click.echo("\n".join(["", *(wrong or ["no problems found"])]))
+        print_out("\n".join(["", *(wrong or ["no problems found"])]))
     return 1 if found.problems else 0

@@ -9,6 +9,7 @@ import click
 
 from wineexp.cli.completers import RunPath
 from wineexp.cli.notes import note, say
+from wineexp.streams import print_err
 
 
 @click.command()
@@ -40,7 +41,7 @@ def command(place: str, paths: tuple[Path, ...], to: str | None, experiment: str
         on_damaged=lambda error: note(f"left out: {error}"),
     )
     for problem in found.problems:
-        click.echo(f"wineexp: {problem}", err=True)
+        print_err(f"wineexp: {problem}")
     name = {"mlflow": "MLflow", "tensorboard": "TensorBoard"}[place]
     failed = len(found.problems)
     say(f"{name}: {found.sent} runs sent, {found.present} were there already, {failed} failed")

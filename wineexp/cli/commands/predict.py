@@ -9,6 +9,7 @@ import click
 
 from wineexp.cli.completers import RunPath
 from wineexp.cli.notes import note, say
+from wineexp.streams import print_out
 
 
 @click.command()
@@ -57,7 +58,7 @@ def command(
     else:
         text = found.table.to_csv(index=False, lineterminator="\n")
     if output is None:
-        click.echo(text, nl=False)
+        print_out(text, end="")
     else:
         write_file(output, text.encode())
         say(f"predictions: {output}")

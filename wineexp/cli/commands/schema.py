@@ -1,13 +1,12 @@
 """``wineexp schema``."""
 
-import json
-
 import click
 
 from wineexp.specs.schema import json_schema
+from wineexp.streams import print_json
 
 
 @click.command()
 def command() -> None:
     """Print the JSON schema of the YAML, for editors."""
-    click.echo(json.dumps(json_schema(), indent=2))
+    print_json(json_schema())

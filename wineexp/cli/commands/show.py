@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from wineexp.cli.completers import RunPath
+from wineexp.streams import print_json, print_out
 
 
 @click.command()
@@ -22,5 +22,7 @@ def command(run: Path, as_json: bool) -> None:
     from wineexp.runs.summary import whole_run
 
     shown = Run(run)
-    text = json.dumps(shown.record.as_json(), indent=2, ensure_ascii=False) if as_json else whole_run(shown)
-    click.echo(text)
+    if as_json:
+        print_json(shown.record.as_json())
+    else:
+        print_out(whole_run(shown))

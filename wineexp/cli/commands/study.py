@@ -11,6 +11,7 @@ from wineexp.cli.comparison_options import figure_options, reference_option
 from wineexp.cli.notes import INTERRUPTED, note, say
 from wineexp.cli.options import data_option, out_option
 from wineexp.cli.training_options import execution_options
+from wineexp.streams import print_out
 
 
 @click.command()
@@ -56,7 +57,7 @@ def command(
     if found.comparison is None:
         say("interrupted; the same command trains the rest")
         return INTERRUPTED
-    click.echo(answer(found.comparison))
+    print_out(answer(found.comparison))
     for text in found.comparison.notes:
         note(text)
     say(f"figure, table{' and report' if page else ''}: {found.folder}/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from wineexp.cli.options import data_option, given, out_option, spec_options
 from wineexp.cli.training_options import export_options, model_option
+from wineexp.streams import print_json, print_out
 
 
 @click.command()
@@ -64,7 +64,7 @@ def command(
     if dry_run:
         plan = plan_train(spec, seeds=seeds, data=data, out=out, force=force)
         announce(plan)
-        click.echo(layer_table(plan.specs[0], plan.table.feature_count))
+        print_out(layer_table(plan.specs[0], plan.table.feature_count))
         return 0
     observer = TrainObserver()
     runs = train(
@@ -81,10 +81,10 @@ def command(
     )
     if as_json:
         records = [run.record.as_json() for run in runs]
-        click.echo(json.dumps(records[0] if seeds == 1 else records, indent=2, ensure_ascii=False))
+        print_json(records[0] if seeds == 1 else records)
     else:
         for run in runs:
-            click.echo(summary(run))
+            print_out(summary(run))
         if seeds > 1:
-            click.echo(seeds_summary(runs))
+            print_out(seeds_summary(runs))
     return observer.exit_code(runs)

@@ -1,0 +1,247 @@
+"""Several processes and people at one folder: each run has one owner, and what is not ours is never removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from execution.test_batch_run import SPECS, Fake
+from support.batches import plan, train
+from support.processes import children, start, wait_for
+
+from wineexp.errors import RunError
+from wineexp.execution import batch_run, claims
+from wineexp.execution.batch_run import execute
+from wineexp.execution.claims import Claims
+from wineexp.execution.observer import Observer
+from wineexp.runs.directory import find_runs
+
+
+def planted(kind, path):
+    """Something of another's at a run's path."""
+    if kind == "folder":
+        path.mkdir(parents=True)
+        (path / "notes.txt").write_text("mine")
+    elif kind == "folder with our names":
+        path.mkdir(parents=True)
+        (path / "history.csv").write_text("epoch,loss,val_loss\n")
+    elif kind == "file":
+        path.write_text("mine")
+    elif kind == "symlink to a folder":
+        (path.parent / "elsewhere").mkdir()
+        path.symlink_to(path.parent / "elsewhere")
+    else:
+        path.symlink_to(path.parent / "nowhere")
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["folder", "folder with our names", "file", "symlink to a folder", "dangling symlink"]
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_not_ours_at_a_runs_path_is_refused_before_training(small_table, tmp_path, kind, force):
+    (run, *_) = train(SPECS[:1], small_table, tmp_path / "first", Fake())
+    path = tmp_path / "out" / run.path.name
+    path.parent.mkdir()
+    planted(kind, path)
+    before = sorted(str(entry) for entry in tmp_path.rglob("*"))
+    executor = Fake()
+    with pytest.raises(RunError, match=r"stands where a run is to be written: a .*; move it away"):
+        execute(plan(SPECS[:1], small_table, tmp_path / "out", force=force), executor)
+    assert executor.begun == []
+    assert sorted(str(entry) for entry in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["model.keras", "curves.png"])
+def test_a_folder_in_place_of_a_runs_file_is_refused(small_table, tmp_path, name):
+    (run,) = train(SPECS[:1], small_table, tmp_path, Fake())
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).mkdir()
+    with pytest.raises(RunError, match=f"whose {name} is no file"):
+        execute(plan(SPECS[:1], small_table, tmp_path, force=True), Fake())
+
+
+def test_an_empty_folder_is_taken(small_table, tmp_path):
+    (run,) = train(SPECS[:1], small_table, tmp_path / "first", Fake())
+    (tmp_path / "out" / run.path.name).mkdir(parents=True)
+    (run,) = train(SPECS[:1], small_table, tmp_path / "out", Fake())
+    assert run.status == "done"
+
+
+def test_notes_beside_a_run_stay_when_it_is_trained_again(small_table, tmp_path):
+    (run,) = train(SPECS[:1], small_table, tmp_path, Fake(bad=[0]))
+    (run.path / "notes.txt").write_text("mine")
+    (run.path / "figures").mkdir()
+    (run.path / "figures" / "a.png").write_bytes(b"mine too")
+    inside = (run.path / "notes.txt").stat().st_ino
+    assert run.error_path.exists()
+    (again,) = train(SPECS[:1], small_table, tmp_path, Fake())
+    assert again.status == "done"
+    assert not again.error_path.exists(), "a file of the failed run that the new one does not have"
+    assert (run.path / "notes.txt").stat().st_ino == inside, "never moved"
+    assert (run.path / "figures" / "a.png").read_bytes() == b"mine too"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_run_that_cannot_be_replaced_whole_is_damaged_and_trained_again(small_table, tmp_path, monkeypatch):
+    """Beside other files ours are replaced one by one; what a power failure leaves there is seen."""
+    (run,) = train(SPECS[:1], small_table, tmp_path, Fake())
+    (run.path / "notes.txt").write_text("mine")
+    replace = type(run.path).replace
+
+    def fails_at_the_record(path, target):
+        if path.name == "run.json":
+            raise OSError(5, "Input/output error")
+        return replace(path, target)
+
+    monkeypatch.setattr(type(run.path), "replace", fails_at_the_record)
+    with pytest.raises(RunError, match="Input/output error"):
+        execute(plan(SPECS[:1], small_table, tmp_path, force=True), Fake(losses=(1.5, 0.5)))
+    monkeypatch.undo()
+    planned = plan(SPECS[:1], small_table, tmp_path)
+    assert planned.damaged
+    (again,) = execute(planned, Fake())
+    assert again.status == "done"
+    assert (run.path / "notes.txt").read_text() == "mine"
+
+
+class Telling(Observer):
+    def __init__(self):
+        self.waited, self.deleted = [], []
+
+    def waiting(self, count, owner):
+        self.waited.append((count, owner))
+
+    def gone(self, path):
+        self.deleted.append(path)
+
+
+def test_runs_of_another_process_are_waited_for_and_trained_if_it_leaves_them(small_table, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_run, "LOOK_SECONDS", 0.01)
+    signatures = [spec.signature(small_table.fingerprint) for spec in SPECS]
+    other = Claims(tmp_path)
+    for signature in signatures[:2]:
+        assert other.take(signature)
+
+    class Leaving(Telling):
+        def waiting(self, count, owner):
+            super().waiting(count, owner)
+            train(SPECS[:1], small_table, tmp_path / "aside", Fake())
+            (run,) = find_runs(tmp_path / "aside")
+            run.path.rename(tmp_path / run.path.name)  # the other has done its first, and leaves the second
+            other.close()
+
+    executor, observer = Fake(), Leaving()
+    runs = train(SPECS, small_table, tmp_path, executor, observer)
+    assert executor.begun == [2, 3, 1]
+    assert [run.status for run in runs] == ["done"] * 4
+    assert observer.waited == [(2, f"process {os.getpid()} on {socket.gethostname()}")]
+    assert not list(tmp_path.glob(".*.claim"))
+
+
+def test_a_claim_that_nobody_renews_is_taken_over(small_table, tmp_path, monkeypatch):
+    """As another machine's that lost its power: its process cannot be asked for from here."""
+    monkeypatch.setattr(claims, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(batch_run, "LOOK_SECONDS", 0.05)
+    signature = SPECS[0].signature(small_table.fingerprint)
+    left = f"filelock/2\npid=1\nhost=far-away\nmode=lease\ntoken={'0' * 32}\nduration=1.0\n"
+    (tmp_path / f".{signature}.claim").write_text(left)
+    executor, observer = Fake(), Telling()
+    train(SPECS[:1], small_table, tmp_path, executor, observer)
+    assert executor.begun == [0]
+    assert observer.waited == [(1, "process 1 on far-away")]
+
+
+def test_a_claim_of_a_process_that_died_is_taken_over_at_once(small_table, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_run, "LOOK_SECONDS", 3600)
+    signature = SPECS[0].signature(small_table.fingerprint)
+    code = f"""
+import os, pathlib
+from wineexp.execution.claims import Claims
+claims = Claims(pathlib.Path({str(tmp_path)!r}))
+assert claims.take({signature!r})
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / f".{signature}.claim").exists()
+    executor = Fake()
+    train(SPECS[:1], small_table, tmp_path, executor)
+    assert executor.begun == [0]
+
+
+def test_runs_that_are_deleted_meanwhile_are_counted_as_not_there(small_table, tmp_path):
+    class Deleting(Telling):
+        def ended(self, run):
+            if run.spec.seed == 1:
+                shutil.rmtree(run.path)
+
+    observer = Deleting()
+    runs = train(SPECS, small_table, tmp_path, Fake(), observer)
+    assert [run.spec.seed for run in runs] == [0, 2, 3]
+    assert [path.name.rpartition("-s")[2][0] for path in observer.deleted] == ["1"]
+    with pytest.raises(RunError, match="deleted as soon as"):
+        train(SPECS[1:2], small_table, tmp_path, Fake(), Deleting())
+
+
+CONFIG = {"defaults": {"widths": 8, "epochs": 40, "batch_size": 32}, "seeds": 6}
+
+
+#: The command line, which tells in a file what it trains.
+COUNTING = """
+import sys
+from wineexp.execution import executor
+
+def counted(spec, table, **options):
+    with open("trained", "a") as file:
+        file.write(f"{spec.seed}\\n")
+    return executor.train_run(spec, table, **options)
+
+executor.InProcess.__init__.__defaults__ = (True, counted)
+from wineexp.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", range(5 if os.environ.get("WINEEXP_FAULTS") == "full" else 1))
+def test_eight_processes_train_each_run_once(tmp_path, small_csv, trial):
+    (tmp_path / "c.yaml").write_text(json.dumps(CONFIG))
+    common = ["--data", small_csv, "--out", "out"]
+    batches = [["batch", "c.yaml", *common, "--jobs", 0]] * 6
+    fields = ["--widths", 8, "--epochs", 40, "--batch-size", 32, "--threads", 1]
+    trains = [["train", *fields, "--seed", seed, *common] for seed in (0, 5)]
+    processes = [start(arguments, tmp_path, code=COUNTING) for arguments in (*batches, *trains)]
+    for process in processes:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert "Traceback" not in err
+    runs = list(find_runs(tmp_path / "out", damaged=pytest.fail))
+    assert [run.status for run in runs] == ["done"] * 6
+    assert sorted((tmp_path / "trained").read_text().split()) == list("012345")
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+@pytest.mark.slow
+def test_a_batch_takes_over_what_a_killed_one_had_begun(tmp_path, small_csv):
+    config = {"defaults": {"widths": 8, "epochs": 10**6, "batch_size": 32}, "seeds": 2}
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
+    out = tmp_path / "outputs"
+    first = start(["batch", "c.yaml", "--data", small_csv, "--jobs", 2], tmp_path)
+    wait_for(lambda: len(list(out.glob(".*.claim"))) == 2)
+    with (tmp_path / "said").open("w") as said:
+        second = start(["batch", "c.yaml", "--data", small_csv, "--jobs", 0], tmp_path, stderr=said)
+    waiting = f"waiting for 2 runs that process {first.pid} on"
+    wait_for(lambda: waiting in (tmp_path / "said").read_text())
+    assert not children(second)
+    first.kill()
+    first.communicate()
+    wait_for(lambda: f"pid={second.pid}\n" in "".join(path.read_text() for path in out.glob(".*.claim")))
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(timeout=20) == 143
+    assert not list(out.glob(".*"))

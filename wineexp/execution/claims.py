@@ -1,0 +1,69 @@
+"""Who trains which run of a folder: one owner a run, whatever the number of processes and machines.
+
+A claim is a small hidden file beside the run directories, ``.<signature>.claim``, made before a run is begun and
+removed once it is recorded. It is a lease: its owner renews it while it lives. A claim of a process on this
+machine that no longer runs is taken over at once, one that nobody renewed for ``LEASE_SECONDS`` by the clock of
+the process that watches it; so none blocks for ever, and no clocks are compared. Only the exclusive creation of
+files is asked of the file system, which NFS gives too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from filelock import SoftFileLease, Timeout
+
+from wineexp import files
+from wineexp.errors import RunError
+
+__all__ = ["LEASE_SECONDS", "Claims"]
+
+#: All processes must agree on it. It is renewed three times as often.
+LEASE_SECONDS = 60.0
+
+
+class Claims:
+    """The claims of this process on runs of ``folder``, each known by its signature."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._leases: dict[str, SoftFileLease] = {}
+
+    def take(self, signature: str) -> bool:
+        """Whether the run is this process's now, or was already; False where it is another's.
+
+        Raises
+        ------
+        RunError
+            When the folder cannot be written.
+        """
+        lease = self._leases.setdefault(signature, self._lease(signature))  # kept: it watches the other's renewals
+        with files.refusing(self._folder, RunError):
+            for _ in range(2):  # the first may find a dead process's and remove it
+                if lease.is_locked:
+                    return True
+                with contextlib.suppress(Timeout):
+                    lease.acquire(blocking=False)
+        return lease.is_locked
+
+    def owner(self, signature: str) -> str:
+        """Who holds the run, for people."""
+        known = self._lease(signature).owner
+        return f"process {known.pid} on {known.hostname}" if known else "another process"
+
+    def release(self, signature: str) -> None:
+        """Let others have the run; nothing happens where it is not ours."""
+        if signature in self._leases:
+            with contextlib.suppress(OSError):  # the folder may be gone
+                self._leases.pop(signature).release()
+
+    def close(self) -> None:
+        """Release what is left."""
+        for signature in list(self._leases):
+            self.release(signature)
+
+    def _lease(self, signature: str) -> SoftFileLease:
+        # A generator that is closed elsewhere must release it too, hence not of one thread alone.
+        path = self._folder / f".{signature}.claim"
+        return SoftFileLease(path, lease_duration=LEASE_SECONDS, thread_local=False)

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import tempfile
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,7 @@ from typing import IO, Any
 from wineexp.errors import RuntimeSetupError
 
 __all__ = [
+    "LOCK",
     "SMALL_MODEL",
     "available_cores",
     "available_memory",
@@ -25,6 +27,10 @@ __all__ = [
     "running_threads",
     "versions",
 ]
+
+#: Held while TensorFlow, or what loads it, is imported, and while a run trains: another thread would see half a
+#: module, and TensorFlow's graphs and gradients in the making are the process's, not a thread's.
+LOCK = threading.RLock()
 
 #: Up to this many parameters, one thread is at least as fast as two: handing work over costs what it saves.
 SMALL_MODEL = 100_000
@@ -55,7 +61,8 @@ def choose_threads(parameters: int) -> int:
 
 def running_threads() -> int | None:
     """TensorFlow's thread count in this process; None if it is not loaded yet."""
-    tensorflow = sys.modules.get("tensorflow")
+    with LOCK:  # waits for another thread that is just importing it
+        tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None:
         return None
     given = tensorflow.config.threading.get_intra_op_parallelism_threads()
@@ -77,10 +84,15 @@ def prepare(threads: int) -> int:
     Raises
     ------
     RuntimeSetupError
-        When TensorFlow already runs with another count, or Keras with another backend.
+        When TensorFlow already runs with another count, or without graphs, or Keras with another backend.
     """
     if threads < 1:
         raise RuntimeSetupError(f"threads: expected a whole number of at least 1, found {threads}")
+    with LOCK:
+        return _prepare(threads)
+
+
+def _prepare(threads: int) -> int:
     keras = sys.modules.get("keras")
     if keras is not None and keras.backend.backend() != "tensorflow":
         raise RuntimeSetupError(
@@ -94,6 +106,11 @@ def prepare(threads: int) -> int:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = str(min(2, threads))  # two operations at once, no more threads
         return threads
+    if tensorflow.config.functions_run_eagerly():
+        raise RuntimeSetupError(
+            "TensorFlow runs functions eagerly in this process, and wineexp trains in compiled ones: "
+            "call tf.config.run_functions_eagerly(False) first"
+        )
     return _set_threads(tensorflow, threads)
 
 
@@ -103,6 +120,11 @@ def load(threads: int) -> None:
     TensorFlow writes to the file descriptor before its log level is in force, so the descriptor is
     redirected to a file meanwhile; its content is shown if the import fails.
     """
+    with LOCK:
+        _load(threads)
+
+
+def _load(threads: int) -> None:
     prepare(threads)
     if sys.stderr is not None:
         sys.stderr.flush()

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
 from wineexp.errors import OutputError
-from wineexp.text import json_visible, visible
+from wineexp.text import json_text, visible
 
 __all__ = ["ClosedPipeError", "print_err", "print_json", "print_out", "refusing_stdout", "secure"]
 
@@ -64,8 +63,7 @@ def print_json(value: Any) -> None:
         When stdout is closed or full.
     """
     plain = "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
-    text = json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False)
-    _print_out(json_visible(text) + "\n")
+    _print_out(json_text(value, plain=plain))
 
 
 def print_err(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ __all__ = [
     "format_duration",
     "format_interval",
     "indent",
+    "json_text",
     "json_visible",
     "one_line",
     "some_of",
@@ -37,6 +39,11 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """:func:`visible`, line ends and tabs too: a name cannot pretend to be several lines."""
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def json_text(value: Any, *, plain: bool = False) -> str:
+    """``value`` as JSON, safe to show; with ``plain``, in ASCII. ``ValueError`` for NaN, which JSON has not."""
+    return json_visible(json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False)) + "\n"
 
 
 def json_visible(text: str) -> str:

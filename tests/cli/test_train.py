@@ -150,7 +150,8 @@ def test_the_stand_in_says_so_everywhere(cli, tmp_path, monkeypatch, tensorflow)
     (directory,) = (tmp_path / "outputs").iterdir()
     assert directory.name.startswith("simulated-")
     assert json.loads((directory / "run.json").read_text())["data"]["kind"] == "simulated"
-    from wineexp.runs.curves import figure, read_png
+    from wineexp.runs.curves import figure
+    from wineexp.runs.picture import read_png
 
     texts = [text.get_text() for text in figure(read_png(directory / "curves.png")).axes[0].texts]
     assert any(text.startswith("SIMULATED TABLE") for text in texts)

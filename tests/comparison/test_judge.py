@@ -17,7 +17,7 @@ from wineexp.comparison.compare import compare_runs
 from wineexp.data.simulated import simulated_table
 from wineexp.data.table import Table
 from wineexp.errors import RunError, SelectionError
-from wineexp.runs.curves import read_png
+from wineexp.runs.picture import read_png
 from wineexp.runs.reader import load, load_run
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -173,6 +174,14 @@ def test_runs_reach_a_real_server_with_all_that_is_known_and_once(cli, server, c
 
 
 @pytest.mark.slow
+def test_stdout_is_for_what_was_asked_for_alone(server, small_csv, tmp_path):
+    """MLflow prints where a run can be seen; with --json that is no JSON."""
+    flags = ["--widths", "4", "--epochs", "2", "--threads", "1", "--data", small_csv, "--mlflow", server, "--json"]
+    command = [sys.executable, "-m", "wineexp", "train", *flags]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["status"] == "done"
+
+
 def test_a_batch_sends_each_run_as_it_ends(cli, server, client, small_csv, tmp_path, tensorflow):
     (tmp_path / "c.yaml").write_text("name: sent\ndefaults: {widths: 4, epochs: 2}\nseeds: 2\n")
     arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 0, "--mlflow", server]

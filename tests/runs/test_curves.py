@@ -11,7 +11,8 @@ from PIL import Image
 
 from wineexp.data.facts import ScalingFacts, TableFacts
 from wineexp.errors import RunError
-from wineexp.runs.curves import Curve, draw, figure, read_png
+from wineexp.runs.curves import Curve, figure
+from wineexp.runs.picture import draw, read_png
 from wineexp.runs.record import Metrics, Record
 from wineexp.runs.result import history_frame
 from wineexp.specs.run_spec import RunSpec

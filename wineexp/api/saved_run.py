@@ -50,7 +50,8 @@ class SavedRun(Run):
 
     def plot(self, *, full_range: bool = False) -> Figure:
         """The learning curves, as in curves.png; a notebook shows the figure."""
-        from wineexp.runs.curves import figure, read_png
+        from wineexp.runs.curves import figure
+        from wineexp.runs.picture import read_png
 
         return figure(read_png(self.curves_path), full_range=full_range)
 
@@ -59,7 +60,7 @@ class SavedRun(Run):
         return predict(self, rows, mc_dropout=mc_dropout).table
 
     def load_model(self) -> Any:
-        """The trained ``keras.Sequential``, loaded with Keras's safe mode on, not compiled."""
+        """The trained ``keras.Sequential``: built from the spec, with the saved weights, not compiled."""
         _load_tensorflow(self)
         from wineexp.training.prediction import load_model
 
@@ -191,3 +192,5 @@ def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:
 def _load_tensorflow(run: Run) -> None:
     """Use the run's own thread count, unless TensorFlow runs already: the same count predicts the same."""
     runtime.load(runtime.running_threads() or run.record.environment.threads or 1)
+    with runtime.LOCK:
+        import wineexp.training.prediction  # noqa: F401 - whole before another thread asks for it

@@ -20,6 +20,11 @@ __all__ = ["Scaling", "Split", "split_table", "table_facts"]
 Floats = npt.NDArray[np.float32]
 
 
+#: How much of a column's range rounding to float32 may cost: 2^40 + quality would be one value, seconds since 1970
+#: lose a thousandth of a day.
+MOST_LOST = 0.01
+
+
 @dataclass(frozen=True)
 class Scaling:
     """``(features - center) / scale``, float64, shape (features,); zeros and ones where nothing is scaled."""
@@ -28,8 +33,15 @@ class Scaling:
     scale: npt.NDArray[np.float64]
 
     def __call__(self, features: npt.NDArray[np.float64]) -> Floats:
-        """Features of shape (rows, features), float64, as the model takes them, float32."""
-        return ((features - self.center) / self.scale).astype(np.float32)
+        """Features of shape (rows, features), float64, as the model takes them, float32 (infinite: too large)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.exact(features).astype(np.float32)
+
+    def exact(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The same before it is rounded to float32."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled: npt.NDArray[np.float64] = (features - self.center) / self.scale
+        return scaled
 
 
 @dataclass(frozen=True)
@@ -89,12 +101,12 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         )
     features = [name for name in frame.columns if name != spec.target]
     scaling = _fit_scaling(train[features].to_numpy(), spec.scale)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below, by its column
-        x_train, x_valid = (scaling(side[features].to_numpy()) for side in (train, valid))
+    x_train, x_valid = (scaling(side[features].to_numpy()) for side in (train, valid))
+    with np.errstate(over="ignore"):  # what overflows is refused below, by its column
         y_train, y_valid = (side[spec.target].to_numpy(np.float32) for side in (train, valid))
     _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
-    _check_finite(table, features, np.concatenate([x_train, x_valid]))
-    _check_finite(table, [spec.target], np.concatenate([y_train, y_valid])[:, None])
+    _check_float32(table, features, scaling.exact(frame[features].to_numpy()))
+    _check_float32(table, [spec.target], frame[[spec.target]].to_numpy())
     return Split(
         features=tuple(features),
         scaling=scaling,
@@ -106,6 +118,20 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         valid_rows=valid.index.to_numpy(np.int64),
         twins=_twins(train, valid),
     )
+
+
+def _check_float32(table: Table, names: Sequence[str], exact: npt.NDArray[np.float64]) -> None:
+    """Raise ``DataError`` for the first column that float32 cannot hold, or whose rows it cannot tell apart."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = exact.astype(np.float32)
+        lost, spread = np.abs(exact - stored).max(axis=0), np.ptp(exact, axis=0)
+    _check_finite(table, names, stored)
+    for name, error, width, values in zip(names, lost, spread, exact.T, strict=True):
+        if width and error > MOST_LOST * width:  # a constant column tells nothing apart anyway
+            raise DataError(
+                f"{table.source}: column {name!r}: expected values that float32 can tell apart, found values "
+                f"around {values[0]:.6g} that differ by {width:.3g} at most; subtract a constant from them"
+            )
 
 
 def _check_finite(table: Table, names: Sequence[str], values: npt.NDArray[np.floating[Any]]) -> None:

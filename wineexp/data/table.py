@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from wineexp.text import visible
 __all__ = [
     "RED_WINE_SHA256",
     "Table",
+    "check_lines",
     "check_target",
     "column_names",
     "fingerprint",
@@ -33,6 +35,10 @@ RED_WINE_SHA256 = "4a402cf041b025d4566d954c3b9ba8635a3a8a01e039005d97d6a710278cf
 
 #: :func:`fingerprint` of that file's values; a ``,`` copy of it has the same one.
 RED_WINE_FINGERPRINT = "b5664dbe786986a1b3838a92884cc19d31bec1404f3975952f5f17c71999665c"
+
+
+#: Bytes of a line in a table; a table of 10,000 columns needs a tenth.
+MAX_LINE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,10 @@ def read_table(
     path = Path(path)
     if path.is_dir():
         raise DataError(f"{path}: expected a CSV file, found a directory")
+    _check_lines_of(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            separator, columns = _header(path, file.readline(1 << 20))
+            separator, columns = _header(path, file.readline(MAX_LINE))
         with warnings.catch_warnings():
             # pandas only warns of rows longer than the header
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -158,16 +165,37 @@ def _kind(frame: pd.DataFrame) -> Kind:
     return "red-wine" if fingerprint(frame) == RED_WINE_FINGERPRINT else "custom"
 
 
+def check_lines(file: BinaryIO) -> None:
+    """Raise ``ValueError`` for a line of more than ``MAX_LINE`` bytes; a parser would take hours or all memory."""
+    length = 0
+    while chunk := file.read(MAX_LINE):
+        first, last = (max(find(b"\n"), find(b"\r")) for find in (chunk.find, chunk.rfind))
+        if length + (len(chunk) if last < 0 else first) > MAX_LINE:
+            raise ValueError(f"expected lines of at most {MAX_LINE:,} bytes, found a longer one")
+        length = length + len(chunk) if last < 0 else len(chunk) - last - 1
+
+
 def column_names(path: str | os.PathLike[str]) -> list[str]:
     """The names in a CSV's header; empty where there is no file. Raises ``DataError`` for what is no header."""
     path = Path(path)
     if not path.is_file():
         return []
+    _check_lines_of(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _header(path, file.readline(1 << 20))[1]
+            return _header(path, file.readline(MAX_LINE))[1]
     except (OSError, UnicodeDecodeError):
         return []  # read_table says it better
+
+
+def _check_lines_of(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            check_lines(file)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+    except OSError:
+        return  # what reads it says it better
 
 
 def _header(path: Path, line: str) -> tuple[str, list[str]]:
@@ -176,7 +204,10 @@ def _header(path: Path, line: str) -> tuple[str, list[str]]:
     if "\0" in line:
         raise DataError(f"{path}:1: expected a CSV file, found binary bytes")
     separator = ";" if line.count(";") > line.count(",") else ","
-    columns = next(csv.reader([line], delimiter=separator))
+    try:
+        columns = next(csv.reader([line], delimiter=separator))
+    except csv.Error as error:  # a name longer than csv takes, a quote that never ends
+        raise DataError(f"{path}:1: expected a header with column names: {error}") from None
     if all(_is_number(name) for name in columns):
         raise DataError(f"{path}:1: expected a header with column names, found numbers: {line.strip()[:60]}")
     for name in columns:

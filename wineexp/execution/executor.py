@@ -178,14 +178,15 @@ class InProcess:
                 begun = task
                 if cache is None:
                     cache = self._load()
-                result = self.train(
-                    task.spec,
-                    table,
-                    threads=self.threads,
-                    keep_model=self.keep_model,
-                    on_epoch=partial(_hear, on_epoch, task),
-                    cache=cache,
-                )
+                with runtime.LOCK:  # one run at a time in a process, from whatever thread
+                    result = self.train(
+                        task.spec,
+                        table,
+                        threads=self.threads,
+                        keep_model=self.keep_model,
+                        on_epoch=partial(_hear, on_epoch, task),
+                        cache=cache,
+                    )
                 begun = None
                 yield task, result
                 if result.status == "interrupted":
@@ -196,11 +197,13 @@ class InProcess:
                 yield begun, unfinished(begun.spec, table, "interrupted", history=history, threads=self.threads)
         finally:
             if cache is not None:
-                cache.close()
+                with runtime.LOCK:
+                    cache.close()
 
     def _load(self) -> TrainerCache:
         """Load TensorFlow, once there is something to train."""
-        runtime.load(self.threads)
-        from wineexp.training.trainer_cache import TrainerCache
+        with runtime.LOCK:
+            runtime.load(self.threads)
+            from wineexp.training.trainer_cache import TrainerCache
 
-        return TrainerCache()
+            return TrainerCache()

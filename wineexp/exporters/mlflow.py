@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import os
 from datetime import datetime
@@ -71,7 +73,9 @@ class MLflowLog:
             When the server refuses or does not answer.
         """
         try:
-            return self._export(run)
+            # MLflow prints two lines a run; stdout is for what was asked for.
+            with contextlib.redirect_stdout(io.StringIO()):
+                return self._export(run)
         except Exception as error:  # noqa: BLE001 - see above; a run that cannot be sent stops no training
             raise ExportError(f"{run.path}: not sent to {self.uri}: {first_line(error)}") from None
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
-import os
 import textwrap
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image, PngImagePlugin
 
-from wineexp.errors import RunError
 from wineexp.runs.record import Record
 from wineexp.text import visible
 
@@ -28,20 +23,12 @@ __all__ = [
     "CONSTANT_NAMES",
     "LOSS_NAMES",
     "Curve",
-    "draw",
     "figure",
     "mark_above",
-    "read_png",
     "save",
     "set_axes",
     "write_title",
 ]
-
-#: Key of the PNG's text.
-TEXT_KEY = "wineexp"
-
-#: The parts of a record embedded in a figure: enough to compare it, nothing about the machine that drew it.
-CARRIED = frozenset({"schema", "status", "reason", "label", "signature", "variant", "spec", "data", "metrics"})
 
 #: Okabe and Ito's colours (2008), told apart with every common colour blindness; black is left for text.
 #: The last four are Paul Tol's (2021); their yellow is too faint on white for a line.
@@ -169,20 +156,6 @@ def mark_above(ax: Axes, epochs: npt.ArrayLike, values: npt.ArrayLike, colour: s
         )
 
 
-def draw(curve: Curve) -> bytes:
-    """Return one run's figure as a PNG that carries record and history as text."""
-    text = PngImagePlugin.PngInfo()
-    record = {key: value for key, value in curve.record.as_json().items() if key in CARRIED}
-    carried = {
-        "label": curve.label,
-        "title": curve.title,
-        "record": record,
-        "history": curve.history.to_dict("list"),
-    }
-    text.add_itxt(TEXT_KEY, json.dumps(carried), zip=True)
-    return save(figure(curve), "png", pil_kwargs={"pnginfo": text})
-
-
 def save(fig: Figure, form: str, **options: Any) -> bytes:
     """The figure as a file of the format ``form``: png, svg or pdf."""
     stream = io.BytesIO()
@@ -193,23 +166,3 @@ def save(fig: Figure, form: str, **options: Any) -> bytes:
             text.set_text(visible(text.get_text()))
         fig.savefig(stream, format=form, **options)
     return stream.getvalue()
-
-
-def read_png(path: str | os.PathLike[str]) -> Curve:
-    """Return the curve that a saved ``curves.png`` carries.
-
-    Raises
-    ------
-    RunError
-        If the file is not a PNG written by wineexp.
-    """
-    try:
-        with Image.open(Path(path)) as image:
-            image.load()
-            carried = json.loads(getattr(image, "text", {})[TEXT_KEY])
-        record = json.dumps(carried["record"])
-        history = pd.DataFrame(carried["history"]).astype({"epoch": int, "loss": float, "val_loss": float})
-        label, title = str(carried["label"]), str(carried["title"])
-    except (KeyError, ValueError, TypeError, OSError) as error:
-        raise RunError(f"{path}: expected a curves.png written by wineexp ({type(error).__name__})") from None
-    return Curve(label, title, Record.from_json(record, Path(path)), history)

@@ -13,7 +13,17 @@ from wineexp.errors import RunError
 from wineexp.runs.record import Record, Status
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["RUN_FILES", "Run", "directory_name", "done_runs", "find_runs", "folder_name", "is_run", "run_folders"]
+__all__ = [
+    "RUN_FILES",
+    "Run",
+    "directory_name",
+    "done_runs",
+    "find_runs",
+    "folder_name",
+    "is_run",
+    "read_bounded",
+    "run_folders",
+]
 
 SPEC = "spec.yaml"
 HISTORY = "history.csv"
@@ -25,6 +35,9 @@ ERROR = "error.txt"
 
 #: What wineexp writes into a run directory, the record last.
 RUN_FILES = (SPEC, HISTORY, CURVES, PREDICTIONS, MODEL, ERROR, RECORD)
+
+#: Bytes of a file of a run: the weights of 200 million parameters, a history of ten million epochs.
+MAX_BYTES = 1 << 30
 
 #: Bytes of a folder's name; a seed and a signature follow, and a file system takes 255.
 MAX_NAME_BYTES = 120
@@ -64,13 +77,9 @@ class Run:
     def record(self) -> Record:
         """run.json; raise ``RunError`` where it is absent or damaged."""
         file = self.path / RECORD
-        try:
-            content = file.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise RunError(f"{self.path}: no run here: expected a directory with {RECORD}") from None
-        except OSError as error:
-            raise RunError(f"{file}: cannot be read: {error.strerror or error}") from None
-        return Record.from_json(content, file)
+        if not file.exists():
+            raise RunError(f"{self.path}: no run here: expected a directory with {RECORD}")
+        return Record.from_json(read_bounded(file), file)
 
     @property
     def spec(self) -> RunSpec:
@@ -87,6 +96,19 @@ class Run:
     @property
     def signature(self) -> str:
         return self.record.signature
+
+
+def read_bounded(path: Path) -> bytes:
+    """A file's content; raise ``RunError`` where it cannot be read or has more than ``MAX_BYTES``."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > MAX_BYTES else file.read(MAX_BYTES)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if size > MAX_BYTES:
+        raise RunError(f"{path}: is damaged: expected at most {MAX_BYTES:,} bytes, found {size:,}")
+    return content
 
 
 def folder_name(label: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wineexp.errors import RunError
-from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, Run, run_folders
+from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, Run, read_bounded, run_folders
 
 __all__ = ["LARGE", "check_files", "read_checked", "sound_runs"]
 
@@ -49,10 +49,7 @@ def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
 
 def read_checked(run: Run, path: Path) -> bytes:
     """The content of a run's file; raise ``RunError`` where it is absent, or not what was recorded of it."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+    content = read_bounded(path)
     facts = (run.record.files or {}).get(path.name)
     if facts is not None and hashlib.sha256(content).hexdigest() != facts.sha256:
         raise RunError(f"{path}: is damaged: its content is not what was written")

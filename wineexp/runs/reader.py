@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from wineexp.data.facts import TableFacts
+from wineexp.data.table import check_lines
 from wineexp.errors import RunError
-from wineexp.runs.curves import read_png
-from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, run_folders
+from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, read_bounded, run_folders
 from wineexp.runs.integrity import check_files, read_checked
+from wineexp.runs.picture import read_png
 from wineexp.runs.record import Metrics, Record, Status
 from wineexp.specs.run_spec import RunSpec
 
@@ -204,15 +205,12 @@ def _load_csv(path: Path) -> LoadedRun:
 
 
 def _read_history(path: Path) -> pd.DataFrame:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return _read(path, _HISTORY_COLUMNS, content)
+    return _read(path, _HISTORY_COLUMNS, read_bounded(path))
 
 
 def _read(path: Path, columns: tuple[str, ...], content: bytes) -> pd.DataFrame:
     try:
+        check_lines(io.BytesIO(content))
         # As text, which Python's float reads exactly in every version of pandas.
         frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8")
         missing = [name for name in columns if name not in frame]

@@ -12,8 +12,9 @@ import pandas as pd
 from wineexp import files
 from wineexp.errors import RunError
 from wineexp.runs import directory
-from wineexp.runs.curves import Curve, draw
+from wineexp.runs.curves import Curve
 from wineexp.runs.directory import RUN_FILES, Run, directory_name
+from wineexp.runs.picture import draw
 from wineexp.runs.record import SCHEMA, FileFacts, Record
 from wineexp.runs.result import RunResult
 from wineexp.text import visible

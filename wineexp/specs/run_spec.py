@@ -81,7 +81,11 @@ class RunSpec(BaseModel):
         "adam", "optimizer, by its Keras name", "a Keras optimizer name"
     )
     learning_rate: Real | None = spec_field(
-        None, "learning rate; if left out, the optimizer's default in Keras", "a number above 0", gt=0.0
+        None,
+        "learning rate; by default the optimizer's in Keras",
+        "a number above 0, up to 1e30",
+        gt=0.0,
+        le=1e30,
     )
     loss: Literal["mae", "mse", "huber"] = spec_field(
         "mae", "loss: mean absolute error, mean squared error or Huber (delta 1)", "mae, mse or huber"
@@ -102,8 +106,9 @@ class RunSpec(BaseModel):
     min_delta: Real = spec_field(
         0.0,
         "early stopping: how much lower val_loss must be to count as better",
-        "a number of at least 0",
+        "a number from 0 to 1e30",
         ge=0.0,
+        le=1e30,
     )
     restore_best: bool = spec_field(
         True, "early stopping: end with the weights of the best epoch", "true or false"

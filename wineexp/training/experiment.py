@@ -19,13 +19,14 @@ from wineexp.runs.metrics import measure
 from wineexp.runs.record import Environment, Timing
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
-from wineexp.training.model import build_model, derive_seed, model_bytes
+from wineexp.training.model import build_model, derive_seed, keras_defaults, model_bytes
 from wineexp.training.trainer import OnEpoch, predict, shuffled
 from wineexp.training.trainer_cache import TrainerCache
 
 __all__ = ["guarded_run", "run"]
 
 
+@keras_defaults()
 def run(
     spec: RunSpec,
     table: Table,

@@ -15,7 +15,7 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.training.keras_internals import saved_model
 from wineexp.training.kernels import adam_step
 
-__all__ = ["build_model", "build_optimizer", "derive_seed", "model_bytes"]
+__all__ = ["build_model", "build_optimizer", "derive_seed", "keras_defaults", "model_bytes"]
 
 #: What a layer's seed is for; the position is part of the seed, so append only.
 PURPOSES = ("kernel", "dropout", "order")
@@ -29,6 +29,25 @@ def derive_seed(seed: int, layer: int, purpose: str) -> int:
     """
     entropy = (seed, layer, PURPOSES.index(purpose))
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint32)[0]) >> 1
+
+
+@contextlib.contextmanager
+def keras_defaults() -> Iterator[None]:
+    """Keras's global settings as it is installed, and as they were afterwards.
+
+    The learning rate's type, say, comes from them: a user's own, of keras.json or set by a program, must not
+    change what a spec means.
+    """
+    before = keras.config.floatx(), keras.config.epsilon(), keras.config.dtype_policy()
+    try:
+        keras.config.set_floatx("float32")
+        keras.config.set_epsilon(1e-7)
+        keras.config.set_dtype_policy("float32")
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_epsilon(before[1])
+        keras.config.set_dtype_policy(before[2])
 
 
 def build_model(spec: RunSpec, features: int) -> keras.Sequential:

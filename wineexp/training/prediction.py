@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +20,14 @@ from wineexp.data.table import column_names, read_table, table_of_frame
 from wineexp.errors import DataError, RunError, first_line, nearest
 from wineexp.runs.directory import MODEL, Run
 from wineexp.runs.integrity import read_checked
+from wineexp.training.model import build_model, keras_defaults
 from wineexp.training.trainer import predict
 
 __all__ = ["NewRows", "load_model", "measure_predictions", "predict_rows", "read_rows"]
+
+#: The weights within a ``.keras`` file, and bytes that they may take beyond their own: names, an index.
+WEIGHTS = "model.weights.h5"
+SLACK = 1_000_000
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -43,8 +51,11 @@ class NewRows:
     extra: tuple[str, ...]
 
 
+@keras_defaults()
 def load_model(run: Run) -> keras.Sequential:
-    """The run's model, loaded with Keras's safe mode on, not compiled.
+    """The run's model, not compiled: built anew from its spec, with the weights of its file.
+
+    Nothing else of the file is used, so that no config in it is ever followed.
 
     Raises
     ------
@@ -56,10 +67,31 @@ def load_model(run: Run) -> keras.Sequential:
     if not run.model_path.is_file():
         raise RunError(f"{run.path}: has no {run.model_path.name}: {_why_not(run)}")
     read_checked(Run(run.path), run.model_path)  # as it is now: it may have been trained again
+    model = build_model(run.spec, len(run.record.data.features))
     try:
-        return keras.models.load_model(run.model_path, compile=False, safe_mode=True)
-    except Exception as error:  # noqa: BLE001 - a damaged or unsafe file raises whatever Keras meets in it
+        # float32 or int32 each; a dropout layer also keeps the two numbers of its seed
+        _check_size(run.model_path, 4 * (model.count_params() + 2 * len(model.layers)))
+        model.load_weights(run.model_path)
+    except Exception as error:  # noqa: BLE001 - a damaged or hostile file raises whatever Keras meets in it
         raise RunError(f"{run.model_path}: cannot be loaded: {first_line(error)}") from None
+    return model
+
+
+def _check_size(path: Path, expected: int) -> None:
+    """Raise ``ValueError`` unless a model's weights unpack to as many bytes as they should, before they do."""
+    with zipfile.ZipFile(path) as archive:
+        packed = archive.getinfo(WEIGHTS)
+        if packed.file_size > 2 * expected + SLACK:
+            raise ValueError(f"expected weights of {expected:,} bytes, found {packed.file_size:,}")
+        with h5py.File(io.BytesIO(archive.read(packed)), "r") as weights:
+            found = [0]
+
+            def add(_: str, item: Any) -> None:
+                found[0] += item.nbytes if isinstance(item, h5py.Dataset) else 0
+
+            weights.visititems(add)
+    if found[0] > expected + SLACK:
+        raise ValueError(f"expected weights of {expected:,} bytes, found {found[0]:,}, compressed")
 
 
 def _why_not(run: Run) -> str:
@@ -124,7 +156,9 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         model = load_model(run)
         scaling = run.record.data.scaling
         x = Scaling(np.array(scaling.center), np.array(scaling.scale))(rows.features)
+        _check_rows(x, "a feature is too large for float32")
         samples += [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
+        _check_rows(samples[-1][:, None], "the prediction is not finite")
     table = np.stack(samples)
     columns: dict[str, Any] = {"row": np.arange(table.shape[1])}
     columns["predicted"] = table[0] if len(table) == 1 else table.mean(axis=0, dtype=np.float64)
@@ -133,6 +167,15 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
     if rows.actual is not None:
         columns["actual"] = rows.actual
     return pd.DataFrame(columns)
+
+
+def _check_rows(values: Floats, problem: str) -> None:
+    """Raise ``RunError`` with the rows that hold NaN or infinity."""
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        rows = f"row{'s' if len(bad) > 1 else ''} {', '.join(map(str, bad[:5]))}"
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise RunError(f"{rows}{more}, counted from 0: cannot be predicted: {problem}")
 
 
 def _drop(model: keras.Sequential, x: npt.NDArray[np.float32]) -> Floats:
@@ -150,7 +193,7 @@ def measure_predictions(table: pd.DataFrame, run: Run) -> dict[str, float | None
     ``skill`` is ``1 - MAE / MAE of always predicting the training median``; None where that is perfect, or
     not recorded, as in runs before wineexp 0.1.
     """
-    error = (table["actual"] - table["predicted"]).abs().to_numpy(np.float64)
+    error = (table["actual"] - table["predicted"].astype(np.float64)).abs().to_numpy()
     mae = float(error.mean())
     median = run.record.data.train_median
     constant = None if median is None else float((table["actual"] - median).abs().mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import keras
@@ -70,9 +71,11 @@ class TrainerCache:
     def close(self) -> None:
         """Free what is kept."""
         self._drop()
-        keras.utils.clear_session(free_memory=False)
+        with contextlib.suppress(Exception):  # memory alone is lost; the runs are done
+            keras.utils.clear_session(free_memory=False)
 
     def _drop(self) -> None:
         if self._trainer is not None:
-            self._trainer.close()
+            with contextlib.suppress(Exception):  # the same
+                self._trainer.close()
         self._variant = self._trainer = None

@@ -1,0 +1,99 @@
+"""A run's picture: curves.png, which carries its spec and history as text, and how that is read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import pandas as pd
+import pydantic_core
+from PIL import PngImagePlugin
+
+from wineexp.errors import RunError
+from wineexp.runs.curves import Curve, figure, save
+from wineexp.runs.record import Record
+
+__all__ = ["draw", "read_png"]
+
+#: Key of the PNG's text.
+TEXT_KEY = "wineexp"
+
+#: The parts of a record embedded in a figure: enough to compare it, nothing about the machine that drew it.
+CARRIED = frozenset({"schema", "status", "reason", "label", "signature", "variant", "spec", "data", "metrics"})
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+#: Bytes of text, packed and unpacked, and chunks before it. A history of a million epochs unpacks to 60 MB.
+MAX_PACKED, MAX_TEXT, MAX_CHUNKS = 1 << 26, 1 << 27, 10_000
+
+
+def draw(curve: Curve) -> bytes:
+    """Return one run's figure as a PNG that carries record and history as text."""
+    text = PngImagePlugin.PngInfo()
+    record = {key: value for key, value in curve.record.as_json().items() if key in CARRIED}
+    carried = {
+        "label": curve.label,
+        "title": curve.title,
+        "record": record,
+        "history": curve.history.to_dict("list"),
+    }
+    text.add_itxt(TEXT_KEY, json.dumps(carried), zip=True)
+    return save(figure(curve), "png", pil_kwargs={"pnginfo": text})
+
+
+def read_png(path: str | os.PathLike[str]) -> Curve:
+    """Return the curve that a saved ``curves.png`` carries; no pixel is decoded.
+
+    Raises
+    ------
+    RunError
+        If the file is not a PNG written by wineexp.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            carried = pydantic_core.from_json(_carried_text(file))
+        record = json.dumps(carried["record"])
+        history = pd.DataFrame({name: carried["history"][name] for name in ("epoch", "loss", "val_loss")})
+        if history["epoch"].tolist() != list(range(len(history))):
+            raise ValueError("expected epochs 0, 1, 2, ... in their order")
+        history = history.astype({"epoch": int, "loss": float, "val_loss": float})
+        label, title = str(carried["label"]), str(carried["title"])
+    except (LookupError, ValueError, TypeError, OSError, zlib.error, RecursionError) as error:
+        raise RunError(f"{path}: expected a curves.png written by wineexp ({type(error).__name__})") from None
+    return Curve(label, title, Record.from_json(record, path), history)
+
+
+def _carried_text(file: BinaryIO) -> bytes:
+    """The text under ``TEXT_KEY``, an iTXt chunk (PNG specification, third edition, 11.3.3.4); else ``KeyError``.
+
+    Read here and not with Pillow, which decodes the picture to reach its text, and limits all text to 1 MB.
+    """
+    if file.read(len(SIGNATURE)) != SIGNATURE:
+        raise ValueError("no PNG")
+    for _ in range(MAX_CHUNKS):
+        header = file.read(8)
+        if len(header) < 8:
+            break
+        length, kind = struct.unpack(">I4s", header)
+        if kind == b"iTXt" and length <= MAX_PACKED:
+            key, _, rest = file.read(length).partition(b"\0")
+            if key == TEXT_KEY.encode():
+                packed, _method, rest = rest[:1], rest[1:2], rest[2:]
+                text = rest.split(b"\0", 2)[2]  # after the language and the translated key
+                return _unpacked(text) if packed == b"\1" else text
+            length = 0
+        file.seek(length + 4, os.SEEK_CUR)  # 4: the checksum
+    raise KeyError(TEXT_KEY)
+
+
+def _unpacked(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    text = unpacker.decompress(packed, MAX_TEXT)
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"more than {MAX_TEXT:,} bytes of text")
+    return text

@@ -55,18 +55,24 @@ def reader(monkeypatch, tmp_path, red_wine_path, tensorflow):
     """A reader's folder: configs, the table, and training that is real but small, whatever a spec asks for."""
     from wineexp import runtime
     from wineexp.execution import workers
-    from wineexp.training import experiment
+    from wineexp.training import experiment, prediction
 
-    guarded_run = experiment.guarded_run
+    guarded_run, build_model = experiment.guarded_run, prediction.build_model
+
+    def smaller(spec):
+        return RunSpec.parse({**spec.settings(), "widths": [8] * len(spec.widths), "epochs": 2})
 
     def small(spec, table, **options):
-        fields = {**spec.settings(), "widths": [8] * len(spec.widths), "epochs": 2}
-        return replace(guarded_run(RunSpec.parse(fields), table, **options), spec=spec)
+        return replace(guarded_run(smaller(spec), table, **options), spec=spec)
+
+    def build_smaller(spec, features):
+        return build_model(smaller(spec), features)
 
     def in_this_process(jobs, *, timeout, retries, keep_model):
         return InProcess(1, keep_model, train=small)
 
     monkeypatch.setattr(experiment, "guarded_run", small)
+    monkeypatch.setattr(prediction, "build_model", build_smaller)
     monkeypatch.setattr(workers, "LocalWorkers", in_this_process)
     monkeypatch.setattr(runtime, "choose_threads", lambda parameters: 1)  # as this process has
     monkeypatch.chdir(tmp_path)

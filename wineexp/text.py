@@ -33,12 +33,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def visible(text: str) -> str:
     """``text`` with what must not reach a terminal, page or table as visible escapes: ``\\x1b``, ``\\u202e``."""
-    return _UNSAFE.sub(_escape, text)
+    return text if text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
     """:func:`visible`, line ends and tabs too: a name cannot pretend to be several lines."""
-    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+    return text if text.isprintable() else visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def json_text(value: Any, *, plain: bool = False) -> str:

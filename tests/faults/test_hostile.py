@@ -21,7 +21,7 @@ from support.batches import train
 from wineexp.specs.run_spec import RunSpec
 
 #: What a command may take of this machine while it refuses a file; it loads pandas, or TensorFlow.
-SECONDS, BYTES = 20, 1_500_000_000
+SECONDS, BYTES = 40, 1_500_000_000
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,6 @@ def run(finished, tmp_path):
 
 def refused(cwd, *arguments):
     """Run a command, measure what it took, and return its one line of complaint."""
-    began = time.monotonic()
     with (cwd / "said").open("w") as said:
         command = [sys.executable, "-m", "wineexp", *map(str, arguments)]
         process = subprocess.Popen(command, cwd=cwd, stdout=said, stderr=said, stdin=subprocess.DEVNULL)
@@ -53,7 +52,7 @@ def refused(cwd, *arguments):
     assert "Traceback" not in text
     assert len(text.splitlines()) == 1, text
     assert process.returncode in (1, 2)
-    assert time.monotonic() - began < SECONDS
+    assert usage.ru_utime + usage.ru_stime < SECONDS  # of the processor's time: a busy machine takes longer
     assert usage.ru_maxrss * 1024 < BYTES
     return text
 
@@ -254,9 +253,9 @@ def test_files_of_a_run(run, tmp_path, name):
 def test_runs_are_counted_before_they_are_built(cli, tmp_path):
     config = {"seeds": 10_000, "runs": [{"name": str(number)} for number in range(59)]}
     (tmp_path / "c.yaml").write_text(json.dumps(config))
-    began = time.monotonic()
+    began = time.process_time()
     code, _, err = cli("batch", tmp_path / "c.yaml", "--dry-run")
     assert code == 2
     assert "expected at most 100,000 runs, found 590,000" in err
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     assert os.path.exists(tmp_path / "c.yaml")

@@ -39,11 +39,14 @@ def wait_for(condition, seconds=60):
 
 
 def children(process):
-    """The workers that live; a process that ends while it is looked at is none."""
+    """The workers of a process that live; one that ends while it is looked at is none.
+
+    A test's own process has others too: a browser, a server, Python's resource tracker.
+    """
     found = []
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one of these
-                if "resource_tracker" not in " ".join(child.cmdline()):
+                if "worker_main" in " ".join(child.cmdline()):
                     found.append(child)
     return found

@@ -77,9 +77,13 @@ class Run:
     def record(self) -> Record:
         """run.json; raise ``RunError`` where it is absent or damaged."""
         file = self.path / RECORD
-        if not file.exists():
-            raise RunError(f"{self.path}: no run here: expected a directory with {RECORD}")
-        return Record.from_json(read_bounded(file), file)
+        try:
+            content = read_bounded(file)
+        except RunError:
+            if file.exists():
+                raise
+            raise RunError(f"{self.path}: no run here: expected a directory with {RECORD}") from None
+        return Record.from_json(content, file)
 
     @property
     def spec(self) -> RunSpec:
@@ -101,9 +105,9 @@ class Run:
 def read_bounded(path: Path) -> bytes:
     """A file's content; raise ``RunError`` where it cannot be read or has more than ``MAX_BYTES``."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
-            content = b"" if size > MAX_BYTES else file.read(MAX_BYTES)
+            content = b"" if size > MAX_BYTES else file.read()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
     if size > MAX_BYTES:
@@ -127,7 +131,7 @@ def directory_name(spec: RunSpec, fingerprint: str, *, simulated: bool) -> str:
 
 def is_run(path: Path) -> bool:
     """Whether ``path`` is a run directory, rather than a folder of them."""
-    return (path / RECORD).is_file()
+    return os.path.isfile(f"{path}/{RECORD}")
 
 
 def run_folders(folder: Path, *, ending: str = "") -> list[Path]:

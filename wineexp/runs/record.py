@@ -131,7 +131,7 @@ def _spec(value: Any) -> RunSpec:
         return value
     if not isinstance(value, dict):
         raise ValueError("expected a mapping of fields")
-    return RunSpec.parse(value)
+    return RunSpec.recorded(value)
 
 
 class FileFacts(BaseModel):
@@ -227,8 +227,7 @@ class Record(BaseModel):
 
     def _disagreement(self) -> str | None:
         """What in the record contradicts the rest of it; None where all agrees."""
-        signature = self.spec.signature(self.data.fingerprint)
-        variant = self.spec.variant_signature(self.data.fingerprint)
+        signature, variant = self.spec.signatures(self.data.fingerprint)
         features = len(self.data.features)
         if (self.signature, self.variant_signature) != (signature, variant):
             return (

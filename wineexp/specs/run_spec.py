@@ -6,6 +6,7 @@ table all come from the fields of :class:`RunSpec`, so that a new field is writt
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -189,6 +190,14 @@ class RunSpec(BaseModel):
             raise SpecError(unknown)
         return spec
 
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> RunSpec:
+        """As :meth:`parse`; of many seeds of one variant, the fields that they share are checked once."""
+        seed = values.get("seed")
+        if type(seed) is not int or not 0 <= seed <= MAX_SEED:
+            return cls.parse(values)
+        return _variant(json.dumps({**values, "seed": 0})).model_copy(update={"seed": seed})
+
     def rates(self) -> tuple[float, ...]:
         """The dropout rate of each hidden layer."""
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * len(self.widths)
@@ -223,11 +232,16 @@ class RunSpec(BaseModel):
 
     def signature(self, fingerprint: str) -> str:
         """8 hex characters identifying this spec on the table with that fingerprint; ignores cosmetic fields."""
-        return self._digest(fingerprint, COSMETIC_FIELDS)
+        return self.signatures(fingerprint)[0]
 
     def variant_signature(self, fingerprint: str) -> str:
         """As :meth:`signature`, with the seed left out: shared by all seeds of one variant."""
-        return self._digest(fingerprint, COSMETIC_FIELDS | {"seed"})
+        return self.signatures(fingerprint)[1]
+
+    def signatures(self, fingerprint: str) -> tuple[str, str]:
+        """:meth:`signature` and :meth:`variant_signature`."""
+        before, after, variant = _canonical(self.without_seed(), fingerprint)
+        return _digest(f"{before}{self.seed}{after}"), variant
 
     def without_seed(self) -> RunSpec:
         """What all seeds of a variant have in common: the spec with seed 0 and no name."""
@@ -253,14 +267,32 @@ class RunSpec(BaseModel):
         """One line for people: layers, regularization, optimizer, training; some fields may be left out."""
         return wording.describe(self.settings(), _DEFAULTS, {*without, *COSMETIC_FIELDS})
 
-    def _digest(self, fingerprint: str, without: Collection[str]) -> str:
-        spec = {
-            name: value
-            for name, value in self.settings().items()
-            if name not in without and not (name in _LATER_FIELDS and value == _DEFAULTS[name])
-        }
-        text = json.dumps({"spec": spec, "table": fingerprint}, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+@functools.lru_cache(maxsize=1024)
+def _canonical(variant: RunSpec, fingerprint: str) -> tuple[str, str, str]:
+    """Canonical JSON of spec and table before and after the seed's digits, and the signature without a seed."""
+    spec = {
+        name: value
+        for name, value in variant.settings().items()
+        if name not in COSMETIC_FIELDS and not (name in _LATER_FIELDS and value == _DEFAULTS[name])
+    }
+    assert spec.pop("seed") == 0
+    text, whole = (
+        json.dumps({"spec": values, "table": fingerprint}, sort_keys=True, separators=(",", ":"))
+        for values in (spec, spec | {"seed": 0})
+    )
+    key = '"seed":'  # within text its quotes would be escaped
+    before, _, after = whole.partition(f"{key}0")
+    return before + key, after, _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@functools.lru_cache(maxsize=1024)
+def _variant(text: str) -> RunSpec:
+    return RunSpec.parse(json.loads(text))
 
 
 def _marked(mark: str) -> frozenset[str]:

@@ -7,7 +7,6 @@ table all come from the fields of :class:`RunSpec`, so that a new field is writt
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
@@ -29,6 +28,7 @@ from wineexp.specs.fields import (
 )
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.layers import Layer, LayerSize
+from wineexp.specs.signature import digest, seedless_parts
 from wineexp.specs.wording import format_widths
 
 __all__ = ["COSMETIC_FIELDS", "VARIANT_FIELDS", "RunSpec", "varying"]
@@ -190,14 +190,6 @@ class RunSpec(BaseModel):
             raise SpecError(unknown)
         return spec
 
-    @classmethod
-    def recorded(cls, values: Mapping[str, Any]) -> RunSpec:
-        """As :meth:`parse`; of many seeds of one variant, the fields that they share are checked once."""
-        seed = values.get("seed")
-        if type(seed) is not int or not 0 <= seed <= MAX_SEED:
-            return cls.parse(values)
-        return _variant(json.dumps({**values, "seed": 0})).model_copy(update={"seed": seed})
-
     def rates(self) -> tuple[float, ...]:
         """The dropout rate of each hidden layer."""
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * len(self.widths)
@@ -240,8 +232,8 @@ class RunSpec(BaseModel):
 
     def signatures(self, fingerprint: str) -> tuple[str, str]:
         """:meth:`signature` and :meth:`variant_signature`."""
-        before, after, variant = _canonical(self.without_seed(), fingerprint)
-        return _digest(f"{before}{self.seed}{after}"), variant
+        before, after, without = _canonical(self.without_seed(), fingerprint)
+        return digest(f"{before}{self.seed}{after}"), digest(without)
 
     def without_seed(self) -> RunSpec:
         """What all seeds of a variant have in common: the spec with seed 0 and no name."""
@@ -270,29 +262,13 @@ class RunSpec(BaseModel):
 
 @functools.lru_cache(maxsize=1024)
 def _canonical(variant: RunSpec, fingerprint: str) -> tuple[str, str, str]:
-    """Canonical JSON of spec and table before and after the seed's digits, and the signature without a seed."""
-    spec = {
+    """See :func:`~wineexp.specs.signature.seedless_parts`; of many seeds of one variant it is made once."""
+    decisive = {
         name: value
         for name, value in variant.settings().items()
         if name not in COSMETIC_FIELDS and not (name in _LATER_FIELDS and value == _DEFAULTS[name])
     }
-    assert spec.pop("seed") == 0
-    text, whole = (
-        json.dumps({"spec": values, "table": fingerprint}, sort_keys=True, separators=(",", ":"))
-        for values in (spec, spec | {"seed": 0})
-    )
-    key = '"seed":'  # within text its quotes would be escaped
-    before, _, after = whole.partition(f"{key}0")
-    return before + key, after, _digest(text)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-@functools.lru_cache(maxsize=1024)
-def _variant(text: str) -> RunSpec:
-    return RunSpec.parse(json.loads(text))
+    return seedless_parts(decisive, fingerprint)
 
 
 def _marked(mark: str) -> frozenset[str]:

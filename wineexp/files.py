@@ -136,8 +136,12 @@ def _put(staged: Path, path: Path, files: Mapping[str, bytes], ours: Sequence[st
     except OSError:
         old.rename(path)
         raise
-    for name in ours:  # these alone: what another process puts there now is kept
-        (old / name).unlink(missing_ok=True)
+    for name in ours:
+        with contextlib.suppress(OSError):  # the new one is in place
+            (old / name).unlink()
+    for name in os.listdir(old):  # put there by someone in this moment
+        with contextlib.suppress(OSError):
+            (old / name).rename(path / name)
     with contextlib.suppress(OSError):
         old.rmdir()
 

@@ -224,6 +224,8 @@ def test_a_stream_in_memory_is_bounded_like_a_file():
 
     for size in (MAX_LINE - 1, MAX_LINE):
         check_lines(io.BytesIO(b"a" * size + b"\n" + b"b" * size + b"\r" + b"c" * size))
+    stray = b"12345678901,2\n" * 80_000
+    check_lines(io.BytesIO(stray[: MAX_LINE - 1] + b"\r" + stray))
     for begin in (b"", b"a\n", b"a" * MAX_LINE + b"\n"):
         with pytest.raises(ValueError, match="expected lines of at most"):
             check_lines(io.BytesIO(begin + b"b" * (MAX_LINE + 1)))

@@ -99,3 +99,14 @@ def test_settings_beyond_float32_are_refused_by_the_spec(cli, small_csv, tmp_pat
     code, _, err = cli("train", *FLAGS, *flags, "--data", small_csv, "--out", tmp_path / "out")
     assert code == 2
     assert "1e30; found 1e+300" in err
+
+
+@pytest.mark.parametrize("scales", [["none", "standard"], ["standard", "none"]])
+def test_every_scaling_of_a_config_is_looked_at_before_training(cli, small_table, tmp_path, scales):
+    path = table(tmp_path / "t.csv", small_table, a=1.7e9 + ROWS)
+    config = {"defaults": {"widths": 4, "epochs": 2}, "grid": {"scale": scales}}
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
+    code, _, err = cli("batch", tmp_path / "c.yaml", "--data", path, "--jobs", 0, "--out", tmp_path / "out")
+    assert code == 2
+    assert "column 'a': expected values that float32 can tell apart" in err
+    assert not (tmp_path / "out").exists()

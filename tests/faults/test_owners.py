@@ -145,6 +145,44 @@ def test_runs_of_another_process_are_waited_for_and_trained_if_it_leaves_them(sm
     assert not list(tmp_path.glob(".*.claim"))
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_that_is_there_under_two_names_is_trained_again(small_table, tmp_path, force):
+    """It was there before; only what another process wrote meanwhile is taken for this training."""
+    named = [SPECS[0].model_copy(update={"name": name}) for name in ("x", "y")]
+    for spec in named:
+        train([spec], small_table, tmp_path / spec.name, Fake(bad=[] if force else [0]))
+        (run,) = find_runs(tmp_path / spec.name)
+        (tmp_path / "out").mkdir(exist_ok=True)
+        run.path.rename(tmp_path / "out" / run.path.name)
+    executor = Fake()
+    execute(plan(named[1:], small_table, tmp_path / "out", force=force), executor)
+    assert executor.begun == [0]
+
+
+def test_a_failure_of_another_process_ends_a_batch_that_is_to_end_at_the_first(small_table, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_run, "LOOK_SECONDS", 0.01)
+    planned = plan(SPECS, small_table, tmp_path / "out")
+    train(SPECS[:1], small_table, tmp_path / "out", Fake(bad=[0]))
+    executor = Fake()
+    runs = execute(planned, executor, fail_fast=True)
+    assert executor.begun == []
+    assert [run.status for run in runs] == ["failed"]
+
+
+def test_an_interrupt_before_a_run_is_begun_ends_the_batch(small_table, tmp_path):
+    """The executor yields nothing for it; what other processes have is then not waited for."""
+
+    class Interrupted(Fake):
+        def run(self, tasks, table, on_epoch, begin):
+            begin(tasks[0])
+            yield from ()
+
+    other = Claims(tmp_path)
+    assert other.take(SPECS[0].signature(small_table.fingerprint))
+    assert train(SPECS, small_table, tmp_path, Interrupted()) == []
+    other.close()
+
+
 def test_a_claim_that_nobody_renews_is_taken_over(small_table, tmp_path, monkeypatch):
     """As another machine's that lost its power: its process cannot be asked for from here."""
     monkeypatch.setattr(claims, "LEASE_SECONDS", 1.0)

@@ -169,10 +169,11 @@ def check_lines(file: BinaryIO) -> None:
     """Raise ``ValueError`` for a line of more than ``MAX_LINE`` bytes; a parser would take hours or all memory."""
     length = 0
     while chunk := file.read(MAX_LINE):
-        first, last = (max(find(b"\n"), find(b"\r")) for find in (chunk.find, chunk.rfind))
-        if length + (len(chunk) if last < 0 else first) > MAX_LINE:
+        ends = [at for at in (chunk.find(b"\n"), chunk.find(b"\r")) if at >= 0]
+        if length + min(ends, default=len(chunk)) > MAX_LINE:
             raise ValueError(f"expected lines of at most {MAX_LINE:,} bytes, found a longer one")
-        length = length + len(chunk) if last < 0 else len(chunk) - last - 1
+        last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        length = len(chunk) - last - 1 if ends else length + len(chunk)
 
 
 def column_names(path: str | os.PathLike[str]) -> list[str]:

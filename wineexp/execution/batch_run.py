@@ -13,7 +13,7 @@ from wineexp.execution.claims import Claims
 from wineexp.execution.executor import Executor, Results, Task
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan, Planned
-from wineexp.runs.directory import RUN_FILES, Run, directory_name, is_run, run_folders
+from wineexp.runs.directory import RUN_FILES, Run, directory_name, is_run
 from wineexp.runs.reader import check_run
 from wineexp.runs.result import RunResult
 from wineexp.runs.writer import write_run
@@ -48,7 +48,7 @@ def execute(
                 files.check_replaceable(_place(plan, entry), RUN_FILES, error=RunError)
     observer.started(plan)
     with contextlib.closing(Claims(plan.out)) as claims, contextlib.suppress(KeyboardInterrupt):
-        _Batch(plan, executor, observer, claims, runs).train(fail_fast=fail_fast)
+        _Batch(plan, executor, observer, claims, runs, fail_fast=fail_fast).train()
     there = {number: run for number, run in runs.items() if is_run(run.path)}
     for number in runs.keys() - there.keys():
         observer.gone(runs[number].path)
@@ -61,46 +61,69 @@ class _Batch:
     """One plan being executed; ``runs`` are those that have ended, by their number in the plan."""
 
     def __init__(
-        self, plan: Plan, executor: Executor, observer: Observer, claims: Claims, runs: dict[int, Run]
+        self,
+        plan: Plan,
+        executor: Executor,
+        observer: Observer,
+        claims: Claims,
+        runs: dict[int, Run],
+        *,
+        fail_fast: bool,
     ) -> None:
         self._plan, self._executor, self._observer, self._claims = plan, executor, observer, claims
         self._runs = runs
         self._elsewhere: list[Task] = []
+        self._left_out = 0
+        self._fail_fast, self._failed = fail_fast, False
 
-    def train(self, *, fail_fast: bool) -> None:
+    def train(self) -> None:
         """Train the tasks that are free, then those that other processes had claimed and left undone."""
         tasks = [Task(number, entry.spec) for number, entry in enumerate(self._plan.entries) if entry.train]
         while tasks:
             self._elsewhere = []
-            if not self._train(tasks, fail_fast=fail_fast):
+            if not self._train(tasks):
                 return
             tasks = self._wait_for_others()
 
-    def _train(self, tasks: list[Task], *, fail_fast: bool) -> bool:
+    def _train(self, tasks: list[Task]) -> bool:
         """Whether to go on: not after an interruption, nor with ``fail_fast`` after a failure."""
+        self._left_out = ended = 0
         results = self._executor.run(tasks, self._plan.table, self._on_epoch, self._begin)
         interrupted = False
         with contextlib.closing(_Outcomes(results)) as outcomes:
             for task, result in outcomes:
+                ended += 1
                 interrupted |= result.status == "interrupted"
+                self._failed |= result.status == "failed"
                 try:
                     self._record(task, result)
                 except KeyboardInterrupt:
                     interrupted = True
                     outcomes.interrupt()
-                if fail_fast and result.status == "failed":
+                if self._over:
                     return False
-        return not interrupted
+        # An executor that met Ctrl-C while nothing was under way yields nothing for it.
+        return not interrupted and not self._over and ended + self._left_out == len(tasks)
+
+    @property
+    def _over(self) -> bool:
+        """Whether a failure, of whatever process, ends the batch."""
+        return self._fail_fast and self._failed
 
     def _on_epoch(self, task: Task, epoch: int, loss: float, val_loss: float) -> None:
         self._observer.epoch(task.spec, epoch, loss, val_loss)
 
     def _begin(self, task: Task) -> bool:
         """Claim a task's run; False where another process has it, or has trained it since it was planned."""
-        if not self._claims.take(self._signature(task)):
+        if self._over:
+            begin = False
+        elif not self._claims.take(self._signature(task)):
             self._elsewhere.append(task)
-            return False
-        return not self._trained_meanwhile(task)
+            begin = False
+        else:
+            begin = not self._trained_meanwhile(task)
+        self._left_out += not begin
+        return begin
 
     def _trained_meanwhile(self, task: Task) -> bool:
         """Take the run of a task that we hold from the disk, where another process wrote it since we planned."""
@@ -109,6 +132,7 @@ class _Batch:
             return False
         self._claims.release(self._signature(task))
         self._runs[task.number] = run
+        self._failed |= run.status == "failed"
         self._observer.ended(run)
         return True
 
@@ -124,16 +148,17 @@ class _Batch:
     def _wait_for_others(self) -> list[Task]:
         """Wait until a run of another process is free and still to be trained; it, and those still to wait for."""
         told = ""
-        while self._elsewhere:
-            free = [task for task in self._elsewhere if self._claims.take(self._signature(task))]
-            self._elsewhere = [task for task in self._elsewhere if task not in free]
-            if left := [task for task in free if not self._trained_meanwhile(task)]:
-                return left + self._elsewhere
+        while self._elsewhere and not self._over:
+            signals.check()
+            for task in list(self._elsewhere):
+                if self._claims.take(self._signature(task)):
+                    if not self._trained_meanwhile(task):  # the others are claimed as they are begun
+                        return self._elsewhere
+                    self._elsewhere.remove(task)
             if self._elsewhere and (owner := self._claims.owner(self._signature(self._elsewhere[0]))) != told:
                 self._observer.waiting(len(self._elsewhere), owner)
                 told = owner
             time.sleep(LOOK_SECONDS)
-            signals.check()
         return []
 
     def _signature(self, task: Task) -> str:
@@ -148,12 +173,12 @@ def _place(plan: Plan, entry: Planned) -> Path:
 
 def _written_since(plan: Plan, entry: Planned) -> Run | None:
     """The run that another process recorded since ``plan`` was made: one that is sound, and ended by itself."""
-    ending = f"-{entry.spec.signature(plan.table.fingerprint)}"
-    for path in run_folders(plan.out, ending=ending):
-        run = Run(path)
-        with contextlib.suppress(RunError):
-            if run.status == "interrupted" or (entry.before and run.record == entry.before.record):
-                continue
+    run = Run(_place(plan, entry))
+    if not is_run(run.path):
+        return None
+    with contextlib.suppress(RunError):
+        old = any(run.path == known.path and run.record == known.record for known in entry.known)
+        if not old and run.status != "interrupted":
             check_run(run)
             return run
     return None

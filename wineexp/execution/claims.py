@@ -59,8 +59,10 @@ class Claims:
                 self._leases.pop(signature).release()
 
     def close(self) -> None:
-        """Release what is left."""
+        """Release what is left, and remove what dead processes left of the runs that were asked for."""
         for signature in list(self._leases):
+            with contextlib.suppress(RunError):
+                self.take(signature)
             self.release(signature)
 
     def _lease(self, signature: str) -> SoftFileLease:

@@ -7,6 +7,7 @@ workers must have the same wineexp, TensorFlow, Keras, NumPy and pandas as this 
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -74,7 +75,7 @@ class DaskCluster:
         client = _connect(self.address)
         try:
             _check_workers(client)
-            yield from _Batch(client, self, table, on_epoch).results([task for task in tasks if begin(task)])
+            yield from _Batch(client, self, table, on_epoch).results(tasks, begin)
         finally:
             client.close()
 
@@ -107,12 +108,11 @@ class _Batch:
         # A task, not scattered data: Dask computes it again when the worker that held it dies.
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
-    def results(self, tasks: Sequence[Task]) -> Results:
-        attempts = {task.number: Attempt(task) for task in tasks}
+    def results(self, tasks: Sequence[Task], begin: Begin) -> Results:
+        waiting, attempts = deque(tasks), dict[int, Attempt]()
         self.client.subscribe_topic(self.name, lambda event: self.news.put(_Epochs(*event[1])))
         try:
-            for attempt in attempts.values():
-                self._submit(attempt)
+            self._fill(waiting, attempts, begin)
             while attempts:
                 news = self.news.get()
                 if news.number not in attempts:
@@ -121,6 +121,7 @@ class _Batch:
                     self._hear(attempts[news.number], news)
                 elif news.future is self.futures[news.number]:
                     yield from self._end(attempts, news.number)
+                    self._fill(waiting, attempts, begin)
         except KeyboardInterrupt:
             begun = [attempt for attempt in attempts.values() if attempt.seen]
             self._cancel()
@@ -128,6 +129,15 @@ class _Batch:
                 yield attempt.task, attempt.ended(self.table, "interrupted")
         finally:
             self._cancel()
+
+    def _fill(self, waiting: deque[Task], attempts: dict[int, Attempt], begin: Begin) -> None:
+        """Submit tasks until each of the cluster's threads has one and another waits for it."""
+        room = 2 * max(1, sum(self.client.nthreads().values()))
+        while waiting and len(attempts) < room:
+            task = waiting.popleft()
+            if begin(task):
+                attempts[task.number] = Attempt(task)
+                self._submit(attempts[task.number])
 
     def _submit(self, attempt: Attempt) -> None:
         number, key = attempt.task.number, f"{self.name}-{attempt.task.number}-{attempt.tries}"

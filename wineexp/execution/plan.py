@@ -30,12 +30,15 @@ class Planned:
         Its existing run, whatever the status.
     train : bool
         Whether it is to be trained now.
+    known : tuple of Run
+        Every run of this signature that was there, under whatever name.
     """
 
     spec: RunSpec
     names: tuple[str, ...]
     before: Run | None
     train: bool
+    known: tuple[Run, ...] = ()
 
     @property
     def done(self) -> Run | None:
@@ -114,10 +117,12 @@ def make_plan(
     """
     check_table(specs, found.table)
     before: dict[str, Run] = {}
+    known: dict[str, list[Run]] = {}
     unreadable: dict[str, str] = {}
     for path in run_folders(out):
         run = Run(path)
         try:
+            known.setdefault(run.signature, []).append(run)
             if run.signature not in before or run.status == "done":
                 before[run.signature] = run
         except RunError as error:
@@ -130,23 +135,24 @@ def make_plan(
     skipped = {"done", "failed"} if skip_failed else {"done"}
     entries = []
     for signature, same in together.items():
-        known = before.get(signature)
-        if known is not None and not force:
+        found_run = before.get(signature)
+        if found_run is not None and not force:
             try:
-                check_run(known)
+                check_run(found_run)
             except RunError as error:  # it is trained again, as if it were not there
                 damaged.append(str(error))
-                known = None
-        elif known is None and signature in unreadable:
+                found_run = None
+        elif found_run is None and signature in unreadable:
             damaged.append(unreadable[signature])
         names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
-        train = force or known is None or known.status not in skipped
-        entries.append(Planned(same[0], names, known, train))
+        train = force or found_run is None or found_run.status not in skipped
+        entries.append(Planned(same[0], names, found_run, train, tuple(known.get(signature, ()))))
     return Plan(name, tuple(specs), tuple(entries), found, out, file, tuple(damaged))
 
 
 def check_table(specs: Sequence[RunSpec], table: Table) -> None:
     """Raise ``DataError`` where a spec cannot be trained on ``table``, before anything is."""
     # Which rows a seed draws makes no difference to that.
-    for kind in {(spec.target, spec.split, spec.train_fraction): spec for spec in specs}.values():
+    kinds = {(spec.target, spec.split, spec.train_fraction, spec.scale): spec for spec in specs}
+    for kind in kinds.values():
         split_table(table, kind)

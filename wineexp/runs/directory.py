@@ -134,14 +134,11 @@ def is_run(path: Path) -> bool:
     return os.path.isfile(f"{path}/{RECORD}")
 
 
-def run_folders(folder: Path, *, ending: str = "") -> list[Path]:
-    """The run directories directly below ``folder``, by name, whatever their records say.
-
-    With ``ending``, only those whose names end in it.
-    """
+def run_folders(folder: Path) -> list[Path]:
+    """The run directories directly below ``folder``, by name, whatever their records say."""
     if not folder.is_dir():
         return []
-    names = sorted(name for name in os.listdir(folder) if name.endswith(ending) and not name.startswith("."))
+    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     return [path for path in map(folder.joinpath, names) if is_run(path)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from wineexp.errors import RunError
 from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, Run, read_bounded, run_folders
 
-__all__ = ["LARGE", "check_files", "read_checked", "sound_runs"]
+__all__ = ["LARGE", "check_files", "check_hash", "read_checked", "sound_runs"]
 
 #: Files over so many bytes (models) are hashed only where they are used, or on request.
 LARGE = 1_000_000
@@ -45,7 +45,21 @@ def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
         if size != facts.size:
             raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found {size:,}")
         if hashes and (large or size <= LARGE):
-            read_checked(run, Path(path))
+            check_hash(run, Path(path))
+
+
+def check_hash(run: Run, path: Path) -> None:
+    """Raise ``RunError`` where a file is not what was recorded of it; the file may be of any size."""
+    facts = (run.record.files or {}).get(path.name)
+    if facts is None:
+        return
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if found != facts.sha256:
+        raise RunError(f"{path}: is damaged: its content is not what was written")
 
 
 def read_checked(run: Run, path: Path) -> bytes:

@@ -139,9 +139,10 @@ class _StudyReader:
                 hint = " (it belongs under defaults)" if key in RunSpec.model_fields else nearest(key, STUDY_KEYS)
                 self.problem(value.line, f"{key}: unknown key{hint}; a study has {', '.join(STUDY_KEYS)}")
         name = fields["name"].data if "name" in fields else self.path.stem
-        if not is_label(name):  # of a file, its own name may be anything
-            at = fields["name"].line if "name" in fields else None
-            self.problem(at, f"name: expected text of 1 to 200 printable characters, found {name!r}")
+        if not is_label(name):  # a file's own name may be anything
+            if "name" in fields:
+                told = f"name: expected text of 1 to 200 printable characters, found {name!r}"
+                self.problem(fields["name"].line, told)
             name = "study"
         defaults = self._section(fields, "defaults", dict)
         seeds = self._seeds(fields)

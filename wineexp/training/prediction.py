@@ -19,7 +19,7 @@ from wineexp.data.split import Scaling
 from wineexp.data.table import column_names, read_table, table_of_frame
 from wineexp.errors import DataError, RunError, first_line, nearest
 from wineexp.runs.directory import MODEL, Run
-from wineexp.runs.integrity import read_checked
+from wineexp.runs.integrity import check_hash
 from wineexp.training.model import build_model, keras_defaults
 from wineexp.training.trainer import predict
 
@@ -66,7 +66,7 @@ def load_model(run: Run) -> keras.Sequential:
         raise RunError(f"{run.path}: expected a finished run, found one that is {run.status}")
     if not run.model_path.is_file():
         raise RunError(f"{run.path}: has no {run.model_path.name}: {_why_not(run)}")
-    read_checked(Run(run.path), run.model_path)  # as it is now: it may have been trained again
+    check_hash(Run(run.path), run.model_path)  # as it is now: it may have been trained again
     model = build_model(run.spec, len(run.record.data.features))
     try:
         # float32 or int32 each; a dropout layer also keeps the two numbers of its seed

@@ -23,6 +23,12 @@ from wineexp.specs.yaml_lines import read_yaml
 FULL = os.environ.get("WINEEXP_FAULTS") == "full"
 MANY = settings(max_examples=5000 if FULL else 150, deadline=None, suppress_health_check=list(HealthCheck))
 
+
+def _no_none(name):
+    """A name that flags can give: ``--name none`` stands for none."""
+    return name.isprintable() and name.strip().lower() not in ("none", "null", "")
+
+
 WIDTHS = st.lists(st.integers(1, 64), min_size=1, max_size=4)
 FIELDS = st.fixed_dictionaries(
     {},
@@ -46,7 +52,7 @@ FIELDS = st.fixed_dictionaries(
         "split_seed": st.integers(0, 2**31 - 1),
         "split": st.sampled_from(["random", "grouped"]),
         "seed": st.integers(0, 2**31 - 1),
-        "name": st.text(min_size=1, max_size=20).filter(str.isprintable),
+        "name": st.text(min_size=1, max_size=20).filter(_no_none),
     },
 )
 

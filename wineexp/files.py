@@ -113,6 +113,7 @@ def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
 
 @contextlib.contextmanager
 def refusing(path: Path, error: Refusal) -> Iterator[None]:
+    """Raise ``error``, with ``path`` and the reason, where the system refuses to write within."""
     try:
         yield
     except OSError as cause:  # a full disk, a folder without permission, a file where a folder should be

@@ -51,7 +51,7 @@ def test_runs_with_one_signature_are_planned_once_with_all_names(small_table, tm
     specs = [RunSpec(widths="8", name="a"), RunSpec(widths="8,4"), RunSpec(widths="8", name="b")]
     planned = plan(specs, small_table, tmp_path)
     assert [(entry.spec.widths, entry.names) for entry in planned.entries] == [((8,), ("a", "b")), ((8, 4), ())]
-    (run, _) = execute(planned, Fake())
+    (run, _) = execute(planned, Fake()).runs
     assert run.record.names == ("a", "b")
 
 
@@ -80,7 +80,7 @@ def test_one_bad_run_never_stops_the_others_but_fail_fast_does(small_table, tmp_
     runs = train(SPECS, small_table, tmp_path, all_of_them)
     assert [run.status for run in runs] == ["done", "failed", "done", "done"]
     planned = plan(SPECS, small_table, tmp_path / "other")
-    runs = execute(planned, some, fail_fast=True)
+    runs = execute(planned, some, fail_fast=True).runs
     assert some.begun == [0, 1]
     assert [run.status for run in runs] == ["done", "failed"]
 

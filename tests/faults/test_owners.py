@@ -106,7 +106,7 @@ def test_a_run_that_cannot_be_replaced_whole_is_damaged_and_trained_again(small_
     monkeypatch.undo()
     planned = plan(SPECS[:1], small_table, tmp_path)
     assert planned.damaged
-    (again,) = execute(planned, Fake())
+    (again,) = execute(planned, Fake()).runs
     assert again.status == "done"
     assert (run.path / "notes.txt").read_text() == "mine"
 
@@ -115,7 +115,7 @@ class Telling(Observer):
     def __init__(self):
         self.waited, self.deleted = [], []
 
-    def waiting(self, count, owner):
+    def waiting(self, count, owner, folder):
         self.waited.append((count, owner))
 
     def gone(self, path):
@@ -130,8 +130,8 @@ def test_runs_of_another_process_are_waited_for_and_trained_if_it_leaves_them(sm
         assert other.take(signature)
 
     class Leaving(Telling):
-        def waiting(self, count, owner):
-            super().waiting(count, owner)
+        def waiting(self, count, owner, folder):
+            super().waiting(count, owner, folder)
             train(SPECS[:1], small_table, tmp_path / "aside", Fake())
             (run,) = find_runs(tmp_path / "aside")
             run.path.rename(tmp_path / run.path.name)  # the other has done its first, and leaves the second
@@ -164,7 +164,7 @@ def test_a_failure_of_another_process_ends_a_batch_that_is_to_end_at_the_first(s
     planned = plan(SPECS, small_table, tmp_path / "out")
     train(SPECS[:1], small_table, tmp_path / "out", Fake(bad=[0]))
     executor = Fake()
-    runs = execute(planned, executor, fail_fast=True)
+    runs = execute(planned, executor, fail_fast=True).runs
     assert executor.begun == []
     assert [run.status for run in runs] == ["failed"]
 
@@ -181,6 +181,47 @@ def test_an_interrupt_before_a_run_is_begun_ends_the_batch(small_table, tmp_path
     assert other.take(SPECS[0].signature(small_table.fingerprint))
     assert train(SPECS, small_table, tmp_path, Interrupted()) == []
     other.close()
+
+
+RECORD = "filelock/2\npid=1\nhost=far\nmode={}\ntoken=" + "0" * 32 + "\nduration={}\n"
+CLAIMS = {
+    "of another version": RECORD.format("lease", 30.0),
+    "for ever": RECORD.format("exclusive", 60.0),
+    "of a later kind": RECORD.format("later", 60.0),
+    "with control characters": RECORD.format("lease", 60.0).replace("far", "\x1b[31mfar"),
+    "of 5 MB": "x" * 5_000_000,
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("text", CLAIMS.values(), ids=CLAIMS)
+def test_a_file_in_place_of_a_claim_is_waited_for_and_named(small_table, tmp_path, text, monkeypatch):
+    monkeypatch.setattr(batch_run, "LOOK_SECONDS", 0.01)
+    path = tmp_path / f".{SPECS[0].signature(small_table.fingerprint)}.claim"
+    path.write_text(text)
+
+    class Removing(Telling):
+        def waiting(self, count, owner, claim):
+            super().waiting(count, owner, claim)
+            assert claim == path
+            claim.unlink()
+
+    observer, executor = Removing(), Fake()
+    assert [run.status for run in train(SPECS[:1], small_table, tmp_path, executor, observer)] == ["done"]
+    assert executor.begun == [0]
+    assert len(observer.waited) == 1
+
+
+def test_a_folder_in_place_of_a_claim_is_one_line(small_table, tmp_path):
+    path = tmp_path / f".{SPECS[0].signature(small_table.fingerprint)}.claim"
+    path.mkdir()
+    with pytest.raises(RunError, match=r"\.claim: cannot be written: Is a directory"):
+        train(SPECS[:1], small_table, tmp_path, Fake())
+
+
+def test_without_a_listener_waiting_is_a_warning_that_says_what_to_do(tmp_path):
+    with pytest.warns(UserWarning, match=r"waiting for 2 runs that process 1 on far trains.*delete .*x\.claim"):
+        Observer().waiting(2, "process 1 on far", tmp_path / "x.claim")
 
 
 def test_a_claim_that_nobody_renews_is_taken_over(small_table, tmp_path, monkeypatch):
@@ -225,6 +266,30 @@ def test_runs_that_are_deleted_meanwhile_are_counted_as_not_there(small_table, t
     assert [path.name.rpartition("-s")[2][0] for path in observer.deleted] == ["1"]
     with pytest.raises(RunError, match="deleted as soon as"):
         train(SPECS[1:2], small_table, tmp_path, Fake(), Deleting())
+
+
+@pytest.mark.parametrize("command", ["batch", "study"])
+def test_a_command_whose_runs_are_deleted_meanwhile_fails_and_says_which(
+    cli, small_csv, tmp_path, monkeypatch, command, tensorflow
+):
+    from wineexp.execution.progress import BatchProgress
+
+    def delete(self, run):
+        if run.spec.seed == 1:
+            shutil.rmtree(run.path)
+
+    monkeypatch.setattr(BatchProgress, "ended", delete)
+    (tmp_path / "c.yaml").write_text("defaults: {widths: 4, epochs: 2, batch_size: 32}\nseeds: 3\n")
+    monkeypatch.chdir(tmp_path)
+    extra = ["--no-report"] if command == "study" else []
+    code, _, err = cli(command, "c.yaml", "--data", small_csv, "--jobs", 0, *extra)
+    assert code == 1
+    assert "was deleted while other runs were trained" in err
+    assert "interrupted" not in err
+    if command == "batch":
+        assert "3 runs: 2 done (0 of them before), 0 failed, 0 not finished, 1 deleted" in err
+    else:
+        assert (tmp_path / "outputs" / "c" / "compare.csv").exists(), "what is there is compared"
 
 
 CONFIG = {"defaults": {"widths": 8, "epochs": 40, "batch_size": 32}, "seeds": 6}

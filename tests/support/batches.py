@@ -15,4 +15,4 @@ def plan(specs, table, out, **options):
 
 def train(specs, table, out, executor=None, observer=None, *, fail_fast=False):
     """Train ``specs`` into ``out``, by default in this process with one thread; return their runs."""
-    return execute(plan(specs, table, out), executor or InProcess(1), observer, fail_fast=fail_fast)
+    return execute(plan(specs, table, out), executor or InProcess(1), observer, fail_fast=fail_fast).runs

@@ -204,11 +204,9 @@ def study(
         _check_reference(plan, reference)
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
-    runs = train_plan(plan, executor, exporters, observer or Observer(), fail_fast=fail_fast)
+    runs, interrupted = train_plan(plan, executor, exporters, observer or Observer(), fail_fast=fail_fast)
     folder = Path(out) / folder_name(plan.name)
-    stopped = fail_fast and any(run.status == "failed" for run in runs)
-    interrupted = len(runs) < len(plan.entries) and not stopped
-    if interrupted or any(run.status == "interrupted" for run in runs):
+    if interrupted:
         return StudyResult(runs, None, folder)
     comparison = compare_runs(load([run.path for run in runs]), reference=reference, first=True)
     _write_study(comparison, plan, folder, page=page, layout=layout, style=style)

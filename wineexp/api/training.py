@@ -95,8 +95,8 @@ def train(
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
     executor = in_process(count, keep_model=keep_model)
-    runs = train_plan(plan, executor, exporters, _observer(observer, progress, many=False))
-    if not runs:  # interrupted; what was done before stays
+    runs, interrupted = train_plan(plan, executor, exporters, _observer(observer, progress, many=False))
+    if interrupted and not runs:  # what was done before stays
         raise KeyboardInterrupt
     return runs if seeds is not None else runs[0]
 
@@ -159,7 +159,8 @@ def batch(
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     watching = _observer(observer, progress, many=True)
-    return train_plan(plan, executor, exporters, watching, fail_fast=fail_fast)
+    runs, _ = train_plan(plan, executor, exporters, watching, fail_fast=fail_fast)
+    return runs
 
 
 def plan_train(spec: RunSpec, *, seeds: int | None, data: Data | None, out: PathLike, force: bool) -> Plan:
@@ -196,11 +197,15 @@ def plan_batch(
 
 def train_plan(
     plan: Plan, executor: Executor, exporters: list[Exporter], observer: Observer, *, fail_fast: bool = False
-) -> list[SavedRun]:
-    """Execute a plan, sending each run on as it ends; ``observer`` is closed whatever happens."""
+) -> tuple[list[SavedRun], bool]:
+    """Execute a plan, sending each run on as it ends; ``observer`` is closed whatever happens.
+
+    Returns the runs that are there now, and whether it was interrupted.
+    """
     watching = ExportingObserver(exporters, observer) if exporters else observer
     try:
-        return [SavedRun(run.path) for run in execute(plan, executor, watching, fail_fast=fail_fast)]
+        found = execute(plan, executor, watching, fail_fast=fail_fast)
+        return [SavedRun(run.path) for run in found.runs], found.interrupted
     finally:
         watching.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
-from wineexp.execution.observer import Observer
+from wineexp.execution.observer import Observer, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
 from wineexp.runs.directory import Run
@@ -46,9 +46,8 @@ class CommandObserver(Observer):
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         self.progress.epoch(spec, epoch, loss, val_loss)
 
-    def waiting(self, count: int, owner: str) -> None:
-        runs = f"{count} runs" if count > 1 else "a run"
-        note(f"waiting for {runs} that {owner} trains; should it die, they are trained here a minute later")
+    def waiting(self, count: int, owner: str, claim: Path) -> None:
+        note(waiting_text(count, owner, claim))
 
     def gone(self, path: Path) -> None:
         self.deleted.append(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from wineexp import files, signals
@@ -18,20 +19,38 @@ from wineexp.runs.reader import check_run
 from wineexp.runs.result import RunResult
 from wineexp.runs.writer import write_run
 
-__all__ = ["execute"]
+__all__ = ["Executed", "execute"]
 
 #: How often another process's claims are looked at while nothing else is left to do.
 LOOK_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class Executed:
+    """What became of a plan.
+
+    Attributes
+    ----------
+    runs : list of Run
+        One for each entry that has one now, in the plan's order.
+    interrupted : bool
+        Whether Ctrl-C or a signal ended it; the last runs may then be ``interrupted`` too.
+    gone : tuple of Path
+        Runs that someone else deleted meanwhile.
+    """
+
+    runs: list[Run]
+    interrupted: bool
+    gone: tuple[Path, ...]
+
+
 def execute(
     plan: Plan, executor: Executor, observer: Observer | None = None, *, fail_fast: bool = False
-) -> list[Run]:
-    """Train what is to be trained; return a run for each entry that has one now, in the plan's order.
+) -> Executed:
+    """Train what is to be trained, and record each run the moment it ends.
 
-    Each run is recorded the moment it ends. Runs that another process trains meanwhile are waited for, not
-    trained twice. After a Ctrl-C fewer are returned than were planned, and the last may be ``interrupted``; with
-    ``fail_fast``, nothing more is started after a failure.
+    Runs that another process trains meanwhile are waited for, not trained twice. With ``fail_fast``, nothing
+    more is started after a failure.
 
     Raises
     ------
@@ -47,18 +66,30 @@ def execute(
             if entry.train:
                 files.check_replaceable(_place(plan, entry), RUN_FILES, error=RunError)
     observer.started(plan)
-    with contextlib.closing(Claims(plan.out)) as claims, contextlib.suppress(KeyboardInterrupt):
-        _Batch(plan, executor, observer, claims, runs, fail_fast=fail_fast).train()
-    there = {number: run for number, run in runs.items() if is_run(run.path)}
-    for number in runs.keys() - there.keys():
-        observer.gone(runs[number].path)
-    if runs and not there:
+    with contextlib.closing(Claims(plan.out)) as claims:
+        batch = _Batch(plan, executor, observer, claims, runs, fail_fast=fail_fast)
+        try:
+            batch.train()
+        except KeyboardInterrupt:
+            batch.interrupted = True
+    ended = [runs[number] for number in sorted(runs)]
+    there = [run for run in ended if is_run(run.path)]
+    gone = tuple(run.path for run in ended if not is_run(run.path))
+    for path in gone:
+        observer.gone(path)
+    if gone and not there:
         raise RunError(f"{plan.out}: the runs were deleted as soon as they were written")
-    return [there[number] for number in sorted(there)]
+    return Executed(there, batch.interrupted, gone)
 
 
 class _Batch:
-    """One plan being executed; ``runs`` are those that have ended, by their number in the plan."""
+    """One plan being executed.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Whether it was ended from outside.
+    """
 
     def __init__(
         self,
@@ -71,7 +102,8 @@ class _Batch:
         fail_fast: bool,
     ) -> None:
         self._plan, self._executor, self._observer, self._claims = plan, executor, observer, claims
-        self._runs = runs
+        self._runs = runs  # those that have ended, by their number in the plan
+        self.interrupted = False
         self._elsewhere: list[Task] = []
         self._left_out = 0
         self._fail_fast, self._failed = fail_fast, False
@@ -79,31 +111,28 @@ class _Batch:
     def train(self) -> None:
         """Train the tasks that are free, then those that other processes had claimed and left undone."""
         tasks = [Task(number, entry.spec) for number, entry in enumerate(self._plan.entries) if entry.train]
-        while tasks:
+        while tasks and not self.interrupted and not self._over:
             self._elsewhere = []
-            if not self._train(tasks):
-                return
-            tasks = self._wait_for_others()
+            self._train(tasks)
+            tasks = [] if self.interrupted else self._wait_for_others()
 
-    def _train(self, tasks: list[Task]) -> bool:
-        """Whether to go on: not after an interruption, nor with ``fail_fast`` after a failure."""
+    def _train(self, tasks: list[Task]) -> None:
         self._left_out = ended = 0
         results = self._executor.run(tasks, self._plan.table, self._on_epoch, self._begin)
-        interrupted = False
         with contextlib.closing(_Outcomes(results)) as outcomes:
             for task, result in outcomes:
                 ended += 1
-                interrupted |= result.status == "interrupted"
+                self.interrupted |= result.status == "interrupted"
                 self._failed |= result.status == "failed"
                 try:
                     self._record(task, result)
                 except KeyboardInterrupt:
-                    interrupted = True
+                    self.interrupted = True
                     outcomes.interrupt()
                 if self._over:
-                    return False
+                    return
         # An executor that met Ctrl-C while nothing was under way yields nothing for it.
-        return not interrupted and not self._over and ended + self._left_out == len(tasks)
+        self.interrupted |= ended + self._left_out < len(tasks)
 
     @property
     def _over(self) -> bool:
@@ -155,9 +184,11 @@ class _Batch:
                     if not self._trained_meanwhile(task):  # the others are claimed as they are begun
                         return self._elsewhere
                     self._elsewhere.remove(task)
-            if self._elsewhere and (owner := self._claims.owner(self._signature(self._elsewhere[0]))) != told:
-                self._observer.waiting(len(self._elsewhere), owner)
-                told = owner
+            if self._elsewhere:
+                first = self._signature(self._elsewhere[0])
+                if (owner := self._claims.owner(first)) != told:
+                    self._observer.waiting(len(self._elsewhere), owner, self._claims.path(first))
+                    told = owner
             time.sleep(LOOK_SECONDS)
         return []
 

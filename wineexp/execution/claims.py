@@ -3,8 +3,9 @@
 A claim is a small hidden file beside the run directories, ``.<signature>.claim``, made before a run is begun and
 removed once it is recorded. It is a lease: its owner renews it while it lives. A claim of a process on this
 machine that no longer runs is taken over at once, one that nobody renewed for ``LEASE_SECONDS`` by the clock of
-the process that watches it; so none blocks for ever, and no clocks are compared. Only the exclusive creation of
-files is asked of the file system, which NFS gives too.
+the process that watches it; no clocks are compared. What is no claim of ours (another version's, a planted file)
+is left alone, and whoever waits for it is told which file it is. Only the exclusive creation of files is asked of
+the file system, which NFS gives too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from filelock import SoftFileLease, Timeout
+from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from wineexp import files
 from wineexp.errors import RunError
@@ -39,16 +40,21 @@ class Claims:
             When the folder cannot be written.
         """
         lease = self._leases.setdefault(signature, self._lease(signature))  # kept: it watches the other's renewals
-        with files.refusing(self._folder, RunError):
+        with files.refusing(Path(lease.lock_file), RunError):
             for _ in range(2):  # the first may find a dead process's and remove it
                 if lease.is_locked:
                     return True
-                with contextlib.suppress(Timeout):
+                # The second: a claim that another version, or someone else, wrote. Whose it is, we cannot know.
+                with contextlib.suppress(Timeout, LeaseSettingsMismatch):
                     lease.acquire(blocking=False)
         return lease.is_locked
 
+    def path(self, signature: str) -> Path:
+        """The file of a claim."""
+        return self._folder / f".{signature}.claim"
+
     def owner(self, signature: str) -> str:
-        """Who holds the run, for people."""
+        """Who holds the run, for people; a claim that says nothing of it has no owner that we know."""
         known = self._lease(signature).owner
         return f"process {known.pid} on {known.hostname}" if known else "another process"
 
@@ -67,5 +73,4 @@ class Claims:
 
     def _lease(self, signature: str) -> SoftFileLease:
         # A generator that is closed elsewhere must release it too, hence not of one thread alone.
-        path = self._folder / f".{signature}.claim"
-        return SoftFileLease(path, lease_duration=LEASE_SECONDS, thread_local=False)
+        return SoftFileLease(self.path(signature), lease_duration=LEASE_SECONDS, thread_local=False)

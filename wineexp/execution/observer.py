@@ -9,7 +9,16 @@ from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Observer"]
+__all__ = ["Observer", "waiting_text"]
+
+
+def waiting_text(count: int, owner: str, claim: Path) -> str:
+    """Who is waited for, and what to do."""
+    runs, them = (f"{count} runs", "them") if count > 1 else ("a run", "it")
+    return (
+        f"waiting for {runs} that {owner} trains. Should it die, this process trains {them} within a minute. "
+        f"If you know that nobody trains there, delete {claim}"
+    )
 
 
 class Observer:
@@ -21,8 +30,9 @@ class Observer:
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         """``spec`` has finished an epoch."""
 
-    def waiting(self, count: int, owner: str) -> None:
-        """``count`` runs are being trained by ``owner``, another process; they are waited for."""
+    def waiting(self, count: int, owner: str, claim: Path) -> None:
+        """``count`` runs are waited for: ``owner``, another process, has them, the first by the file ``claim``."""
+        warnings.warn(waiting_text(count, owner, claim), stacklevel=2)
 
     def gone(self, path: Path) -> None:
         """A finished run was deleted by someone else before the others had ended."""

@@ -42,8 +42,8 @@ class ExportingObserver(Observer):
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         self.inner.epoch(spec, epoch, loss, val_loss)
 
-    def waiting(self, count: int, owner: str) -> None:
-        self.inner.waiting(count, owner)
+    def waiting(self, count: int, owner: str, claim: Path) -> None:
+        self.inner.waiting(count, owner, claim)
 
     def gone(self, path: Path) -> None:
         self.inner.gone(path)

@@ -36,7 +36,7 @@ ERROR = "error.txt"
 #: What wineexp writes into a run directory, the record last.
 RUN_FILES = (SPEC, HISTORY, CURVES, PREDICTIONS, MODEL, ERROR, RECORD)
 
-#: Bytes of a file of a run: the weights of 200 million parameters, a history of ten million epochs.
+#: Bytes of a file of a run that is read whole: a history of ten million epochs has fewer.
 MAX_BYTES = 1 << 30
 
 #: Bytes of a folder's name; a seed and a signature follow, and a file system takes 255.

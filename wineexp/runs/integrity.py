@@ -50,29 +50,30 @@ def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
 
 def check_hash(run: Run, path: Path) -> None:
     """Raise ``RunError`` where a file is not what was recorded of it; the file may be of any size."""
-    facts = (run.record.files or {}).get(path.name)
-    if facts is None and run.record.files is not None:
-        raise RunError(f"{path}: is damaged: the record does not know it")
-    if facts is None:  # of wineexp 0.1.0
-        return
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if found != facts.sha256:
-        raise RunError(f"{path}: is damaged: its content is not what was written")
+    _compare(run, path, found)
 
 
 def read_checked(run: Run, path: Path) -> bytes:
     """The content of a run's file; raise ``RunError`` where it is absent, or not what was recorded of it."""
     content = read_bounded(path)
-    facts = (run.record.files or {}).get(path.name)
-    if facts is not None and hashlib.sha256(content).hexdigest() != facts.sha256:
-        raise RunError(f"{path}: is damaged: its content is not what was written")
-    if facts is None and run.record.files is not None:
-        raise RunError(f"{path}: is damaged: the record does not know it")
+    _compare(run, path, hashlib.sha256(content).hexdigest())
     return content
+
+
+def _compare(run: Run, path: Path, sha256: str) -> None:
+    """Raise ``RunError`` unless that is the recorded hash of a file; runs of wineexp 0.1.0 have none."""
+    if run.record.files is None:
+        return
+    facts = run.record.files.get(path.name)
+    if facts is None:
+        raise RunError(f"{path}: is damaged: the record does not know it")
+    if sha256 != facts.sha256:
+        raise RunError(f"{path}: is damaged: its content is not what was written")
 
 
 def sound_runs(folder: Path, *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:

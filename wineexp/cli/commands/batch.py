@@ -62,7 +62,7 @@ def command(
     observer = CommandObserver()
     runs = batch(config, **what, **how, observer=observer)
     assert observer.plan is not None
-    _show_result(observer.plan, runs, form)
+    _show_result(observer.plan, runs, form, deleted=len(observer.deleted))
     return observer.exit_code(runs)
 
 
@@ -116,14 +116,14 @@ def _plan_columns(plan: Plan) -> list[Column[Planned]]:
     ]
 
 
-def _show_result(plan: Plan, runs: Sequence[Run], form: str | None) -> None:
+def _show_result(plan: Plan, runs: Sequence[Run], form: str | None, *, deleted: int) -> None:
     done_before = sum(entry.done is not None for entry in plan.entries)
     done = sum(run.status == "done" for run in runs)
     failed = [run for run in runs if run.status == "failed"]
     count = len(plan.entries)
     say(
         f"{plan.name}: {count} runs: {done} done ({done_before} of them before), {len(failed)} failed, "
-        f"{count - done - len(failed)} not finished or deleted"
+        f"{count - done - len(failed) - deleted} not finished" + (f", {deleted} deleted" if deleted else "")
     )
     from wineexp.runs.columns import COLUMNS, Column
 

@@ -8,7 +8,7 @@ import click
 
 from wineexp.cli.completers import RunPath
 from wineexp.cli.notes import note, say
-from wineexp.streams import print_json, print_out
+from wineexp.streams import print_out
 from wineexp.text import json_text
 
 
@@ -52,15 +52,14 @@ def command(
         say(f"seeds {', '.join(str(other.spec.seed) for other in found.runs)}")
     if found.unused:
         note(f"not used: {', '.join(found.unused)}")
-    facts = {"predictions": found.table.to_dict("records"), "metrics": found.metrics}
-    if output is not None:
-        text = json_text(facts) if as_json else found.table.to_csv(index=False, lineterminator="\n")
-        write_file(output, text.encode())
-    elif as_json:
-        print_json(facts)
+    if as_json:
+        text = json_text({"predictions": found.table.to_dict("records"), "metrics": found.metrics}, plain=True)
     else:
-        print_out(found.table.to_csv(index=False, lineterminator="\n"), end="")
-    if output is not None:
+        text = found.table.to_csv(index=False, lineterminator="\n")
+    if output is None:
+        print_out(text, end="")
+    else:
+        write_file(output, text.encode())
         say(f"predictions: {output}")
     if found.metrics is not None:
         skill = "skill not known" if found.metrics["skill"] is None else f"skill {found.metrics['skill']:+.1%}"

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wineexp.api.comparing import compare, report, study
+    from wineexp.api.comparing import compare, report
     from wineexp.api.saved_run import SavedRun, load_runs, predict
     from wineexp.api.sending import export
+    from wineexp.api.studying import study
     from wineexp.api.training import batch, train
     from wineexp.errors import DataError, RunError, SpecError, WineexpError
     from wineexp.specs.run_spec import RunSpec
@@ -37,7 +38,8 @@ _ROOMS = {
     "RunSpec": "specs.run_spec",
     **dict.fromkeys(("DataError", "RunError", "SpecError", "WineexpError"), "errors"),
     **dict.fromkeys(("batch", "train"), "api.training"),
-    **dict.fromkeys(("compare", "report", "study"), "api.comparing"),
+    **dict.fromkeys(("compare", "report"), "api.comparing"),
+    "study": "api.studying",
     **dict.fromkeys(("SavedRun", "load_runs", "predict"), "api.saved_run"),
     "export": "api.sending",
 }

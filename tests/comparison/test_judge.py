@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 from support import fabricate
 
+from wineexp.api.comparing import compare
 from wineexp.comparison.compare import compare_runs
 from wineexp.data.simulated import simulated_table
 from wineexp.data.table import Table
@@ -62,8 +64,13 @@ def test_differences_have_the_size_that_was_built_in(cross):
     assert effects["bn after"].difference.mean == pytest.approx(-0.09, abs=0.02)
     assert effects["dropout 0.3 and bn after"].difference.mean == pytest.approx(-0.08, abs=0.02)
     text = "\n".join(found.sentences())
-    assert "dropout 0.3 instead of 0 changes val MAE by +0.06" in text
-    assert "lower with bn after than with bn none" in text
+    assert "dropout 0.3 instead of 0: what it changes depends on bn: val MAE with bn none +0." in text
+    assert "on average" not in text, "an average over levels that differ is no answer"
+    assert text.count(": the change is 0.0") == 1, "an interaction is told once"
+    assert "with bn after than with bn none" in text
+    at = {effect.label: effect.difference.mean for effect in found.effects if effect.kind == "simple"}
+    assert at["dropout 0.3, with bn none"] == pytest.approx(0.1, abs=0.02)
+    assert at["dropout 0.3, with bn after"] == pytest.approx(0.02, abs=0.02)
 
 
 def test_the_difference_is_that_of_the_two_columns_of_predictions(cross):
@@ -160,9 +167,12 @@ def test_one_seed_is_judged_by_rows_with_a_plain_warning(small_table, tmp_path):
     fabricate.save(tmp_path, small_table, error=0.3)
     fabricate.save(tmp_path, small_table, error=0.31, dropout=0.3)
     found = compare_runs(load([tmp_path]))
-    assert found.verdicts[0].difference.seeds == 1
+    (verdict,) = found.verdicts
+    assert (verdict.word, verdict.p, verdict.interval) == ("one seed: cannot tell", None, None)
+    assert "on these rows, and another seed may reverse it" in verdict.sentence()
+    assert "detected" not in verdict.sentence()
     (note,) = found.notes
-    assert "seed noise is NOT in it" in note
+    assert "another seed may reverse the difference" in note
 
 
 def test_files_alone_give_curves_and_no_verdict_and_say_so(cross):
@@ -179,17 +189,19 @@ def test_the_same_run_in_any_form_stands_once_and_the_whole_directory_wins(cross
     assert saved.predictions is not None
 
 
-def test_other_seeds_are_paired_where_both_have_them_and_it_is_said(small_table, tmp_path):
+def test_all_seeds_are_used_where_they_differ_and_it_is_said(small_table, tmp_path):
     for seed in (0, 1, 2):
         fabricate.save(tmp_path, small_table, error=0.2, seed=seed)
     for seed in (1, 2, 3, 4):
         fabricate.save(tmp_path, small_table, error=0.4, seed=seed, dropout=0.3)
     found = compare_runs(load([tmp_path]))
-    assert (found.verdicts[0].difference.seeds, found.verdicts[0].paired) == (2, False)
+    (verdict,) = found.verdicts
+    assert ([group.count for group in verdict.difference.groups], verdict.paired) == ([4, 3], False)
+    assert verdict.word == "worse"
     assert "seeds differ from the reference's" in found.notes[-1]
-    shutil.rmtree(next(tmp_path.glob("*dropout*-s1-*")))
-    shutil.rmtree(next(tmp_path.glob("*dropout*-s2-*")))
-    assert compare_runs(load([tmp_path])).verdicts[0].difference.seeds == 2
+    for seed in (1, 2, 3):
+        shutil.rmtree(next(tmp_path.glob(f"*dropout*-s{seed}-*")))
+    assert compare_runs(load([tmp_path])).verdicts[0].word == "one seed: cannot tell"
 
 
 def test_an_error_is_never_below_nothing(small_table, tmp_path):
@@ -217,9 +229,112 @@ def test_cannot_tell_says_what_it_would_take(small_table, tmp_path):
     (verdict,) = compare_runs(load([tmp_path])).verdicts
     assert verdict.word == "cannot tell"
     assert (
-        f"With 3 seeds, a difference of {verdict.difference.detectable():.3f} would be detected 80 %"
+        f"With 3 seeds each, a difference of {verdict.difference.detectable():.3f} would be detected 80 %"
         in verdict.sentence()
     )
+
+
+def errors_of(seeds, tmp_path, table, **fields):
+    for seed, error in enumerate(seeds):
+        fabricate.save(tmp_path, table, seed=seed, error=error, **fields)
+
+
+def test_inside_the_margin_two_are_the_same_and_only_if_a_margin_is_named(small_table, tmp_path):
+    errors_of([0.300, 0.301, 0.299], tmp_path, small_table)
+    errors_of([0.301, 0.300, 0.302], tmp_path, small_table, dropout=0.3)
+    runs = load([tmp_path])
+    (plain,) = compare_runs(runs).verdicts
+    assert plain.kind == "cannot tell"
+    low, high = plain.difference.interval(0.90)
+    inside = compare_runs(runs, margin=1.01 * max(-low, high)).verdicts[0]
+    assert inside.kind == "same"
+    assert inside.word == f"same within {inside.margin:g}"
+    assert f"dropout 0.3 and dropout 0 are the same within {inside.margin:g}: val MAE" in inside.sentence()
+    assert "(90 %)" in inside.sentence()
+    assert compare_runs(runs, margin=0.99 * max(-low, high)).verdicts[0].kind == "cannot tell"
+
+
+def test_a_real_difference_that_does_not_matter_is_the_same_and_says_so(small_table, tmp_path):
+    errors_of([0.30, 0.30, 0.30], tmp_path, small_table)
+    errors_of([0.40, 0.40, 0.40], tmp_path, small_table, dropout=0.3)
+    (verdict,) = compare_runs(load([tmp_path]), margin=0.2).verdicts
+    assert (verdict.kind, verdict.p < 0.05) == ("same", True)
+    assert verdict.sentence().endswith("; worse, but by less than matters")
+
+
+def test_word_and_interval_agree_under_the_correction(small_table, tmp_path):
+    """The interval leaves out 0 exactly where the word says so; an uncorrected one that does is told."""
+    steps = {0: (0, 0, 0), 0.1: (11, 13, 9), 0.2: (11, 16, 6), 0.3: (11, 19, 3), 0.4: (40, 41, 39), 0.5: (6, 7, 5)}
+    for rate, more in steps.items():
+        errors_of([0.3 + step / 1000 for step in more], tmp_path, small_table, dropout=rate)
+    found = compare_runs(load([tmp_path]))
+    words = set()
+    for verdict in found.verdicts:
+        low, high = verdict.interval
+        assert (not low <= 0 <= high) == (verdict.word in ("better", "worse"))
+        words.add(verdict.word)
+        plain = verdict.difference.interval()
+        open_alone = verdict.word == "cannot tell" and not plain[0] <= 0 <= plain[1]
+        assert ("As the only comparison it would have been called" in verdict.sentence()) == open_alone
+        assert "(of 5 comparisons)" in verdict.sentence()
+        assert verdict.detectable > verdict.difference.detectable(), "five comparisons detect less than one"
+    assert words == {"worse", "cannot tell"}
+    rows = {row["variant"]: row for row in found.rows()}
+    assert all(rows[v.variant_label]["difference_level"] == v.level for v in found.verdicts)
+
+
+def test_seeds_that_would_be_needed_are_more_than_there_are(small_table, tmp_path):
+    for seed in range(2):
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.3, own=0.05)
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.4, own=0.05, dropout=0.3)
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.35, own=0.05, dropout=0.5)
+    for verdict in compare_runs(load([tmp_path])).verdicts:
+        assert verdict.needed is None or verdict.needed > 2
+
+
+def test_variants_that_cannot_be_told_apart_share_a_letter(cross):
+    found = compare_runs(load([cross]))
+    assert found.groups.keys() == {variant.label for variant in found.variants}
+    by_error = [row["group"] for row in found.rows()]
+    assert by_error[0].startswith("a")
+    assert not set(by_error[0]) & set(by_error[-1]), "the lowest and the highest differ by 0.15"
+    assert compare_runs(load([cross])[:6]).groups == {}
+
+
+def test_a_reference_chosen_for_being_lowest_is_noted(cross):
+    runs = load([cross])
+    lowest = compare_runs(runs).entries[0].variant.label
+    assert any("if it was chosen for that" in note for note in compare_runs(runs, reference=lowest).notes)
+    for settled in (compare_runs(runs, reference=lowest, planned=True), compare_runs(runs)):
+        assert not any("if it was chosen for that" in note for note in settled.notes)
+
+
+def test_runs_chosen_by_their_results_are_not_judged(cross):
+    found = compare(cross, where=["val_mae<9", "epochs=6"])
+    assert (found.verdicts, found.effects, found.groups) == ((), (), {})
+    assert any(note.startswith("chosen by results (val_mae<9): no verdict") for note in found.notes)
+    assert compare(cross, where="epochs=6").verdicts
+
+
+def test_a_seed_that_failed_badly_is_named_and_kept(small_table, tmp_path):
+    errors_of([0.30, 0.31, 0.29, 0.30, 0.95], tmp_path, small_table)
+    errors_of([0.30, 0.31, 0.29, 0.30, 0.32], tmp_path, small_table, dropout=0.3)
+    found = compare_runs(load([tmp_path]))
+    (note,) = [note for note in found.notes if "stands out" in note]
+    assert note.startswith("dropout 0: seed 4 stands out: val MAE")
+    assert {row["variant"]: row["outlying_seeds"] for row in found.rows()} == {"dropout 0": [4], "dropout 0.3": []}
+    assert {row["variant"]: row["seeds"] for row in found.rows()} == {"dropout 0": 5, "dropout 0.3": 5}
+
+
+def test_an_interaction_that_is_not_there_is_said_once(small_table, tmp_path):
+    for seed in range(3):
+        for dropout, bn, error in ((0, "none", 0.3), (0.3, "none", 0.4), (0, "after", 0.25), (0.3, "after", 0.35)):
+            fabricate.save(tmp_path, small_table, error=error, seed=seed, dropout=dropout, bn=bn)
+    found = compare_runs(load([tmp_path]))
+    assert {effect.kind for effect in found.effects} == {"main", "interaction"}
+    text = "\n".join(found.sentences())
+    assert text.count("dropout and bn: no interaction shown") == 1
+    assert re.search(r"dropout 0.3 instead of 0 changes val MAE by \+0.\d+ \[.*\], on average over the rest", text)
 
 
 def test_variants_that_differ_in_the_name_alone_are_one(small_table, tmp_path):

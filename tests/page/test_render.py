@@ -42,7 +42,7 @@ def hostile(small_table, tmp_path_factory):
 def test_the_answer_stands_at_the_top_in_words(cross):
     page = render(cross, title="my study")
     answer = page[page.index('id="answer"') : page.index('id="curves"')]
-    assert "Lowest val MAE: dropout 0, bn none, 0.3" in answer
+    assert "Lowest val MAE of 4, flattered by being chosen: dropout 0, bn none, 0.3" in answer
     assert "dropout 0.3, bn none is worse than dropout 0, bn none" in answer
     assert "dropout 0.3 instead of 0 changes val MAE by +0.06" in answer
     assert "<title>my study</title>" in page

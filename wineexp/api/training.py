@@ -190,6 +190,7 @@ def plan_batch(
         Path(out),
         name=study.name,
         file=study.file,
+        margin=study.margin,
         force=force,
         skip_failed=skip_failed,
     )

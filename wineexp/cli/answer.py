@@ -5,6 +5,7 @@ from __future__ import annotations
 from wineexp.cli.tables import text_table
 from wineexp.comparison.columns import TERMINAL
 from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.effects import effect_sections
 from wineexp.comparison.verdict import format_p
 from wineexp.text import align, format_interval
 
@@ -39,15 +40,17 @@ def _unfinished(comparison: Comparison) -> str:
 
 
 def _effects(comparison: Comparison) -> str:
-    if not comparison.effects:
-        return ""
-    body = [
-        [
-            effect.label,
-            effect.base_label,
-            format_interval(effect.difference.mean, *effect.difference.interval(), sign="+"),
-            format_p(effect.p),
+    sections = []
+    for heading, effects in effect_sections(comparison.effects):
+        body = [
+            [
+                effect.label,
+                effect.base_label,
+                format_interval(effect.difference.mean, *effect.interval, sign="+"),
+                format_p(effect.p),
+            ]
+            for effect in effects
         ]
-        for effect in comparison.effects
-    ]
-    return align([["effect on val MAE", "against", "change [95 %]", "p"], *body], right=(3,))
+        table = align([["effect on val MAE", "against", "change", "p"], *body], right=(3,))
+        sections.append(f"{heading}:\n{table}")
+    return "\n\n".join(sections)

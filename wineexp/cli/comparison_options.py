@@ -9,7 +9,7 @@ import click
 
 from wineexp.cli.completers import RunPath, complete_conditions
 
-__all__ = ["figure_options", "reference_option", "selection_options"]
+__all__ = ["figure_options", "margin_option", "reference_option", "selection_options"]
 
 Command = Callable[..., Any]
 
@@ -27,8 +27,10 @@ def selection_options(function: Command) -> Command:
             metavar="CONDITION",
             multiple=True,
             shell_complete=complete_conditions,
-            help="Only runs that meet it, such as dropout=0.3 or val_mae<0.6. May be given several times.",
+            help="Only runs that meet it, such as dropout=0.3. May be given several times. With one about results "
+            "(val_mae<0.6) nothing is judged.",
         ),
+        margin_option("The size below which a difference in val MAE does not matter."),
     ]
     for option in reversed(options):
         function = option(function)
@@ -38,6 +40,16 @@ def selection_options(function: Command) -> Command:
 def reference_option(meaning: str) -> Callable[[Command], Command]:
     """``--reference``."""
     return click.option("--reference", metavar="VARIANT", help=meaning)
+
+
+def margin_option(meaning: str) -> Callable[[Command], Command]:
+    """``--margin``."""
+    return click.option(
+        "--margin",
+        metavar="SIZE",
+        type=click.FloatRange(min=0, min_open=True),
+        help=f"{meaning} A variant whose 90 % interval lies inside it is `same within SIZE`.",
+    )
 
 
 def figure_options(function: Command) -> Command:

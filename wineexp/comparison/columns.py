@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from wineexp.comparison.statistics import Difference
+from wineexp.comparison.estimate import Estimate
+from wineexp.comparison.judge import outlying_seeds
 from wineexp.comparison.variants import Variant
-from wineexp.comparison.verdict import Verdict, format_p
+from wineexp.comparison.verdict import Verdict, format_p, told_p
 from wineexp.runs import columns as run_columns
 from wineexp.runs.columns import Column, number
 from wineexp.text import format_interval
@@ -24,9 +25,10 @@ class Entry:
     variant: Variant
     verdict: Verdict | None
     is_reference: bool
+    group: str | None = None
 
     @property
-    def difference(self) -> Difference | None:
+    def difference(self) -> Estimate | None:
         """Its errors minus the reference's."""
         return self.verdict.difference if self.verdict else None
 
@@ -49,7 +51,8 @@ def _interval(entry: Entry, end: int) -> float | None:
 
 
 def _difference(entry: Entry, end: int) -> float | None:
-    return entry.difference.interval()[end] if entry.difference else None
+    interval = entry.verdict.interval if entry.verdict else None
+    return interval[end] if interval else None
 
 
 def _gap(entry: Entry) -> float | None:
@@ -85,7 +88,7 @@ _ALL: tuple[Column[Entry], ...] = (
     Column(
         "verdict",
         "verdict",
-        "better, worse or cannot tell, against the reference",
+        "better, worse, same within the margin, or cannot tell, against the reference",
         lambda entry: entry.verdict.word if entry.verdict else None,
     ),
     Column(
@@ -95,20 +98,33 @@ _ALL: tuple[Column[Entry], ...] = (
         lambda entry: entry.difference.mean if entry.difference else None,
         _CHANGE,
     ),
-    Column("difference_low", "from", "lower end of its 95 % interval", lambda e: _difference(e, 0), _CHANGE),
+    Column(
+        "difference_low",
+        "from",
+        "lower end of the interval that goes with the verdict",
+        lambda e: _difference(e, 0),
+        _CHANGE,
+    ),
     Column("difference_high", "to", "upper end of it", lambda e: _difference(e, 1), _CHANGE),
+    Column(
+        "difference_level",
+        "level",
+        "of that interval: 0.95, more where several comparisons are judged, 0.9 inside a margin",
+        lambda entry: entry.verdict.level if entry.verdict else None,
+        number(".4g"),
+    ),
     Column(
         "p",
         "p",
         "two-sided probability, corrected for the comparisons shown (Holm)",
-        lambda entry: entry.verdict.p if entry.verdict else None,
+        lambda entry: told_p(entry.verdict.p) if entry.verdict else None,
         lambda value: "" if value is None else format_p(value),
     ),
     Column(
         "detectable",
         "detectable",
-        "the difference that would be detected 80 % of the time with these seeds and rows",
-        lambda entry: entry.difference.detectable() if entry.difference else None,
+        "the difference that would be detected 80 % of the time with these seeds, rows and comparisons",
+        lambda entry: entry.verdict.detectable if entry.verdict else None,
         _MAE,
     ),
     Column(
@@ -116,6 +132,19 @@ _ALL: tuple[Column[Entry], ...] = (
         "seeds needed",
         "seeds that would detect a difference as large as the one seen, if that can be estimated",
         lambda entry: entry.verdict.needed if entry.verdict else None,
+    ),
+    Column(
+        "group",
+        "group",
+        "letters: variants that share one cannot be told apart (all pairs, Holm)",
+        lambda entry: entry.group,
+    ),
+    Column(
+        "outlying_seeds",
+        "outlying seeds",
+        "seeds that stand out as failed (Grubbs' test); they are kept",
+        lambda entry: outlying_seeds(entry.variant) if entry.variant.judged else [],
+        lambda value: ", ".join(map(str, value or [])),
     ),
 )
 
@@ -144,6 +173,7 @@ TERMINAL: tuple[Column[Entry], ...] = (
     *(
         COLUMNS[key]
         for key in (
+            "group",
             "skill",
             "train_mae",
             "gap",
@@ -163,6 +193,7 @@ PAGE: tuple[Column[Entry], ...] = (
     *(
         COLUMNS[key]
         for key in (
+            "group",
             "seeds",
             "val_mae",
             "low",
@@ -171,6 +202,7 @@ PAGE: tuple[Column[Entry], ...] = (
             "p",
             "detectable",
             "seeds_needed",
+            "outlying_seeds",
             "skill",
             "train_mae",
             "gap",

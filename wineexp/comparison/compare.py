@@ -7,14 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from wineexp.comparison.caveats import Caveats
 from wineexp.comparison.comparison import Comparison
-from wineexp.comparison.judge import judge_effects, judge_variants
+from wineexp.comparison.effects import judge_effects
+from wineexp.comparison.judge import judge_groups, judge_variants
 from wineexp.comparison.reference import choose_reference
-from wineexp.comparison.variants import Variant, group_runs
+from wineexp.comparison.variants import group_runs
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.wording import format_value
-from wineexp.text import some_of
 
 __all__ = ["compare_runs"]
 
@@ -22,7 +23,15 @@ __all__ = ["compare_runs"]
 SPLIT_FIELDS = ("target", "split", "train_fraction", "split_seed")
 
 
-def compare_runs(runs: Sequence[LoadedRun], *, reference: str | None = None, first: bool = False) -> Comparison:
+def compare_runs(
+    runs: Sequence[LoadedRun],
+    *,
+    reference: str | None = None,
+    first: bool = False,
+    margin: float | None = None,
+    planned: bool = False,
+    selected: str | None = None,
+) -> Comparison:
     """Group runs into variants and judge each against a reference.
 
     Parameters
@@ -33,6 +42,13 @@ def compare_runs(runs: Sequence[LoadedRun], *, reference: str | None = None, fir
     first : bool
         Without ``reference``: whether the first run's variant is the reference, rather than the one
         nearest the defaults.
+    margin : float, optional
+        The size below which a difference in val MAE does not matter.
+    planned : bool
+        Whether the reference was settled before anything was trained.
+    selected : str, optional
+        How the runs were chosen by their results (``val_mae<0.6``): then nothing is judged, as what is left is
+        biased by the choice.
 
     Raises
     ------
@@ -44,17 +60,16 @@ def compare_runs(runs: Sequence[LoadedRun], *, reference: str | None = None, fir
     variants = group_runs(runs)
     chosen = choose_reference(variants, runs, reference, first)
     judged = [variant for variant in variants if variant.judged]
-    notes = _notes(variants, judged)
-    if chosen is None or not chosen.judged or len(judged) < 2:
-        return Comparison(tuple(variants), chosen, (), (), tuple(notes))
-    verdicts = judge_variants(judged, chosen)
-    unpaired = [verdict.variant_label for verdict in verdicts if not verdict.paired]
-    if unpaired:
-        notes.append(
-            f"{some_of(unpaired)}: seeds differ from the reference's; those that both have are paired "
-            "or, if there are none, seeds are paired in their order"
-        )
-    return Comparison(tuple(variants), chosen, verdicts, judge_effects(judged, chosen), tuple(notes))
+    told = Caveats(variants, judged)
+    told.of_selection(selected)
+    if chosen is None or not chosen.judged or len(judged) < 2 or selected is not None:
+        return Comparison(tuple(variants), chosen, (), (), told.notes)
+    verdicts = judge_variants(judged, chosen, margin)
+    told.of_verdicts(verdicts)
+    told.of_reference(chosen, chosen_now=reference is not None and not planned)
+    return Comparison(
+        tuple(variants), chosen, verdicts, judge_effects(judged, chosen), told.notes, judge_groups(judged)
+    )
 
 
 def _check_together(runs: Sequence[LoadedRun]) -> None:
@@ -105,26 +120,3 @@ def _same(runs: Sequence[LoadedRun], fact: str, refusal: str) -> None:
 def _table(run: LoadedRun) -> str:
     assert run.data is not None
     return f"the {run.data.kind} table {run.data.source} ({run.data.fingerprint[:8]})"
-
-
-def _notes(variants: Sequence[Variant], judged: Sequence[Variant]) -> list[str]:
-    notes = []
-    blind = [variant.label for variant in variants if variant.runs and not variant.judged]
-    if blind:
-        notes.append(
-            f"{some_of(blind)}: curves only, no verdict: a CSV or PNG does not hold the predictions; "
-            "give the run directories"
-        )
-    single = [variant.label for variant in judged if len(variant.runs) == 1]
-    if len(judged) > 1 and single:
-        notes.append(
-            f"one seed only ({some_of(single)}): the verdict covers the rows alone and seed noise is NOT in it; "
-            "another seed may reverse it. Train more: --seeds 5"
-        )
-    patient = {variant.spec.patience is not None for variant in judged if variant.spec}
-    if True in patient:
-        notes.append(
-            "early stopping chose the epoch on the same validation rows that judge it: val MAE is somewhat too low"
-            + (", and not equally in all variants" if len(patient) > 1 else "")
-        )
-    return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,10 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from wineexp.comparison.columns import COLUMNS, Entry
+from wineexp.comparison.effects import Effect, effect_sentences
 from wineexp.comparison.figures import grid, overlay
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, val_mae
-from wineexp.comparison.verdict import Effect, Verdict, effect_sentences
+from wineexp.comparison.verdict import Verdict
 from wineexp.runs.reader import LoadedRun
 
 __all__ = ["Comparison", "Layout"]
@@ -43,6 +44,9 @@ class Comparison:
         Main effects and two-factor interactions of a full cross; empty for anything else.
     notes : tuple of str
         Caveats that a reader must know.
+    groups : dict
+        Variant label -> letters: variants that share one cannot be told apart; empty where not all pairs were
+        compared.
     """
 
     variants: tuple[Variant, ...]
@@ -50,6 +54,7 @@ class Comparison:
     verdicts: tuple[Verdict, ...]
     effects: tuple[Effect, ...]
     notes: tuple[str, ...]
+    groups: dict[str, str] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
@@ -82,7 +87,13 @@ class Comparison:
         verdicts = {verdict.variant_label: verdict for verdict in self.verdicts}
         finished = sorted((variant for variant in self.variants if variant.runs), key=val_mae)
         return tuple(
-            Entry(variant, verdicts.get(variant.label), variant is self.reference) for variant in finished
+            Entry(
+                variant,
+                verdicts.get(variant.label),
+                variant is self.reference,
+                self.groups.get(variant.label),
+            )
+            for variant in finished
         )
 
     def rows(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Which differences are real: each variant against the reference, and the effects of crossed factors."""
+"""Which differences are real: each variant against the reference, all against all, and seeds that stand out."""
 
 from __future__ import annotations
 
@@ -8,80 +8,85 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
-from wineexp.comparison.statistics import Difference, compare_errors, factorial_contrasts, holm
-from wineexp.comparison.variants import Variant, order
-from wineexp.comparison.verdict import ALPHA, Effect, Verdict, Word
-from wineexp.specs.run_spec import varying
-from wineexp.specs.wording import format_value
+from wineexp.comparison.estimate import ALPHA, Estimate
+from wineexp.comparison.multiple import holm, letters
+from wineexp.comparison.statistics import compare_errors, compare_unpaired
+from wineexp.comparison.variants import Variant, val_mae
+from wineexp.comparison.verdict import Verdict
 
-__all__ = ["judge_effects", "judge_variants"]
+__all__ = ["MOST_GROUPED", "judge_groups", "judge_variants", "outlying_seeds"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
+#: Among more variants than this, not all pairs are compared: 435 already, and Holm leaves little to be found.
+MOST_GROUPED = 30
 
-def judge_variants(judged: Sequence[Variant], reference: Variant) -> tuple[Verdict, ...]:
-    """Every other variant against the reference, with Holm's correction over all of them."""
-    others = [variant for variant in judged if variant is not reference]
-    paired = [_pair(variant, reference) for variant in others]
-    differences = [compare_errors(ours - theirs) for ours, theirs, _ in paired]
-    corrected = holm([difference.p for difference in differences])
-    return tuple(
-        Verdict(variant.label, reference.label, _word(difference, p), difference, p, same)
-        for variant, difference, p, (_, _, same) in zip(others, differences, corrected, paired, strict=True)
-    )
+#: How improbable the worst seed must be, one-sided and for all seeds of its variant together, to be named.
+OUTLYING = 0.02
 
 
-def _word(difference: Difference, p: float) -> Word:
-    if p >= ALPHA:
-        return "cannot tell"
-    return "better" if difference.mean < 0 else "worse"
+def judge_variants(
+    judged: Sequence[Variant], reference: Variant, margin: float | None = None
+) -> tuple[Verdict, ...]:
+    """Every other variant against the reference, with Holm's correction over those that can be judged.
 
-
-def _pair(variant: Variant, reference: Variant) -> tuple[Floats, Floats, bool]:
-    """Errors of both, shape (seeds, rows), seed with seed; and whether both have the same seeds."""
-    ours, theirs = variant.errors, reference.errors
-    common = [seed for seed in ours if seed in theirs]
-    if common:
-        same = len(common) == len(ours) == len(theirs)
-        return np.stack([ours[s] for s in common]), np.stack([theirs[s] for s in common]), same
-    count = min(len(ours), len(theirs))
-    return np.stack(list(ours.values())[:count]), np.stack(list(theirs.values())[:count]), False
-
-
-def judge_effects(judged: Sequence[Variant], reference: Variant) -> tuple[Effect, ...]:
-    """Main effects and two-factor interactions; empty unless the variants fully cross two fields or more.
-
-    They use only the seeds that all variants have. A field's first level is the reference's.
+    One seed of either tells nothing of how seeds differ, so such a pair is not judged.
     """
-    if any(variant.spec is None for variant in judged):
-        return ()
-    fields = varying(variant.spec for variant in judged if variant.spec)
-    values = [_levels(field, judged, reference) for field in fields]
-    cells = {tuple(getattr(variant.spec, field) for field in fields): variant for variant in judged}
-    seeds = sorted(set.intersection(*(set(variant.errors) for variant in judged)))
-    full = len(cells) == len(judged) == np.prod([len(levels) for levels in values])
-    if len(fields) < 2 or not full or not seeds:
-        return ()
-    shape = tuple(len(levels) for levels in values)
-    stacked = [np.stack([cells[cell].errors[seed] for seed in seeds]) for cell in itertools.product(*values)]
-    errors = np.stack(stacked).reshape(*shape, *stacked[0].shape)
-    contrasts = factorial_contrasts(shape)
-    differences = [contrast.estimate(errors) for contrast in contrasts]
-    corrected = holm([difference.p for difference in differences])
+    others = [variant for variant in judged if variant is not reference]
+    differences = [_difference(variant, reference) for variant in others]
+    told = [difference for difference in differences if difference.fewest > 1]
+    corrected = iter(holm([difference.p for difference in told]))
     return tuple(
-        Effect(
-            {fields[axis]: format_value(values[axis][level]) for axis, level in contrast.levels.items()},
-            {fields[axis]: format_value(values[axis][0]) for axis in contrast.levels},
+        Verdict(
+            variant.label,
+            reference.label,
             difference,
-            p,
+            next(corrected) if difference.fewest > 1 else None,
+            max(1, len(told)),
+            margin,
+            variant.errors.keys() == reference.errors.keys(),
         )
-        for contrast, difference, p in zip(contrasts, differences, corrected, strict=True)
+        for variant, difference in zip(others, differences, strict=True)
     )
 
 
-def _levels(field: str, judged: Sequence[Variant], reference: Variant) -> list[Any]:
-    """A field's values, the reference's first."""
-    found = {getattr(variant.spec, field) for variant in judged}
-    first = getattr(reference.spec, field)
-    return sorted(found, key=lambda value: (value != first, order(field, value)))
+def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
+    """Label -> letters: variants that share one cannot be told apart, over all pairs (Holm).
+
+    Letters are in the order of val MAE. Empty for fewer than three variants, for more than :data:`MOST_GROUPED`,
+    or where one has a single seed.
+    """
+    if not 3 <= len(judged) <= MOST_GROUPED or any(len(variant.errors) < 2 for variant in judged):
+        return {}
+    ordered = sorted(judged, key=val_mae)
+    pairs = list(itertools.combinations(range(len(ordered)), 2))
+    corrected = holm([_difference(ordered[one], ordered[other]).p for one, other in pairs])
+    apart = [pair for pair, p in zip(pairs, corrected, strict=True) if p < ALPHA]
+    return dict(zip([variant.label for variant in ordered], letters(len(ordered), apart), strict=True))
+
+
+def outlying_seeds(variant: Variant) -> list[int]:
+    """The seed of a variant that is so much worse than its others that it failed rather than fell behind.
+
+    Grubbs' test (Technometrics 11, 1969) of the highest val MAE: its distance from the mean of the others, over
+    the standard deviation that another of them would have, is Student's with two degrees less than there are
+    seeds; times the number of seeds, as the highest was picked. With three seeds nothing can stand out.
+    """
+    errors = {seed: float(values.mean()) for seed, values in variant.errors.items()}
+    if len(errors) < 4:
+        return []
+    worst = max(errors, key=lambda seed: errors[seed])
+    rest = np.array([value for seed, value in errors.items() if seed != worst])
+    distance, spread = errors[worst] - rest.mean(), rest.std(ddof=1) * np.sqrt(1 + 1 / len(rest))
+    probability = stats.t.sf(distance / spread, len(rest) - 1) if spread > 0 else float(distance <= 0)
+    return [worst] if probability * len(errors) < OUTLYING else []
+
+
+def _difference(variant: Variant, reference: Variant) -> Estimate:
+    """Of absolute errors: paired seed with seed if both have the same seeds, else all seeds of each."""
+    ours, theirs = variant.errors, reference.errors
+    if ours.keys() == theirs.keys():
+        return compare_errors(np.stack([ours[seed] - theirs[seed] for seed in ours]))
+    return compare_unpaired(np.stack(list(ours.values())), np.stack(list(theirs.values())))

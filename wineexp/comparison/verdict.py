@@ -1,20 +1,23 @@
-"""A verdict and an effect, and their wording as sentences."""
+"""A verdict: what is said of one variant against the reference, and the figures behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
-from wineexp.comparison.statistics import Difference
+from wineexp.comparison.estimate import ALPHA, Estimate
 
-__all__ = ["ALPHA", "Effect", "Verdict", "Word", "effect_sentences", "format_p"]
+__all__ = ["MARGIN_LEVEL", "Kind", "Verdict", "adjusted_level", "format_p", "told_p"]
 
-Word = Literal["better", "worse", "cannot tell"]
+Kind = Literal["better", "worse", "same", "cannot tell", "one seed"]
 
-#: Two-sided probability, after Holm's correction, below which a difference is called real.
-ALPHA = 0.05
+#: The level of the interval that lies inside the margin where two variants are the same within it: two one-sided
+#: tests at 5 % each (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987).
+MARGIN_LEVEL = 0.90
+
+#: The smallest probability that is told. Further out the method has not been measured.
+LEAST_TOLD = 0.001
 
 
 @dataclass(frozen=True)
@@ -24,111 +27,128 @@ class Verdict:
     Attributes
     ----------
     variant_label, reference_label : str
-    word : {"better", "worse", "cannot tell"}
-    difference : wineexp.comparison.statistics.Difference
+    difference : Estimate
         Of absolute errors, variant minus reference: below 0 the variant has the smaller error.
-    p : float
-        Two-sided probability, corrected for the pairs shown (Holm).
+    p : float or None
+        Two-sided probability, corrected for all comparisons that were judged (Holm). None where a variant has one
+        seed: then nothing is known of how seeds differ.
+    comparisons : int
+        How many were judged together.
+    margin : float or None
+        The size below which a difference does not matter, in the unit of the errors.
     paired : bool
-        Whether both have the same seeds; otherwise the common ones, or seeds in their order, are paired.
+        Whether both have the same seeds.
     """
 
     variant_label: str
     reference_label: str
-    word: Word
-    difference: Difference
-    p: float
+    difference: Estimate
+    p: float | None
+    comparisons: int = 1
+    margin: float | None = None
     paired: bool = True
 
-    def sentence(self) -> str:
-        """The verdict in words, with the figures."""
-        low, high = self.difference.interval()
-        figures = f"val MAE {self.difference.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-        if self.word != "cannot tell":
-            return (
-                f"{self.variant_label} is {self.word} than {self.reference_label}: {figures}, p {format_p(self.p)}"
-            )
-        count = self.difference.seeds
-        seeds = f"{count} seed{'s' if count > 1 else ''}"
-        text = (
-            f"{self.variant_label} against {self.reference_label}: cannot tell; {figures}, p {format_p(self.p)}. "
-            f"With {seeds}, a difference of {self.difference.detectable():.3f} would be detected 80 % of the time"
-        )
-        return text if self.needed is None else f"{text}; the one seen would need about {self.needed} seeds"
+    @cached_property
+    def kind(self) -> Kind:
+        """What can be said, whatever the margin's size."""
+        if self.p is None:
+            return "one seed"
+        if self.margin is not None:
+            low, high = self.difference.interval(MARGIN_LEVEL)
+            if -self.margin < low and high < self.margin:
+                return "same"
+        return self._direction if self._real else "cannot tell"
+
+    @property
+    def _real(self) -> bool:
+        return self.p is not None and self.p < ALPHA
+
+    @property
+    def _direction(self) -> Literal["better", "worse"]:
+        return "better" if self.difference.mean < 0 else "worse"
+
+    @property
+    def word(self) -> str:
+        """``better``, ``worse``, ``same within 0.05``, ``cannot tell`` or ``one seed: cannot tell``."""
+        if self.kind == "same":
+            return f"same within {self.margin:g}"
+        return "one seed: cannot tell" if self.kind == "one seed" else self.kind
+
+    @property
+    def level(self) -> float | None:
+        """The level of the interval that goes with the word: it leaves out 0 exactly where the word says so."""
+        if self.p is None:
+            return None
+        return MARGIN_LEVEL if self.kind == "same" else adjusted_level(self.difference.p, self.p)
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """That interval; None with one seed."""
+        return None if self.level is None else self.difference.interval(self.level)
+
+    @cached_property
+    def detectable(self) -> float | None:
+        """The true difference that would be found in 80 % of samples with these seeds, rows and comparisons."""
+        return None if self.p is None else self.difference.detectable(alpha=ALPHA / self.comparisons)
 
     @cached_property
     def needed(self) -> int | None:
-        """Seeds that would detect a difference as large as the one seen, if that can be estimated."""
-        return self.difference.seeds_needed() if self.word == "cannot tell" else None
+        """Seeds that would find a difference as large as the one seen, if that can be estimated, and are more."""
+        if self.kind != "cannot tell":
+            return None
+        found = self.difference.seeds_needed(abs(self.difference.mean), ALPHA / self.comparisons)
+        return found if found is not None and found > self.difference.fewest else None
 
+    def sentence(self) -> str:
+        """The verdict in words, with the figures."""
+        pair = f"{self.variant_label} against {self.reference_label}"
+        if self.p is None or self.interval is None or self.level is None:
+            return (
+                f"{pair}: one seed: cannot tell; val MAE {self.difference.mean:+.3f} on these rows, "
+                "and another seed may reverse it"
+            )
+        figures = f"val MAE {self.difference.mean:+.3f} {_told(self.interval, self.level)}"
+        if self.kind == "same":
+            but = f"; {self._direction}, but by less than matters" if self._real else ""
+            same = f"{self.variant_label} and {self.reference_label} are the same within {self.margin:g}"
+            return f"{same}: {figures}{but}"
+        figures += f", p {format_p(self.p)}"
+        if self.comparisons > 1:
+            figures += f" (of {self.comparisons} comparisons)"
+        if self.kind != "cannot tell":
+            return f"{self.variant_label} is {self.kind} than {self.reference_label}: {figures}"
+        return f"{pair}: cannot tell; {figures}.{self._alone()} {self._outlook()}"
 
-@dataclass(frozen=True)
-class Effect:
-    """One effect of a full cross: ``levels`` (field to value) against ``base`` (field to value)."""
+    def _alone(self) -> str:
+        """What would have been said had this been the only comparison, where that differs."""
+        if self.difference.p >= ALPHA:
+            return ""
+        told = _told(self.difference.interval(), 1 - ALPHA)
+        return f" As the only comparison it would have been called {self._direction}: {told}."
 
-    levels: dict[str, str]
-    base: dict[str, str]
-    difference: Difference
-    p: float
-
-    @property
-    def real(self) -> bool:
-        return self.p < ALPHA
-
-    @property
-    def label(self) -> str:
-        """``dropout 0.3 and bn after``."""
-        return " and ".join(f"{field} {value}" for field, value in self.levels.items())
-
-    @property
-    def base_label(self) -> str:
-        """What it is compared with, as :attr:`label`."""
-        return " and ".join(f"{field} {value}" for field, value in self.base.items())
-
-    def as_json(self) -> dict[str, Any]:
-        """The effect as plain values."""
-        low, high = self.difference.interval()
-        return {
-            "effect": self.levels,
-            "against": self.base,
-            "difference": self.difference.mean,
-            "low": low,
-            "high": high,
-            "p": self.p,
-            "seeds": self.difference.seeds,
-        }
-
-
-def effect_sentences(effects: Sequence[Effect]) -> list[str]:
-    """One sentence for each main effect, with the interactions that are real."""
-    sentences = []
-    for effect in (effect for effect in effects if len(effect.levels) == 1):
-        ((field, value),) = effect.levels.items()
-        low, high = effect.difference.interval()
+    def _outlook(self) -> str:
         text = (
-            f"{field} {value} instead of {effect.base[field]} changes val MAE by {effect.difference.mean:+.3f} "
-            f"[{low:+.3f}, {high:+.3f}] on average over the rest"
+            f"With {self.difference.seeds_told}, a difference of {self.detectable:.3f} would be detected "
+            "80 % of the time"
         )
-        if not effect.real:
-            text += ", which cannot be distinguished from no change"
-        parts = [
-            f"{_signed(other.difference.mean)} with {_rest(other, field)}"
-            for other in effects
-            if len(other.levels) == 2 and other.levels.get(field) == value and other.real
-        ]
-        sentences.append(f"{text}; {' and '.join(parts)}" if parts else text)
-    return sentences
+        return text if self.needed is None else f"{text}; the one seen would need about {self.needed} seeds"
 
 
-def _signed(change: float) -> str:
-    return f"{abs(change):.3f} {'higher' if change > 0 else 'lower'}"
+def adjusted_level(plain: float, corrected: float) -> float:
+    """The level at which an interval leaves out 0 exactly where the corrected probability is below 0.05."""
+    return 1 - ALPHA * plain / corrected
 
 
-def _rest(effect: Effect, field: str) -> str:
-    ((name, value),) = [(name, value) for name, value in effect.levels.items() if name != field]
-    return f"{name} {value} than with {name} {effect.base[name]}"
+def _told(interval: tuple[float, float], level: float) -> str:
+    text = f"[{interval[0]:+.3f}, {interval[1]:+.3f}]"
+    return text if abs(level - (1 - ALPHA)) < 1e-9 else f"{text} ({100 * level:.4g} %)"
+
+
+def told_p(p: float | None) -> float | None:
+    """A probability as data: 0.001 stands for 0.001 or less."""
+    return None if p is None else max(p, LEAST_TOLD)
 
 
 def format_p(p: float) -> str:
     """A probability for people."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return f"< {LEAST_TOLD:g}" if p <= LEAST_TOLD else f"{p:.3f}"

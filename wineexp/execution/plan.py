@@ -66,6 +66,8 @@ class Plan:
         Name of the config's file, where it is one.
     damaged : tuple of str
         Why runs that are there are trained again.
+    margin : float or None
+        The size below which a difference does not matter.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Plan:
     out: Path
     file: str | None = None
     damaged: tuple[str, ...] = ()
+    margin: float | None = None
 
     @property
     def table(self) -> Table:
@@ -98,6 +101,7 @@ def make_plan(
     *,
     name: str = "wineexp",
     file: str | None = None,
+    margin: float | None = None,
     force: bool = False,
     skip_failed: bool = False,
 ) -> Plan:
@@ -147,7 +151,7 @@ def make_plan(
         names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
         train = force or found_run is None or found_run.status not in skipped
         entries.append(Planned(same[0], names, found_run, train, tuple(known.get(signature, ()))))
-    return Plan(name, tuple(specs), tuple(entries), found, out, file, tuple(damaged))
+    return Plan(name, tuple(specs), tuple(entries), found, out, file, tuple(damaged), margin)
 
 
 def check_table(specs: Sequence[RunSpec], table: Table) -> None:

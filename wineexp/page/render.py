@@ -11,8 +11,9 @@ import numpy as np
 from wineexp import extras, runtime
 from wineexp.comparison.columns import PAGE, Entry
 from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.variants import Variant
-from wineexp.comparison.verdict import Effect, format_p
+from wineexp.comparison.verdict import format_p
 from wineexp.page.payload import judged_variants, payload, residual_rows
 from wineexp.page.repeat import config_text
 from wineexp.runs.curves import save
@@ -69,7 +70,10 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         columns=columns,
         rows=[_cells(entry, columns) for entry in comparison.entries],
         unfinished=[f"{run.outcome} {run.path}" for run in comparison.unfinished],
-        effects=[_effect(effect) for effect in comparison.effects],
+        effects=[
+            {"heading": heading, "rows": [_effect(effect) for effect in effects]}
+            for heading, effects in effect_sections(comparison.effects)
+        ],
         judged=[one["plain"] for one in judged],
         judged_text=_judged_text(judged),
         actual_text="Predicted against actual. " + _judged_text(judged),
@@ -111,8 +115,10 @@ def _lead(comparison: Comparison) -> str:
     if best is None or best.error is None or interval is None:
         return "No predictions, so nothing is judged; the curves are below."
     low, high = interval
-    text = f"Lowest val MAE: {best.label}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]"
-    open_to = [verdict for verdict in comparison.verdicts if verdict.word == "cannot tell"]
+    count = len(comparison.entries)
+    flattered = f" of {count}, flattered by being chosen" if count > 2 else ""
+    text = f"Lowest val MAE{flattered}: {best.label}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]"
+    open_to = [verdict for verdict in comparison.verdicts if verdict.kind in ("cannot tell", "one seed")]
     if best is comparison.reference and open_to:
         text += f", which cannot be distinguished from {'; '.join(verdict.variant_label for verdict in open_to)}"
     return text + "."
@@ -121,7 +127,7 @@ def _lead(comparison: Comparison) -> str:
 def _answers(comparison: Comparison) -> list[dict[str, str]]:
     verdicts = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
     count = len(verdicts)
-    found = [{"word": verdict.word, "text": verdict.sentence()} for verdict in verdicts]
+    found = [{"word": verdict.kind, "text": verdict.sentence()} for verdict in verdicts]
     return found + [{"word": "", "text": sentence} for sentence in comparison.sentences()[count:]]
 
 
@@ -185,7 +191,7 @@ def _cells(entry: Entry, columns: Sequence[dict[str, Any]]) -> list[dict[str, An
 
 
 def _effect(effect: Effect) -> dict[str, str]:
-    change = format_interval(effect.difference.mean, *effect.difference.interval(), sign="+")
+    change = format_interval(effect.difference.mean, *effect.interval, sign="+")
     return {"label": effect.label, "base": effect.base_label, "change": change, "p": format_p(effect.p)}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, Recorded, find_column
+from wineexp.runs.record import Metrics
 from wineexp.specs.run_spec import VARIANT_FIELDS
 from wineexp.specs.wording import format_value
 
@@ -47,6 +48,11 @@ class Condition:
         if comparison in _ORDERS and as_number(value) is None:
             raise SelectionError(f"{text}: expected a number after {comparison}, found {value!r}")
         return cls(column, comparison, value)
+
+    @property
+    def about_results(self) -> bool:
+        """Whether it is about how well a run did, not what it is."""
+        return self.column in Metrics.model_fields
 
     def met(self, row: Row) -> bool:
         """Whether ``row`` meets it. A missing value is neither below nor above anything."""

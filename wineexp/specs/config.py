@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ __all__ = ["Config", "read_config", "read_configs", "read_mapping"]
 #: Runs of all files together.
 MAX_RUNS = 100_000
 
-STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid")
+STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "margin")
+
+#: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
+RUN_KEYS = ("defaults", "seeds", "runs", "grid")
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,14 @@ class Config:
         Every run in the order of the file: runs first, then the grid, each with all its seeds.
     file : str or None
         The file's name, where it is one file.
+    margin : float or None
+        The size below which a difference does not matter; of several files, where they agree on one.
     """
 
     name: str
     specs: tuple[RunSpec, ...]
     file: str | None = None
+    margin: float | None = None
 
 
 def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -73,7 +80,9 @@ def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | Non
         raise ConfigError(problems)
     specs = [spec for config in configs for spec in config.specs]
     file = readers[0].path.name if len(readers) == 1 else None
-    return Config("+".join(config.name for config in configs), tuple(specs), file)
+    margins = {config.margin for config in configs}
+    margin = margins.pop() if len(margins) == 1 else None
+    return Config("+".join(config.name for config in configs), tuple(specs), file, margin)
 
 
 def read_mapping(values: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Config:
@@ -129,7 +138,7 @@ class _StudyReader:
             self.problem(root.line, f"expected a mapping of fields at the top, found {kind_of(root.data)}")
             return Config(self.path.stem, ())
         fields: dict[str, LinedValue] = root.data
-        if not any(key in fields for key in STUDY_KEYS[1:]):  # a spec.yaml: its `name` names the run
+        if not any(key in fields for key in RUN_KEYS):  # a spec.yaml: its `name` names the run
             return Config(self.path.stem, tuple(self._specs(fields)))
         return self._study(fields, root.line)
 
@@ -146,6 +155,7 @@ class _StudyReader:
             name = "study"
         defaults = self._section(fields, "defaults", dict)
         seeds = self._seeds(fields)
+        margin = self._margin(fields)
         variants: list[dict[str, LinedValue]] = []
         runs = self._section(fields, "runs", list)
         grid = self._section(fields, "grid", dict)
@@ -170,7 +180,7 @@ class _StudyReader:
             for seed in seeds if seeds is not None else [None]:
                 given = variant if seed is None else {**variant, "seed": seed}
                 specs += self._specs(given)
-        return Config(name, tuple(specs))
+        return Config(name, tuple(specs), margin=margin)
 
     def _section(self, fields: dict[str, LinedValue], key: str, kind: type) -> Any:
         value = fields.get(key)
@@ -204,6 +214,18 @@ class _StudyReader:
             f"found {value.plain()!r}",
         )
         return []
+
+    def _margin(self, fields: dict[str, LinedValue]) -> float | None:
+        value = fields.get("margin")
+        if value is None:
+            return None
+        number = value.data
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and 0 < number < math.inf:
+            return float(number)
+        self.problem(
+            value.line, f"margin: expected a number above 0, in the target's unit; found {value.plain()!r}"
+        )
+        return None
 
     def _grid(self, grid: dict[str, LinedValue], defaults: dict[str, LinedValue]) -> list[dict[str, LinedValue]]:
         count = 1

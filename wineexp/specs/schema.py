@@ -40,6 +40,11 @@ def json_schema() -> dict[str, Any]:
             "minProperties": 1,
             "description": "a full cross: a list of values for each field",
         },
+        "margin": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "description": "the size below which a difference in val MAE does not matter",
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

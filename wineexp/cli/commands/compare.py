@@ -30,6 +30,7 @@ def command(
     paths: tuple[Path, ...],
     reference: str | None,
     where: tuple[str, ...],
+    margin: float | None,
     output: Path,
     form: str | None,
     layout: Any,
@@ -51,7 +52,9 @@ def command(
     from wineexp.comparison.scale import Style
 
     check_figure_name(output)
-    found = compare(paths, reference=reference, where=where, on_damaged=lambda e: note(f"left out: {e}"))
+    found = compare(
+        paths, reference=reference, where=where, margin=margin, on_damaged=lambda e: note(f"left out: {e}")
+    )
     write_figure(found, output, layout=layout, style=Style(**style))
     say(f"figure: {output}")
     if form == "json":

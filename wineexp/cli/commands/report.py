@@ -23,7 +23,12 @@ from wineexp.cli.notes import note, say
 )
 @click.option("--title", help="The page's title.")
 def command(
-    paths: tuple[Path, ...], reference: str | None, where: tuple[str, ...], output: Path, title: str | None
+    paths: tuple[Path, ...],
+    reference: str | None,
+    where: tuple[str, ...],
+    margin: float | None,
+    output: Path,
+    title: str | None,
 ) -> None:
     """Write one self-contained page: the answer, the curves, the table, the runs.
 
@@ -38,6 +43,7 @@ def command(
         title=title,
         reference=reference,
         where=where,
+        margin=margin,
         on_damaged=lambda error: note(f"left out: {error}"),
     )
     say(f"report: {path}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from wineexp.cli.comparison_options import figure_options, reference_option
+from wineexp.cli.comparison_options import figure_options, margin_option, reference_option
 from wineexp.cli.notes import INTERRUPTED, note, say
 from wineexp.cli.options import data_option, out_option
 from wineexp.cli.training_options import execution_options
@@ -20,6 +20,7 @@ from wineexp.streams import print_out
 @data_option
 @out_option
 @reference_option("The variant to compare the others with; by default the config's first.")
+@margin_option("The size below which a difference in val MAE does not matter; overrides the config's.")
 @figure_options
 @click.option(
     "--no-report",
@@ -47,7 +48,7 @@ def command(
 
     asked = read_study(config, overrides)  # report mistakes before loading anything heavy
 
-    from wineexp.api.comparing import study
+    from wineexp.api.studying import study
     from wineexp.cli.answer import answer
     from wineexp.cli.watch import CommandObserver
     from wineexp.comparison.scale import Style

@@ -1,0 +1,86 @@
+"""What a reader must know beside the verdicts: where they do not hold, or hold less than they seem to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wineexp.comparison.judge import MOST_GROUPED, outlying_seeds
+from wineexp.comparison.variants import Variant, val_mae
+from wineexp.comparison.verdict import Verdict
+from wineexp.text import some_of
+
+__all__ = ["Caveats"]
+
+
+class Caveats:
+    """The notes of one comparison, in the order in which they are found."""
+
+    def __init__(self, variants: Sequence[Variant], judged: Sequence[Variant]) -> None:
+        self.judged = judged
+        self._notes: list[str] = []
+        blind = [variant.label for variant in variants if variant.runs and not variant.judged]
+        if blind:
+            self._notes.append(
+                f"{some_of(blind)}: curves only, no verdict: a CSV or PNG does not hold the predictions; "
+                "give the run directories"
+            )
+        single = [variant.label for variant in judged if len(variant.runs) == 1]
+        if len(judged) > 1 and single:
+            self._notes.append(
+                f"one seed only ({some_of(single)}): cannot tell, as another seed may reverse the difference. "
+                "Train more: --seeds 5"
+            )
+        self._of_outliers()
+        self._of_early_stopping()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+    def _of_outliers(self) -> None:
+        for variant in self.judged:
+            for seed in outlying_seeds(variant):
+                rest = [errors.mean() for other, errors in variant.errors.items() if other != seed]
+                self._notes.append(
+                    f"{variant.label}: seed {seed} stands out: val MAE {variant.errors[seed].mean():.3f}, "
+                    f"the others {min(rest):.3f} to {max(rest):.3f}. It is kept, and intervals may be too narrow: "
+                    "look at its curves"
+                )
+
+    def _of_early_stopping(self) -> None:
+        patient = {variant.spec.patience is not None for variant in self.judged if variant.spec}
+        if True in patient:
+            self._notes.append(
+                "early stopping chose the epoch on the same validation rows that judge it: "
+                "val MAE is somewhat too low" + (", and not equally in all variants" if len(patient) > 1 else "")
+            )
+
+    def of_selection(self, selected: str | None) -> None:
+        """Runs that were chosen by their results."""
+        if selected is not None:
+            self._notes.append(
+                f"chosen by results ({selected}): no verdict, as chance helped choose what is left. "
+                "Choose by settings, or list such runs with: wineexp runs --where"
+            )
+
+    def of_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Seeds that differ, and more variants than can be grouped."""
+        unpaired = [verdict.variant_label for verdict in verdicts if not verdict.paired and verdict.p is not None]
+        if unpaired:
+            self._notes.append(
+                f"{some_of(unpaired)}: seeds differ from the reference's, so rows are paired and seeds are not; "
+                "the same seeds in both tell more"
+            )
+        if len(self.judged) > MOST_GROUPED:
+            self._notes.append(
+                f"{len(self.judged)} variants: all pairs are compared for up to {MOST_GROUPED}, "
+                "so there are no groups"
+            )
+
+    def of_reference(self, reference: Variant, *, chosen_now: bool) -> None:
+        """A reference that was named with the results at hand, and is the lowest of them."""
+        if chosen_now and len(self.judged) > 2 and reference is min(self.judged, key=val_mae):
+            self._notes.append(
+                f"the reference has the lowest val MAE of {len(self.judged)}: if it was chosen for that, "
+                "differences to it are called real too often (8 % instead of 5 where there are none)"
+            )

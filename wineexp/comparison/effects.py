@@ -1,0 +1,199 @@
+"""What each setting of a full cross does: main effects, interactions, and effects by level where they differ."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from wineexp.comparison.estimate import ALPHA
+from wineexp.comparison.factorial import Contrast, factorial_contrasts, simple_contrasts
+from wineexp.comparison.multiple import holm
+from wineexp.comparison.statistics import Difference
+from wineexp.comparison.variants import Variant, order
+from wineexp.comparison.verdict import adjusted_level, format_p, told_p
+from wineexp.specs.run_spec import varying
+from wineexp.specs.wording import format_value
+
+__all__ = ["Effect", "effect_sections", "effect_sentences", "judge_effects"]
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One effect of a full cross.
+
+    Attributes
+    ----------
+    kind : {"main", "interaction", "simple"}
+        A setting's effect on average over the rest; how much that differs between two values of another; a
+        setting's effect at one value of another.
+    levels, base : dict
+        Field to value, and to the value that it is compared with: one field, or two for an interaction.
+    at : dict
+        For a simple effect, the other field with its value.
+    difference : Difference
+    p : float
+        Corrected (Holm): main effects and interactions together, simple effects together.
+    """
+
+    kind: Literal["main", "interaction", "simple"]
+    levels: dict[str, str]
+    base: dict[str, str]
+    difference: Difference
+    p: float
+    at: dict[str, str]
+
+    @property
+    def real(self) -> bool:
+        return self.p < ALPHA
+
+    @property
+    def label(self) -> str:
+        """``dropout 0.3 and bn after``; ``dropout 0.3, with bn after``."""
+        text = " and ".join(f"{field} {value}" for field, value in self.levels.items())
+        return f"{text}, {self.at_label}" if self.at else text
+
+    @property
+    def at_label(self) -> str:
+        """Where a simple effect holds: ``with bn after``."""
+        return "with " + " and ".join(f"{field} {value}" for field, value in self.at.items())
+
+    @property
+    def base_label(self) -> str:
+        """What it is compared with, as :attr:`label`."""
+        return " and ".join(f"{field} {value}" for field, value in self.base.items())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval that goes with the corrected probability."""
+        return self.difference.interval(adjusted_level(self.difference.p, self.p))
+
+    def as_json(self) -> dict[str, Any]:
+        """The effect as plain values."""
+        low, high = self.interval
+        return {
+            "kind": self.kind,
+            "effect": self.levels,
+            "against": self.base,
+            "at": self.at,
+            "difference": self.difference.mean,
+            "low": low,
+            "high": high,
+            "p": told_p(self.p),
+            "seeds": self.difference.seeds,
+        }
+
+    def figures(self) -> str:
+        """``+0.319 [+0.241, +0.398]``, and whether that is a change at all."""
+        low, high = self.interval
+        text = f"{self.difference.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+        return text if self.real else f"{text}, which cannot be distinguished from no change"
+
+
+def judge_effects(judged: Sequence[Variant], reference: Variant) -> tuple[Effect, ...]:
+    """Main effects, two-factor interactions, and the effects by level of fields whose interaction is real.
+
+    Empty unless the variants fully cross two fields or more and share two seeds or more; only the seeds that all
+    variants have are used. A field's first level is the reference's.
+    """
+    if any(variant.spec is None for variant in judged):
+        return ()
+    fields = varying(variant.spec for variant in judged if variant.spec)
+    values = [_levels(field, judged, reference) for field in fields]
+    cells = {tuple(getattr(variant.spec, field) for field in fields): variant for variant in judged}
+    seeds = sorted(set.intersection(*(set(variant.errors) for variant in judged)))
+    full = len(cells) == len(judged) == np.prod([len(levels) for levels in values])
+    if len(fields) < 2 or not full or len(seeds) < 2:
+        return ()
+    shape = tuple(len(levels) for levels in values)
+    stacked = [np.stack([cells[cell].errors[seed] for seed in seeds]) for cell in itertools.product(*values)]
+    errors = np.stack(stacked).reshape(*shape, *stacked[0].shape)
+    names = [[format_value(value) for value in levels] for levels in values]
+    found = _judged(factorial_contrasts(shape), errors, fields, names)
+    real = {tuple(effect.levels) for effect in found if effect.kind == "interaction" and effect.real}
+    pairs = itertools.combinations(range(len(fields)), 2)
+    depending = [(one, other) for one, other in pairs if (fields[one], fields[other]) in real]
+    return (*found, *_judged(simple_contrasts(shape, depending), errors, fields, names))
+
+
+def _judged(
+    contrasts: Sequence[Contrast], errors: Floats, fields: Sequence[str], names: Sequence[Sequence[str]]
+) -> list[Effect]:
+    differences = [contrast.estimate(errors) for contrast in contrasts]
+    corrected = holm([difference.p for difference in differences])
+    return [
+        Effect(
+            "simple" if contrast.at else "main" if len(contrast.levels) == 1 else "interaction",
+            {fields[axis]: names[axis][level] for axis, level in contrast.levels.items()},
+            {fields[axis]: names[axis][0] for axis in contrast.levels},
+            difference,
+            p,
+            {fields[axis]: names[axis][level] for axis, level in contrast.at.items()},
+        )
+        for contrast, difference, p in zip(contrasts, differences, corrected, strict=True)
+    ]
+
+
+def _levels(field: str, judged: Sequence[Variant], reference: Variant) -> list[Any]:
+    """A field's values, the reference's first."""
+    found = {getattr(variant.spec, field) for variant in judged}
+    first = getattr(reference.spec, field)
+    return sorted(found, key=lambda value: (value != first, order(field, value)))
+
+
+def effect_sections(effects: Sequence[Effect]) -> list[tuple[str, list[Effect]]]:
+    """The effects as they are shown, each under its heading: averages, then interactions, then level by level."""
+    headings = {
+        "main": "what a setting changes, on average over the rest",
+        "interaction": "how much that differs between two values of another setting",
+        "simple": "what a setting changes at each value of another, where that differs",
+    }
+    sections = [(text, [one for one in effects if one.kind == kind]) for kind, text in headings.items()]
+    return [(text, found) for text, found in sections if found]
+
+
+def effect_sentences(effects: Sequence[Effect]) -> list[str]:
+    """What each setting does, then the interactions, each once.
+
+    An average over levels at which the effect differs is no answer: then the effect at each level is told.
+    """
+    sentences = []
+    for effect in (effect for effect in effects if effect.kind == "main"):
+        ((field, value),) = effect.levels.items()
+        change = f"{field} {value} instead of {effect.base[field]}"
+        at = [one for one in effects if one.kind == "simple" and one.levels == effect.levels]
+        if at:
+            others = list(dict.fromkeys(other for one in at for other in one.at))
+            parts = "; ".join(f"{one.at_label} {one.figures()}" for one in at)
+            sentences.append(f"{change}: what it changes depends on {' and '.join(others)}: val MAE {parts}")
+        else:
+            sentences.append(f"{change} changes val MAE by {effect.figures()}, on average over the rest")
+    return sentences + _interaction_sentences([effect for effect in effects if effect.kind == "interaction"])
+
+
+def _interaction_sentences(interactions: Sequence[Effect]) -> list[str]:
+    """One for each that is real, and one for each pair of fields that has none."""
+    sentences = []
+    for pair in dict.fromkeys(tuple(effect.levels) for effect in interactions):
+        real = [effect for effect in interactions if tuple(effect.levels) == pair and effect.real]
+        for effect in real:
+            (field, value), (other, level) = effect.levels.items()
+            low, high = effect.interval
+            sentences.append(
+                f"{field} {value} instead of {effect.base[field]}: "
+                f"the change is {_signed(effect.difference.mean)} [{low:+.3f}, {high:+.3f}] "
+                f"with {other} {level} than with {other} {effect.base[other]}, p {format_p(effect.p)}"
+            )
+        if not real:
+            sentences.append(f"{' and '.join(pair)}: no interaction shown")
+    return sentences
+
+
+def _signed(change: float) -> str:
+    return f"{abs(change):.3f} {'higher' if change > 0 else 'lower'}"

@@ -9,10 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from wineexp.data.table import Table, read_table
 
 ROOT = Path(__file__).resolve().parent.parent
+
+if not os.environ.get("CI"):  # in CI, Hypothesis has a profile of its own, which has no deadline either
+    settings.register_profile("wineexp", deadline=None)  # no test asserts a time
+    settings.load_profile("wineexp")
+
 RED_WINE = ROOT.parent / "shared" / "data" / "winequality-red.csv"
 
 

@@ -59,8 +59,10 @@ def read_spec(spec: Spec | None, fields: Mapping[str, Any]) -> RunSpec:
     return specs[0]
 
 
-def read_study(config: Study, overrides: Mapping[str, Any] | None = None) -> Config:
-    """The runs of a config, in its order, with ``overrides`` applied to each.
+def read_study(
+    config: Study, overrides: Mapping[str, Any] | None = None, looks: Sequence[int] | None = None
+) -> Config:
+    """The runs of a config, in its order, with ``overrides`` applied to each; ``looks`` override its own.
 
     Raises
     ------
@@ -69,18 +71,18 @@ def read_study(config: Study, overrides: Mapping[str, Any] | None = None) -> Con
     """
     from wineexp.specs.config import Config, read_configs, read_mapping
 
-    if isinstance(config, Config) and not overrides:
+    if isinstance(config, Config) and not overrides and looks is None:
         return config
     if isinstance(config, Mapping):
-        return read_mapping(config, overrides)
+        return read_mapping(config, overrides, looks)
     if isinstance(config, (str, os.PathLike)):
-        return read_configs([os.fspath(config)], overrides)
+        return read_configs([os.fspath(config)], overrides, looks)
     if isinstance(config, Sequence) and config:
-        if all(isinstance(item, RunSpec) for item in config):
+        if looks is None and all(isinstance(item, RunSpec) for item in config):
             specs = [RunSpec.parse({**item.settings(), **(overrides or {})}) for item in config]  # type: ignore[union-attr]
             return Config("wineexp", tuple(specs if overrides else config))  # type: ignore[arg-type]
         if all(isinstance(item, (str, os.PathLike)) for item in config):
-            return read_configs([os.fspath(item) for item in config], overrides)  # type: ignore[arg-type]
+            return read_configs([os.fspath(item) for item in config], overrides, looks)  # type: ignore[arg-type]
     found = "none" if isinstance(config, Sequence) and not config else _kind(config)
     raise ConfigError([f"config: expected a YAML file, a mapping or a list of RunSpecs, found {found}"])
 

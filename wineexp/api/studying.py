@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,19 @@ from wineexp.api.comparing import check_margin, write_figure
 from wineexp.api.inputs import PathLike, Study
 from wineexp.api.places import check_places, choose_executor, make_exporters
 from wineexp.api.saved_run import SavedRun
-from wineexp.api.training import Data, plan_batch, train_plan
+from wineexp.api.training import Data, plan_batch, train_part, watched
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
 from wineexp.comparison.reference import named_variant
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import group_specs
+from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
 from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.reader import load
+from wineexp.runs.study_record import PlannedLooks, write_down
+from wineexp.specs.looks import Looks
 from wineexp.text import csv_text
 
 __all__ = ["StudyResult", "study"]
@@ -51,6 +54,7 @@ def study(
     *,
     reference: str | None = None,
     margin: float | None = None,
+    looks: Sequence[int] | None = None,
     page: bool = True,
     layout: Layout = "overlay",
     style: Style | None = None,
@@ -77,6 +81,9 @@ def study(
         What to compare the others with; by default the config's first variant.
     margin : float, optional
         As in :func:`compare`; overrides the config's.
+    looks : sequence of int, optional
+        Seeds at each planned look, such as ``[5, 10, 20]``: after each, only variants that cannot be told from the
+        reference yet get more seeds, and the error rate of all looks together is kept. Overrides the config's.
     page : bool
         Whether to write the page, for which the extra ``report`` is needed.
     layout, style
@@ -101,24 +108,83 @@ def study(
         extras.require("report", "the page of a study (or leave it out: --no-report)")
     check_places(jobs, dask, timeout, retries)
     check_margin(margin)
-    plan = plan_batch(config, overrides=overrides, data=data, out=out, force=force, skip_failed=skip_failed)
+    plan = plan_batch(
+        config, overrides=overrides, looks=looks, data=data, out=out, force=force, skip_failed=skip_failed
+    )
+    plan = replace(plan, margin=plan.margin if margin is None else margin)
     if reference is not None:
         _check_reference(plan, reference)
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
-    runs, interrupted = train_plan(plan, executor, exporters, observer or Observer(), fail_fast=fail_fast)
     folder = Path(out) / folder_name(plan.name)
-    if interrupted:
-        return StudyResult(runs, None, folder)
-    comparison = compare_runs(
-        load([run.path for run in runs]),
-        reference=reference,
-        first=True,
-        margin=plan.margin if margin is None else margin,
-        planned=True,
-    )
-    _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
-    return StudyResult(runs, comparison, folder)
+    with watched(exporters, observer or Observer()) as watching:
+        study = _Study(plan, executor, watching, folder, reference, fail_fast)
+        comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)
+    if comparison is not None:
+        _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
+    return StudyResult(study.runs, comparison, folder)
+
+
+@dataclass
+class _Study:
+    """A study under way; ``runs`` are those that are there so far."""
+
+    plan: Plan
+    executor: Executor
+    observer: Observer
+    folder: Path
+    reference: str | None
+    fail_fast: bool
+    runs: list[SavedRun] = field(default_factory=list)
+
+    def all_at_once(self) -> Comparison | None:
+        """Train every run, then judge; None if it was interrupted."""
+        return self._judge() if self._train(self.plan) else None
+
+    def by_looks(self, looks: Looks) -> Comparison | None:
+        """Train to one look after another while there is something open; None if it was interrupted.
+
+        What a look judges are the seeds that were planned for it, whatever else is there, so the same config
+        trains the same runs and finds the same, wherever it was stopped.
+        """
+        before = sum(entry.before is not None for entry in self.plan.entries)
+        planned = PlannedLooks.of(looks, self.plan.margin, self.reference)
+        notes = write_down(self.folder, planned, before)
+        variants = {variant.label: variant.spec for variant in group_specs(self.plan.specs)}
+        wanted = set(variants.values())
+        comparison: Comparison | None = None
+        for number in range(1, len(looks.counts) + 1):
+            added = set(looks.added(number))
+            part = {spec for spec in self.plan.specs if spec.seed in added and spec.without_seed() in wanted}
+            if not self._train(self.plan.part(part)):
+                return None
+            comparison = self._judge()
+            if comparison.reference is None:
+                break
+            told = [verdict.variant_label for verdict in comparison.verdicts if verdict.is_told]
+            still_open = [verdict.variant_label for verdict in comparison.verdicts if not verdict.is_told]
+            self.observer.looked(number, looks, told, still_open)
+            if not still_open:
+                break
+            wanted = {variants[label] for label in (comparison.reference.label, *still_open)}
+        assert comparison is not None  # there is a look at least
+        return replace(comparison, notes=(*notes, *comparison.notes))
+
+    def _train(self, plan: Plan) -> bool:
+        """Train a part; whether it ended by itself."""
+        runs, interrupted = train_part(plan, self.executor, self.observer, fail_fast=self.fail_fast)
+        self.runs += runs
+        return not interrupted
+
+    def _judge(self) -> Comparison:
+        return compare_runs(
+            load([run.path for run in self.runs]),
+            reference=self.reference,
+            first=True,
+            margin=self.plan.margin,
+            planned=True,
+            looks=self.plan.looks,
+        )
 
 
 def _write_study(

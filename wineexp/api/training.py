@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,7 +14,7 @@ from wineexp.api.inputs import PathLike, Spec, Study, read_spec, read_study
 from wineexp.api.places import check_places, choose_executor, in_process, make_exporters
 from wineexp.api.saved_run import SavedRun
 from wineexp.data.sources import find_table
-from wineexp.errors import SpecError
+from wineexp.errors import ConfigError, SpecError
 from wineexp.execution.batch_run import execute
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
@@ -22,7 +23,7 @@ from wineexp.exporters.observer import Exporter, ExportingObserver
 from wineexp.specs.fields import MAX_SEED
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["batch", "plan_batch", "plan_train", "train", "train_plan"]
+__all__ = ["batch", "plan_batch", "plan_train", "train", "train_part", "train_plan", "watched"]
 
 Data = PathLike | pd.DataFrame
 
@@ -155,7 +156,10 @@ def batch(
     [0, 1]
     """
     check_places(jobs, dask, timeout, retries)
-    plan = plan_batch(config, overrides=overrides, data=data, out=out, force=force, skip_failed=skip_failed)
+    study = read_study(config, overrides)
+    if study.looks is not None:
+        raise ConfigError(["looks: a batch does not judge what it trains; `wineexp study` does, or give seeds"])
+    plan = plan_batch(study, data=data, out=out, force=force, skip_failed=skip_failed)
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     watching = _observer(observer, progress, many=True)
@@ -176,13 +180,14 @@ def plan_batch(
     config: Study,
     *,
     overrides: Mapping[str, Any] | None = None,
+    looks: Sequence[int] | None = None,
     data: Data | None,
     out: PathLike,
     force: bool,
     skip_failed: bool,
 ) -> Plan:
     """What :func:`batch` would do; a simulated table must be asked for."""
-    study = read_study(config, overrides)
+    study = read_study(config, overrides, looks)
     found = find_table(data, stand_in=False)
     return make_plan(
         study.specs,
@@ -191,6 +196,7 @@ def plan_batch(
         name=study.name,
         file=study.file,
         margin=study.margin,
+        looks=study.looks,
         force=force,
         skip_failed=skip_failed,
     )
@@ -199,16 +205,30 @@ def plan_batch(
 def train_plan(
     plan: Plan, executor: Executor, exporters: list[Exporter], observer: Observer, *, fail_fast: bool = False
 ) -> tuple[list[SavedRun], bool]:
-    """Execute a plan, sending each run on as it ends; ``observer`` is closed whatever happens.
+    """Execute a plan, sending each run on as it ends.
 
     Returns the runs that are there now, and whether it was interrupted.
     """
+    with watched(exporters, observer) as watching:
+        return train_part(plan, executor, watching, fail_fast=fail_fast)
+
+
+@contextlib.contextmanager
+def watched(exporters: list[Exporter], observer: Observer) -> Iterator[Observer]:
+    """An observer that also sends each run on as it ends; closed whatever happens."""
     watching = ExportingObserver(exporters, observer) if exporters else observer
     try:
-        found = execute(plan, executor, watching, fail_fast=fail_fast)
-        return [SavedRun(run.path) for run in found.runs], found.interrupted
+        yield watching
     finally:
         watching.close()
+
+
+def train_part(
+    plan: Plan, executor: Executor, watching: Observer, *, fail_fast: bool
+) -> tuple[list[SavedRun], bool]:
+    """Execute a plan, or one part of it after another, under one observer; as :func:`train_plan`."""
+    found = execute(plan, executor, watching, fail_fast=fail_fast)
+    return [SavedRun(run.path) for run in found.runs], found.interrupted
 
 
 def _observer(observer: Observer | None, progress: bool, *, many: bool) -> Observer:

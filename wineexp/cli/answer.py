@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wineexp.cli.tables import text_table
-from wineexp.comparison.columns import TERMINAL
+from wineexp.comparison.columns import TERMINAL, with_content
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.effects import effect_sections
 from wineexp.comparison.verdict import format_p
@@ -26,8 +26,9 @@ def answer(comparison: Comparison) -> str:
 def _table(comparison: Comparison) -> str:
     if not comparison.entries:
         return ""
-    rows = [{column.key: column.value(entry) for column in TERMINAL} for entry in comparison.entries]
-    text = text_table(TERMINAL, rows)
+    columns = with_content(TERMINAL, comparison.entries)
+    rows = [{column.key: column.value(entry) for column in columns} for entry in comparison.entries]
+    text = text_table(columns, rows)
     return f"SIMULATED table: these figures say nothing about wine\n{text}" if comparison.simulated else text
 
 

@@ -13,7 +13,7 @@ from wineexp.cli.options import parse_value
 from wineexp.errors import nearest
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["execution_options", "export_options", "model_option"]
+__all__ = ["dry_run_option", "execution_options", "export_options", "model_option"]
 
 Command = Callable[..., Any]
 
@@ -50,6 +50,12 @@ def export_options(function: Command) -> Command:
         click.option("--mlflow", metavar="URI", help="Also send runs to this MLflow server: http://host:5000."),
     ]
     return _with(function, options)
+
+
+def dry_run_option(function: Command) -> Command:
+    """``--dry-run``."""
+    meaning = "Print the plan with an estimate of the time; train nothing."
+    return click.option("--dry-run", is_flag=True, help=meaning)(function)
 
 
 def execution_options(function: Command) -> Command:

@@ -12,6 +12,7 @@ from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
 from wineexp.runs.directory import Run
 from wineexp.runs.summary import header
+from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.streams import print_err
 
@@ -24,7 +25,9 @@ class CommandObserver(Observer):
     Attributes
     ----------
     plan : Plan or None
-        None until training begins.
+        The last that was begun; None until training begins.
+    planned : int
+        Runs of all plans that were begun: a study with looks has one for each.
     problems : list of str
     deleted : list of Path
         Runs that someone else deleted meanwhile.
@@ -33,12 +36,15 @@ class CommandObserver(Observer):
     def __init__(self, progress: Observer | None = None) -> None:
         self.progress = Observer() if is_quiet() else progress or BatchProgress()
         self.plan: Plan | None = None
+        self.planned = 0
         self.problems: list[str] = []
         self.deleted: list[Path] = []
 
     def started(self, plan: Plan) -> None:
+        if self.plan is None:
+            tell_table(plan)
         self.plan = plan
-        tell_table(plan)
+        self.planned += len(plan.entries)
         for problem in plan.damaged:
             note(f"trained again: {problem}")
         self.progress.started(plan)
@@ -55,6 +61,15 @@ class CommandObserver(Observer):
 
     def ended(self, run: Run) -> None:
         self.progress.ended(run)
+
+    def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
+        last = number == len(looks.counts)
+        text = f"look {number} of {len(looks.counts)} ({looks.counts[number - 1]} seeds): {len(told)} told"
+        if still_open and last:
+            text += f", {len(still_open)} not after all planned looks"
+        elif still_open:
+            text += f", {len(still_open)} not yet: on to {looks.counts[number]} seeds"
+        say(text)
 
     def not_sent(self, problem: str) -> None:
         self.problems.append(problem)
@@ -75,7 +90,7 @@ class CommandObserver(Observer):
             return INTERRUPTED
         if "failed" in states:
             return 1
-        if len(runs) + len(self.deleted) < len(self.plan.entries):
+        if len(runs) + len(self.deleted) < self.planned:
             return INTERRUPTED
         return 1 if self.problems or self.deleted else 0
 

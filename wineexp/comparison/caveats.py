@@ -77,6 +77,13 @@ class Caveats:
                 "so there are no groups"
             )
 
+    def of_looks(self) -> None:
+        """What planned looks leave out."""
+        self._notes.append(
+            "seeds were added by planned looks: verdicts keep their error rate. Effects use the seeds of the "
+            "first look alone; means of variants with more seeds are of other seeds than the rest"
+        )
+
     def of_reference(self, reference: Variant, *, chosen_now: bool) -> None:
         """A reference that was named with the results at hand, and is the lowest of them."""
         if chosen_now and len(self.judged) > 2 and reference is min(self.judged, key=val_mae):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from wineexp.runs import columns as run_columns
 from wineexp.runs.columns import Column, number
 from wineexp.text import format_interval
 
-__all__ = ["COLUMNS", "PAGE", "TERMINAL", "Entry"]
+__all__ = ["COLUMNS", "PAGE", "TERMINAL", "Entry", "with_content"]
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,12 @@ _ALL: tuple[Column[Entry], ...] = (
         lambda entry: entry.verdict.needed if entry.verdict else None,
     ),
     Column(
+        "look",
+        "look",
+        "with planned looks: the one at which a difference was found",
+        lambda entry: entry.verdict.found_at if entry.verdict and entry.verdict.looks else None,
+    ),
+    Column(
         "group",
         "group",
         "letters: variants that share one cannot be told apart (all pairs, Holm)",
@@ -173,6 +180,7 @@ TERMINAL: tuple[Column[Entry], ...] = (
     *(
         COLUMNS[key]
         for key in (
+            "look",
             "group",
             "skill",
             "train_mae",
@@ -193,6 +201,7 @@ PAGE: tuple[Column[Entry], ...] = (
     *(
         COLUMNS[key]
         for key in (
+            "look",
             "group",
             "seeds",
             "val_mae",
@@ -214,3 +223,13 @@ PAGE: tuple[Column[Entry], ...] = (
         )
     ),
 )
+
+#: Columns that few comparisons have something in.
+_RARE = ("group", "look", "outlying_seeds")
+
+
+def with_content(columns: Sequence[Column[Entry]], entries: Sequence[Entry]) -> list[Column[Entry]]:
+    """The columns without those that are rare and empty here."""
+    return [
+        column for column in columns if column.key not in _RARE or any(column.value(entry) for entry in entries)
+    ]

@@ -15,6 +15,7 @@ from wineexp.comparison.reference import choose_reference
 from wineexp.comparison.variants import group_runs
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.reader import LoadedRun
+from wineexp.specs.looks import Looks
 from wineexp.specs.wording import format_value
 
 __all__ = ["compare_runs"]
@@ -30,6 +31,7 @@ def compare_runs(
     first: bool = False,
     margin: float | None = None,
     planned: bool = False,
+    looks: Looks | None = None,
     selected: str | None = None,
 ) -> Comparison:
     """Group runs into variants and judge each against a reference.
@@ -46,6 +48,8 @@ def compare_runs(
         The size below which a difference in val MAE does not matter.
     planned : bool
         Whether the reference was settled before anything was trained.
+    looks : Looks, optional
+        When the study looked: then each look uses the seeds planned for it, and the error rate is kept.
     selected : str, optional
         How the runs were chosen by their results (``val_mae<0.6``): then nothing is judged, as what is left is
         biased by the choice.
@@ -64,12 +68,16 @@ def compare_runs(
     told.of_selection(selected)
     if chosen is None or not chosen.judged or len(judged) < 2 or selected is not None:
         return Comparison(tuple(variants), chosen, (), (), told.notes)
-    verdicts = judge_variants(judged, chosen, margin)
+    verdicts = judge_variants(judged, chosen, margin, looks)
     told.of_verdicts(verdicts)
     told.of_reference(chosen, chosen_now=reference is not None and not planned)
-    return Comparison(
-        tuple(variants), chosen, verdicts, judge_effects(judged, chosen), told.notes, judge_groups(judged)
-    )
+    if looks is not None:
+        # Which variants have more seeds depends on what was seen: only the first look's are free of that.
+        told.of_looks()
+        effects, groups = judge_effects(judged, chosen, looks.at(1)), {}
+    else:
+        effects, groups = judge_effects(judged, chosen), judge_groups(judged)
+    return Comparison(tuple(variants), chosen, verdicts, effects, told.notes, groups)
 
 
 def _check_together(runs: Sequence[LoadedRun]) -> None:

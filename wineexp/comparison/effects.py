@@ -96,18 +96,21 @@ class Effect:
         return text if self.real else f"{text}, which cannot be distinguished from no change"
 
 
-def judge_effects(judged: Sequence[Variant], reference: Variant) -> tuple[Effect, ...]:
+def judge_effects(
+    judged: Sequence[Variant], reference: Variant, only: Sequence[int] | None = None
+) -> tuple[Effect, ...]:
     """Main effects, two-factor interactions, and the effects by level of fields whose interaction is real.
 
     Empty unless the variants fully cross two fields or more and share two seeds or more; only the seeds that all
-    variants have are used. A field's first level is the reference's.
+    variants have are used, and of these only those in ``only``. A field's first level is the reference's.
     """
     if any(variant.spec is None for variant in judged):
         return ()
     fields = varying(variant.spec for variant in judged if variant.spec)
     values = [_levels(field, judged, reference) for field in fields]
     cells = {tuple(getattr(variant.spec, field) for field in fields): variant for variant in judged}
-    seeds = sorted(set.intersection(*(set(variant.errors) for variant in judged)))
+    common = set.intersection(*(set(variant.errors) for variant in judged))
+    seeds = sorted(common if only is None else common & set(only))
     full = len(cells) == len(judged) == np.prod([len(levels) for levels in values])
     if len(fields) < 2 or not full or len(seeds) < 2:
         return ()

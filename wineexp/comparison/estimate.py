@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import optimize, special
 
 __all__ = ["ALPHA", "Estimate"]
 
@@ -88,7 +88,7 @@ class Estimate(ABC):
             return 0.0
 
         def lack(size: float) -> float:
-            found = stats.norm.cdf((size - half) / spread) + stats.norm.cdf((-size - half) / spread)
+            found = special.ndtr((size - half) / spread) + special.ndtr((-size - half) / spread)
             return float(np.mean(found)) - POWER
 
         largest = float(half.max()) + 5 * spread

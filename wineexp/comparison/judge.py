@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.multiple import holm, letters
 from wineexp.comparison.statistics import compare_errors, compare_unpaired
 from wineexp.comparison.variants import Variant, val_mae
-from wineexp.comparison.verdict import Verdict
+from wineexp.comparison.verdict import Look, Verdict
+from wineexp.specs.looks import Looks
 
-__all__ = ["MOST_GROUPED", "judge_groups", "judge_variants", "outlying_seeds"]
+__all__ = ["MOST_GROUPED", "judge_errors", "judge_groups", "judge_variants", "outlying_seeds"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -27,29 +28,69 @@ MOST_GROUPED = 30
 OUTLYING = 0.02
 
 
-def judge_variants(
-    judged: Sequence[Variant], reference: Variant, margin: float | None = None
-) -> tuple[Verdict, ...]:
-    """Every other variant against the reference, with Holm's correction over those that can be judged.
+#: Seed -> absolute errors, shape (rows,).
+Errors = Mapping[int, Floats]
 
-    One seed of either tells nothing of how seeds differ, so such a pair is not judged.
+
+def judge_variants(
+    judged: Sequence[Variant], reference: Variant, margin: float | None = None, looks: Looks | None = None
+) -> tuple[Verdict, ...]:
+    """Every other variant against the reference; see :func:`judge_errors`."""
+    errors = {variant.label: variant.errors for variant in judged}
+    return judge_errors(errors, reference.label, margin, looks)
+
+
+def judge_errors(
+    errors: Mapping[str, Errors], reference: str, margin: float | None = None, looks: Looks | None = None
+) -> tuple[Verdict, ...]:
+    """Every other label against the reference, with Holm's correction over those that can be judged.
+
+    One seed of either tells nothing of how seeds differ, so such a pair is not judged. With planned looks, each
+    look uses the seeds that were planned for it, whatever else there is: what is found does not depend on when the
+    study was stopped and resumed.
+
+    Parameters
+    ----------
+    errors : mapping of label to (mapping of seed to array of shape (rows,))
+        Absolute errors on the same rows.
+    reference : str
+    margin : float, optional
+    looks : Looks, optional
     """
-    others = [variant for variant in judged if variant is not reference]
-    differences = [_difference(variant, reference) for variant in others]
-    told = [difference for difference in differences if difference.fewest > 1]
-    corrected = iter(holm([difference.p for difference in told]))
+    theirs = errors[reference]
+    looked = {label: _looked(ours, theirs, looks) for label, ours in errors.items() if label != reference}
+    told = [label for label, found in looked.items() if any(look.told for look in found)]
+    corrected = dict(zip(told, holm([min(look.p for look in looked[label]) for label in told]), strict=True))
     return tuple(
         Verdict(
-            variant.label,
-            reference.label,
-            difference,
-            next(corrected) if difference.fewest > 1 else None,
+            label,
+            reference,
+            found,
+            corrected.get(label),
             max(1, len(told)),
             margin,
-            variant.errors.keys() == reference.errors.keys(),
+            errors[label].keys() == theirs.keys() or looks is not None,
+            looks,
         )
-        for variant, difference in zip(others, differences, strict=True)
+        for label, found in looked.items()
     )
+
+
+def _looked(ours: Errors, theirs: Errors, looks: Looks | None) -> tuple[Look, ...]:
+    """Each look that both have reached; with seeds that failed, those that are left of it."""
+    if looks is None:
+        return (Look(_difference(ours, theirs)),)
+    found = []
+    for number, weight in enumerate(looks.weights, 1):
+        added = looks.added(number)
+        if number > 1 and not all(any(seed in errors for seed in added) for errors in (ours, theirs)):
+            break
+        seeds = looks.at(number)
+        parts = [{seed: errors[seed] for seed in seeds if seed in errors} for errors in (ours, theirs)]
+        if not all(parts):  # none of the first look's seeds has finished
+            parts = [dict(list(errors.items())[:1]) for errors in (ours, theirs)]
+        found.append(Look(_difference(*parts), weight))
+    return tuple(found)
 
 
 def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
@@ -62,7 +103,7 @@ def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
         return {}
     ordered = sorted(judged, key=val_mae)
     pairs = list(itertools.combinations(range(len(ordered)), 2))
-    corrected = holm([_difference(ordered[one], ordered[other]).p for one, other in pairs])
+    corrected = holm([_difference(ordered[one].errors, ordered[other].errors).p for one, other in pairs])
     apart = [pair for pair, p in zip(pairs, corrected, strict=True) if p < ALPHA]
     return dict(zip([variant.label for variant in ordered], letters(len(ordered), apart), strict=True))
 
@@ -84,9 +125,8 @@ def outlying_seeds(variant: Variant) -> list[int]:
     return [worst] if probability * len(errors) < OUTLYING else []
 
 
-def _difference(variant: Variant, reference: Variant) -> Estimate:
+def _difference(ours: Errors, theirs: Errors) -> Estimate:
     """Of absolute errors: paired seed with seed if both have the same seeds, else all seeds of each."""
-    ours, theirs = variant.errors, reference.errors
     if ours.keys() == theirs.keys():
         return compare_errors(np.stack([ours[seed] - theirs[seed] for seed in ours]))
     return compare_unpaired(np.stack(list(ours.values())), np.stack(list(theirs.values())))

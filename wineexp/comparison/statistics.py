@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 from wineexp.comparison.estimate import Estimate
 
@@ -170,7 +170,7 @@ class UnpairedDifference(Estimate):
 
 
 def _t(quantile: float, degrees: int) -> float:
-    return float(stats.t.ppf(quantile, degrees))
+    return float(special.stdtrit(degrees, quantile))  # what stats.t.ppf calls, at a hundredth of its cost
 
 
 @lru_cache(maxsize=1024)

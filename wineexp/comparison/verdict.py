@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Literal
 
 from wineexp.comparison.estimate import ALPHA, Estimate
+from wineexp.specs.looks import Looks
 
-__all__ = ["MARGIN_LEVEL", "Kind", "Verdict", "adjusted_level", "format_p", "told_p"]
+__all__ = ["MARGIN_LEVEL", "Kind", "Look", "Verdict", "adjusted_level", "format_p", "told_p"]
 
 Kind = Literal["better", "worse", "same", "cannot tell", "one seed"]
 
@@ -21,14 +22,48 @@ LEAST_TOLD = 0.001
 
 
 @dataclass(frozen=True)
+class Look:
+    """What was seen at one look.
+
+    Attributes
+    ----------
+    difference : Estimate
+    weight : float
+        The share of the error rate that it may cost; 1 where there is one look.
+    """
+
+    difference: Estimate
+    weight: float = 1.0
+
+    @property
+    def told(self) -> bool:
+        """Whether anything is known of how seeds differ."""
+        return self.difference.fewest > 1
+
+    @property
+    def p(self) -> float:
+        """Probability of this look, as if it were the only one, over its weight; 1 at most.
+
+        By the union bound the smallest over all looks is below a level in that share of cases at most, however the
+        looks depend on each other.
+        """
+        return min(1.0, self.difference.p / self.weight) if self.told else 1.0
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """This look's part of an interval that all looks together miss in ``1 - level`` of cases."""
+        return self.difference.interval(1 - (1 - level) * self.weight)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """One variant against the reference.
 
     Attributes
     ----------
     variant_label, reference_label : str
-    difference : Estimate
-        Of absolute errors, variant minus reference: below 0 the variant has the smaller error.
+    looked : tuple of Look
+        One, or each planned look so far. Differences are of absolute errors, variant minus reference: below 0 the
+        variant has the smaller error.
     p : float or None
         Two-sided probability, corrected for all comparisons that were judged (Holm). None where a variant has one
         seed: then nothing is known of how seeds differ.
@@ -38,63 +73,115 @@ class Verdict:
         The size below which a difference does not matter, in the unit of the errors.
     paired : bool
         Whether both have the same seeds.
+    looks : Looks or None
+        The planned looks; None where there was none, and so one look at all seeds.
     """
 
     variant_label: str
     reference_label: str
-    difference: Estimate
+    looked: tuple[Look, ...]
     p: float | None
     comparisons: int = 1
     margin: float | None = None
     paired: bool = True
+    looks: Looks | None = None
+
+    @property
+    def difference(self) -> Estimate:
+        """The difference with all seeds that were looked at."""
+        return self.looked[-1].difference
+
+    @property
+    def plain_p(self) -> float:
+        """The probability over all looks, as if this were the only comparison."""
+        return min(look.p for look in self.looked)
 
     @cached_property
     def kind(self) -> Kind:
         """What can be said, whatever the margin's size."""
         if self.p is None:
             return "one seed"
-        if self.margin is not None:
-            low, high = self.difference.interval(MARGIN_LEVEL)
-            if -self.margin < low and high < self.margin:
-                return "same"
-        return self._direction if self._real else "cannot tell"
+        return "same" if self._same else self._direction if self._real else "cannot tell"
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is better, worse or the same."""
+        return self.kind in ("better", "worse", "same")
 
     @property
     def _real(self) -> bool:
         return self.p is not None and self.p < ALPHA
 
     @property
+    def _same(self) -> bool:
+        if self.margin is None:
+            return False
+        inside = [look.interval(MARGIN_LEVEL) for look in self.looked if look.told]
+        return any(-self.margin < low and high < self.margin for low, high in inside)
+
+    @property
     def _direction(self) -> Literal["better", "worse"]:
-        return "better" if self.difference.mean < 0 else "worse"
+        return "better" if self.looked[(self.found_at or len(self.looked)) - 1].difference.mean < 0 else "worse"
+
+    @property
+    def found_at(self) -> int | None:
+        """The number of the look, from 1, at which the difference was found real."""
+        if self.p is None or not self._real:
+            return None
+        level = adjusted_level(self.plain_p, self.p)
+        apart = (not low <= 0 <= high for low, high in (look.interval(level) for look in self.looked))
+        return next((number for number, real in enumerate(apart, 1) if real), len(self.looked))
 
     @property
     def word(self) -> str:
         """``better``, ``worse``, ``same within 0.05``, ``cannot tell`` or ``one seed: cannot tell``."""
         if self.kind == "same":
             return f"same within {self.margin:g}"
+        if self.kind == "cannot tell" and self.next_look:
+            return "cannot tell yet"
         return "one seed: cannot tell" if self.kind == "one seed" else self.kind
+
+    @property
+    def next_look(self) -> int | None:
+        """The seeds of the next planned look, if there is one."""
+        counts = self.looks.counts if self.looks else ()
+        return counts[len(self.looked)] if len(self.looked) < len(counts) else None
 
     @property
     def level(self) -> float | None:
         """The level of the interval that goes with the word: it leaves out 0 exactly where the word says so."""
         if self.p is None:
             return None
-        return MARGIN_LEVEL if self.kind == "same" else adjusted_level(self.difference.p, self.p)
+        return MARGIN_LEVEL if self.kind == "same" else adjusted_level(self.plain_p, self.p)
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """That interval; None with one seed."""
-        return None if self.level is None else self.difference.interval(self.level)
+        """That interval, in which all looks agree; None with one seed."""
+        return None if self.level is None else self._interval(self.level)
+
+    def _interval(self, level: float) -> tuple[float, float]:
+        """What the intervals of all looks have in common; the last one's where they have nothing."""
+        parts = [look.interval(level) for look in self.looked if look.told]
+        low, high = max(low for low, _ in parts), min(high for _, high in parts)
+        return (low, high) if low <= high else parts[-1]
 
     @cached_property
     def detectable(self) -> float | None:
-        """The true difference that would be found in 80 % of samples with these seeds, rows and comparisons."""
-        return None if self.p is None else self.difference.detectable(alpha=ALPHA / self.comparisons)
+        """The true difference that would be found in 80 % of samples with these seeds, rows and comparisons.
+
+        With planned looks, at the last of them alone; the earlier ones can only add to that.
+        """
+        if self.p is None:
+            return None
+        alpha = ALPHA / self.comparisons
+        if self.looks is None:
+            return self.difference.detectable(alpha=alpha)
+        return self.difference.detectable(self.looks.counts[-1], alpha * self.looks.weights[-1])
 
     @cached_property
     def needed(self) -> int | None:
         """Seeds that would find a difference as large as the one seen, if that can be estimated, and are more."""
-        if self.kind != "cannot tell":
+        if self.kind != "cannot tell" or self.looks is not None:
             return None
         found = self.difference.seeds_needed(abs(self.difference.mean), ALPHA / self.comparisons)
         return found if found is not None and found > self.difference.fewest else None
@@ -116,21 +203,34 @@ class Verdict:
         if self.comparisons > 1:
             figures += f" (of {self.comparisons} comparisons)"
         if self.kind != "cannot tell":
-            return f"{self.variant_label} is {self.kind} than {self.reference_label}: {figures}"
-        return f"{pair}: cannot tell; {figures}.{self._alone()} {self._outlook()}"
+            return f"{self.variant_label} is {self.kind} than {self.reference_label}{self._found()}: {figures}"
+        return f"{pair}: {self._open()}; {figures}.{self._alone()} {self._outlook()}"
+
+    def _found(self) -> str:
+        """At which of the planned looks it was found."""
+        if self.looks is None or self.found_at is None:
+            return ""
+        counts = self.looks.counts
+        return f", found at look {self.found_at} of {len(counts)} ({counts[self.found_at - 1]} seeds)"
+
+    def _open(self) -> str:
+        if self.looks is None:
+            return "cannot tell"
+        if self.next_look is None:
+            return "cannot tell after all planned looks"
+        return f"cannot tell yet: train to {self.next_look} seeds"
 
     def _alone(self) -> str:
         """What would have been said had this been the only comparison, where that differs."""
-        if self.difference.p >= ALPHA:
+        if self.plain_p >= ALPHA:
             return ""
-        told = _told(self.difference.interval(), 1 - ALPHA)
+        told = _told(self._interval(1 - ALPHA), 1 - ALPHA)
         return f" As the only comparison it would have been called {self._direction}: {told}."
 
     def _outlook(self) -> str:
-        text = (
-            f"With {self.difference.seeds_told}, a difference of {self.detectable:.3f} would be detected "
-            "80 % of the time"
-        )
+        last = self.looks.counts[-1] if self.looks else 0
+        seeds = f"the {last} seeds of the last look" if last else self.difference.seeds_told
+        text = f"With {seeds}, a difference of {self.detectable:.3f} would be detected 80 % of the time"
         return text if self.needed is None else f"{text}; the one seen would need about {self.needed} seeds"
 
 
@@ -141,7 +241,7 @@ def adjusted_level(plain: float, corrected: float) -> float:
 
 def _told(interval: tuple[float, float], level: float) -> str:
     text = f"[{interval[0]:+.3f}, {interval[1]:+.3f}]"
-    return text if abs(level - (1 - ALPHA)) < 1e-9 else f"{text} ({100 * level:.4g} %)"
+    return text if abs(level - (1 - ALPHA)) < 1e-9 else f"{text} ({100 * level:.3g} %)"
 
 
 def told_p(p: float | None) -> float | None:

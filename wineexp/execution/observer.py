@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
+from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Observer", "waiting_text"]
@@ -40,6 +42,9 @@ class Observer:
 
     def ended(self, run: Run) -> None:
         """A run has ended and is recorded, by this process or another that trained it meanwhile."""
+
+    def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
+        """At look ``number`` of ``looks`` these variants were told from the reference, and these were not."""
 
     def not_sent(self, problem: str) -> None:
         """A finished run could not be sent on; training goes on."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wineexp.data.sources import Found
@@ -12,6 +12,7 @@ from wineexp.data.table import Table
 from wineexp.errors import RunError
 from wineexp.runs.directory import Run, run_folders
 from wineexp.runs.reader import check_run
+from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Plan", "Planned", "check_table", "make_plan"]
@@ -68,6 +69,8 @@ class Plan:
         Why runs that are there are trained again.
     margin : float or None
         The size below which a difference does not matter.
+    looks : Looks or None
+        When seeds are added only while it cannot be told; ``specs`` then has the most that may be trained.
     """
 
     name: str
@@ -78,6 +81,12 @@ class Plan:
     file: str | None = None
     damaged: tuple[str, ...] = ()
     margin: float | None = None
+    looks: Looks | None = None
+
+    def part(self, wanted: Collection[RunSpec]) -> Plan:
+        """The plan for those specs alone."""
+        specs = tuple(spec for spec in self.specs if spec in wanted)
+        return replace(self, specs=specs, entries=tuple(entry for entry in self.entries if entry.spec in wanted))
 
     @property
     def table(self) -> Table:
@@ -102,6 +111,7 @@ def make_plan(
     name: str = "wineexp",
     file: str | None = None,
     margin: float | None = None,
+    looks: Looks | None = None,
     force: bool = False,
     skip_failed: bool = False,
 ) -> Plan:
@@ -151,7 +161,7 @@ def make_plan(
         names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
         train = force or found_run is None or found_run.status not in skipped
         entries.append(Planned(same[0], names, found_run, train, tuple(known.get(signature, ()))))
-    return Plan(name, tuple(specs), tuple(entries), found, out, file, tuple(damaged), margin)
+    return Plan(name, tuple(specs), tuple(entries), found, out, file, tuple(damaged), margin, looks)
 
 
 def check_table(specs: Sequence[RunSpec], table: Table) -> None:

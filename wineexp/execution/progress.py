@@ -91,7 +91,9 @@ class BatchProgress(Observer):
         self.work_done = self.work = 0.0
 
     def started(self, plan: Plan) -> None:
+        self.close()  # of the plan before, where a study has several
         waiting, count = plan.waiting, len(plan.entries)
+        self.ended_runs, self.work_done = 0, 0.0
         self.features = plan.table.feature_count
         self.planned = len(waiting)
         self.work = sum(map(self._work, waiting))

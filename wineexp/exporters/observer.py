@@ -10,6 +10,7 @@ from wineexp.errors import WineexpError
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
+from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Exporter", "ExportingObserver"]
@@ -51,6 +52,9 @@ class ExportingObserver(Observer):
     def ended(self, run: Run) -> None:
         self.inner.ended(run)
         self._export(run)
+
+    def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
+        self.inner.looked(number, looks, told, still_open)
 
     def not_sent(self, problem: str) -> None:
         self.inner.not_sent(problem)

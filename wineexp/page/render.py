@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wineexp import extras, runtime
-from wineexp.comparison.columns import PAGE, Entry
+from wineexp.comparison.columns import PAGE, Entry, with_content
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.variants import Variant
@@ -118,7 +118,7 @@ def _lead(comparison: Comparison) -> str:
     count = len(comparison.entries)
     flattered = f" of {count}, flattered by being chosen" if count > 2 else ""
     text = f"Lowest val MAE{flattered}: {best.label}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]"
-    open_to = [verdict for verdict in comparison.verdicts if verdict.kind in ("cannot tell", "one seed")]
+    open_to = [verdict for verdict in comparison.verdicts if not verdict.is_told]
     if best is comparison.reference and open_to:
         text += f", which cannot be distinguished from {'; '.join(verdict.variant_label for verdict in open_to)}"
     return text + "."
@@ -172,21 +172,22 @@ def _columns(comparison: Comparison) -> list[dict[str, Any]]:
     """Each column's head, whether it is of text, and whether the rows are sorted by it."""
     return [
         {
+            "column": column,
             "head": column.heading,
             "title": column.meaning,
             "text": any(isinstance(column.value(entry), str) for entry in comparison.entries),
             "sorted": column.key == "val_mae",
         }
-        for column in PAGE
+        for column in with_content(PAGE, comparison.entries)
     ]
 
 
 def _cells(entry: Entry, columns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row: what each cell shows, and the value that it is sorted by."""
-    values = [column.value(entry) for column in PAGE]
+    cells = [(head, head["column"], head["column"].value(entry)) for head in columns]
     return [
         {"text": head["text"], "value": "" if value is None else value, "shown": column.text(value)}
-        for head, column, value in zip(columns, PAGE, values, strict=True)
+        for head, column, value in cells
     ]
 
 

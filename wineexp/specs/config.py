@@ -1,51 +1,16 @@
-"""A config: YAML in, specs out. Errors name file, line and field, and are all reported at once."""
+"""Configs: files and mappings in, specs out. Errors name file, line and field, and are all reported at once."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wineexp.errors import ConfigError, SpecError, nearest
-from wineexp.specs.fields import MAX_SEED, is_label
-from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
+from wineexp.errors import ConfigError
+from wineexp.specs.grammar import MAX_RUNS, Config, StudyReader
 
 __all__ = ["Config", "read_config", "read_configs", "read_mapping"]
-
-#: Runs of all files together.
-MAX_RUNS = 100_000
-
-STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "margin")
-
-#: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
-RUN_KEYS = ("defaults", "seeds", "runs", "grid")
-
-
-@dataclass(frozen=True)
-class Config:
-    """What one file, or several together, ask for.
-
-    Attributes
-    ----------
-    name : str
-        The study's name; the file's stem if it gives none.
-    specs : tuple of RunSpec
-        Every run in the order of the file: runs first, then the grid, each with all its seeds.
-    file : str or None
-        The file's name, where it is one file.
-    margin : float or None
-        The size below which a difference does not matter; of several files, where they agree on one.
-    """
-
-    name: str
-    specs: tuple[RunSpec, ...]
-    file: str | None = None
-    margin: float | None = None
 
 
 def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -53,7 +18,9 @@ def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     return read_configs([path], overrides)
 
 
-def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | None = None) -> Config:
+def read_configs(
+    paths: Sequence[str | Path], overrides: Mapping[str, Any] | None = None, looks: Sequence[int] | None = None
+) -> Config:
     """Read files, and the ``*.yaml`` and ``*.yml`` files of folders, into one list of runs.
 
     Parameters
@@ -61,6 +28,8 @@ def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | Non
     paths : sequence of path-like
     overrides : mapping, optional
         Field name to value; overrides the files.
+    looks : sequence of int, optional
+        Seeds at each look; overrides the files' looks and numbers of seeds.
 
     Raises
     ------
@@ -68,7 +37,8 @@ def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | Non
         With every problem of every file, each as ``file:line: field: expected ...; found ...``.
     """
     problems: list[str] = []
-    readers = [_StudyReader(path, dict(overrides or {}), problems) for path in _files(paths, problems)]
+    given = dict(overrides or {})
+    readers = [StudyReader(path, given, problems, looks=looks) for path in _files(paths, problems)]
     configs, count = [], 0
     for reader in readers:
         configs.append(reader.read())
@@ -80,19 +50,23 @@ def read_configs(paths: Sequence[str | Path], overrides: Mapping[str, Any] | Non
         raise ConfigError(problems)
     specs = [spec for config in configs for spec in config.specs]
     file = readers[0].path.name if len(readers) == 1 else None
-    margins = {config.margin for config in configs}
+    margins, planned = ({getattr(config, key) for config in configs} for key in ("margin", "looks"))
+    if len(planned) > 1:
+        raise ConfigError(["looks: expected the same in all files, or in none"])
     margin = margins.pop() if len(margins) == 1 else None
-    return Config("+".join(config.name for config in configs), tuple(specs), file, margin)
+    return Config("+".join(config.name for config in configs), tuple(specs), file, margin, *planned)
 
 
-def read_mapping(values: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Config:
+def read_mapping(
+    values: Mapping[str, Any], overrides: Mapping[str, Any] | None = None, looks: Sequence[int] | None = None
+) -> Config:
     """Read what a file would hold, as a mapping of plain values; raise ``ConfigError`` as for a file."""
     problems: list[str] = []
     try:
         content = json.dumps(values, indent=1, default=_plain).encode()  # JSON is YAML 1.2
     except (TypeError, ValueError) as error:
         raise ConfigError([f"config: expected text, numbers, booleans, lists and mappings: {error}"]) from None
-    config = _StudyReader(Path("config"), dict(overrides or {}), problems, content).read()
+    config = StudyReader(Path("config"), dict(overrides or {}), problems, content, looks).read()
     if problems:
         raise ConfigError(problems)
     return config
@@ -114,145 +88,3 @@ def _files(paths: Sequence[str | Path], problems: list[str]) -> Iterator[Path]:
         if not found:
             problems.append(f"{path}: expected a folder with .yaml files, found none")
         yield from found
-
-
-class _StudyReader:
-    """Reads one file, collecting problems instead of stopping at the first."""
-
-    def __init__(
-        self, path: Path, overrides: dict[str, Any], problems: list[str], content: bytes | None = None
-    ) -> None:
-        self.path, self.overrides, self.problems, self.content = path, overrides, problems, content
-
-    def problem(self, line: int | None, text: str) -> None:
-        where = f"{self.path}:{line}" if line else str(self.path)
-        entry = f"{where}: {text}"
-        if entry not in self.problems:
-            self.problems.append(entry)
-
-    def read(self) -> Config:
-        root = read_yaml(self.path if self.content is None else self.content, self.problem)
-        if root is None:
-            return Config(self.path.stem, ())
-        if not isinstance(root.data, dict):
-            self.problem(root.line, f"expected a mapping of fields at the top, found {kind_of(root.data)}")
-            return Config(self.path.stem, ())
-        fields: dict[str, LinedValue] = root.data
-        if not any(key in fields for key in RUN_KEYS):  # a spec.yaml: its `name` names the run
-            return Config(self.path.stem, tuple(self._specs(fields)))
-        return self._study(fields, root.line)
-
-    def _study(self, fields: dict[str, LinedValue], line: int) -> Config:
-        for key, value in fields.items():
-            if key not in STUDY_KEYS:
-                hint = " (it belongs under defaults)" if key in RunSpec.model_fields else nearest(key, STUDY_KEYS)
-                self.problem(value.line, f"{key}: unknown key{hint}; a study has {', '.join(STUDY_KEYS)}")
-        name = fields["name"].data if "name" in fields else self.path.stem
-        if not is_label(name):  # a file's own name may be anything
-            if "name" in fields:
-                told = f"name: expected text of 1 to 200 printable characters, found {name!r}"
-                self.problem(fields["name"].line, told)
-            name = "study"
-        defaults = self._section(fields, "defaults", dict)
-        seeds = self._seeds(fields)
-        margin = self._margin(fields)
-        variants: list[dict[str, LinedValue]] = []
-        runs = self._section(fields, "runs", list)
-        grid = self._section(fields, "grid", dict)
-        for run in runs:
-            if isinstance(run.data, dict):
-                variants.append({**defaults, **run.data})
-            else:
-                self.problem(run.line, f"runs: expected a mapping of fields, found {kind_of(run.data)}")
-        if "grid" in fields:
-            variants += self._grid(grid, defaults)
-        if not variants and "runs" not in fields and "grid" not in fields:
-            variants = [defaults]
-        count = len(variants) * (1 if seeds is None else len(seeds))
-        if count > MAX_RUNS:  # counted before they are built
-            self.problem(None, f"expected at most {MAX_RUNS:,} runs, found {count:,}")
-            return Config(name, ())
-        specs = []
-        for variant in variants:
-            if seeds is not None and "seed" in variant:
-                self.problem(variant["seed"].line, "seed: expected either seed or seeds, found both")
-                continue
-            for seed in seeds if seeds is not None else [None]:
-                given = variant if seed is None else {**variant, "seed": seed}
-                specs += self._specs(given)
-        return Config(name, tuple(specs), margin=margin)
-
-    def _section(self, fields: dict[str, LinedValue], key: str, kind: type) -> Any:
-        value = fields.get(key)
-        if value is None:
-            return kind()
-        if not isinstance(value.data, kind):
-            expected = "a mapping of fields" if kind is dict else "a list of runs"
-            self.problem(value.line, f"{key}: expected {expected}, found {kind_of(value.data)}")
-            return kind()
-        if not value.data and key != "defaults":
-            self.problem(
-                value.line, f"{key}: expected at least one {'field' if kind is dict else 'run'}, found none"
-            )
-        return value.data
-
-    def _seeds(self, fields: dict[str, LinedValue]) -> list[LinedValue] | None:
-        value = fields.get("seeds")
-        if value is None:
-            return None
-        if _is_whole(value.data) and 1 <= value.data <= 10_000:
-            return [LinedValue(seed, value.line) for seed in range(value.data)]
-        items = [item.data for item in value.data] if isinstance(value.data, list) else []
-        if items and all(_is_whole(item) and 0 <= item <= MAX_SEED for item in items):
-            if len(set(items)) == len(items):
-                return list(value.data)
-            self.problem(value.line, "seeds: expected different seeds, found one twice")
-            return []
-        self.problem(
-            value.line,
-            "seeds: expected how many (a whole number from 1 to 10000) or a list of seeds, "
-            f"found {value.plain()!r}",
-        )
-        return []
-
-    def _margin(self, fields: dict[str, LinedValue]) -> float | None:
-        value = fields.get("margin")
-        if value is None:
-            return None
-        number = value.data
-        if isinstance(number, (int, float)) and not isinstance(number, bool) and 0 < number < math.inf:
-            return float(number)
-        self.problem(
-            value.line, f"margin: expected a number above 0, in the target's unit; found {value.plain()!r}"
-        )
-        return None
-
-    def _grid(self, grid: dict[str, LinedValue], defaults: dict[str, LinedValue]) -> list[dict[str, LinedValue]]:
-        count = 1
-        for key, value in grid.items():
-            if not isinstance(value.data, list) or not value.data:
-                found = "an empty list" if value.data == [] else kind_of(value.data)
-                self.problem(value.line, f"grid: {key}: expected a list of values, found {found}")
-                return []
-            count *= len(value.data)
-        if count > MAX_RUNS:
-            self.problem(None, f"grid: expected at most {MAX_RUNS:,} runs, found {count:,}")
-            return []
-        axes = [[(key, item) for item in value.data] for key, value in grid.items()]
-        return [{**defaults, **dict(point)} for point in itertools.product(*axes)] if axes else []
-
-    def _specs(self, fields: dict[str, LinedValue]) -> list[RunSpec]:
-        values = {key: value.plain() for key, value in fields.items()} | self.overrides
-        try:
-            return [RunSpec.parse(values)]
-        except SpecError as error:
-            for field, text in error.problems:
-                line = fields[field].line if field in fields and field not in self.overrides else None
-                if field in self.overrides:
-                    text += " (from the command line)"
-                self.problem(line, f"{field}: {text}")
-            return []
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wineexp.specs.fields import MAX_SEED
+from wineexp.specs.looks import MAX_LOOKS
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["json_schema"]
@@ -39,6 +40,21 @@ def json_schema() -> dict[str, Any]:
             "additionalProperties": False,
             "minProperties": 1,
             "description": "a full cross: a list of values for each field",
+        },
+        "looks": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 2, "maximum": 10_000},
+            "minItems": 1,
+            "maxItems": MAX_LOOKS,
+            "uniqueItems": True,
+            "description": "instead of a number of seeds: seeds are added, look by look, while it cannot be told",
+        },
+        "look_weights": {
+            "type": "array",
+            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            "minItems": 1,
+            "maxItems": MAX_LOOKS,
+            "description": "share of the error rate of each look; a sum of 1",
         },
         "margin": {
             "type": "number",

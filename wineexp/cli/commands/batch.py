@@ -11,11 +11,11 @@ import click
 from wineexp.cli.notes import say
 from wineexp.cli.options import data_option, out_option
 from wineexp.cli.tables import print_table, table_options
-from wineexp.cli.training_options import execution_options
+from wineexp.cli.training_options import dry_run_option, execution_options
 from wineexp.streams import print_out
 
 if TYPE_CHECKING:
-    from wineexp.execution.plan import Plan, Planned
+    from wineexp.execution.plan import Plan
     from wineexp.runs.columns import Column
     from wineexp.runs.directory import Run
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @execution_options
 @data_option
 @out_option
-@click.option("--dry-run", is_flag=True, help="Print the plan with an estimate of the time; train nothing.")
+@dry_run_option
 @table_options
 def command(
     configs: tuple[Path, ...],
@@ -57,63 +57,15 @@ def command(
         "skip_failed": skip_failed,
     }
     if dry_run:
-        _show_plan(plan_batch(config, **what), form, jobs=how["jobs"], dask=how["dask"])
+        from wineexp.cli.plan_table import show_plan
+
+        show_plan(plan_batch(config, **what), form, jobs=how["jobs"], dask=how["dask"])
         return 0
     observer = CommandObserver()
     runs = batch(config, **what, **how, observer=observer)
     assert observer.plan is not None
     _show_result(observer.plan, runs, form, deleted=len(observer.deleted))
     return observer.exit_code(runs)
-
-
-def _show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | None) -> None:
-    from wineexp.api.places import choose_jobs
-    from wineexp.cli.watch import tell_table
-    from wineexp.execution.estimate import estimate_seconds, measured_speeds
-    from wineexp.runs.directory import find_runs
-    from wineexp.text import format_duration
-
-    tell_table(plan)
-    columns = _plan_columns(plan)
-    rows = [{column.key: column.value(entry) for column in columns} for entry in plan.entries]
-    print_table(columns, rows, form)
-    waiting, count = len(plan.waiting), len(plan.entries)
-    again = len(plan.specs) - count
-    say(
-        f"{plan.name}: {count} runs, {count - waiting} of them done or left alone, {waiting} to train"
-        + (f" ({again} more are duplicates)" if again else "")
-    )
-    if not waiting or dask:
-        return
-    workers = choose_jobs(plan, jobs)
-    speeds = measured_speeds(find_runs(plan.out), 1)
-    seconds = estimate_seconds(plan.waiting, plan.table.feature_count, speeds, workers)
-    if seconds is None:
-        say(f"time: unknown, as no earlier run of similar size on this machine is in {plan.out}")
-    else:
-        named = f"{workers} worker{'s' if workers > 1 else ''}"
-        say(f"time: about {format_duration(seconds)} with {named}, estimated from earlier runs")
-
-
-def _plan_columns(plan: Plan) -> list[Column[Planned]]:
-    from wineexp.runs.columns import Column, number
-    from wineexp.specs.run_spec import varying
-    from wineexp.specs.wording import format_value
-
-    features = plan.table.feature_count
-
-    def field(name: str) -> Column[Planned]:
-        heading = name.replace("_", " ")
-        return Column(name, heading, "", lambda entry: format_value(getattr(entry.spec, name)))
-
-    return [
-        Column("run", "run", "its names", lambda entry: " = ".join(entry.names) or entry.spec.label()),
-        *map(field, varying(entry.spec for entry in plan.entries)),
-        Column("seed", "seed", "", lambda entry: entry.spec.seed),
-        Column("parameters", "parameters", "", lambda e: e.spec.parameter_count(features), number(",d")),
-        Column("before", "before", "what stands for it", lambda e: e.before.status if e.before else "new"),
-        Column("train", "train", "whether it is to be trained", lambda entry: entry.train),
-    ]
 
 
 def _show_result(plan: Plan, runs: Sequence[Run], form: str | None, *, deleted: int) -> None:

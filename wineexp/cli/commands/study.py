@@ -10,8 +10,18 @@ import click
 from wineexp.cli.comparison_options import figure_options, margin_option, reference_option
 from wineexp.cli.notes import INTERRUPTED, note, say
 from wineexp.cli.options import data_option, out_option
-from wineexp.cli.training_options import execution_options
+from wineexp.cli.training_options import dry_run_option, execution_options
 from wineexp.streams import print_out
+
+
+def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int] | None:
+    """``5,10,20`` as numbers."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"expected numbers of seeds such as 5,10,20; found {text!r}") from None
 
 
 @click.command()
@@ -21,6 +31,14 @@ from wineexp.streams import print_out
 @out_option
 @reference_option("The variant to compare the others with; by default the config's first.")
 @margin_option("The size below which a difference in val MAE does not matter; overrides the config's.")
+@click.option(
+    "--looks",
+    metavar="SEEDS",
+    callback=_counts,
+    help="Seeds at each planned look, such as 5,10,20: after each, only variants that cannot be told from the "
+    "reference yet get more seeds; the error rate of all looks together is kept. Overrides the config's.",
+)
+@dry_run_option
 @figure_options
 @click.option(
     "--no-report",
@@ -37,6 +55,8 @@ def command(
     smooth: int | None,
     full_range: bool,
     page: bool,
+    looks: list[int] | None,
+    dry_run: bool,
     **how: Any,
 ) -> int:
     """Train a config's runs, compare them and write a report.
@@ -46,7 +66,15 @@ def command(
     """
     from wineexp.api.inputs import read_study
 
-    asked = read_study(config, overrides)  # report mistakes before loading anything heavy
+    asked = read_study(config, overrides, looks)  # report mistakes before loading anything heavy
+
+    if dry_run:
+        from wineexp.api.training import plan_batch
+        from wineexp.cli.plan_table import show_plan
+
+        what = {key: how[key] for key in ("data", "out", "force", "skip_failed")}
+        show_plan(plan_batch(asked, **what), None, jobs=how["jobs"], dask=how["dask"])
+        return 0
 
     from wineexp.api.studying import study
     from wineexp.cli.answer import answer

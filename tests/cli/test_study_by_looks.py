@@ -1,0 +1,115 @@
+"""A study with planned looks, from its config to its words: it trains what it must, wherever it is stopped."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import wineexp
+from wineexp.errors import ConfigError
+from wineexp.execution.observer import Observer
+
+STUDY = {
+    "name": "looked",
+    "defaults": {"widths": 8, "epochs": 20, "batch_size": 32, "learning_rate": 0.05, "scale": "standard"},
+    "looks": [4, 5, 6],
+    "runs": [{"name": "plain"}, {"name": "deaf", "learning_rate": 1e-9}, {"name": "like", "min_delta": 0.5}],
+}
+
+
+def study(out, table, observer=None, **options):
+    return wineexp.study(
+        STUDY, data=table, out=out, jobs=0, page=False, keep_model=False, observer=observer, **options
+    )
+
+
+def trained(out):
+    return sorted(path.name for path in out.glob("*-s?-*"))
+
+
+class Stops(Observer):
+    """Ctrl-C when so many runs have ended."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def ended(self, run):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def whole(small_csv, tmp_path_factory, tensorflow):
+    out = tmp_path_factory.mktemp("whole")
+    return out, study(out, small_csv)
+
+
+def test_seeds_are_added_only_while_it_cannot_be_told(whole):
+    out, found = whole
+    words = {verdict.variant_label.partition(" ")[0]: verdict for verdict in found.comparison.verdicts}
+    assert "found at look 1 of 3 (4 seeds)" in words["deaf"].sentence()
+    assert "cannot tell after all planned looks" in words["like"].sentence()
+    names = trained(out)
+    counts = [sum(name.startswith(f"{label}-") for name in names) for label in ("plain", "deaf", "like")]
+    assert counts == [6, 4, 6]
+    assert len(found.runs) == 16
+    assert {row["variant"].partition(" ")[0]: row["look"] for row in found.comparison.rows()} == {
+        "plain": None, "deaf": 1, "like": None
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 7, 12, 13, 15])
+def test_stopped_anywhere_and_resumed_it_is_the_same(whole, small_csv, tmp_path, after):
+    """In the midst of a look, at its end, and in the last one."""
+    out, expected = whole
+    stopped = study(tmp_path, small_csv, Stops(after))
+    assert stopped.comparison is None
+    assert len(trained(tmp_path)) == after
+    found = study(tmp_path, small_csv)
+    assert trained(tmp_path) == trained(out)
+    assert found.comparison.sentences() == expected.comparison.sentences()
+    assert found.comparison.rows() == [
+        {**row, "seconds": again["seconds"]}
+        for row, again in zip(expected.comparison.rows(), found.comparison.rows(), strict=True)
+    ]
+    assert found.comparison.notes == expected.comparison.notes, "stopping is no change of the study"
+
+
+def test_looks_are_written_down_first_and_a_change_is_told(whole, small_csv):
+    out, before = whole
+    record = out / "looked" / "looks.json"
+    (entry,) = json.loads(record.read_text())["entries"]
+    assert (entry["planned"]["counts"], entry["runs_before"]) == ([4, 5, 6], 0)
+    assert not any("was changed" in note for note in before.comparison.notes)
+    found = study(out, small_csv, looks=[4, 5])
+    assert "looks from 4, 5, 6 to 4, 5" in found.comparison.notes[0]
+    assert "its error rate is not kept" in found.comparison.notes[0]
+    assert "cannot tell after all planned looks" in " ".join(found.comparison.sentences())
+    record.write_text("{")
+    damaged = study(out, small_csv)
+    assert "looks.json is damaged: it cannot be told" in damaged.comparison.notes[0]
+    assert "16 of the study's runs were there before its looks were written down" in damaged.comparison.notes[1]
+
+
+def test_a_batch_does_not_judge_and_says_what_does(small_csv, tmp_path):
+    with pytest.raises(ConfigError, match=r"looks: a batch does not judge what it trains; `wineexp study` does"):
+        wineexp.batch(STUDY, data=small_csv, out=tmp_path, jobs=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_plan_tells_the_least_and_the_most(cli, small_csv, tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "looks: [2, 6]\ndefaults: {widths: 8, epochs: 1}\ngrid: {bn: [none, after]}\n"
+    )
+    for command in (["study"], ["batch"], ["study", "--looks", "2,6"]):
+        arguments = [*command, tmp_path / "c.yaml", "--data", small_csv, "--out", tmp_path / "out", "--dry-run"]
+        code, out, err = cli(*arguments)
+        assert code == 0
+        assert "at least 4 runs, 4 of them to train, and at most 12" in err
+        assert len(out.splitlines()) == 13
+    code, _, err = cli("study", tmp_path / "c.yaml", "--looks", "5;10")
+    assert code == 2
+    assert "expected numbers of seeds such as 5,10,20; found '5;10'" in err

@@ -1,0 +1,72 @@
+"""A plan on the terminal: ``--dry-run``."""
+
+from __future__ import annotations
+
+from wineexp.api.places import choose_jobs
+from wineexp.cli.notes import say
+from wineexp.cli.tables import print_table
+from wineexp.cli.watch import tell_table
+from wineexp.execution.estimate import estimate_seconds, measured_speeds
+from wineexp.execution.plan import Plan, Planned
+from wineexp.runs.columns import Column, number
+from wineexp.runs.directory import find_runs
+from wineexp.specs.looks import Looks
+from wineexp.specs.run_spec import varying
+from wineexp.specs.wording import format_value
+from wineexp.text import format_duration
+
+__all__ = ["show_plan"]
+
+
+def show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | None) -> None:
+    """Print the plan: every run that may be trained, how many that is, and how long it will take."""
+    tell_table(plan)
+    columns = _plan_columns(plan)
+    rows = [{column.key: column.value(entry) for column in columns} for entry in plan.entries]
+    print_table(columns, rows, form)
+    if plan.looks is not None:
+        _tell_looks(plan, plan.looks)
+    waiting, count = len(plan.waiting), len(plan.entries)
+    again = len(plan.specs) - count
+    say(
+        f"{plan.name}: {count} runs, {count - waiting} of them done or left alone, {waiting} to train"
+        + (f" ({again} more are duplicates)" if again else "")
+    )
+    if not waiting or dask:
+        return
+    workers = choose_jobs(plan, jobs)
+    speeds = measured_speeds(find_runs(plan.out), 1)
+    seconds = estimate_seconds(plan.waiting, plan.table.feature_count, speeds, workers)
+    if seconds is None:
+        say(f"time: unknown, as no earlier run of similar size on this machine is in {plan.out}")
+    else:
+        most = "at most " if plan.looks else ""
+        named = f"{workers} worker{'s' if workers > 1 else ''}"
+        say(f"time: {most}about {format_duration(seconds)} with {named}, estimated from earlier runs")
+
+
+def _plan_columns(plan: Plan) -> list[Column[Planned]]:
+    features = plan.table.feature_count
+
+    def field(name: str) -> Column[Planned]:
+        heading = name.replace("_", " ")
+        return Column(name, heading, "", lambda entry: format_value(getattr(entry.spec, name)))
+
+    return [
+        Column("run", "run", "its names", lambda entry: " = ".join(entry.names) or entry.spec.label()),
+        *map(field, varying(entry.spec for entry in plan.entries)),
+        Column("seed", "seed", "", lambda entry: entry.spec.seed),
+        Column("parameters", "parameters", "", lambda e: e.spec.parameter_count(features), number(",d")),
+        Column("before", "before", "what stands for it", lambda e: e.before.status if e.before else "new"),
+        Column("train", "train", "whether it is to be trained", lambda entry: entry.train),
+    ]
+
+
+def _tell_looks(plan: Plan, looks: Looks) -> None:
+    """The least and the most that a study with planned looks may train."""
+    first = plan.part({spec for spec in plan.specs if spec.seed in looks.at(1)})
+    shares = ", ".join(f"{share:g}" for share in looks.weights)
+    say(
+        f"looks at {looks} seeds (shares of the error rate {shares}): at least {len(first.entries)} runs, "
+        f"{len(first.waiting)} of them to train, and at most {len(plan.entries)}; see below"
+    )

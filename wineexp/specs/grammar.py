@@ -1,0 +1,227 @@
+"""The grammar of a study: what its keys mean, and which runs they stand for."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wineexp.errors import SpecError, nearest
+from wineexp.specs.fields import MAX_SEED, is_label
+from wineexp.specs.looks import Looks, make_looks
+from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
+
+__all__ = ["MAX_RUNS", "Config", "StudyReader"]
+
+#: Runs of all files together.
+MAX_RUNS = 100_000
+
+STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "margin", "looks", "look_weights")
+
+#: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
+RUN_KEYS = ("defaults", "seeds", "runs", "grid", "looks")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What one file, or several together, ask for.
+
+    Attributes
+    ----------
+    name : str
+        The study's name; the file's stem if it gives none.
+    specs : tuple of RunSpec
+        Every run in the order of the file: runs first, then the grid, each with all its seeds.
+    file : str or None
+        The file's name, where it is one file.
+    margin : float or None
+        The size below which a difference does not matter; of several files, where they agree on one.
+    looks : Looks or None
+        When seeds are added only while it cannot be told; ``specs`` then has the most that may be trained.
+    """
+
+    name: str
+    specs: tuple[RunSpec, ...]
+    file: str | None = None
+    margin: float | None = None
+    looks: Looks | None = None
+
+
+class StudyReader:
+    """Reads one file, collecting problems instead of stopping at the first."""
+
+    def __init__(
+        self,
+        path: Path,
+        overrides: dict[str, Any],
+        problems: list[str],
+        content: bytes | None = None,
+        looks: Sequence[int] | None = None,
+    ) -> None:
+        self.path, self.overrides, self.problems, self.content = path, overrides, problems, content
+        self.asked_looks = looks
+
+    def problem(self, line: int | None, text: str) -> None:
+        where = f"{self.path}:{line}" if line else str(self.path)
+        entry = f"{where}: {text}"
+        if entry not in self.problems:
+            self.problems.append(entry)
+
+    def read(self) -> Config:
+        root = read_yaml(self.path if self.content is None else self.content, self.problem)
+        if root is None:
+            return Config(self.path.stem, ())
+        if not isinstance(root.data, dict):
+            self.problem(root.line, f"expected a mapping of fields at the top, found {kind_of(root.data)}")
+            return Config(self.path.stem, ())
+        fields: dict[str, LinedValue] = root.data
+        run = not any(key in fields for key in RUN_KEYS)
+        if run and self.asked_looks is None:  # a spec.yaml: its `name` names the run
+            return Config(self.path.stem, tuple(self._specs(fields)))
+        return self._study(fields, root.line)
+
+    def _study(self, fields: dict[str, LinedValue], line: int) -> Config:
+        for key, value in fields.items():
+            if key not in STUDY_KEYS:
+                hint = " (it belongs under defaults)" if key in RunSpec.model_fields else nearest(key, STUDY_KEYS)
+                self.problem(value.line, f"{key}: unknown key{hint}; a study has {', '.join(STUDY_KEYS)}")
+        name = fields["name"].data if "name" in fields else self.path.stem
+        if not is_label(name):  # a file's own name may be anything
+            if "name" in fields:
+                told = f"name: expected text of 1 to 200 printable characters, found {name!r}"
+                self.problem(fields["name"].line, told)
+            name = "study"
+        defaults = self._section(fields, "defaults", dict)
+        looks = self._looks(fields)
+        seeds = self._seeds(fields)
+        if looks is not None:
+            seeds = [LinedValue(seed, line) for seed in looks.seeds]
+        margin = self._margin(fields)
+        variants: list[dict[str, LinedValue]] = []
+        runs = self._section(fields, "runs", list)
+        grid = self._section(fields, "grid", dict)
+        for run in runs:
+            if isinstance(run.data, dict):
+                variants.append({**defaults, **run.data})
+            else:
+                self.problem(run.line, f"runs: expected a mapping of fields, found {kind_of(run.data)}")
+        if "grid" in fields:
+            variants += self._grid(grid, defaults)
+        if not variants and "runs" not in fields and "grid" not in fields:
+            variants = [defaults]
+        count = len(variants) * (1 if seeds is None else len(seeds))
+        if count > MAX_RUNS:  # counted before they are built
+            self.problem(None, f"expected at most {MAX_RUNS:,} runs, found {count:,}")
+            return Config(name, ())
+        specs = []
+        for variant in variants:
+            if seeds is not None and "seed" in variant:
+                self.problem(variant["seed"].line, "seed: expected either seed or seeds, found both")
+                continue
+            for seed in seeds if seeds is not None else [None]:
+                given = variant if seed is None else {**variant, "seed": seed}
+                specs += self._specs(given)
+        return Config(name, tuple(specs), margin=margin, looks=looks)
+
+    def _section(self, fields: dict[str, LinedValue], key: str, kind: type) -> Any:
+        value = fields.get(key)
+        if value is None:
+            return kind()
+        if not isinstance(value.data, kind):
+            expected = "a mapping of fields" if kind is dict else "a list of runs"
+            self.problem(value.line, f"{key}: expected {expected}, found {kind_of(value.data)}")
+            return kind()
+        if not value.data and key != "defaults":
+            self.problem(
+                value.line, f"{key}: expected at least one {'field' if kind is dict else 'run'}, found none"
+            )
+        return value.data
+
+    def _seeds(self, fields: dict[str, LinedValue]) -> list[LinedValue] | None:
+        value = fields.get("seeds")
+        if value is None:
+            return None
+        if _is_whole(value.data) and 1 <= value.data <= 10_000:
+            return [LinedValue(seed, value.line) for seed in range(value.data)]
+        items = [item.data for item in value.data] if isinstance(value.data, list) else []
+        if items and all(_is_whole(item) and 0 <= item <= MAX_SEED for item in items):
+            if len(set(items)) == len(items):
+                return list(value.data)
+            self.problem(value.line, "seeds: expected different seeds, found one twice")
+            return []
+        self.problem(
+            value.line,
+            "seeds: expected how many (a whole number from 1 to 10000) or a list of seeds, "
+            f"found {value.plain()!r}",
+        )
+        return []
+
+    def _looks(self, fields: dict[str, LinedValue]) -> Looks | None:
+        """The looks that the file, or the caller, asks for; the order of the seeds may be given as a list."""
+        asked = fields.get("looks")
+        if self.asked_looks is None and asked is None:
+            if "look_weights" in fields:
+                self.problem(fields["look_weights"].line, "look_weights: expected looks beside it, found none")
+            return None
+        weights, seeds = fields.get("look_weights"), fields.get("seeds")
+        if self.asked_looks is None and seeds is not None and not isinstance(seeds.data, list):
+            told = "expected either looks or a number of seeds, found both (a list of seeds gives their order)"
+            self.problem(seeds.line, f"seeds: {told}")
+            return None
+        order = self._seeds(fields) if seeds is not None and isinstance(seeds.data, list) else None
+        try:
+            return make_looks(
+                list(self.asked_looks) if self.asked_looks is not None else asked.plain() if asked else None,
+                weights.plain() if weights is not None and self.asked_looks is None else None,
+                None if order is None else [seed.data for seed in order],
+            )
+        except SpecError as error:
+            for key, text in error.problems:
+                self.problem(fields[key].line if key in fields else None, f"{key}: {text}")
+            return None
+
+    def _margin(self, fields: dict[str, LinedValue]) -> float | None:
+        value = fields.get("margin")
+        if value is None:
+            return None
+        number = value.data
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and 0 < number < math.inf:
+            return float(number)
+        self.problem(
+            value.line, f"margin: expected a number above 0, in the target's unit; found {value.plain()!r}"
+        )
+        return None
+
+    def _grid(self, grid: dict[str, LinedValue], defaults: dict[str, LinedValue]) -> list[dict[str, LinedValue]]:
+        count = 1
+        for key, value in grid.items():
+            if not isinstance(value.data, list) or not value.data:
+                found = "an empty list" if value.data == [] else kind_of(value.data)
+                self.problem(value.line, f"grid: {key}: expected a list of values, found {found}")
+                return []
+            count *= len(value.data)
+        if count > MAX_RUNS:
+            self.problem(None, f"grid: expected at most {MAX_RUNS:,} runs, found {count:,}")
+            return []
+        axes = [[(key, item) for item in value.data] for key, value in grid.items()]
+        return [{**defaults, **dict(point)} for point in itertools.product(*axes)] if axes else []
+
+    def _specs(self, fields: dict[str, LinedValue]) -> list[RunSpec]:
+        values = {key: value.plain() for key, value in fields.items()} | self.overrides
+        try:
+            return [RunSpec.parse(values)]
+        except SpecError as error:
+            for field, text in error.problems:
+                line = fields[field].line if field in fields and field not in self.overrides else None
+                if field in self.overrides:
+                    text += " (from the command line)"
+                self.problem(line, f"{field}: {text}")
+            return []
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -181,7 +181,7 @@ def test_effects_of_a_cross_by_hand():
     # Cell means (factor A down, factor B across), the same in every seed and row.
     cells = np.array([[1.0, 1.5, 3.0], [2.0, 4.0, 5.0]])
     errors = np.broadcast_to(cells[..., None, None], (2, 3, 2, 4))
-    found = {tuple(c.levels.items()): c.estimate(errors).mean for c in factorial_contrasts((2, 3))}
+    found = {tuple(c.levels.items()): compare_errors(c.of(errors)).mean for c in factorial_contrasts((2, 3))}
     assert found == pytest.approx({
         ((0, 1),): (1 + 2.5 + 2) / 3,  # A: 2-1, 4-1.5, 5-3
         ((1, 1),): (0.5 + 2) / 2, ((1, 2),): (2 + 3) / 2,
@@ -200,7 +200,7 @@ def test_every_contrast_sums_to_nothing_and_a_constant_has_no_effect(shape):
 def test_effects_level_by_level_by_hand():
     cells = np.array([[1.0, 1.5, 3.0], [2.0, 4.0, 5.0]])
     errors = np.broadcast_to(cells[..., None, None], (2, 3, 2, 4))
-    found = [(c.levels, c.at, c.estimate(errors).mean) for c in simple_contrasts((2, 3), [(0, 1)])]
+    found = [(c.levels, c.at, compare_errors(c.of(errors)).mean) for c in simple_contrasts((2, 3), [(0, 1)])]
     assert found == [
         ({0: 1}, {1: 0}, 1.0), ({0: 1}, {1: 1}, 2.5), ({0: 1}, {1: 2}, 2.0),
         ({1: 1}, {0: 0}, 0.5), ({1: 1}, {0: 1}, 2.0), ({1: 2}, {0: 0}, 2.0), ({1: 2}, {0: 1}, 3.0),

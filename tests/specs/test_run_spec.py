@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from wineexp.errors import SpecError
 from wineexp.specs.config import read_config
+from wineexp.specs.fields import MAX_SEED
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.run_spec import RunSpec
 
@@ -204,3 +205,35 @@ def test_a_cosmetic_field_is_so_by_its_mark_alone():
     assert named.without_seed() == RunSpec()
     assert varying([named, RunSpec()]) == []
     assert "Zoe" not in named.describe()
+
+
+#: Field -> the outermost values that are legal, and the next ones that are not.
+BOUNDS = {
+    "bn_momentum": ([0.0, 0.9999], [-1e-9, 1.0]),
+    "learning_rate": ([1e-300, 1e30], [0.0, 1.01e30]),
+    "batch_size": ([1, 2_147_483_647], [0, 2_147_483_648]),
+    "epochs": ([1, 1_000_000], [0, 1_000_001]),
+    "patience": ([0, 1_000_000, None], [-1, 1_000_001]),
+    "min_delta": ([0.0, 1e30], [-1e-9, 1.01e30]),
+    "train_fraction": ([1e-9, 0.9999], [0.0, 1.0]),
+    "split_seed": ([0, MAX_SEED], [-1, MAX_SEED + 1]),
+    "seed": ([0, MAX_SEED], [-1, MAX_SEED + 1]),
+    "target": (["x", "x" * 200], ["", "x" * 201]),
+    "name": (["x", "x" * 200, None], ["", "x" * 201]),
+}
+
+
+@pytest.mark.parametrize("field", BOUNDS)
+def test_a_field_is_legal_up_to_its_bounds_and_not_beyond(field):
+    legal, illegal = BOUNDS[field]
+    for value in legal:
+        assert getattr(RunSpec.parse({field: value}), field) == value
+    for value in illegal:
+        with pytest.raises(SpecError, match=f"{field}: expected"):
+            RunSpec.parse({field: value})
+
+
+def test_parameters_by_hand_and_another_seed():
+    spec = RunSpec.parse({"widths": "8", "bn": "after"})
+    assert spec.parameter_count(3) == (3 * 8 + 8) + 4 * 8 + (8 + 1)
+    assert (spec.with_seed(5).seed, spec.with_seed(5).bn, spec.with_seed(0)) == (5, "after", spec)

@@ -15,6 +15,7 @@ from wineexp.api.saved_run import SavedRun
 from wineexp.api.training import Data, plan_batch, train_part, watched
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
+from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.reference import named_variant
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import group_specs
@@ -208,9 +209,11 @@ def _write_study(
 
 def _check_reference(plan: Plan, reference: str) -> None:
     """Raise ``SelectionError`` unless ``reference`` will be a variant: before training, not after it."""
-    table = plan.table
+    table, across = plan.table, crosses_splits(plan.specs)
     directories = {
-        directory_name(spec, table.fingerprint, simulated=table.kind == "simulated"): spec.without_seed()
+        directory_name(spec, table.fingerprint, simulated=table.kind == "simulated"): spec.without_seed(
+            across_splits=across
+        )
         for spec in plan.specs
     }
     named_variant(group_specs(plan.specs), reference, directories)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wineexp.comparison.crossing import SplitDifference
+from wineexp.comparison.estimate import ALPHA
 from wineexp.comparison.judge import MOST_GROUPED, outlying_seeds
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
@@ -25,6 +27,7 @@ class Caveats:
                 "give the run directories"
             )
         single = [variant.label for variant in judged if len(variant.runs) == 1]
+        self._of_splits()
         if len(judged) > 1 and single:
             self._notes.append(
                 f"one seed only ({some_of(single)}): cannot tell, as another seed may reverse the difference. "
@@ -36,6 +39,15 @@ class Caveats:
     @property
     def notes(self) -> tuple[str, ...]:
         return tuple(self._notes)
+
+    def _of_splits(self) -> None:
+        crossed = [variant for variant in self.judged if variant.across_splits]
+        if crossed:
+            splits = [len(variant.split_errors) for variant in crossed]
+            self._notes.append(
+                f"judged over {min(splits)} splits: intervals are about tables like this one, not one cut of it; "
+                "more splits narrow them, more seeds hardly do"
+            )
 
     def _of_outliers(self) -> None:
         for variant in self.judged:
@@ -64,7 +76,10 @@ class Caveats:
             )
 
     def of_verdicts(self, verdicts: Sequence[Verdict]) -> None:
-        """Seeds that differ, and more variants than can be grouped."""
+        """Seeds that differ, the cautious interval over splits, and more variants than can be grouped."""
+        cautious = [_cautious(verdict) for verdict in verdicts if isinstance(verdict.difference, SplitDifference)]
+        if cautious:
+            self._notes.append(f"more cautious, by Nadeau and Bengio's correction: {'; '.join(cautious)}")
         unpaired = [verdict.variant_label for verdict in verdicts if not verdict.paired and verdict.p is not None]
         if unpaired:
             self._notes.append(
@@ -91,3 +106,9 @@ class Caveats:
                 f"the reference has the lowest val MAE of {len(self.judged)}: if it was chosen for that, "
                 "differences to it are called real too often (8 % instead of 5 where there are none)"
             )
+
+
+def _cautious(verdict: Verdict) -> str:
+    assert isinstance(verdict.difference, SplitDifference)
+    low, high = verdict.difference.cautious(verdict.level or 1 - ALPHA)
+    return f"{verdict.variant_label} {verdict.difference.mean:+.3f} [{low:+.3f}, {high:+.3f}]"

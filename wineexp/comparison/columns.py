@@ -46,6 +46,18 @@ def _mean(metric: str) -> Column[Entry]:
     return Column(metric, column.heading, meaning, lambda entry: entry.variant.mean(metric), column.text)
 
 
+def _seeds(entry: Entry) -> int:
+    """In each split, if there are several. Of a CSV that stands alone nothing is known; it counts as one."""
+    variant = entry.variant
+    if variant.across_splits and variant.judged:
+        return min(map(len, variant.split_errors.values()))
+    return len(variant.seeds) or len(variant.runs)
+
+
+def _splits(entry: Entry) -> int | None:
+    return len(entry.variant.split_errors) if entry.variant.across_splits and entry.variant.judged else None
+
+
 def _interval(entry: Entry, end: int) -> float | None:
     interval = entry.variant.error_interval()
     return interval[end] if interval else None
@@ -78,7 +90,8 @@ _MAE, _CHANGE = number(".4f"), number("+.4f")
 _ALL: tuple[Column[Entry], ...] = (
     Column("variant", "variant", "its name, and the settings that differ", lambda entry: entry.variant.label),
     Column("reference", "reference", "whether the others are compared with it", lambda entry: entry.is_reference),
-    Column("seeds", "seeds", "number of its finished seeds", lambda entry: len(entry.variant.runs)),
+    Column("seeds", "seeds", "number of its finished seeds, in each split", _seeds),
+    Column("splits", "splits", "number of its splits, where there are several", _splits),
     _mean("val_mae"),
     Column("low", "from", "lower end of its 95 % interval, over seeds and rows", lambda e: _interval(e, 0), _MAE),
     Column("high", "to", "upper end of that interval", lambda entry: _interval(entry, 1), _MAE),
@@ -169,6 +182,7 @@ def _with_interval(entry: Entry) -> tuple[Any, Any, Any]:
 TERMINAL: tuple[Column[Entry], ...] = (
     COLUMNS["variant"],
     COLUMNS["seeds"],
+    COLUMNS["splits"],
     Column(
         "val_mae",
         "val MAE [95 %]",
@@ -204,6 +218,7 @@ PAGE: tuple[Column[Entry], ...] = (
             "look",
             "group",
             "seeds",
+            "splits",
             "val_mae",
             "low",
             "high",
@@ -225,7 +240,7 @@ PAGE: tuple[Column[Entry], ...] = (
 )
 
 #: Columns that few comparisons have something in.
-_RARE = ("group", "look", "outlying_seeds")
+_RARE = ("splits", "group", "look", "outlying_seeds")
 
 
 def with_content(columns: Sequence[Column[Entry]], entries: Sequence[Entry]) -> list[Column[Entry]]:

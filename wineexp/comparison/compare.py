@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
 
 from wineexp.comparison.caveats import Caveats
 from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.effects import judge_effects
 from wineexp.comparison.judge import judge_groups, judge_variants
 from wineexp.comparison.reference import choose_reference
 from wineexp.comparison.variants import group_runs
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.reader import LoadedRun
+from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
 from wineexp.specs.wording import format_value
 
@@ -22,6 +24,9 @@ __all__ = ["compare_runs"]
 
 #: Fields that decide which rows are judged, and on what.
 SPLIT_FIELDS = ("target", "split", "train_fraction", "split_seed")
+
+#: Those that may differ where each variant has several splits.
+ACROSS_SPLITS = ("split_seed",)
 
 
 def compare_runs(
@@ -60,8 +65,10 @@ def compare_runs(
         If the runs cannot be compared: different tables, splits or targets, real and simulated ones; or
         if there is no such reference.
     """
-    _check_together(runs)
-    variants = group_runs(runs)
+    judged_runs = [run.spec for run in runs if run.spec and run.predictions is not None]
+    across_splits = crosses_splits(judged_runs)
+    _check_together(runs, ACROSS_SPLITS if across_splits else ())
+    variants = group_runs(runs, across_splits=across_splits)
     chosen = choose_reference(variants, runs, reference, first)
     judged = [variant for variant in variants if variant.judged]
     told = Caveats(variants, judged)
@@ -80,14 +87,14 @@ def compare_runs(
     return Comparison(tuple(variants), chosen, verdicts, effects, told.notes, groups)
 
 
-def _check_together(runs: Sequence[LoadedRun]) -> None:
+def _check_together(runs: Sequence[LoadedRun], free: Collection[str]) -> None:
     """Raise ``SelectionError`` unless all runs were judged on the same rows of the same table."""
     known = [run for run in runs if run.spec is not None]
     if any(run.data.kind == "simulated" for run in known if run.data):
         _same(known, "kind", "real and simulated runs cannot be ranked against each other")
     _same(known, "fingerprint", "runs on different tables cannot be compared")
     _same_rows(known)
-    for name in SPLIT_FIELDS:
+    for name in (name for name in SPLIT_FIELDS if name not in free):
         values: dict[str, LoadedRun] = {}
         for run in known:
             values.setdefault(format_value(getattr(run.spec, name)), run)
@@ -97,6 +104,7 @@ def _check_together(runs: Sequence[LoadedRun]) -> None:
             raise SelectionError(
                 f"runs on different {what} cannot be compared: {name} is {one[0]} in {one[1].path} and "
                 f"{other[0]} in {other[1].path}; choose with --where {name}={one[0]}"
+                + (f", or give every variant the same {MIN_SPLITS} splits or more" if name == "split_seed" else "")
             )
 
 

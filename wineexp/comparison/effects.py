@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from wineexp.comparison.estimate import ALPHA
+from wineexp.comparison.crossing import compare_splits
+from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.factorial import Contrast, factorial_contrasts, simple_contrasts
 from wineexp.comparison.multiple import holm
-from wineexp.comparison.statistics import Difference
+from wineexp.comparison.statistics import compare_errors
 from wineexp.comparison.variants import Variant, order
 from wineexp.comparison.verdict import adjusted_level, format_p, told_p
 from wineexp.specs.run_spec import varying
@@ -22,6 +24,7 @@ from wineexp.specs.wording import format_value
 __all__ = ["Effect", "effect_sections", "effect_sentences", "judge_effects"]
 
 Floats = npt.NDArray[np.floating[Any]]
+EstimateContrast = Callable[[Contrast], Estimate]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Effect:
         Field to value, and to the value that it is compared with: one field, or two for an interaction.
     at : dict
         For a simple effect, the other field with its value.
-    difference : Difference
+    difference : Estimate
     p : float
         Corrected (Holm): main effects and interactions together, simple effects together.
     """
@@ -45,7 +48,7 @@ class Effect:
     kind: Literal["main", "interaction", "simple"]
     levels: dict[str, str]
     base: dict[str, str]
-    difference: Difference
+    difference: Estimate
     p: float
     at: dict[str, str]
 
@@ -86,7 +89,7 @@ class Effect:
             "low": low,
             "high": high,
             "p": told_p(self.p),
-            "seeds": self.difference.seeds,
+            self.difference.unit: self.difference.fewest,
         }
 
     def figures(self) -> str:
@@ -102,33 +105,62 @@ def judge_effects(
     """Main effects, two-factor interactions, and the effects by level of fields whose interaction is real.
 
     Empty unless the variants fully cross two fields or more and share two seeds or more; only the seeds that all
-    variants have are used, and of these only those in ``only``. A field's first level is the reference's.
+    variants have are used (across splits, the splits), and of these only those in ``only``. A field's first level
+    is the reference's.
     """
     if any(variant.spec is None for variant in judged):
         return ()
+    across = reference.across_splits
     fields = varying(variant.spec for variant in judged if variant.spec)
     values = [_levels(field, judged, reference) for field in fields]
     cells = {tuple(getattr(variant.spec, field) for field in fields): variant for variant in judged}
-    common = set.intersection(*(set(variant.errors) for variant in judged))
-    seeds = sorted(common if only is None else common & set(only))
+    common = set.intersection(*(set(one.split_errors if across else one.errors) for one in judged))
+    shared = sorted(common if only is None else common & set(only))
     full = len(cells) == len(judged) == np.prod([len(levels) for levels in values])
-    if len(fields) < 2 or not full or len(seeds) < 2:
+    if len(fields) < 2 or not full or len(shared) < 2:
         return ()
     shape = tuple(len(levels) for levels in values)
-    stacked = [np.stack([cells[cell].errors[seed] for seed in seeds]) for cell in itertools.product(*values)]
-    errors = np.stack(stacked).reshape(*shape, *stacked[0].shape)
+    ordered = [cells[cell] for cell in itertools.product(*values)]
+    estimate = (_over_splits if across else _over_seeds)(ordered, shared, shape)
     names = [[format_value(value) for value in levels] for levels in values]
-    found = _judged(factorial_contrasts(shape), errors, fields, names)
+    found = _judged(factorial_contrasts(shape), estimate, fields, names)
     real = {tuple(effect.levels) for effect in found if effect.kind == "interaction" and effect.real}
     pairs = itertools.combinations(range(len(fields)), 2)
     depending = [(one, other) for one, other in pairs if (fields[one], fields[other]) in real]
-    return (*found, *_judged(simple_contrasts(shape, depending), errors, fields, names))
+    return (*found, *_judged(simple_contrasts(shape, depending), estimate, fields, names))
+
+
+def _over_seeds(cells: Sequence[Variant], seeds: Sequence[int], shape: tuple[int, ...]) -> EstimateContrast:
+    stacked = [np.stack([cell.errors[seed] for seed in seeds]) for cell in cells]
+    errors = np.stack(stacked).reshape(*shape, *stacked[0].shape)
+    return lambda contrast: compare_errors(contrast.of(errors))
+
+
+def _over_splits(cells: Sequence[Variant], splits: Sequence[int], shape: tuple[int, ...]) -> EstimateContrast:
+    errors: dict[int, dict[int, tuple[Floats, pd.Index]]] = {}
+    for split in splits:
+        for seed in set.intersection(*(set(cell.split_errors[split]) for cell in cells)):
+            found = [cell.split_errors[split][seed] for cell in cells]
+            stacked = np.stack([one.to_numpy() for one in found]).reshape(*shape, -1)
+            errors.setdefault(split, {})[seed] = stacked, found[0].index
+
+    def estimate(contrast: Contrast) -> Estimate:
+        found = {
+            split: {seed: pd.Series(contrast.of(values), rows) for seed, (values, rows) in seeds.items()}
+            for split, seeds in errors.items()
+        }
+        return compare_splits(found, cells[0].train_rows)
+
+    return estimate
 
 
 def _judged(
-    contrasts: Sequence[Contrast], errors: Floats, fields: Sequence[str], names: Sequence[Sequence[str]]
+    contrasts: Sequence[Contrast],
+    estimate: EstimateContrast,
+    fields: Sequence[str],
+    names: Sequence[Sequence[str]],
 ) -> list[Effect]:
-    differences = [contrast.estimate(errors) for contrast in contrasts]
+    differences = [estimate(contrast) for contrast in contrasts]
     corrected = holm([difference.p for difference in differences])
     return [
         Effect(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special
+from scipy import optimize, special, stats
 
-__all__ = ["ALPHA", "Estimate"]
+__all__ = ["ALPHA", "Estimate", "chi_squares"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -35,6 +36,9 @@ class Estimate(ABC):
 
     mean: float
     rows: int
+
+    #: What more of would make the estimate more precise.
+    unit = "seeds"
 
     @property
     @abstractmethod
@@ -107,3 +111,11 @@ class Estimate(ABC):
             middle = (low + high) // 2
             low, high = (low, middle) if self.detectable(middle, alpha) <= size else (middle, high)
         return high
+
+
+@lru_cache(maxsize=1024)
+def chi_squares(seeds: int, count: int = 200) -> Floats:
+    """Evenly probable values of a mean square over its expectation, with ``seeds - 1`` degrees."""
+    degrees = max(1, seeds - 1)
+    values: Floats = stats.chi2.ppf((np.arange(count) + 0.5) / count, degrees) / degrees
+    return values

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wineexp.comparison.statistics import Difference, compare_errors
-
 __all__ = ["Contrast", "factorial_contrasts", "simple_contrasts"]
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -36,9 +34,10 @@ class Contrast:
     weights: Floats
     at: dict[int, int] = field(default_factory=dict)
 
-    def estimate(self, errors: Floats) -> Difference:
-        """The effect on ``errors``, shape (*factors, seeds, rows)."""
-        return compare_errors(np.tensordot(self.weights, errors, axes=self.weights.ndim))
+    def of(self, errors: Floats) -> Floats:
+        """The effect on ``errors``, shape (*factors, ...), of shape (...)."""
+        found: Floats = np.tensordot(self.weights, errors, axes=self.weights.ndim)
+        return found
 
 
 def factorial_contrasts(shape: Sequence[int]) -> list[Contrast]:

@@ -235,7 +235,9 @@ def _legend(fig: Figure, handles: Sequence[Line2D]) -> None:
 
 
 def _legend_label(variant: Variant, reference: Variant | None) -> str:
-    seeds = f", {len(variant.runs)} seeds" if len(variant.runs) > 1 else ""
+    count = len(variant.runs)
+    several = f"{count} runs" if variant.across_splits else f"{count} seeds"
+    seeds = f", {several}" if count > 1 else ""
     return f"{variant.label}{seeds}{' (reference)' if variant is reference else ''}"
 
 

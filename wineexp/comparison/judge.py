@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from wineexp.comparison.crossing import compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.multiple import holm, letters
 from wineexp.comparison.statistics import compare_errors, compare_unpaired
@@ -35,9 +36,12 @@ Errors = Mapping[int, Floats]
 def judge_variants(
     judged: Sequence[Variant], reference: Variant, margin: float | None = None, looks: Looks | None = None
 ) -> tuple[Verdict, ...]:
-    """Every other variant against the reference; see :func:`judge_errors`."""
-    errors = {variant.label: variant.errors for variant in judged}
-    return judge_errors(errors, reference.label, margin, looks)
+    """Every other variant against the reference; see :func:`judge_errors`. Across splits, over these and rows."""
+    if not reference.across_splits:
+        return judge_errors({variant.label: variant.errors for variant in judged}, reference.label, margin, looks)
+    others = [variant for variant in judged if variant is not reference]
+    looked = {variant.label: (Look(_difference_of(variant, reference)),) for variant in others}
+    return _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True))
 
 
 def judge_errors(
@@ -59,19 +63,22 @@ def judge_errors(
     """
     theirs = errors[reference]
     looked = {label: _looked(ours, theirs, looks) for label, ours in errors.items() if label != reference}
+    paired = {label: looks is not None or errors[label].keys() == theirs.keys() for label in looked}
+    return _verdicts(looked, reference, margin, looks, paired)
+
+
+def _verdicts(
+    looked: Mapping[str, tuple[Look, ...]],
+    reference: str,
+    margin: float | None,
+    looks: Looks | None,
+    paired: Mapping[str, bool],
+) -> tuple[Verdict, ...]:
     told = [label for label, found in looked.items() if any(look.told for look in found)]
     corrected = dict(zip(told, holm([min(look.p for look in looked[label]) for label in told]), strict=True))
+    count = max(1, len(told))
     return tuple(
-        Verdict(
-            label,
-            reference,
-            found,
-            corrected.get(label),
-            max(1, len(told)),
-            margin,
-            errors[label].keys() == theirs.keys() or looks is not None,
-            looks,
-        )
+        Verdict(label, reference, found, corrected.get(label), count, margin, paired[label], looks)
         for label, found in looked.items()
     )
 
@@ -99,11 +106,11 @@ def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
     Letters are in the order of val MAE. Empty for fewer than three variants, for more than :data:`MOST_GROUPED`,
     or where one has a single seed.
     """
-    if not 3 <= len(judged) <= MOST_GROUPED or any(len(variant.errors) < 2 for variant in judged):
+    if not 3 <= len(judged) <= MOST_GROUPED or any(not _enough(variant) for variant in judged):
         return {}
     ordered = sorted(judged, key=val_mae)
     pairs = list(itertools.combinations(range(len(ordered)), 2))
-    corrected = holm([_difference(ordered[one].errors, ordered[other].errors).p for one, other in pairs])
+    corrected = holm([_difference_of(ordered[one], ordered[other]).p for one, other in pairs])
     apart = [pair for pair, p in zip(pairs, corrected, strict=True) if p < ALPHA]
     return dict(zip([variant.label for variant in ordered], letters(len(ordered), apart), strict=True))
 
@@ -115,9 +122,9 @@ def outlying_seeds(variant: Variant) -> list[int]:
     the standard deviation that another of them would have, is Student's with two degrees less than there are
     seeds; times the number of seeds, as the highest was picked. With three seeds nothing can stand out.
     """
-    errors = {seed: float(values.mean()) for seed, values in variant.errors.items()}
-    if len(errors) < 4:
+    if variant.across_splits or len(variant.errors) < 4:
         return []
+    errors = {seed: float(values.mean()) for seed, values in variant.errors.items()}
     worst = max(errors, key=lambda seed: errors[seed])
     rest = np.array([value for seed, value in errors.items() if seed != worst])
     distance, spread = errors[worst] - rest.mean(), rest.std(ddof=1) * np.sqrt(1 + 1 / len(rest))
@@ -130,3 +137,21 @@ def _difference(ours: Errors, theirs: Errors) -> Estimate:
     if ours.keys() == theirs.keys():
         return compare_errors(np.stack([ours[seed] - theirs[seed] for seed in ours]))
     return compare_unpaired(np.stack(list(ours.values())), np.stack(list(theirs.values())))
+
+
+def _difference_of(variant: Variant, reference: Variant) -> Estimate:
+    """Of two variants: across splits, the seeds of each split that both have."""
+    if not variant.across_splits:
+        return _difference(variant.errors, reference.errors)
+    ours, theirs = variant.split_errors, reference.split_errors
+    paired = {
+        split: {seed: errors - theirs[split][seed] for seed, errors in seeds.items() if seed in theirs[split]}
+        for split, seeds in ours.items()
+        if split in theirs
+    }
+    return compare_splits({split: seeds for split, seeds in paired.items() if seeds}, variant.train_rows)
+
+
+def _enough(variant: Variant) -> bool:
+    """Whether it has more than one of what is sampled."""
+    return variant.across_splits or len(variant.errors) > 1

@@ -29,16 +29,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
-from wineexp.comparison.estimate import Estimate
+from wineexp.comparison.estimate import Estimate, chi_squares
 
-__all__ = ["Difference", "Seeds", "UnpairedDifference", "compare_errors", "compare_unpaired"]
+__all__ = ["Difference", "Seeds", "UnpairedDifference", "compare_errors", "compare_unpaired", "mean_squares"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -78,7 +77,7 @@ class Difference(Estimate):
     def halves(self, quantile: float, seeds: int | None) -> Floats:
         count = seeds or self.seeds
         expected = self.rows * max(0.0, self.seed_variance) + self.rest_variance
-        found: Floats = np.sqrt(self._squares(_chi_squares(count) * expected, quantile, count))
+        found: Floats = np.sqrt(self._squares(chi_squares(count) * expected, quantile, count))
         return found
 
     def spread(self, seeds: int | None) -> float:
@@ -149,7 +148,7 @@ class UnpairedDifference(Estimate):
     def halves(self, quantile: float, seeds: int | None) -> Floats:
         counts = [seeds or group.count for group in self.groups]
         expected = [self.rows * max(0.0, g.seed_variance) + g.rest_variance for g in self.groups]
-        one, other = (_chi_squares(count, 30) * square for count, square in zip(counts, expected, strict=True))
+        one, other = (chi_squares(count, 30) * square for count, square in zip(counts, expected, strict=True))
         drawn = np.stack(np.meshgrid(one, other), axis=-1).reshape(-1, 2)
         found: Floats = np.sqrt(self._squares(drawn, quantile, counts))
         return found
@@ -171,14 +170,6 @@ class UnpairedDifference(Estimate):
 
 def _t(quantile: float, degrees: int) -> float:
     return float(special.stdtrit(degrees, quantile))  # what stats.t.ppf calls, at a hundredth of its cost
-
-
-@lru_cache(maxsize=1024)
-def _chi_squares(seeds: int, count: int = 200) -> Floats:
-    """Evenly probable values of a mean square over its expectation, with ``seeds - 1`` degrees."""
-    degrees = max(1, seeds - 1)
-    values: Floats = stats.chi2.ppf((np.arange(count) + 0.5) / count, degrees) / degrees
-    return values
 
 
 def compare_errors(difference: Floats) -> Difference:
@@ -205,7 +196,7 @@ def compare_errors(difference: Floats) -> Difference:
     mean = float(table.mean())
     if seeds == 1:
         return Difference(mean, 1, rows, 0.0, float(table.var(ddof=1)), 0.0)
-    ms_seed, ms_row, ms_rest = _mean_squares(table)
+    ms_seed, ms_row, ms_rest = mean_squares(table)
     return Difference(mean, seeds, rows, (ms_seed - ms_rest) / rows, (ms_row - ms_rest) / seeds, ms_rest)
 
 
@@ -231,7 +222,7 @@ def compare_unpaired(errors: Floats, reference: Floats) -> UnpairedDifference:
         if len(table) == 1:
             groups.append(Seeds(1, 0.0, 0.0))
             continue
-        ms_seed, _, ms_rest = _mean_squares(table)
+        ms_seed, _, ms_rest = mean_squares(table)
         groups.append(Seeds(len(table), (ms_seed - ms_rest) / rows, ms_rest))
         rest += ms_rest / len(table)
     by_row = tables[0].mean(axis=0) - tables[1].mean(axis=0)
@@ -245,8 +236,8 @@ def _checked(values: Floats) -> Floats:
     return table
 
 
-def _mean_squares(table: Floats) -> tuple[float, float, float]:
-    """Of seeds, rows and rest; at least 2 seeds."""
+def mean_squares(table: Floats) -> tuple[float, float, float]:
+    """Of seeds, rows and rest of a table of shape (seeds, rows), at least 2 of each."""
     seeds, rows = table.shape
     by_seed, by_row = table.mean(axis=1), table.mean(axis=0)
     rest = table - by_seed[:, None] - by_row[None, :] + table.mean()

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from wineexp.comparison.statistics import Difference, compare_errors
+from wineexp.comparison.crossing import compare_splits, crosses_splits
+from wineexp.comparison.estimate import Estimate
+from wineexp.comparison.statistics import compare_errors
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value
@@ -43,6 +46,8 @@ class Variant:
         The finished ones, by seed.
     unfinished : tuple of LoadedRun
         Those that failed or were interrupted: listed, never ranked.
+    across_splits : bool
+        Whether its runs are of several splits; ``spec`` then has split seed 0.
     """
 
     label: str
@@ -51,6 +56,7 @@ class Variant:
     name: str | None
     runs: tuple[LoadedRun, ...] = ()
     unfinished: tuple[LoadedRun, ...] = ()
+    across_splits: bool = False
 
     @property
     def judged(self) -> bool:
@@ -59,14 +65,28 @@ class Variant:
 
     @cached_property
     def errors(self) -> dict[int, Floats]:
-        """Seed -> absolute errors, shape (validation rows,), in the order of the table's rows."""
-        found = {}
+        """Seed -> absolute errors, shape (validation rows,), in the order of the table's rows; of one split."""
+        assert not self.across_splits
+        return {_spec(run).seed: _errors(run).to_numpy() for run in self.runs}
+
+    @cached_property
+    def split_errors(self) -> dict[int, dict[int, pd.Series]]:
+        """Split -> seed -> absolute errors by validation row."""
+        found: dict[int, dict[int, pd.Series]] = {}
         for run in self.runs:
-            assert run.predictions is not None
-            assert run.spec is not None
-            table = run.predictions.sort_values("row")
-            found[run.spec.seed] = np.abs((table["actual"] - table["predicted"]).to_numpy(np.float64))
+            spec = _spec(run)
+            found.setdefault(spec.split_seed, {})[spec.seed] = _errors(run)
         return found
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of its finished runs, each once."""
+        return list(dict.fromkeys(run.spec.seed for run in self.runs if run.spec))
+
+    @property
+    def train_rows(self) -> int:
+        """Rows that each run was trained on."""
+        return next(run.data.train_rows for run in self.runs if run.data)
 
     def mean(self, metric: str) -> float | None:
         """The mean of a metric over the finished seeds; None where a run has none."""
@@ -82,16 +102,36 @@ class Variant:
         return max(0.0, low), high
 
     @cached_property
-    def error(self) -> Difference | None:
-        """The mean absolute error with its variance components, over seeds and rows."""
-        return compare_errors(np.stack(list(self.errors.values()))) if self.judged else None
+    def error(self) -> Estimate | None:
+        """The mean absolute error with its variance components, over seeds, or splits, and rows."""
+        if not self.judged:
+            return None
+        if self.across_splits:
+            return compare_splits(self.split_errors, self.train_rows)
+        return compare_errors(np.stack(list(self.errors.values())))
 
 
-def group_runs(runs: Sequence[LoadedRun]) -> list[Variant]:
-    """The variants of runs, in the order of their settings: colours do not depend on the order of ``runs``."""
+def _spec(run: LoadedRun) -> RunSpec:
+    assert run.spec is not None
+    return run.spec
+
+
+def _errors(run: LoadedRun) -> pd.Series:
+    """Absolute errors by row of the table, in its order."""
+    assert run.predictions is not None
+    table = run.predictions.set_index("row").sort_index()
+    return (table["actual"] - table["predicted"]).abs().astype(np.float64)
+
+
+def group_runs(runs: Sequence[LoadedRun], *, across_splits: bool = False) -> list[Variant]:
+    """The variants of runs, in the order of their settings: colours do not depend on the order of ``runs``.
+
+    With ``across_splits``, runs that differ in the split's seed are one variant too.
+    """
     together: dict[RunSpec | Path, list[LoadedRun]] = {}
     for run in runs:
-        together.setdefault(run.spec.without_seed() if run.spec else run.path, []).append(run)
+        key = run.spec.without_seed(across_splits=across_splits) if run.spec else run.path
+        together.setdefault(key, []).append(run)
     specs = {key: [run.spec for run in same if run.spec] for key, same in together.items()}
     fields = varying(key for key in together if isinstance(key, RunSpec))
     variants = []
@@ -102,15 +142,17 @@ def group_runs(runs: Sequence[LoadedRun]) -> list[Variant]:
             variant = _variant(key, specs[key], fields)
         else:
             variant = Variant(same[0].label, {}, None, None)
-        variants.append(replace(variant, runs=tuple(done), unfinished=tuple(rest)))
+        variants.append(replace(variant, runs=tuple(done), unfinished=tuple(rest), across_splits=across_splits))
     return _in_order(variants, fields)
 
 
 def group_specs(specs: Iterable[RunSpec]) -> list[Variant]:
     """The variants that specs will give, before any of them is trained: without runs, labelled as later."""
+    specs = list(specs)
+    across_splits = crosses_splits(specs)
     together: dict[RunSpec, list[RunSpec]] = {}
     for spec in specs:
-        together.setdefault(spec.without_seed(), []).append(spec)
+        together.setdefault(spec.without_seed(across_splits=across_splits), []).append(spec)
     fields = varying(together)
     return _in_order([_variant(key, same, fields) for key, same in together.items()], fields)
 
@@ -134,8 +176,8 @@ def _label(spec: RunSpec, name: str | None, settings: dict[str, str]) -> str:
     return f"{name} ({text})" if text else name
 
 
-def _seed(run: LoadedRun) -> int:
-    return run.spec.seed if run.spec else 0
+def _seed(run: LoadedRun) -> tuple[int, int]:
+    return (run.spec.split_seed, run.spec.seed) if run.spec else (0, 0)
 
 
 def _in_order(variants: Sequence[Variant], fields: Sequence[str]) -> list[Variant]:

@@ -231,7 +231,11 @@ class Verdict:
         last = self.looks.counts[-1] if self.looks else 0
         seeds = f"the {last} seeds of the last look" if last else self.difference.seeds_told
         text = f"With {seeds}, a difference of {self.detectable:.3f} would be detected 80 % of the time"
-        return text if self.needed is None else f"{text}; the one seen would need about {self.needed} seeds"
+        return (
+            text
+            if self.needed is None
+            else f"{text}; the one seen would need about {self.needed} {self.difference.unit}"
+        )
 
 
 def adjusted_level(plain: float, corrected: float) -> float:

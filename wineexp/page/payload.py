@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.scale import seed_mean, shared_scale
@@ -87,9 +88,9 @@ def judged_variants(comparison: Comparison, shown: Sequence[Variant]) -> list[di
 
 
 def _errors(role: str, variant: Variant, number: int) -> dict[str, Any]:
-    tables = [run.predictions.sort_values("row") for run in variant.runs if run.predictions is not None]
-    actual = tables[0]["actual"].to_numpy(np.float64)
-    predicted = np.mean([table["predicted"].to_numpy(np.float64) for table in tables], axis=0)
+    tables = [run.predictions for run in variant.runs if run.predictions is not None]
+    by_row = pd.concat(tables).groupby("row")[["actual", "predicted"]].mean()  # over seeds, and splits
+    actual, predicted = (by_row[column].to_numpy(np.float64) for column in by_row)
     # The golden ratio spreads the points evenly without randomness, so that a page is reproducible.
     spread = (np.arange(len(actual)) * 0.61803398875) % 1 - 0.5
     step = np.diff(np.unique(actual)).min() if len(np.unique(actual)) > 1 else 1.0

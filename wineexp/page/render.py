@@ -160,9 +160,14 @@ def _data_text(comparison: Comparison) -> str:
     return (
         f"Table: {data.source} ({data.kind}; fingerprint {data.fingerprint[:16]}), "
         f"{data.rows} rows: {data.train_rows} to train on, {data.valid_rows} to validate, "
-        f"{data.twins} of these also in the training rows; split {spec.split}, seed {spec.split_seed}. "
+        f"{data.twins} of these also in the training rows; split {spec.split}, {_split_text(comparison)}. "
         f"What all variants share: {spec.describe(without={*comparison.fields, 'seed'})}."
     )
+
+
+def _split_text(comparison: Comparison) -> str:
+    seeds = sorted({run.spec.split_seed for run in comparison.runs if run.spec})
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} of them, the first described here"
 
 
 # -- tables ---------------------------------------------------------------------------------------

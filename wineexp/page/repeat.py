@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from wineexp.comparison.comparison import Comparison
@@ -23,18 +25,37 @@ def config_text(comparison: Comparison, name: str) -> str:
         for field, value in specs[0].items()
         if field in VARIANT_FIELDS and value != plain[field] and all(spec[field] == value for spec in specs)
     }
-    seeds = [[run.spec.seed for run in (*v.runs, *v.unfinished) if run.spec] for v in variants]
-    same = all(sorted(found) == sorted(seeds[0]) for found in seeds)
+    drawn = [[run.spec for run in (*v.runs, *v.unfinished) if run.spec] for v in variants]
     lines = [f"name: {_json(name[:200])}", f"defaults: {_json(shared)}"]
-    lines += [f"seeds: {_json(sorted(seeds[0]))}"] if same else []
+    common = _seeds_of_all(drawn)
+    lines += common or []
     lines.append("runs:")
-    for variant, spec, found in zip(variants, specs, seeds, strict=True):
+    for variant, spec, found in zip(variants, specs, drawn, strict=True):
         own = {k: v for k, v in spec.items() if k in VARIANT_FIELDS and v != plain[k] and k not in shared}
         own |= {"name": variant.name} if variant.name else {}
-        lines += [
-            f"  - {_json(own | seed)}" for seed in ([{}] if same else [{"seed": number} for number in found])
-        ]
+        if common is not None:
+            lines.append(f"  - {_json(own)}")
+        else:
+            for one in found:
+                drawn_by = {"split_seed": one.split_seed} if variant.across_splits else {}
+                lines.append(f"  - {_json(own | drawn_by | {'seed': one.seed})}")
     return "\n".join(lines) + "\n"
+
+
+def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]]) -> list[str] | None:
+    """The lines that give every variant its seeds, and splits; None where the variants' differ."""
+    points = [sorted((spec.split_seed, spec.seed) for spec in found) for found in drawn]
+    if any(found != points[0] for found in points):
+        return None
+    splits, seeds = (sorted(set(values)) for values in zip(*points[0], strict=True))
+    if len(splits) == 1:
+        return [f"seeds: {_json(seeds)}"]
+    each = len(points[0]) // len(splits)
+    if points[0] == sorted(itertools.product(splits, seeds)):
+        return [f"split_seeds: {_json(splits)}", f"seeds: {_json(seeds)}"]
+    if [seed for _, seed in points[0]] == list(range(len(splits) * each)):  # each split has seeds of its own
+        return [f"split_seeds: {_json(splits)}", f"seeds: {each}"]
+    return None
 
 
 def _json(value: Any) -> str:

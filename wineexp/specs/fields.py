@@ -13,11 +13,25 @@ from pydantic.fields import FieldInfo
 from wineexp.errors import nearest
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 
-__all__ = ["MAX_LAYERS", "MAX_SEED", "MAX_WIDTH", "Rates", "Real", "Widths", "is_label", "problems", "spec_field"]
+__all__ = [
+    "MAX_LAYERS",
+    "MAX_SEED",
+    "MAX_WIDTH",
+    "MIN_SPLITS",
+    "Rates",
+    "Real",
+    "Widths",
+    "is_label",
+    "problems",
+    "spec_field",
+]
 
 MAX_LAYERS = 100
 MAX_WIDTH = 65_536
 MAX_SEED = 2**31 - 1
+
+#: With fewer splits, how much they differ is not known well enough for a verdict over them.
+MIN_SPLITS = 5
 
 _TIMES = re.compile(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*")
 _WHOLE = re.compile(r"\s*\d{1,9}\s*")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wineexp.errors import SpecError, nearest
-from wineexp.specs.fields import MAX_SEED, is_label
+from wineexp.specs.fields import MAX_SEED, MIN_SPLITS, is_label
 from wineexp.specs.looks import Looks, make_looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
@@ -20,10 +20,10 @@ __all__ = ["MAX_RUNS", "Config", "StudyReader"]
 #: Runs of all files together.
 MAX_RUNS = 100_000
 
-STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "margin", "looks", "look_weights")
+STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "split_seeds", "margin", "looks", "look_weights")
 
 #: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
-RUN_KEYS = ("defaults", "seeds", "runs", "grid", "looks")
+RUN_KEYS = ("defaults", "seeds", "runs", "grid", "split_seeds", "looks")
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class StudyReader:
         defaults = self._section(fields, "defaults", dict)
         looks = self._looks(fields)
         seeds = self._seeds(fields)
+        splits = self._splits(fields)
+        own = splits is not None and not ("seeds" in fields and isinstance(fields["seeds"].data, list))
         if looks is not None:
             seeds = [LinedValue(seed, line) for seed in looks.seeds]
         margin = self._margin(fields)
@@ -113,7 +115,7 @@ class StudyReader:
             variants += self._grid(grid, defaults)
         if not variants and "runs" not in fields and "grid" not in fields:
             variants = [defaults]
-        count = len(variants) * (1 if seeds is None else len(seeds))
+        count = len(variants) * (1 if seeds is None else len(seeds)) * (1 if splits is None else len(splits))
         if count > MAX_RUNS:  # counted before they are built
             self.problem(None, f"expected at most {MAX_RUNS:,} runs, found {count:,}")
             return Config(name, ())
@@ -122,8 +124,11 @@ class StudyReader:
             if seeds is not None and "seed" in variant:
                 self.problem(variant["seed"].line, "seed: expected either seed or seeds, found both")
                 continue
-            for seed in seeds if seeds is not None else [None]:
-                given = variant if seed is None else {**variant, "seed": seed}
+            if splits is not None and "split_seed" in variant:
+                told = "split_seed: expected either split_seed or split_seeds, found both"
+                self.problem(variant["split_seed"].line, told)
+                continue
+            for given in self._draws(variant, seeds, splits, own=own):
                 specs += self._specs(given)
         return Config(name, tuple(specs), margin=margin, looks=looks)
 
@@ -141,8 +146,42 @@ class StudyReader:
             )
         return value.data
 
-    def _seeds(self, fields: dict[str, LinedValue]) -> list[LinedValue] | None:
-        value = fields.get("seeds")
+    def _draws(
+        self,
+        variant: dict[str, LinedValue],
+        seeds: list[LinedValue] | None,
+        splits: list[LinedValue] | None,
+        *,
+        own: bool,
+    ) -> Iterator[dict[str, LinedValue]]:
+        """A variant with every seed on every split; with ``own``, every split has as many seeds of its own.
+
+        An effect that a seed has on all splits would stay in their mean; see ``comparison/crossing.py``.
+        """
+        if splits is not None and own and "seed" not in variant:
+            each = 1 if seeds is None else len(seeds)
+            for number, split in enumerate(splits):
+                for seed in range(number * each, (number + 1) * each):
+                    yield {**variant, "seed": LinedValue(seed, split.line), "split_seed": split}
+            return
+        drawn = {"seed": seeds, "split_seed": splits}
+        axes = [[(key, one) for one in values] for key, values in drawn.items() if values is not None]
+        for point in itertools.product(*axes):
+            yield {**variant, **dict(point)}
+
+    def _splits(self, fields: dict[str, LinedValue]) -> list[LinedValue] | None:
+        splits = self._seeds(fields, "split_seeds")
+        if splits is not None and 0 < len(splits) < MIN_SPLITS:
+            told = f"split_seeds: expected at least {MIN_SPLITS}, as fewer do not show how much splits differ"
+            self.problem(fields["split_seeds"].line, f"{told}; found {len(splits)}")
+        if splits is not None and "looks" in fields:
+            self.problem(
+                fields["split_seeds"].line, "split_seeds: expected either looks or split_seeds, found both"
+            )
+        return splits
+
+    def _seeds(self, fields: dict[str, LinedValue], key: str = "seeds") -> list[LinedValue] | None:
+        value = fields.get(key)
         if value is None:
             return None
         if _is_whole(value.data) and 1 <= value.data <= 10_000:
@@ -151,11 +190,11 @@ class StudyReader:
         if items and all(_is_whole(item) and 0 <= item <= MAX_SEED for item in items):
             if len(set(items)) == len(items):
                 return list(value.data)
-            self.problem(value.line, "seeds: expected different seeds, found one twice")
+            self.problem(value.line, f"{key}: expected different seeds, found one twice")
             return []
         self.problem(
             value.line,
-            "seeds: expected how many (a whole number from 1 to 10000) or a list of seeds, "
+            f"{key}: expected how many (a whole number from 1 to 10000) or a list of seeds, "
             f"found {value.plain()!r}",
         )
         return []

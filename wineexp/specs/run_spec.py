@@ -235,9 +235,10 @@ class RunSpec(BaseModel):
         before, after, without = _canonical(self.without_seed(), fingerprint)
         return digest(f"{before}{self.seed}{after}"), digest(without)
 
-    def without_seed(self) -> RunSpec:
-        """What all seeds of a variant have in common: the spec with seed 0 and no name."""
-        return self.model_copy(update={"seed": 0} | {field: _DEFAULTS[field] for field in COSMETIC_FIELDS})
+    def without_seed(self, *, across_splits: bool = False) -> RunSpec:
+        """What all seeds of a variant, and if so all its splits, share: seed 0 (and split seed 0), no name."""
+        seeds = {"seed": 0, "split_seed": 0} if across_splits else {"seed": 0}
+        return self.model_copy(update=seeds | {field: _DEFAULTS[field] for field in COSMETIC_FIELDS})
 
     def with_seed(self, seed: int) -> RunSpec:
         """The same spec with another seed."""

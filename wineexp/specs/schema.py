@@ -33,6 +33,10 @@ def json_schema() -> dict[str, Any]:
             "description": "how many seeds (from 0), or which",
             "anyOf": [{**seed, "minimum": 1, "maximum": 10_000}, {"type": "array", "items": seed, "minItems": 1}],
         },
+        "split_seeds": {
+            "description": "how many splits of the table (from 0), or which; every variant is trained on each",
+            "anyOf": [{**seed, "minimum": 5, "maximum": 10_000}, {"type": "array", "items": seed, "minItems": 5}],
+        },
         "runs": {"type": "array", "items": run, "minItems": 1, "description": "named variants"},
         "grid": {
             "type": "object",

@@ -1,11 +1,15 @@
-"""Is the verdict honest? Figures behind "95 %" and "80 % of the time".
+"""Is the verdict honest? Figures behind "95 %", "80 % of the time" and "p < 0.001".
 
-    python benchmarks/verdict.py                     # about four minutes on two cores
+    python benchmarks/verdict.py                     # about fifteen minutes on two cores
     python benchmarks/verdict.py --pool FOLDER       # on existing runs with many seeds per variant
+    python benchmarks/verdict.py --draws 200         # fewer draws: coarser, quicker
 
-1. Real training: groups of seeds of the *same* variant are compared; every verdict but ``cannot tell`` is false.
-2. Simulated differences of known size: how often the interval holds the truth.
-3. The same at the smallest detectable difference: how often it is found.
+1. Real training: groups of seeds of the *same* variant are compared; whatever is told apart is false. Two equal
+   variants, families of nine, and planned looks, through the same function as ``wineexp study``.
+2. Simulated differences of known size: how often the interval holds the truth, in easy and in hard cases.
+3. The same at the smallest detectable difference: how often it is found, alone and among several comparisons.
+4. Two variants that differ by exactly the margin: how often they are called the same within it.
+5. Splits of subtables of the real table: how often the interval holds the truth about the whole table.
 """
 
 from __future__ import annotations
@@ -15,15 +19,21 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from wineexp.comparison.compare import compare_runs
-from wineexp.comparison.statistics import Difference, compare_errors
-from wineexp.comparison.verdict import ALPHA
+from wineexp.comparison.crossing import compare_splits
+from wineexp.comparison.estimate import ALPHA, Estimate
+from wineexp.comparison.judge import judge_errors
+from wineexp.comparison.statistics import Difference, compare_errors, compare_unpaired
+from wineexp.comparison.verdict import MARGIN_LEVEL
+from wineexp.data.sources import find_table
 from wineexp.runs.reader import load
+from wineexp.specs.looks import Looks, make_looks
 
 ROWS = 480
 
@@ -41,52 +51,200 @@ EFFECTS = {
     "rest only": (0.0, 0.0, 0.30),
 }
 
+#: Departures from what the interval assumes, each with the effects of "64x3, bn or none".
+HARD = ("rows exponential", "rows lognormal", "seeds t3", "twins in pairs", "30 rows, exponential")
+
+LEVELS = (0.05, 0.005, 0.001)
+
+#: Seeds in each group: equal ones, and three against ten.
+GROUPS = ((2, 2), (3, 3), (5, 5), (10, 10), (3, 10))
+
 POOL = {
     "name": "pool",
     "defaults": {"widths": "64x3", "epochs": 100},
-    "seeds": 40,
-    "grid": {"bn": ["none", "before", "after"], "dropout": [0.0, 0.3]},
+    "seeds": list(range(2000, 2060)),
+    "runs": [{}, {"scale": "standard"}, {"dropout": 0.3, "bn": "before"}, {"bn": "after"}],
 }
 
 
-def draw(dice: np.random.Generator, mean: float, seeds: int, effects: tuple[float, float, float]) -> np.ndarray:
-    """One simulated table of differences, shape (seeds, ROWS), whose true mean is ``mean``."""
+def draw(
+    dice: np.random.Generator, mean: float, seeds: int, effects: tuple[float, float, float], case: str = ""
+) -> np.ndarray:
+    """One simulated table of differences, shape (seeds, rows), whose true mean is ``mean``."""
     seed, row, rest = effects
-    return (
-        mean
-        + dice.normal(0, 1, (seeds, 1)) * seed
-        + dice.normal(0, 1, (1, ROWS)) * row
-        + dice.normal(0, 1, (seeds, ROWS)) * rest
-    )
+    rows = 30 if case.startswith("30 rows") else ROWS
+    by_row = dice.normal(0, 1, (1, rows))
+    by_seed = dice.normal(0, 1, (seeds, 1))
+    by_cell = dice.normal(0, 1, (seeds, rows))
+    if "exponential" in case:
+        by_row = dice.exponential(1, (1, rows)) - 1
+    elif "lognormal" in case:
+        by_row = dice.lognormal(0, 1.5, (1, rows))
+        by_row = (by_row - np.exp(1.125)) / np.sqrt((np.exp(2.25) - 1) * np.exp(2.25))
+    elif "t3" in case:
+        by_seed = dice.standard_t(3, (seeds, 1)) / np.sqrt(3)
+    elif "twins" in case:  # 90 of the rows are 45 pairs of the same wine
+        by_row[:, 45:90], by_cell[:, 45:90] = by_row[:, :45], by_cell[:, :45]
+    return mean + by_seed * seed + by_row * row + by_cell * rest
 
 
-def coverage(seeds: int, effects: tuple[float, float, float], draws: int, start: int) -> float:
+def coverage(seeds: int, effects: tuple[float, float, float], draws: int, start: int, case: str = "") -> float:
     """Share of simulated tables whose interval holds the true mean."""
     dice, held = np.random.default_rng(start), 0
     for _ in range(draws):
-        low, high = compare_errors(draw(dice, 0.02, seeds, effects)).interval()
+        low, high = compare_errors(draw(dice, 0.02, seeds, effects, case)).interval()
         held += low <= 0.02 <= high
     return held / draws
 
 
-def power(seeds: int, effects: tuple[float, float, float], draws: int, start: int) -> float:
+def power(seeds: int, effects: tuple[float, float, float], draws: int, start: int, comparisons: int = 1) -> float:
     """Share of simulated tables, with the smallest detectable difference as truth, in which it is detected."""
     seed, row, rest = effects
-    truth = Difference(0.0, seeds, ROWS, seed**2, row**2, rest**2).detectable()
+    level = ALPHA / comparisons
+    truth = Difference(0.0, seeds, ROWS, seed**2, row**2, rest**2).detectable(alpha=level)
     dice, found = np.random.default_rng(start), 0
     for _ in range(draws):
-        low, high = compare_errors(draw(dice, truth, seeds, effects)).interval()
+        low, high = compare_errors(draw(dice, truth, seeds, effects)).interval(1 - level)
         found += not low <= 0 <= high
     return found / draws
 
 
-def false_verdicts(errors: np.ndarray, seeds: int, pairs: int, dice: np.random.Generator) -> float:
-    """Share of pairs of disjoint groups of one variant's seeds that are told apart; errors (seeds, rows)."""
-    false = 0
+def same_at_the_margin(seeds: int, effects: tuple[float, float, float], draws: int, margin: float) -> float:
+    """Share of simulated tables, with the margin as truth, that are called the same within it."""
+    dice, same = np.random.default_rng(seeds), 0
+    for _ in range(draws):
+        low, high = compare_errors(draw(dice, margin, seeds, effects)).interval(MARGIN_LEVEL)
+        same += -margin < low and high < margin
+    return same / draws
+
+
+def apart(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
+    """The difference of two groups of seeds, each of shape (seeds, rows)."""
+    return compare_errors(ours - theirs) if len(ours) == len(theirs) else compare_unpaired(ours, theirs)
+
+
+def false_rates(errors: np.ndarray, groups: tuple[int, int], pairs: int, dice: np.random.Generator) -> list[float]:
+    """Share of pairs of disjoint groups of one variant's seeds with p below each level; errors (seeds, rows)."""
+    false = np.zeros(len(LEVELS))
     for _ in range(pairs):
-        chosen = dice.choice(len(errors), 2 * seeds, replace=False)
-        false += compare_errors(errors[chosen[:seeds]] - errors[chosen[seeds:]]).p < ALPHA
-    return false / pairs
+        chosen = dice.choice(len(errors), sum(groups), replace=False)
+        found = apart(errors[chosen[: groups[0]]], errors[chosen[groups[0] :]])
+        false += [abs(found.mean) > found.half(1 - level / 2) for level in LEVELS]
+    return list(false / pairs)
+
+
+def false_verdicts(errors: np.ndarray, seeds: int, pairs: int, dice: np.random.Generator) -> float:
+    """:func:`false_rates` of equal groups at 5 %."""
+    return false_rates(errors, (seeds, seeds), pairs, dice)[0]
+
+
+def family(
+    errors: np.ndarray, members: int, seeds: int, dice: np.random.Generator
+) -> dict[str, dict[int, np.ndarray]]:
+    """Equal variants: groups of one variant's seeds under other names; drawn anew where the pool is too small."""
+    chosen = dice.choice(len(errors), members * seeds, replace=members * seeds > len(errors))
+    groups = errors[chosen].reshape(members, seeds, -1)
+    return {str(number): dict(enumerate(group)) for number, group in enumerate(groups)}
+
+
+def false_families(
+    errors: np.ndarray,
+    members: int,
+    seeds: int,
+    count: int,
+    dice: np.random.Generator,
+    looks: Looks | None = None,
+) -> float:
+    """Share of families of equal variants in which any is told from the first."""
+    false = 0
+    for _ in range(count):
+        drawn = family(errors, members, seeds, dice)
+        false += any(verdict.is_told for verdict in judge_errors(drawn, "0", looks=looks))
+    return false / count
+
+
+def by_looks(
+    effects: tuple[float, float, float], truth: float, looks: Looks, draws: int, start: int
+) -> tuple[float, float, float]:
+    """Of simulated pairs judged by looks, stopped where told: share told, coverage of the interval, mean seeds."""
+    dice, told, held, used = np.random.default_rng(start), 0, 0, 0
+    for _ in range(draws):
+        table = draw(dice, truth, looks.counts[-1], effects)
+        for number, count in enumerate(looks.counts, 1):
+            seen = {"b": dict(enumerate(table[:count])), "a": dict(enumerate(np.zeros_like(table[:count])))}
+            (verdict,) = judge_errors(seen, "a", looks=looks)
+            if verdict.is_told or number == len(looks.counts):
+                break
+        told += verdict.is_told
+        used += count
+        low, high = verdict.interval or (-np.inf, np.inf)
+        held += low <= truth <= high
+    return told / draws, held / draws, used / draws
+
+
+# -- splits ---------------------------------------------------------------------------------------
+
+
+class Surrogate:
+    """A network that trains in a millisecond: random features of a seed, and ridge regression on them."""
+
+    def __init__(self, width: int, penalty: float) -> None:
+        self.width, self.penalty = width, penalty
+
+    def errors(self, x: np.ndarray, y: np.ndarray, train: np.ndarray, judge: np.ndarray, seed: int) -> np.ndarray:
+        """Absolute errors on the rows ``judge`` after fitting on the rows ``train``."""
+        dice = np.random.default_rng(seed)
+        weights, bias = dice.normal(0, 1, (x.shape[1], self.width)), dice.normal(0, 1, self.width)
+        features = np.maximum(0, x @ weights / np.sqrt(x.shape[1]) + bias)
+        features = np.hstack([features, np.ones((len(x), 1))])
+        fitted = features[train]
+        solution = np.linalg.solve(fitted.T @ fitted + self.penalty * np.eye(self.width + 1), fitted.T @ y[train])
+        return np.abs(features[judge] @ solution - y[judge])
+
+
+#: Two "variants", close to each other.
+SURROGATES = (Surrogate(20, 1.0), Surrogate(24, 3.0))
+
+
+def split_coverage(
+    x: np.ndarray, y: np.ndarray, rows: int, splits: int, seeds: int, draws: int, *, own: bool
+) -> tuple[float, float, float]:
+    """Coverage of the truth about the whole table from subtables: ours, the cautious one, and half-width.
+
+    The truth is the mean difference over many subtables of that size, judged on all other rows.
+    """
+    dice = np.random.default_rng(rows)
+    cut = int(0.7 * rows)
+
+    def difference(train: np.ndarray, judge: np.ndarray, seed: int) -> np.ndarray:
+        one, other = (model.errors(x, y, train, judge, seed) for model in SURROGATES)
+        return one - other
+
+    truths = []
+    for number in range(2000):
+        order = dice.permutation(len(x))
+        truths.append(difference(order[:cut], order[cut:], 10**6 + number).mean())
+    truth, ours, cautious, widths = float(np.mean(truths)), 0, 0, []
+    for number in range(draws):
+        table = dice.choice(len(x), rows, replace=False)
+        found: dict[int, dict[int, pd.Series]] = {}
+        for split in range(splits):
+            order = dice.permutation(rows)
+            train, judge = table[order[:cut]], table[order[cut:]]
+            first = number * 1000 + (split * seeds if own else 0)
+            found[split] = {
+                seed: pd.Series(difference(train, judge, seed), order[cut:])
+                for seed in range(first, first + seeds)
+            }
+        estimate = compare_splits(found, cut)
+        for share, (low, high) in enumerate((estimate.interval(), estimate.cautious(0.95))):
+            held = low <= truth <= high
+            ours, cautious = ours + (held and share == 0), cautious + (held and share == 1)
+        widths.append(estimate.half(0.975))
+    return ours / draws, cautious / draws, float(np.mean(widths))
+
+
+# -- the report -----------------------------------------------------------------------------------
 
 
 def pool(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -103,42 +261,90 @@ def train(folder: Path) -> None:
     subprocess.run(list(map(str, command)), check=True)
 
 
+def shares(values: Sequence[float], digits: int = 1) -> str:
+    return "  ".join(f"{value:7.{digits}%}" for value in values)
+
+
+def report_real(pools: Sequence[tuple[str, np.ndarray]], pairs: int) -> None:
+    """Equal variants of real training."""
+    dice, looks = np.random.default_rng(0), make_looks([5, 10, 20])
+    print(f"1. equal variants of real training, {pairs} pairs each: false at 5 %, 0.5 %, 0.1 %")
+    print("   goal: at most 6, 1 and 0.2 %")
+    for groups in GROUPS:
+        rows = [
+            (label, false_rates(errors, groups, pairs, dice))
+            for label, errors in pools
+            if len(errors) >= sum(groups)
+        ]
+        for label, rates in rows:
+            print(f"   {groups[0]:>2} against {groups[1]:<3} {label:<34}{shares(rates, 2)}")
+        mean = np.mean([rates for _, rates in rows], axis=0)
+        print(f"   {groups[0]:>2} against {groups[1]:<3} {'all':<34}{shares(list(mean), 2)}", flush=True)
+    count = max(1, pairs // 4)
+    nine = [false_families(errors, 10, 3, count, dice) for _, errors in pools]
+    print(f"   any of nine told, 3 seeds, {count} families each (goal at most 8 %): {shares(nine)}")
+    told = [false_families(errors, 2, 20, count, dice, looks) for _, errors in pools]
+    print(
+        f"   planned looks at 5, 10, 20 seeds, {count} pairs each (goal at most 6 %): {shares(told)}", flush=True
+    )
+
+
+def report_simulated(draws: int) -> None:
+    """Simulated truths."""
+    print(f"2. coverage of the 95 % interval (goal 93 to 97 %), {draws} draws, {ROWS} rows; 3, 5, 10, 20 seeds")
+    for case, effects in EFFECTS.items():
+        found = [coverage(seeds, effects, draws, seeds) for seeds in (3, 5, 10, 20)]
+        print(f"   {case:<24}{shares(found)}", flush=True)
+    for case in HARD:
+        found = [coverage(seeds, EFFECTS["64x3, bn or none"], draws, seeds, case) for seeds in (3, 5, 10, 20)]
+        print(f"   {case:<24}{shares(found)}", flush=True)
+    for comparisons in (1, 5, 9):
+        print(
+            f"3. the detectable difference is found (goal 75 to 90 %), {comparisons} comparisons; 3, 5, 10 seeds"
+        )
+        for case, effects in EFFECTS.items():
+            found = [power(seeds, effects, draws, seeds, comparisons) for seeds in (3, 5, 10)]
+            print(f"   {case:<24}{shares(found)}", flush=True)
+    print("4. called the same within 0.05 where the difference is 0.05 (goal at most 6 %); 3, 5, 10, 20 seeds")
+    for case, effects in EFFECTS.items():
+        found = [same_at_the_margin(seeds, effects, draws, 0.05) for seeds in (3, 5, 10, 20)]
+        print(f"   {case:<24}{shares(found)}", flush=True)
+    looks = make_looks([5, 10, 20])
+    print(f"   planned looks at {looks} seeds: told, coverage of the interval (goal at least 94 %), mean seeds")
+    for truth in (0.0, 0.03, 0.05, 0.08):
+        told, held, used = by_looks(EFFECTS["64x3, bn or none"], truth, looks, draws, 1)
+        print(f"   difference {truth:<13}{shares([told, held])}  {used:5.1f}", flush=True)
+
+
+def report_splits(draws: int) -> None:
+    """Splits of subtables of the real table."""
+    frame = find_table(None, stand_in=False).table.frame
+    y = frame["quality"].to_numpy(np.float64)
+    x = frame.drop(columns="quality").to_numpy(np.float64)
+    x = (x - x.mean(0)) / x.std(0)
+    print(f"5. splits of subtables, {draws} draws: coverage (goal 93 to 97 %), the cautious one's, half-width")
+    for rows in (200, 400):
+        for splits in (5, 10):
+            for own in (True, False):
+                ours, cautious, width = split_coverage(x, y, rows, splits, 3, draws, own=own)
+                seeds = "seeds of its own" if own else "shared seeds"
+                told = f"{rows} rows, {splits:>2} splits, {seeds}"
+                print(f"   {told:<40}{shares([ours, cautious])}  {width:.4f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=Path, help="a folder of runs with many seeds of each variant")
-    parser.add_argument("--pairs", type=int, default=400)
-    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument(
+        "--draws", type=int, default=2000, help="pairs, simulated tables; a fifth of that for splits"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         if options.pool is None:
             train(Path(temporary))
-        dice = np.random.default_rng(0)
-        print(
-            f"false verdicts of {options.pairs} pairs of groups of one variant "
-            "(nominal 5 %, goal at most 8 %); 3, 5, 10 seeds"
-        )
-        rates = []
-        for label, errors in pool(options.pool or Path(temporary) / "runs"):
-            row = [
-                false_verdicts(errors, seeds, options.pairs, dice)
-                for seeds in (3, 5, 10)
-                if 2 * seeds <= len(errors)
-            ]
-            rates.append(row)
-            print(f"  {label:<28}{len(errors):>4} runs  " + "  ".join(f"{rate:6.1%}" for rate in row))
-        print(
-            f"  {'all':<28}           "
-            + "  ".join(f"{np.mean(column):6.1%}" for column in zip(*rates, strict=True))
-        )
-        print("                                     3 seeds 5 seeds 10 seeds")
-    for name, share in (
-        ("coverage of the 95 % interval (goal 93 to 97 %)", coverage),
-        ("the detectable difference is found (goal 75 to 90 %)", power),
-    ):
-        print(f"{name}, {options.draws} draws, {ROWS} rows; 3, 5, 10 seeds")
-        for case, effects in EFFECTS.items():
-            shares = [share(seeds, effects, options.draws, seeds) for seeds in (3, 5, 10)]
-            print(f"  {case:<20}" + "  ".join(f"{value:6.1%}" for value in shares))
+        report_real(list(pool(options.pool or Path(temporary) / "runs")), options.draws)
+    report_simulated(options.draws)
+    report_splits(max(1, options.draws // 5))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ TESTS = {
         "tests/faults/test_fuzz.py",
         "tests/test_earlier_versions.py",
     ],
-    "runs/directory.py": ["tests/runs", "tests/execution/test_batch_run.py", "tests/cli/test_runs.py"],
+    "runs/directory.py": ["tests/runs", "tests/execution/test_batch_run.py"],
     "comparison/estimate.py": ["tests/comparison/test_statistics.py", "tests/comparison/test_judge.py"],
     "comparison/statistics.py": ["tests/comparison/test_statistics.py", "tests/comparison/test_judge.py"],
     "training/trainer.py": ["tests/training/test_trainer.py", "tests/training/test_experiment.py"],

@@ -27,6 +27,11 @@ def runs(small_table, tmp_path_factory):
     return out
 
 
+def curves(fig):
+    """The part of a figure that has the curves: above the verdicts, where there are any."""
+    return fig.subfigs[0] if fig.subfigs else fig
+
+
 def drawn(fig):
     """Label -> (x, y, colour, style) of every line with a name."""
     lines = [line for ax in fig.axes for line in ax.lines if not str(line.get_label()).startswith("_")]
@@ -59,7 +64,7 @@ def test_a_variant_has_a_colour_and_its_losses_a_style(runs):
             _, y, colour, drawn_style = lines[f"{variant.label}: {column}"]
             assert (colour, drawn_style) == (COLOURS[number], style)
             np.testing.assert_allclose(y, np.mean([history[column] for history in histories], axis=0))
-    (ax,) = found.figure.axes
+    (ax,) = curves(found.figure).axes
     assert ax.get_xlim() == (0, 6)
     baseline = found.runs[0].metrics.baseline_loss
     assert ax.get_ylim() == (0, 2 * baseline)
@@ -80,7 +85,7 @@ def test_the_band_is_students_interval_of_the_mean():
 
 
 def test_the_legend_holds_only_what_differs(runs):
-    (legend,) = compare_runs(load([runs])).figure.legends
+    (legend,) = curves(compare_runs(load([runs])).figure).legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert texts[0] == "dropout 0, bn none, 3 seeds (reference)"
     assert not any("relu" in text or "8x1" in text for text in texts)
@@ -94,7 +99,7 @@ def test_smoothing_stands_beside_the_raw_line(runs):
     for column in ("val_loss", "loss"):
         assert smooth[f"{label}: raw {column}"][1] == raw[f"{label}: {column}"][1]
         assert smooth[f"{label}: {column}"][1] != raw[f"{label}: {column}"][1]
-    (legend,) = found.draw(Style(smooth=3)).legends
+    (legend,) = curves(found.draw(Style(smooth=3))).legends
     assert "raw (smoothed over 3)" in [text.get_text() for text in legend.get_texts()]
 
 
@@ -118,7 +123,7 @@ def test_of_many_variants_the_best_and_the_reference_stay_in_colour(small_table,
         fabricate.save(tmp_path, small_table, error=0.5 - number / 50, widths=str(number + 1))
     found = compare_runs(load([tmp_path]), reference="1x1")
     fig = found.figure
-    texts = [text.get_text() for text in fig.legends[0].get_texts()]
+    texts = [text.get_text() for text in curves(fig).legends[0].get_texts()]
     assert texts[0] == "1x1 (reference)"
     assert sum("x1" in text for text in texts) == MAX_COLOURED
     assert "4 others (val_loss)" in texts
@@ -141,7 +146,7 @@ def test_different_losses_are_drawn_over_their_constants(small_table, tmp_path):
     fabricate.save(tmp_path, small_table, loss="mae")
     fabricate.save(tmp_path, small_table, loss="mse")
     found = compare_runs(load([tmp_path]))
-    (ax,) = found.figure.axes
+    (ax,) = curves(found.figure).axes
     assert ax.get_ylim() == (0, 2)
     assert ax.get_ylabel() == "loss / the constant predictor's loss"
     run = found.variants[0].runs[0]
@@ -153,9 +158,9 @@ def test_what_is_above_the_range_is_marked_unless_all_is_shown(small_table, tmp_
     losses = [(math.inf, math.nan), (50.0, 40.0), (0.1, 0.1)]
     fabricate.save(tmp_path, small_table, losses=losses, epochs=3)
     found = compare_runs(load([tmp_path]))
-    (ax,) = found.figure.axes
+    (ax,) = curves(found.figure).axes
     assert [line.get_xdata().tolist() for line in ax.lines if line.get_label() == "_above"] == [[0, 1], [0, 1]]
-    assert found.draw(Style(full_range=True)).axes[0].get_ylim()[1] > 50
+    assert curves(found.draw(Style(full_range=True))).axes[0].get_ylim()[1] > 50
 
 
 def test_seeds_of_different_lengths_have_a_mean_where_all_are(small_table, tmp_path):
@@ -180,7 +185,7 @@ def test_names_are_drawn_as_they_are(small_table, tmp_path, form, layout):
     if form == "png":
         assert Image.open(io.BytesIO(content)).size[0] > 500
     if layout == "overlay":
-        texts = " ".join(text.get_text().replace("\n", " ") for text in fig.legends[0].get_texts())
+        texts = " ".join(text.get_text().replace("\n", " ") for text in curves(fig).legends[0].get_texts())
         for name in ("$$ (dropout 0)", "<script>alert(1)</script> (dropout 0.2)", "😀 (dropout 0.3)", "_hidden"):
             assert name in texts
 
@@ -188,6 +193,6 @@ def test_names_are_drawn_as_they_are(small_table, tmp_path, form, layout):
 def test_no_one_rate_is_stated_for_variants_that_differ_in_it(small_table, tmp_path):
     for rate in (0.1, 0.01):
         fabricate.save(tmp_path, small_table, optimizer="sgd", learning_rate=rate)
-    (ax,) = compare_runs(load([tmp_path])).figure.axes
+    (ax,) = curves(compare_runs(load([tmp_path])).figure).axes
     (shared,) = [text.get_text() for text in ax.texts if text.get_text().startswith("all: ")]
     assert shared == "all: 8x1 relu, sgd, mae, batch 256, 6 epochs"

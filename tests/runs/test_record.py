@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from support import fabricate
 
 from wineexp.errors import RunError
 from wineexp.runs.columns import COLUMNS
-from wineexp.runs.record import SCHEMA, Metrics, Record
+from wineexp.runs.record import SCHEMA, Environment, Metrics, Record, Timing
 from wineexp.runs.run_table import row
+from wineexp.specs.fields import MAX_SEED
+from wineexp.specs.run_spec import RunSpec
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def read(values):
 
 
 def test_a_record_reads_back_as_it_was_written(record):
-    assert record["schema"] == SCHEMA
+    assert record["schema"] == SCHEMA == 2, "a new schema is a decision, and needs a reader of the old one"
     assert read(record).as_json() == record
 
 
@@ -128,3 +131,79 @@ def test_numbers_that_json_has_no_words_for_are_unknown():
     found = Metrics.of({"val_mae": float("inf"), "skill": float("nan"), "loss": 1.0, "best_epoch": 3})
     assert found.known() == {"loss": 1.0, "best_epoch": 3}
     assert found.model_dump(exclude_unset=True) == {"loss": 1.0, "best_epoch": 3, "val_mae": None, "skill": None}
+
+
+@pytest.mark.parametrize(
+    ("facts", "seconds"),
+    [
+        ({"epochs": 3, "fit_seconds": 10.0, "first_epoch_seconds": 4.0}, 3.0),
+        ({"epochs": 1, "fit_seconds": 4.5, "first_epoch_seconds": 4.0}, 4.0),
+        ({"epochs": 0, "fit_seconds": 4.5, "first_epoch_seconds": 4.0}, None),
+        ({"epochs": 3, "first_epoch_seconds": 4.0}, None),
+        ({"epochs": 3, "fit_seconds": 10.0}, None),
+        ({}, None),
+    ],
+)
+def test_seconds_of_an_epoch_leave_out_the_first_which_compiles(facts, seconds):
+    assert Timing(**facts).epoch_seconds == seconds
+
+
+def test_an_environment_tells_what_was_recorded_and_a_record_whether_its_table_was_simulated(record):
+    known = Environment(python="3.12", threads=2)
+    assert known.known() == {"python": "3.12", "threads": 2}
+    with pytest.raises(ValidationError):
+        known.threads = 3
+    assert not read(record).simulated
+    assert read({**record, "data": {**record["data"], "kind": "simulated"}}).simulated
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (("signature",), "00000000", "signature and variant: expected "),
+        (("reason",), "diverged", "reason: expected one for a failed run alone; the run is done, reason diverged"),
+        (("status",), "failed", "reason: expected one for a failed run alone; the run is failed, reason None"),
+        (("data", "rows"), 7, "data.rows: expected the sum of both sides of the split, found 7"),
+        (("data", "features"), [], "data.features: expected different columns beside the target"),
+        (("data", "features"), ["a", "a", "b"], "data.features: expected different columns beside the target"),
+        (
+            ("data", "features"),
+            ["a", "b", "quality"],
+            "data.features: expected different columns beside the target",
+        ),
+        (("data", "scaling", "center"), [0.0], "data.scaling: expected 3 numbers each, one per feature"),
+        (("data", "scaling", "scale"), [1.0, 0.0, 1.0], "data.scaling.scale: expected numbers other than 0"),
+        (("metrics", "val_mae"), "0.5", "metrics.val_mae: input should be a valid number"),
+        (("metrics", "val_mae"), float("nan"), "metrics.val_mae: input should be a finite number"),
+        (("timing", "run_seconds"), float("inf"), "timing.run_seconds: input should be a finite number"),
+        (("spec", "seed"), -1, "spec: seed: expected a whole number from 0"),
+        (("spec", "seed"), MAX_SEED + 1, "spec: seed: expected a whole number from 0"),
+        (("spec", "seed"), True, "spec: seed: expected a whole number from 0"),
+        (("spec", "seed"), 0.0, "spec: seed: expected a whole number from 0"),
+    ],
+)
+def test_what_contradicts_the_rest_is_named(record, path, value, says):
+    changed = copy.deepcopy(record)
+    part = changed
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    with pytest.raises(RunError) as error:
+        read(changed)
+    assert str(error.value).startswith("x/run.json: ")
+    assert says in str(error.value)
+
+
+def test_seeds_are_read_up_to_their_bounds(record):
+    for seed in (0, 1, MAX_SEED):
+        spec = {**record["spec"], "seed": seed}
+        signature, variant = RunSpec.parse(spec).signatures(record["data"]["fingerprint"])
+        found = read({**record, "spec": spec, "signature": signature, "variant": variant})
+        assert (found.spec.seed, found.spec.dropout) == (seed, 0.3)
+
+
+def test_metrics_that_are_listed_stand_in_a_settled_order():
+    places = {key: COLUMNS[key].listed for key in Metrics.model_fields if COLUMNS[key].listed}
+    listed = sorted(places, key=places.__getitem__)
+    assert len({COLUMNS[key].listed for key in listed}) == len(listed)
+    assert listed[-1] == "best_epoch"

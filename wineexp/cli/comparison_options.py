@@ -57,10 +57,11 @@ def figure_options(function: Command) -> Command:
     options = [
         click.option(
             "--layout",
-            type=click.Choice(["overlay", "grid"]),
+            type=click.Choice(["overlay", "grid", "verdict"]),
             default="overlay",
             show_default=True,
-            help="All curves in one panel, or a panel per variant, arranged by two factors if the runs cross two.",
+            help="All curves in one panel, the verdicts below; a panel per variant, by two factors if runs cross "
+            "two; or the verdicts alone.",
         ),
         click.option(
             "--metric",

@@ -13,14 +13,16 @@ from matplotlib.figure import Figure
 from wineexp.comparison.columns import COLUMNS, Entry
 from wineexp.comparison.effects import Effect, effect_sentences
 from wineexp.comparison.figures import grid, overlay
+from wineexp.comparison.forest import forest
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
+from wineexp.errors import SelectionError
 from wineexp.runs.reader import LoadedRun
 
 __all__ = ["Comparison", "Layout"]
 
-Layout = Literal["overlay", "grid"]
+Layout = Literal["overlay", "grid", "verdict"]
 
 _TABLES = {
     "red-wine": "the red-wine table",
@@ -124,10 +126,21 @@ class Comparison:
         return self.draw()
 
     def draw(self, style: Style | None = None, *, layout: Layout = "overlay", title: str | None = None) -> Figure:
-        """The learning curves, overlaid or a panel per variant; see :mod:`wineexp.comparison.figures`."""
-        how = overlay if layout == "overlay" else grid
-        name = f"SIMULATED TABLE: {title}" if title and self.simulated else title
-        return how(self.variants, self.reference, style or Style(), name or self.title)
+        """The learning curves, overlaid with the verdicts below, or a panel per variant; or the verdicts alone.
+
+        Raises
+        ------
+        SelectionError
+            For a grid of too many variants, and for the verdicts where there are none.
+        """
+        name = (f"SIMULATED TABLE: {title}" if title and self.simulated else title) or self.title
+        if layout == "verdict":
+            if not self.verdicts:
+                raise SelectionError("there are no verdicts to draw; --layout overlay draws the curves")
+            return forest(self.verdicts, self.effects, name)
+        if layout == "grid":
+            return grid(self.variants, self.reference, style or Style(), name)
+        return overlay(self.variants, self.reference, style or Style(), name, self.verdicts, self.effects)
 
     def sentences(self) -> list[str]:
         """The answer in words: the verdicts, best first, then what the factors do."""

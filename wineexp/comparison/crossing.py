@@ -96,6 +96,13 @@ class SplitDifference(Estimate):
         found: Floats = np.sqrt(self._squares(drawn, quantile, splits))
         return found
 
+    def parts(self) -> dict[str, float]:
+        return {
+            "splits": self.split_variance,
+            "seeds": max(0.0, self.seed_variance),
+            "rows": max(0.0, self.row_variance),
+        }
+
     def spread(self, seeds: int | None) -> float:
         by_split = self.split_variance * self.splits / (seeds or self.splits)
         return math.sqrt(max(0.0, self.row_variance) + max(0.0, self.seed_variance) + by_split)

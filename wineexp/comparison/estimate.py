@@ -66,6 +66,16 @@ class Estimate(ABC):
     def spread(self, seeds: int | None) -> float:
         """Standard deviation of the mean, with ``seeds`` as in :meth:`halves`; variances below 0 count as 0."""
 
+    @abstractmethod
+    def parts(self) -> dict[str, float]:
+        """What adds to the variance of the mean, by where it comes from; each at least 0."""
+
+    def shares(self) -> dict[str, float]:
+        """:meth:`parts` as shares of their sum; empty where nothing varies."""
+        parts = self.parts()
+        total = sum(parts.values())
+        return {name: part / total for name, part in parts.items()} if total > 0 else {}
+
     def interval(self, level: float = 1 - ALPHA) -> tuple[float, float]:
         """The interval that holds the true difference with probability ``level``."""
         half = self.half((1 + level) / 2)

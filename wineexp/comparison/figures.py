@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
+from wineexp.comparison.effects import Effect
+from wineexp.comparison.forest import draw_verdicts, forest_height
 from wineexp.comparison.scale import Scale, Style, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant, val_mae
+from wineexp.comparison.verdict import Verdict
 from wineexp.errors import SelectionError
 from wineexp.runs.curves import COLOURS, LOSS_NAMES, mark_above, set_axes, write_title
 
@@ -32,7 +35,14 @@ LINES = {"val_loss": "-", "loss": "--"}
 TEXT = {"val_loss": "val_loss", "loss": "loss (training, dropout on)"}
 
 
-def overlay(variants: Sequence[Variant], reference: Variant | None, style: Style, title: str) -> Figure:
+def overlay(
+    variants: Sequence[Variant],
+    reference: Variant | None,
+    style: Style,
+    title: str,
+    verdicts: Sequence[Verdict] = (),
+    effects: Sequence[Effect] = (),
+) -> Figure:
     """All variants in one figure: one colour each, val_loss solid and loss dashed, seeds as mean and band.
 
     Parameters
@@ -43,10 +53,17 @@ def overlay(variants: Sequence[Variant], reference: Variant | None, style: Style
         Marked in the legend.
     style : Style
     title : str
+    verdicts, effects : sequences
+        Drawn below the curves, which keep their size and place.
     """
     shown = [variant for variant in variants if variant.runs]
     scale = shared_scale(shown)
-    fig = Figure(figsize=(11, 6), dpi=110)
+    below = forest_height(verdicts, effects)
+    whole = Figure(figsize=(11, 6 + below), dpi=110)
+    fig: FigureBase = whole
+    if verdicts:
+        fig, lower = cast(Any, whole.subfigures(2, 1, height_ratios=(6, below)))
+        draw_verdicts(lower, verdicts, effects)
     ax = fig.add_axes((0.065, 0.09, 0.6, 0.77))
     coloured = _coloured(shown, reference)
     set_axes(ax, scale.epochs, scale.loss, scale.baseline, full_range=style.full_range)
@@ -64,7 +81,7 @@ def overlay(variants: Sequence[Variant], reference: Variant | None, style: Style
     _finish(ax, scale, style)
     _legend(fig, handles + _key(shown, scale, style))
     write_title(ax, title, _common(shown))
-    return fig
+    return whole
 
 
 def grid(variants: Sequence[Variant], reference: Variant | None, style: Style, title: str) -> Figure:
@@ -218,7 +235,7 @@ def _key(variants: Sequence[Variant], scale: Scale, style: Style) -> list[Line2D
     return found
 
 
-def _legend(fig: Figure, handles: Sequence[Line2D]) -> None:
+def _legend(fig: FigureBase, handles: Sequence[Line2D]) -> None:
     labels = [textwrap.fill(str(handle.get_label()), 40, max_lines=6) for handle in handles]
     legend = fig.legend(
         handles,

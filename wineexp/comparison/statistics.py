@@ -80,6 +80,13 @@ class Difference(Estimate):
         found: Floats = np.sqrt(self._squares(chi_squares(count) * expected, quantile, count))
         return found
 
+    def parts(self) -> dict[str, float]:
+        return {
+            "seeds": max(0.0, self.seed_variance) / self.seeds,
+            "rows": max(0.0, self.row_variance) / self.rows,
+            "rest": self.rest_variance / (self.seeds * self.rows),
+        }
+
     def spread(self, seeds: int | None) -> float:
         count = seeds or self.seeds
         by_row = max(0.0, self.row_variance) / self.rows + self.rest_variance / (count * self.rows)
@@ -152,6 +159,13 @@ class UnpairedDifference(Estimate):
         drawn = np.stack(np.meshgrid(one, other), axis=-1).reshape(-1, 2)
         found: Floats = np.sqrt(self._squares(drawn, quantile, counts))
         return found
+
+    def parts(self) -> dict[str, float]:
+        return {
+            "seeds": sum(max(0.0, group.seed_variance) / group.count for group in self.groups),
+            "rows": max(0.0, self.row_variance) / self.rows,
+            "rest": sum(group.rest_variance / (group.count * self.rows) for group in self.groups),
+        }
 
     def spread(self, seeds: int | None) -> float:
         parts = [

@@ -63,6 +63,8 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         simulated=comparison.simulated,
         answers=_answers(comparison),
         notes=comparison.notes,
+        verdicts=_verdicts(comparison),
+        verdicts_text=" ".join(verdict.sentence() for verdict in comparison.verdicts),
         constant=_constant(comparison),
         overlay_text=_overlay_text(comparison, shown),
         picture=base64.b64encode(save(comparison.draw(title=heading), "png")).decode(),
@@ -129,6 +131,13 @@ def _answers(comparison: Comparison) -> list[dict[str, str]]:
     count = len(verdicts)
     found = [{"word": verdict.kind, "text": verdict.sentence()} for verdict in verdicts]
     return found + [{"word": "", "text": sentence} for sentence in comparison.sentences()[count:]]
+
+
+def _verdicts(comparison: Comparison) -> str | None:
+    """The verdicts as a picture, where there are any."""
+    if not comparison.verdicts:
+        return None
+    return base64.b64encode(save(comparison.draw(layout="verdict"), "png")).decode()
 
 
 def _constant(comparison: Comparison) -> str:

@@ -1,0 +1,90 @@
+"""The figure of the verdicts, by its artists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import fabricate
+
+from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.forest import INK, MAX_ROWS, forest_height
+from wineexp.errors import SelectionError
+from wineexp.runs.curves import save
+from wineexp.runs.reader import load
+
+
+@pytest.fixture(scope="module")
+def cross(small_table, tmp_path_factory):
+    out = tmp_path_factory.mktemp("cross")
+    for seed in range(3):
+        for dropout, bn, error in ((0, "none", 0.3), (0.3, "none", 0.4), (0, "after", 0.25), (0.3, "after", 0.27)):
+            fabricate.save(out, small_table, error=error, seed=seed, dropout=dropout, bn=bn)
+    return out
+
+
+def texts(fig):
+    return [text.get_text() for ax in fig.axes for text in ax.texts]
+
+
+def test_each_verdict_and_effect_is_a_point_with_the_interval_of_its_words(cross):
+    found = compare_runs(load([cross]), margin=0.01)
+    ax, shares = found.draw(layout="verdict").axes
+    points = {round(float(line.get_xdata()[0]), 9) for line in ax.lines if line.get_marker() == "o"}
+    estimates = [*found.verdicts, *found.effects]
+    assert points == {round(one.difference.mean, 9) for one in estimates}
+    ends = {tuple(np.round(line.get_xdata(), 9)) for line in ax.lines if len(line.get_xdata()) == 2}
+    assert {tuple(np.round(one.interval, 9)) for one in estimates} <= ends
+    colours = {line.get_color() for line in ax.lines if line.get_marker() == "o"}
+    assert {INK[verdict.kind] for verdict in found.verdicts} <= colours
+    words = texts(ax.figure)
+    for verdict in found.verdicts:
+        low, high = verdict.interval
+        assert f"{verdict.difference.mean:+.3f} [{low:+.3f}, {high:+.3f}]" in words
+        assert {verdict.word, verdict.variant_label} <= set(words)
+    (band,) = [patch for patch in ax.patches if str(patch.get_label()) == "within 0.01"]
+    assert (band.get_x(), band.get_width()) == pytest.approx((-0.01, 0.02))
+    widths = [bar.get_width() for bar in shares.patches if bar.get_y() < 0 and bar.get_width()]
+    assert sum(widths) == pytest.approx(1), "the shares of the first row"
+
+
+def test_verdicts_stand_below_the_curves_which_keep_their_place(cross):
+    runs = load([cross])
+    both, alone = compare_runs(runs), compare_runs(runs[:1])
+    upper = both.figure.subfigs[0].axes[0].get_window_extent()
+    only = alone.figure.axes[0].get_window_extent()
+    height = forest_height(both.verdicts, both.effects) * both.figure.dpi
+    assert (upper.x0, upper.y0 - height, upper.width, upper.height) == pytest.approx(
+        (only.x0, only.y0, only.width, only.height), abs=1
+    )
+    assert save(both.figure, "png")
+
+
+def test_one_seed_is_a_hollow_point_without_an_interval(small_table, tmp_path):
+    fabricate.save(tmp_path, small_table, error=0.3)
+    fabricate.save(tmp_path, small_table, error=0.4, dropout=0.3)
+    fig = compare_runs(load([tmp_path])).draw(layout="verdict")
+    (point,) = [line for line in fig.axes[0].lines if line.get_marker() == "o"]
+    assert point.get_markerfacecolor() == "white"
+    assert "one seed: cannot tell" in texts(fig)
+    assert save(fig, "svg")
+
+
+def test_without_verdicts_there_is_nothing_to_draw(cross):
+    with pytest.raises(SelectionError, match="no verdicts to draw; --layout overlay draws the curves"):
+        compare_runs(load([cross])[:1]).draw(layout="verdict")
+
+
+def test_of_very_many_the_rest_is_counted(small_table, tmp_path):
+    for number in range(MAX_ROWS + 3):
+        fabricate.save(tmp_path, small_table, learning_rate=0.001 * (number + 1), error=0.3)
+    words = texts(compare_runs(load([tmp_path])).draw(layout="verdict"))
+    assert "... and 2 more: see the table" in words
+
+
+def test_names_are_drawn_as_they_are(small_table, tmp_path):
+    for number, name in enumerate(("$$", "<b>x</b>", "$\\frac{1}{", "x" * 200)):
+        for seed in range(2):
+            fabricate.save(tmp_path, small_table, name=name, dropout=number / 10, seed=seed)
+    found = compare_runs(load([tmp_path]))
+    for form in ("png", "svg", "pdf"):
+        assert save(found.draw(layout="verdict", title="$$"), form)

@@ -103,3 +103,26 @@ def test_whole_numbers_stay_whole_in_csv(cli, runs, tmp_path):
     rows = list(csv.DictReader(io.StringIO(out)))
     assert {row["parameters"] for row in rows} == {"41", "73"}
     assert all(row["seeds_needed"] in ("", *map(str, range(1000))) for row in rows)
+
+
+def test_a_plan_for_a_new_study_follows_the_answer(cli, runs, tmp_path):
+    where = ["-o", tmp_path / "x.png"]
+    code, out, _ = cli("compare", runs, *where, "--plan", "0.05")
+    assert code == 0
+    assert "to find a difference of 0.05 in 80 % of new studies, judged beside 2 more:" in out
+    assert out.splitlines()[-1].startswith("  dropout ")
+    code, out, _ = cli("compare", runs, *where, "--plan", "0.05", "--json")
+    assert len(json.loads(out)["plan"]) == 4
+    code, _, err = cli("compare", runs, "--plan", "0")
+    assert code == 2
+    assert "0.0 is not in the range x>0" in err
+
+
+def test_a_margin_gives_a_third_word(cli, runs, tmp_path):
+    where = ["-o", tmp_path / "x.png"]
+    code, out, _ = cli("compare", runs, *where, "--margin", "0.5")
+    assert code == 0
+    assert out.count("same within 0.5") >= 3
+    code, _, err = cli("compare", runs, "--margin", "-1")
+    assert code == 2
+    assert "-1.0 is not in the range x>0" in err

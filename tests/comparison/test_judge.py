@@ -292,6 +292,23 @@ def test_seeds_that_would_be_needed_are_more_than_there_are(small_table, tmp_pat
         assert verdict.needed is None or verdict.needed > 2
 
 
+def test_a_plan_says_what_a_new_study_needs(small_table, tmp_path):
+    for seed in range(3):
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.3, own=0.05)
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.31, own=0.05, dropout=0.3)
+    fabricate.save(tmp_path, small_table, error=0.3, dropout=0.5)
+    found = compare_runs(load([tmp_path]))
+    told = found.verdicts[0].difference
+    size = told.detectable(5) * 1.0001
+    head, several, single = found.plan(size)
+    assert head == f"to find a difference of {size:g} in 80 % of new studies:"
+    assert several == "  dropout 0.3: 5 seeds"
+    assert told.detectable(5) <= size < told.detectable(4)
+    assert single == "  dropout 0.5: one seed tells nothing of how seeds differ; train a few first"
+    assert "the rows of one split limit it; split_seeds draws others" in found.plan(1e-6)[1]
+    assert compare_runs(load([tmp_path])[:1]).plan(0.1) == []
+
+
 def test_variants_that_cannot_be_told_apart_share_a_letter(cross):
     found = compare_runs(load([cross]))
     assert found.groups.keys() == {variant.label for variant in found.variants}

@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from support import fabricate
 
 from wineexp.errors import RunError
-from wineexp.runs.directory import Run, directory_name, done_runs, find_runs
+from wineexp.runs import directory
+from wineexp.runs.directory import Run, directory_name, done_runs, find_runs, run_folders
 from wineexp.runs.record import Metrics
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.runs.writer import write_run
@@ -98,3 +100,56 @@ def test_the_record_is_strict_json(small_table, tmp_path):
     done = replace(result(small_table), metrics=Metrics.of({"skill": float("nan"), "val_mae": float("inf")}))
     text = (write_run(done, tmp_path).path / "run.json").read_text()
     assert json.loads(text, parse_constant=pytest.fail)["metrics"]["skill"] is None
+
+
+def test_a_run_knows_its_files_and_what_it_is(small_table, tmp_path):
+    run = fabricate.save(tmp_path, small_table, name="mine", dropout=0.3)
+    assert (run.label, run.status, run.spec.dropout) == ("mine", "done", 0.3)
+    assert run.path.name.endswith(f"-s0-{run.signature}")
+    paths = (
+        run.spec_path,
+        run.history_path,
+        run.curves_path,
+        run.predictions_path,
+        run.model_path,
+        run.error_path,
+    )
+    names = ["spec.yaml", "history.csv", "curves.png", "predictions.csv", "model.keras", "error.txt"]
+    assert [path.relative_to(run.path).as_posix() for path in paths] == names
+    assert run.curves_path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_file_is_read_whole_up_to_a_bound(tmp_path, monkeypatch):
+    assert directory.MAX_BYTES == 2**30
+    monkeypatch.setattr(directory, "MAX_BYTES", 10)
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    assert directory.read_bounded(path) == b"0123456789"
+    path.write_bytes(b"0123456789A")
+    with pytest.raises(RunError, match=r"file: is damaged: expected at most 10 bytes, found 11"):
+        directory.read_bounded(path)
+
+
+def test_a_record_that_is_there_and_cannot_be_read_is_told_as_that(small_table, tmp_path):
+    run = fabricate.save(tmp_path, small_table)
+    (run.path / "run.json").unlink()
+    with pytest.raises(RunError, match="no run here: expected a directory with run.json"):
+        _ = Run(run.path).record
+    (run.path / "run.json").mkdir()
+    with pytest.raises(RunError, match=r"run.json: cannot be read: Is a directory"):
+        _ = Run(run.path).record
+
+
+def test_what_is_hidden_is_no_run_and_what_is_damaged_is_named(small_table, tmp_path):
+    for seed in range(3):
+        fabricate.save(tmp_path, small_table, seed=seed)
+    one, other, third = run_folders(tmp_path)
+    one.rename(tmp_path / f".{one.name}")
+    (other / "run.json").write_text("{")
+    named = []
+    assert [run.path for run in find_runs(tmp_path, named.append)] == [third]
+    (error,) = named
+    assert str(other) in str(error)
+    assert [run.path for run in find_runs(tmp_path)] == [third]
+    assert [path.name for path in run_folders(tmp_path)] == [other.name, third.name]
+    assert run_folders(tmp_path / "absent") == []

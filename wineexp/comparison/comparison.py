@@ -147,6 +147,17 @@ class Comparison:
         ordered = sorted(self.verdicts, key=lambda verdict: verdict.difference.mean)
         return [verdict.sentence() for verdict in ordered] + effect_sentences(self.effects)
 
+    def plan(self, size: float) -> list[str]:
+        """What a new study needs to find a true difference of ``size`` in 80 % of samples, by variant, in words.
+
+        The variances seen here are taken as the true ones, and as many comparisons as here are judged. The seeds
+        are those of a *new* study: adding them to these runs and judging again is not the same test.
+        """
+        count = max((verdict.comparisons for verdict in self.verdicts), default=1)
+        several = f", judged beside {count - 1} more" if count > 1 else ""
+        head = f"to find a difference of {size:g} in 80 % of new studies{several}:"
+        return [head, *(f"  {verdict.planned(size)}" for verdict in self.verdicts)] if self.verdicts else []
+
     def as_json(self) -> dict[str, Any]:
         """The whole comparison as plain values: variants, effects, what is unfinished, notes."""
         return {

@@ -186,6 +186,17 @@ class Verdict:
         found = self.difference.seeds_needed(abs(self.difference.mean), ALPHA / self.comparisons)
         return found if found is not None and found > self.difference.fewest else None
 
+    def planned(self, size: float) -> str:
+        """How many seeds, or splits, would find a true difference of ``size`` in 80 % of samples, in words."""
+        if self.p is None:
+            return f"{self.variant_label}: one seed tells nothing of how seeds differ; train a few first"
+        unit = self.difference.unit
+        found = self.difference.seeds_needed(size, ALPHA / self.comparisons)
+        if found is not None:
+            return f"{self.variant_label}: {found} {unit}"
+        limit = "the rows of one split limit it; split_seeds draws others" if unit == "seeds" else "rows limit it"
+        return f"{self.variant_label}: more {unit} alone would not do, {limit}"
+
     def sentence(self) -> str:
         """The verdict in words, with the figures."""
         pair = f"{self.variant_label} against {self.reference_label}"

@@ -24,6 +24,12 @@ from wineexp.streams import print_json, print_out
     show_default=True,
     help="The figure: .png, .svg or .pdf.",
 )
+@click.option(
+    "--plan",
+    metavar="SIZE",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Also say how many seeds, or splits, a new study needs to find such a difference in 80 % of cases.",
+)
 @figure_options
 @table_options
 def command(
@@ -32,6 +38,7 @@ def command(
     where: tuple[str, ...],
     margin: float | None,
     output: Path,
+    plan: float | None,
     form: str | None,
     layout: Any,
     **style: Any,
@@ -58,10 +65,13 @@ def command(
     write_figure(found, output, layout=layout, style=Style(**style))
     say(f"figure: {output}")
     if form == "json":
-        print_json(found.as_json())
+        planned = {} if plan is None else {"plan": found.plan(plan)}
+        print_json(found.as_json() | planned)
     elif form == "csv":
         print_csv(found.rows())
     else:
         print_out(answer(found))
+        if plan is not None:
+            print_out("\n" + ("\n".join(found.plan(plan)) or "nothing to plan: there are no verdicts"))
     for text in found.notes:
         note(text)

@@ -133,7 +133,7 @@ def test_a_file_is_read_whole_up_to_a_bound(tmp_path, monkeypatch):
 def test_a_record_that_is_there_and_cannot_be_read_is_told_as_that(small_table, tmp_path):
     run = fabricate.save(tmp_path, small_table)
     (run.path / "run.json").unlink()
-    with pytest.raises(RunError, match="no run here: expected a directory with run.json"):
+    with pytest.raises(RunError, match=r"no run here: expected a directory with run\.json"):
         _ = Run(run.path).record
     (run.path / "run.json").mkdir()
     with pytest.raises(RunError, match=r"run.json: cannot be read: Is a directory"):

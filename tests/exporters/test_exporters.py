@@ -95,6 +95,40 @@ def test_train_and_batch_write_events_also_of_runs_that_were_done(cli, small_csv
     assert (code, err) == (0, "TensorBoard: 0 runs sent, 3 were there already, 0 failed\n")
 
 
+def test_a_study_is_written_as_mean_and_band_of_each_variant(cli, small_csv, tmp_path, tensorflow):
+    from tensorboard.util import tensor_util
+
+    (tmp_path / "c.yaml").write_text(
+        "name: my study\ndefaults: {widths: 4, epochs: 3}\nseeds: 3\ngrid: {bn: [none, after]}\n"
+    )
+    arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 0, "--no-report"]
+    arguments += ["--tensorboard", tmp_path / "tb"]
+    assert cli("study", tmp_path / "c.yaml", *arguments)[0] == 0
+    assert len(list((tmp_path / "tb").glob("*-s?-*"))) == 6
+    folder = tmp_path / "tb" / "study-my_study"
+    assert sorted(path.name for path in folder.iterdir()) == ["bn_after", "bn_none"]
+    events = read_events(folder / "bn_after")
+
+    def values(tag):
+        return [float(tensor_util.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
+
+    histories = [pd.read_csv(path)["val_loss"] for path in (tmp_path / "out").glob("*bn_after*/history.csv")]
+    mean = pd.concat(histories, axis=1).mean(axis=1)
+    assert values("val_loss/mean") == pytest.approx(mean.tolist(), rel=1e-5)
+    half = pd.concat(histories, axis=1).std(axis=1) / 3**0.5 * 4.30265
+    assert values("val_loss/high") == pytest.approx((mean + half).tolist(), rel=1e-5)
+    table = pd.read_csv(tmp_path / "out" / "my_study" / "compare.csv").set_index("variant")
+    for column in ("val_mae", "low", "difference", "difference_low", "p"):
+        assert values(f"study/{column}") == pytest.approx([table.loc["bn after", column]], rel=1e-5)
+    (text,) = events.Tensors("verdict")
+    assert f"**{table.loc['bn after', 'verdict']}**" in tensor_util.make_ndarray(text.tensor_proto).item().decode()
+    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("*/*")}
+    assert cli("study", tmp_path / "c.yaml", *arguments)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*/*")} == stamps, "once"
+    assert cli("study", tmp_path / "c.yaml", *arguments, "--margin", "0.001")[0] == 0
+    assert len(list(folder.glob("*/*"))) == 2, "another verdict replaces it"
+
+
 # -- MLflow ---------------------------------------------------------------------------------------
 
 
@@ -189,6 +223,42 @@ def test_a_batch_sends_each_run_as_it_ends(cli, server, client, small_csv, tmp_p
     assert len(runs_of(client, "sent")) == 2
     assert cli("batch", tmp_path / "c.yaml", *arguments)[0] == 0
     assert len(runs_of(client, "sent")) == 2
+
+
+@pytest.mark.slow
+def test_a_study_is_the_parent_of_its_runs(cli, server, client, small_csv, tmp_path, tensorflow):
+    (tmp_path / "c.yaml").write_text(
+        "name: judged\ndefaults: {widths: 4, epochs: 2}\nseeds: 2\ngrid: {bn: [none, after]}\n"
+    )
+    arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 0, "--no-report", "--mlflow", server]
+    assert cli("study", tmp_path / "c.yaml", *arguments)[0] == 0
+    found = {run.info.run_name: run for run in runs_of(client, "judged")}
+    parent = found.pop("study judged")
+    assert len(found) == 4
+    assert {run.data.tags["mlflow.parentRunId"] for run in found.values()} == {parent.info.run_id}
+    table = pd.read_csv(tmp_path / "out" / "judged" / "compare.csv").set_index("variant")
+    for column in ("val_mae", "low", "high", "difference", "difference_high", "p"):
+        assert parent.data.metrics[f"{column}/bn after"] == pytest.approx(table.loc["bn after", column])
+    assert parent.data.tags["verdict/bn after"] == table.loc["bn after", "verdict"]
+    assert parent.data.tags["verdict/bn none"] == "reference"
+    assert "bn after" in parent.data.tags["mlflow.note.content"]
+    assert [item.path for item in client.list_artifacts(parent.info.run_id)] == ["compare.csv"]
+    assert parent.info.status == "FINISHED"
+    assert cli("study", tmp_path / "c.yaml", *arguments)[0] == 0
+    assert len(runs_of(client, "judged")) == 5, "once"
+
+
+def test_a_study_that_cannot_be_sent_is_an_error_at_the_end(cli, small_csv, tmp_path, monkeypatch, tensorflow):
+    def refuse(self, comparison, name):
+        raise ExportError(f"study {name}: not sent")
+
+    monkeypatch.setattr(EventLog, "export_study", refuse)
+    (tmp_path / "c.yaml").write_text("name: lost\nseeds: 2\ndefaults: {widths: 4, epochs: 1}\n")
+    arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 0, "--no-report"]
+    code, _, err = cli("study", tmp_path / "c.yaml", *arguments, "--tensorboard", tmp_path / "tb")
+    assert code == 1
+    assert "wineexp: study lost: not sent" in err
+    assert (tmp_path / "out" / "lost" / "compare.csv").exists()
 
 
 def test_a_server_that_does_not_answer_is_told_before_anything_trains(cli, small_csv, tmp_path, monkeypatch):

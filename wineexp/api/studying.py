@@ -22,6 +22,7 @@ from wineexp.comparison.variants import group_specs
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
+from wineexp.exporters.observer import ExportingObserver
 from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.reader import load
 from wineexp.runs.study_record import PlannedLooks, write_down
@@ -121,6 +122,8 @@ def study(
     with watched(exporters, observer or Observer()) as watching:
         study = _Study(plan, executor, watching, folder, reference, fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)
+        if comparison is not None and isinstance(watching, ExportingObserver):
+            watching.compared(comparison, plan.name)
     if comparison is not None:
         _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
     return StudyResult(study.runs, comparison, folder)

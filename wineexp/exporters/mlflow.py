@@ -6,20 +6,24 @@ import contextlib
 import io
 import math
 import os
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from wineexp import extras
+from wineexp.comparison.comparison import Comparison
 from wineexp.errors import ExportError, RuntimeSetupError, first_line
+from wineexp.exporters.study import digest_of, variant_facts
 from wineexp.runs.directory import Run
 from wineexp.runs.reader import LoadedRun, load_run
 from wineexp.specs.run_spec import COSMETIC_FIELDS, RunSpec
 from wineexp.specs.wording import format_value
+from wineexp.text import csv_text
 
 __all__ = ["MLflowLog"]
 
 #: Tags by which a run is recognized.
-SIGNATURE, RECORDED = "wineexp.signature", "wineexp.recorded"
+SIGNATURE, RECORDED, STUDY = "wineexp.signature", "wineexp.recorded", "wineexp.study"
 
 #: What MLflow takes in one call.
 METRICS_PER_CALL, PARAMETERS_PER_CALL = 1000, 100
@@ -100,6 +104,52 @@ class MLflowLog:
         self.client.set_terminated(made.info.run_id, STATUS[run.status], end_time=int(1000 * end))
         return True
 
+    def export_study(self, comparison: Comparison, name: str) -> bool:
+        """Send a study as a run of its own, the parent of its runs: each variant's mean, interval and verdict.
+
+        Metrics are ``<column>/<variant>``; verdicts in words are tags, and the table an artifact.
+
+        Raises
+        ------
+        ExportError
+            When the server refuses or does not answer.
+        """
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                return self._export_study(comparison, name)
+        except Exception as error:  # noqa: BLE001 - see export
+            raise ExportError(f"study {name}: not sent to {self.uri}: {first_line(error)}") from None
+
+    def _export_study(self, comparison: Comparison, name: str) -> bool:
+        from mlflow.entities import Metric
+
+        digest = digest_of(comparison)
+        if self.client.search_runs([self.experiment], f"tags.`{STUDY}` = '{digest}'"):
+            return False
+        moment = int(1000 * datetime.now(UTC).timestamp())
+        facts = variant_facts(comparison)
+        made = self.client.create_run(self.experiment, start_time=moment, run_name=f"study {name}"[:250])
+        parent = made.info.run_id
+        numbers = [(key, one.label, value) for one in facts for key, value in one.numbers.items()]
+        metrics = [Metric(f"{key}/{_key(label)}", value, moment, 0) for key, label, value in numbers]
+        for at in range(0, len(metrics), METRICS_PER_CALL):
+            self.client.log_batch(parent, metrics=metrics[at : at + METRICS_PER_CALL])
+        for one in facts:
+            self.client.set_tag(parent, f"verdict/{_key(one.label)}", one.word)
+        self.client.set_tag(
+            parent, "mlflow.note.content", "\n\n".join((*comparison.sentences(), *comparison.notes))
+        )
+        self.client.log_text(parent, csv_text(comparison.rows()), "compare.csv")
+        for run in comparison.runs:
+            if run.record is not None:
+                for child in self.client.search_runs(
+                    [self.experiment], f"tags.`{SIGNATURE}` = '{run.record.signature}'"
+                ):
+                    self.client.set_tag(child.info.run_id, "mlflow.parentRunId", parent)
+        self.client.set_terminated(parent, "FINISHED")
+        self.client.set_tag(parent, STUDY, digest)  # last: what was cut off is sent again
+        return True
+
     def _log(self, run_id: str, spec: RunSpec, loaded: LoadedRun, start: float, end: float) -> None:
         from mlflow.entities import Metric, Param
 
@@ -123,6 +173,11 @@ class MLflowLog:
         finite = [metric for metric in metrics if math.isfinite(metric.value)]
         for at in range(0, len(finite), METRICS_PER_CALL):
             self.client.log_batch(run_id, metrics=finite[at : at + METRICS_PER_CALL])
+
+
+def _key(label: str) -> str:
+    """A label as MLflow takes it in the name of a metric or a tag."""
+    return re.sub(r"[^\w .:/-]", "_", label)[:200]
 
 
 def _tags(run: Run) -> dict[str, str]:

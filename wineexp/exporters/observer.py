@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from wineexp.comparison.comparison import Comparison
 from wineexp.errors import WineexpError
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
@@ -23,6 +24,9 @@ class Exporter(Protocol):
 
     def export(self, run: Run) -> bool:
         """Send ``run``; return False where it is there already; raise ``WineexpError`` where it cannot be."""
+
+    def export_study(self, comparison: Comparison, name: str) -> bool:
+        """Send what is said of the variants of a study whose runs were sent; as :meth:`export`."""
 
 
 class ExportingObserver(Observer):
@@ -61,6 +65,14 @@ class ExportingObserver(Observer):
 
     def close(self) -> None:
         self.inner.close()
+
+    def compared(self, comparison: Comparison, name: str) -> None:
+        """A study was judged: its verdicts follow its runs."""
+        for exporter in self.exporters:
+            try:
+                exporter.export_study(comparison, name)
+            except WineexpError as error:
+                self.not_sent(str(error))
 
     def _export(self, run: Run) -> None:
         for exporter in self.exporters:

@@ -7,6 +7,7 @@ import pytest
 from support import fabricate
 
 from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.effects import effect_sections
 from wineexp.comparison.forest import INK, MAX_ROWS, forest_height
 from wineexp.errors import SelectionError
 from wineexp.runs.curves import save
@@ -30,7 +31,11 @@ def test_each_verdict_and_effect_is_a_point_with_the_interval_of_its_words(cross
     found = compare_runs(load([cross]), margin=0.01)
     ax, shares = found.draw(layout="verdict").axes
     points = {round(float(line.get_xdata()[0]), 9) for line in ax.lines if line.get_marker() == "o"}
-    estimates = [*found.verdicts, *found.effects]
+    told = [effect for _, effects in effect_sections(found.effects) for effect in effects]
+    assert {effect.kind for effect in told} == {"interaction", "simple"}, (
+        "averages that hide a difference are left out"
+    )
+    estimates = [*found.verdicts, *told]
     assert points == {round(one.difference.mean, 9) for one in estimates}
     ends = {tuple(np.round(line.get_xdata(), 9)) for line in ax.lines if len(line.get_xdata()) == 2}
     assert {tuple(np.round(one.interval, 9)) for one in estimates} <= ends

@@ -16,6 +16,7 @@ from support import fabricate
 
 from wineexp.api.comparing import compare
 from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.effects import effect_sections
 from wineexp.data.simulated import simulated_table
 from wineexp.data.table import Table
 from wineexp.errors import RunError, SelectionError
@@ -341,6 +342,16 @@ def test_a_seed_that_failed_badly_is_named_and_kept(small_table, tmp_path):
     assert note.startswith("dropout 0: seed 4 stands out: val MAE")
     assert {row["variant"]: row["outlying_seeds"] for row in found.rows()} == {"dropout 0": [4], "dropout 0.3": []}
     assert {row["variant"]: row["seeds"] for row in found.rows()} == {"dropout 0": 5, "dropout 0.3": 5}
+
+
+def test_interactions_have_a_table_of_their_own_under_what_differs(cross):
+    sections = dict(effect_sections(compare_runs(load([cross])).effects))
+    assert list(sections) == [
+        "how much the effect of dropout differs between bn none and after",
+        "what a setting changes at each value of another, where that differs",
+    ]
+    (interaction,) = sections["how much the effect of dropout differs between bn none and after"]
+    assert interaction.levels == {"dropout": "0.3", "bn": "after"}
 
 
 def test_an_interaction_that_is_not_there_is_said_once(small_table, tmp_path):

@@ -118,3 +118,49 @@ def test_what_float32_cannot_hold_is_refused_with_its_column(small_table, fields
     frame = small_table.frame.assign(**{name: small_table.frame[name] * value for name, value in change.items()})
     with pytest.raises(DataError, match=f"column '{column}': expected values that float32 can hold"):
         split_table(Table(frame, "large", "custom"), RunSpec.parse(fields))
+
+
+@given(
+    fraction=st.floats(0.3, 0.7), test=st.floats(0.05, 0.25), seed=st.integers(0, 50),
+    kind=st.sampled_from(["random", "grouped"]), levels=st.integers(2, 40),
+)  # fmt: skip
+def test_test_rows_neither_train_nor_validate_and_leave_the_training_rows_as_they_are(
+    fraction, test, seed, kind, levels
+):
+    random = np.random.RandomState(seed)
+    frame = pd.DataFrame(random.randint(0, levels, (120, 2)).astype(float), columns=["a", "quality"])
+    frame["quality"] += np.arange(120) % 2
+    table, spec = Table(frame, "t", "custom"), {"train_fraction": fraction, "split_seed": seed, "split": kind}
+    try:
+        plain, three = (split_table(table, RunSpec(**spec, test_fraction=share)) for share in (0.0, test))
+    except DataError:  # large groups leave a side empty
+        assert kind == "grouped"
+        return
+    np.testing.assert_array_equal(plain.train_rows, three.train_rows)
+    np.testing.assert_array_equal(plain.x_train, three.x_train)
+    assert len(plain.y_test) == 0
+    assert sorted([*three.valid_rows, *three.test_rows]) == sorted(plain.valid_rows)
+    np.testing.assert_array_equal(three.y_test, frame["quality"].to_numpy(np.float32)[three.test_rows])
+    if kind == "random":
+        assert len(three.y_test) == pytest.approx(test * 120, abs=1.5)
+    else:
+        sides = [
+            set(map(tuple, frame.to_numpy()[rows]))
+            for rows in (three.train_rows, three.valid_rows, three.test_rows)
+        ]
+        assert not sides[0] & sides[1]
+        assert not sides[1] & sides[2]
+        assert not sides[0] & sides[2]
+
+
+def test_the_lessons_split_is_unchanged_by_test_rows(red_wine):
+    """`table.sample(frac=0.7, random_state=0)` trains; a sixth of the table tests."""
+    split = split_table(red_wine, RunSpec(test_fraction=1 / 6))
+    lesson = red_wine.frame.sample(frac=0.7, random_state=0)
+    np.testing.assert_array_equal(split.train_rows, lesson.index)
+    assert (len(split.y_valid), len(split.y_test)) == (214, 266)
+
+
+def test_too_few_test_rows_are_refused(small_table):
+    with pytest.raises(DataError, match=r"too few to split by 0.7 and 0.001: .* found 84 and 36 and 0"):
+        split_table(small_table, RunSpec(test_fraction=0.001))

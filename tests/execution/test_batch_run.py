@@ -141,7 +141,15 @@ def test_specs_that_the_table_cannot_serve_are_found_before_training(small_table
 def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
     from wineexp.specs.config import read_config
 
-    counts = {"lesson": 1, "dropout": 30, "batchnorm": 20, "dropout-and-bn": 30, "no-scaler": 20, "sgd": 27}
+    counts = {
+        "lesson": 1,
+        "dropout": 30,
+        "batchnorm": 20,
+        "dropout-and-bn": 30,
+        "no-scaler": 20,
+        "sgd": 27,
+        "looks": 100,
+    }
     folder = ROOT / "configs"
     assert {path.stem for path in folder.iterdir()} == set(counts)
     for path in folder.iterdir():

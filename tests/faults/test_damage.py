@@ -164,7 +164,7 @@ def without_checksums(record):
         (lambda r: r["spec"].update(dropout=0.5), "signature and variant: expected"),
         (lambda r: r["data"].update(fingerprint="0" * 64), "signature and variant: expected"),
         (lambda r: r.update(status="failed"), "reason: expected one for a failed run alone"),
-        (lambda r: r["data"].update(rows=7), "data.rows: expected the sum of both sides"),
+        (lambda r: r["data"].update(rows=7), "data.rows: expected the sum of the sides"),
         (lambda r: r["data"].update(features=["a", "quality"]), "data.features: expected different columns"),
         (lambda r: r["data"]["scaling"].update(center=[0.0]), "data.scaling: expected 3 numbers each"),
         (

@@ -49,6 +49,7 @@ FIELDS = st.fixed_dictionaries(
         "restore_best": st.booleans(),
         "scale": st.sampled_from(["none", "standard", "minmax"]),
         "train_fraction": st.floats(0.1, 0.9),
+        "test_fraction": st.sampled_from([0.0, 0.05]),
         "split_seed": st.integers(0, 2**31 - 1),
         "split": st.sampled_from(["random", "grouped"]),
         "seed": st.integers(0, 2**31 - 1),

@@ -163,7 +163,7 @@ def test_an_environment_tells_what_was_recorded_and_a_record_whether_its_table_w
         (("signature",), "00000000", "signature and variant: expected "),
         (("reason",), "diverged", "reason: expected one for a failed run alone; the run is done, reason diverged"),
         (("status",), "failed", "reason: expected one for a failed run alone; the run is failed, reason None"),
-        (("data", "rows"), 7, "data.rows: expected the sum of both sides of the split, found 7"),
+        (("data", "rows"), 7, "data.rows: expected the sum of the sides of the split, found 7"),
         (("data", "features"), [], "data.features: expected different columns beside the target"),
         (("data", "features"), ["a", "a", "b"], "data.features: expected different columns beside the target"),
         (

@@ -14,30 +14,46 @@ from wineexp.specs.run_spec import RunSpec
 
 
 def result(spec, table, *, error=0.1, own=0.01, losses=None):
-    """A finished run whose absolute errors lie around ``error``; ``own`` is how much a seed differs."""
+    """A finished run whose absolute errors lie around ``error``, twice that on test rows.
+
+    ``own`` is how much a seed differs.
+    """
     split = split_table(table, spec)
-    rows = np.random.RandomState(7).uniform(0.5, 1.5, len(split.y_valid))
-    seeds = np.random.RandomState(spec.seed)
-    size = error * rows + own * seeds.normal() + 0.2 * error * seeds.normal(size=len(rows))
-    predicted = split.y_valid + size
+    predicted, sizes = _predicted(split.y_valid, spec, error, own)
     if losses is None:
-        level = float(np.abs(size).mean())
+        level = float(np.abs(sizes).mean())
         losses = [(level * (1 + 1 / (e + 1)), level * (1 + 2 / (e + 1))) for e in range(spec.epochs)]
     history = history_frame(losses)
-    predictions = pd.DataFrame(
-        {"row": split.valid_rows, "actual": split.y_valid, "predicted": predicted, "twin": split.twins}
-    )
-    valid = (split.y_valid, predicted)
+    on_test = None
+    if len(split.y_test):
+        on_test = _predicted(split.y_test, spec, 2 * error, own)[0]
+    train, valid = (split.y_train, split.y_train + 0.05), (split.y_valid, predicted)
+    test = None if on_test is None else (split.y_test, on_test)
     return RunResult(
         spec=spec,
         status="done",
         history=history,
-        predictions=predictions,
-        metrics=measure(spec.loss, history, (split.y_train, split.y_train + 0.05), valid, split.twins),
+        predictions=_frame(split.valid_rows, split.y_valid, predicted, split.twins),
+        test_predictions=None
+        if on_test is None
+        else _frame(split.test_rows, split.y_test, on_test, split.test_twins),
+        metrics=measure(spec.loss, history, train, valid, split.twins, test),
         data=table_facts(table, split),
         timing=Timing(epochs=len(history), fit_seconds=2.0, first_epoch_seconds=1.1, run_seconds=2.5),
         environment=Environment(threads=1, device="CPU", python="3.11"),
     )
+
+
+def _predicted(actual, spec, error, own):
+    """Predictions with such errors, and these."""
+    rows = np.random.RandomState(7).uniform(0.5, 1.5, len(actual))
+    seeds = np.random.RandomState(spec.seed)
+    size = error * rows + own * seeds.normal() + 0.2 * error * seeds.normal(size=len(rows))
+    return actual + size, size
+
+
+def _frame(rows, actual, predicted, twins):
+    return pd.DataFrame({"row": rows, "actual": actual, "predicted": predicted, "twin": twins})
 
 
 def save(out, table, *, error=0.1, own=0.01, losses=None, **fields):

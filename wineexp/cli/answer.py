@@ -52,6 +52,6 @@ def _effects(comparison: Comparison) -> str:
             ]
             for effect in effects
         ]
-        table = align([["effect on val MAE", "against", "change", "p"], *body], right=(3,))
+        table = align([[f"effect on {comparison.metric}", "against", "change", "p"], *body], right=(3,))
         sections.append(f"{heading}:\n{table}")
     return "\n\n".join(sections)

@@ -61,11 +61,16 @@ class Caveats:
 
     def _of_early_stopping(self) -> None:
         patient = {variant.spec.patience is not None for variant in self.judged if variant.spec}
-        if True in patient:
-            self._notes.append(
-                "early stopping chose the epoch on the same validation rows that judge it: "
-                "val MAE is somewhat too low" + (", and not equally in all variants" if len(patient) > 1 else "")
-            )
+        if True not in patient:
+            return
+        if any(variant.on_test for variant in self.judged):
+            self._notes.append("early stopping chose the epoch on validation rows; test rows judge, which did not")
+            return
+        unequal = ", and not equally in all variants" if len(patient) > 1 else ""
+        self._notes.append(
+            "early stopping chose the epoch on the same validation rows that judge it: val MAE is somewhat too low"
+            f"{unequal}; with test_fraction, rows that did not choose would judge"
+        )
 
     def of_selection(self, selected: str | None) -> None:
         """Runs that were chosen by their results."""

@@ -93,9 +93,9 @@ _ALL: tuple[Column[Entry], ...] = (
     Column("seeds", "seeds", "number of its finished seeds, in each split", _seeds),
     Column("splits", "splits", "number of its splits, where there are several", _splits),
     _mean("val_mae"),
-    Column("low", "from", "lower end of its 95 % interval, over seeds and rows", lambda e: _interval(e, 0), _MAE),
+    Column("low", "from", "lower end of the 95 % interval of what is judged", lambda e: _interval(e, 0), _MAE),
     Column("high", "to", "upper end of that interval", lambda entry: _interval(entry, 1), _MAE),
-    *map(_mean, ("skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
+    *map(_mean, ("test_mae", "skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
     Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE),
     Column("parameters", "parameters", "of its model, including moving averages", _parameters, number(",d")),
     Column("seconds", "seconds", "wall seconds per run, mean over the seeds", _seconds, number(".1f")),
@@ -108,7 +108,7 @@ _ALL: tuple[Column[Entry], ...] = (
     Column(
         "difference",
         "difference",
-        "val MAE minus the reference's, paired by seed and row",
+        "val MAE, or test MAE, minus the reference's, paired by seed and row",
         lambda entry: entry.difference.mean if entry.difference else None,
         _CHANGE,
     ),
@@ -175,7 +175,15 @@ _WORD: Column[Entry] = Column("verdict", "verdict", COLUMNS["verdict"].meaning, 
 
 
 def _with_interval(entry: Entry) -> tuple[Any, Any, Any]:
+    if entry.variant.on_test:
+        return entry.variant.mean("val_mae"), None, None
     return entry.variant.mean("val_mae"), _interval(entry, 0), _interval(entry, 1)
+
+
+def _test_with_interval(entry: Entry) -> tuple[Any, Any, Any]:
+    if not entry.variant.on_test:
+        return entry.variant.mean("test_mae"), None, None
+    return entry.variant.mean("test_mae"), _interval(entry, 0), _interval(entry, 1)
 
 
 #: What a terminal has room for.
@@ -188,6 +196,13 @@ TERMINAL: tuple[Column[Entry], ...] = (
         "val MAE [95 %]",
         COLUMNS["val_mae"].meaning,
         _with_interval,
+        lambda cell: format_interval(*cell),
+    ),
+    Column(
+        "test_mae",
+        "test MAE [95 %]",
+        COLUMNS["test_mae"].meaning,
+        _test_with_interval,
         lambda cell: format_interval(*cell),
     ),
     _WORD,
@@ -220,6 +235,7 @@ PAGE: tuple[Column[Entry], ...] = (
             "seeds",
             "splits",
             "val_mae",
+            "test_mae",
             "low",
             "high",
             "difference",
@@ -240,11 +256,14 @@ PAGE: tuple[Column[Entry], ...] = (
 )
 
 #: Columns that few comparisons have something in.
-_RARE = ("splits", "group", "look", "outlying_seeds")
+_RARE = ("test_mae", "splits", "group", "look", "outlying_seeds")
 
 
 def with_content(columns: Sequence[Column[Entry]], entries: Sequence[Entry]) -> list[Column[Entry]]:
     """The columns without those that are rare and empty here."""
-    return [
-        column for column in columns if column.key not in _RARE or any(column.value(entry) for entry in entries)
-    ]
+    return [column for column in columns if column.key not in _RARE or any(_known(column, one) for one in entries)]
+
+
+def _known(column: Column[Entry], entry: Entry) -> bool:
+    value = column.value(entry)
+    return any(part is not None for part in value) if isinstance(value, tuple) else bool(value)

@@ -23,7 +23,7 @@ from wineexp.specs.wording import format_value
 __all__ = ["compare_runs"]
 
 #: Fields that decide which rows are judged, and on what.
-SPLIT_FIELDS = ("target", "split", "train_fraction", "split_seed")
+SPLIT_FIELDS = ("target", "split", "train_fraction", "test_fraction", "split_seed")
 
 #: Those that may differ where each variant has several splits.
 ACROSS_SPLITS = ("split_seed",)

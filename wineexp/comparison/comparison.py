@@ -77,6 +77,11 @@ class Comparison:
         """The fields of the spec that differ among the variants."""
         return next((list(variant.settings) for variant in self.variants if variant.spec), [])
 
+    @property
+    def metric(self) -> str:
+        """What is judged: ``val MAE``, or ``test MAE``."""
+        return "test MAE" if any(variant.on_test for variant in self.variants) else "val MAE"
+
     @cached_property
     def best(self) -> Variant | None:
         """The variant with the lowest val MAE, where any has one."""

@@ -40,6 +40,8 @@ class Effect:
         Field to value, and to the value that it is compared with: one field, or two for an interaction.
     at : dict
         For a simple effect, the other field with its value.
+    metric : str
+        What is judged: ``val MAE``, or ``test MAE``.
     difference : Estimate
     p : float
         Corrected (Holm): main effects and interactions together, simple effects together.
@@ -51,6 +53,7 @@ class Effect:
     difference: Estimate
     p: float
     at: dict[str, str]
+    metric: str = "val MAE"
 
     @property
     def real(self) -> bool:
@@ -123,11 +126,11 @@ def judge_effects(
     ordered = [cells[cell] for cell in itertools.product(*values)]
     estimate = (_over_splits if across else _over_seeds)(ordered, shared, shape)
     names = [[format_value(value) for value in levels] for levels in values]
-    found = _judged(factorial_contrasts(shape), estimate, fields, names)
+    found = _judged(factorial_contrasts(shape), estimate, fields, names, reference.metric)
     real = {tuple(effect.levels) for effect in found if effect.kind == "interaction" and effect.real}
     pairs = itertools.combinations(range(len(fields)), 2)
     depending = [(one, other) for one, other in pairs if (fields[one], fields[other]) in real]
-    return (*found, *_judged(simple_contrasts(shape, depending), estimate, fields, names))
+    return (*found, *_judged(simple_contrasts(shape, depending), estimate, fields, names, reference.metric))
 
 
 def _over_seeds(cells: Sequence[Variant], seeds: Sequence[int], shape: tuple[int, ...]) -> EstimateContrast:
@@ -159,6 +162,7 @@ def _judged(
     estimate: EstimateContrast,
     fields: Sequence[str],
     names: Sequence[Sequence[str]],
+    metric: str,
 ) -> list[Effect]:
     differences = [estimate(contrast) for contrast in contrasts]
     corrected = holm([difference.p for difference in differences])
@@ -170,6 +174,7 @@ def _judged(
             difference,
             p,
             {fields[axis]: names[axis][level] for axis, level in contrast.at.items()},
+            metric,
         )
         for contrast, difference, p in zip(contrasts, differences, corrected, strict=True)
     ]
@@ -183,14 +188,24 @@ def _levels(field: str, judged: Sequence[Variant], reference: Variant) -> list[A
 
 
 def effect_sections(effects: Sequence[Effect]) -> list[tuple[str, list[Effect]]]:
-    """The effects as they are shown, each under its heading: averages, then interactions, then level by level."""
-    headings = {
-        "main": "what a setting changes, on average over the rest",
-        "interaction": "how much that differs between two values of another setting",
-        "simple": "what a setting changes at each value of another, where that differs",
-    }
-    sections = [(text, [one for one in effects if one.kind == kind]) for kind, text in headings.items()]
-    return [(text, found) for text, found in sections if found]
+    """The effects as they are shown, each under its heading: averages, then interactions, then level by level.
+
+    An average over levels at which the effect differs is left out: it is no answer.
+    """
+    depending = [effect.levels for effect in effects if effect.kind == "simple"]
+    effects = [effect for effect in effects if effect.kind != "main" or effect.levels not in depending]
+    sections = [
+        ("what a setting changes, on average over the rest", [one for one in effects if one.kind == "main"])
+    ]
+    interactions = [one for one in effects if one.kind == "interaction"]
+    for field, other in dict.fromkeys(tuple(one.levels) for one in interactions):
+        found = [one for one in interactions if tuple(one.levels) == (field, other)]
+        values = ", ".join(dict.fromkeys(one.levels[other] for one in found))
+        heading = f"how much the effect of {field} differs between {other} {found[0].base[other]} and {values}"
+        sections.append((heading, found))
+    at_values = [one for one in effects if one.kind == "simple"]
+    sections.append(("what a setting changes at each value of another, where that differs", at_values))
+    return [(heading, found) for heading, found in sections if found]
 
 
 def effect_sentences(effects: Sequence[Effect]) -> list[str]:
@@ -206,9 +221,10 @@ def effect_sentences(effects: Sequence[Effect]) -> list[str]:
         if at:
             others = list(dict.fromkeys(other for one in at for other in one.at))
             parts = "; ".join(f"{one.at_label} {one.figures()}" for one in at)
-            sentences.append(f"{change}: what it changes depends on {' and '.join(others)}: val MAE {parts}")
+            depends = f"what it changes depends on {' and '.join(others)}"
+            sentences.append(f"{change}: {depends}: {effect.metric} {parts}")
         else:
-            sentences.append(f"{change} changes val MAE by {effect.figures()}, on average over the rest")
+            sentences.append(f"{change} changes {effect.metric} by {effect.figures()}, on average over the rest")
     return sentences + _interaction_sentences([effect for effect in effects if effect.kind == "interaction"])
 
 

@@ -84,7 +84,7 @@ def draw_verdicts(
         ax.axvspan(-margin, margin, color=COLOURS[0], alpha=0.1, lw=0, label=f"within {margin:g}")
     ax.axvline(0, color="#444444", lw=1, ls=":")
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    _finish(ax, shares, verdicts[0].reference_label)
+    _finish(ax, shares, f"{verdicts[0].metric} less that of", verdicts[0].reference_label)
     if title:
         fig.text(0.02, 1 - 0.22 / height, textwrap.shorten(title, 110), fontsize=12, va="center", parse_math=False)
 
@@ -140,9 +140,9 @@ def _draw_shares(ax: Axes, place: int, shares: dict[str, float]) -> None:
         left += share
 
 
-def _finish(ax: Axes, shares: Axes, reference: str) -> None:
+def _finish(ax: Axes, shares: Axes, what: str, reference: str) -> None:
     name = textwrap.shorten(reference, 60, placeholder=" ...")
-    ax.set_xlabel(f"val MAE less that of {name}: left of 0 is better", fontsize=9, parse_math=False)
+    ax.set_xlabel(f"{what} {name}: left of 0 is better", fontsize=9, parse_math=False)
     ax.tick_params(labelsize=8)
     ax.set_yticks([])
     for side in ("left", "right", "top"):

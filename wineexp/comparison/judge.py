@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,9 @@ Floats = npt.NDArray[np.floating[Any]]
 #: Among more variants than this, not all pairs are compared: 435 already, and Holm leaves little to be found.
 MOST_GROUPED = 30
 
-#: How improbable the worst seed must be, one-sided and for all seeds of its variant together, to be named.
-OUTLYING = 0.02
+#: How improbable the worst seed must be, one-sided and for all seeds of its variant together, to be named; and by
+#: which share of the others' mean it must be worse. Seeds that agree closely make a small distance improbable too.
+OUTLYING, FAILED = 0.02, 0.2
 
 
 #: Seed -> absolute errors, shape (rows,).
@@ -37,11 +39,14 @@ def judge_variants(
     judged: Sequence[Variant], reference: Variant, margin: float | None = None, looks: Looks | None = None
 ) -> tuple[Verdict, ...]:
     """Every other variant against the reference; see :func:`judge_errors`. Across splits, over these and rows."""
-    if not reference.across_splits:
-        return judge_errors({variant.label: variant.errors for variant in judged}, reference.label, margin, looks)
-    others = [variant for variant in judged if variant is not reference]
-    looked = {variant.label: (Look(_difference_of(variant, reference)),) for variant in others}
-    return _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True))
+    if reference.across_splits:
+        others = [variant for variant in judged if variant is not reference]
+        looked = {variant.label: (Look(_difference_of(variant, reference)),) for variant in others}
+        found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True))
+    else:
+        errors = {variant.label: variant.errors for variant in judged}
+        found = judge_errors(errors, reference.label, margin, looks)
+    return tuple(replace(verdict, metric=reference.metric) for verdict in found)
 
 
 def judge_errors(
@@ -129,7 +134,8 @@ def outlying_seeds(variant: Variant) -> list[int]:
     rest = np.array([value for seed, value in errors.items() if seed != worst])
     distance, spread = errors[worst] - rest.mean(), rest.std(ddof=1) * np.sqrt(1 + 1 / len(rest))
     probability = stats.t.sf(distance / spread, len(rest) - 1) if spread > 0 else float(distance <= 0)
-    return [worst] if probability * len(errors) < OUTLYING else []
+    failed = distance > FAILED * rest.mean() and probability * len(errors) < OUTLYING
+    return [worst] if failed else []
 
 
 def _difference(ours: Errors, theirs: Errors) -> Estimate:

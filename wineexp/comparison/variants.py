@@ -48,6 +48,8 @@ class Variant:
         Those that failed or were interrupted: listed, never ranked.
     across_splits : bool
         Whether its runs are of several splits; ``spec`` then has split seed 0.
+    on_test : bool
+        Whether it is judged on its test rows, not on those that validate.
     """
 
     label: str
@@ -57,6 +59,7 @@ class Variant:
     runs: tuple[LoadedRun, ...] = ()
     unfinished: tuple[LoadedRun, ...] = ()
     across_splits: bool = False
+    on_test: bool = False
 
     @property
     def judged(self) -> bool:
@@ -65,17 +68,22 @@ class Variant:
 
     @cached_property
     def errors(self) -> dict[int, Floats]:
-        """Seed -> absolute errors, shape (validation rows,), in the order of the table's rows; of one split."""
+        """Seed -> absolute errors, shape (rows that judge,), in the order of the table's rows; of one split."""
         assert not self.across_splits
-        return {_spec(run).seed: _errors(run).to_numpy() for run in self.runs}
+        return {_spec(run).seed: _errors(run, self.on_test).to_numpy() for run in self.runs}
+
+    @property
+    def metric(self) -> str:
+        """What is judged: ``val MAE``, or ``test MAE``."""
+        return "test MAE" if self.on_test else "val MAE"
 
     @cached_property
     def split_errors(self) -> dict[int, dict[int, pd.Series]]:
-        """Split -> seed -> absolute errors by validation row."""
+        """Split -> seed -> absolute errors by row that judges."""
         found: dict[int, dict[int, pd.Series]] = {}
         for run in self.runs:
             spec = _spec(run)
-            found.setdefault(spec.split_seed, {})[spec.seed] = _errors(run)
+            found.setdefault(spec.split_seed, {})[spec.seed] = _errors(run, self.on_test)
         return found
 
     @property
@@ -116,18 +124,23 @@ def _spec(run: LoadedRun) -> RunSpec:
     return run.spec
 
 
-def _errors(run: LoadedRun) -> pd.Series:
+def _errors(run: LoadedRun, on_test: bool) -> pd.Series:
     """Absolute errors by row of the table, in its order."""
-    assert run.predictions is not None
-    table = run.predictions.set_index("row").sort_index()
+    predictions = run.test_predictions if on_test else run.predictions
+    assert predictions is not None
+    table = predictions.set_index("row").sort_index()
     return (table["actual"] - table["predicted"]).abs().astype(np.float64)
 
 
 def group_runs(runs: Sequence[LoadedRun], *, across_splits: bool = False) -> list[Variant]:
     """The variants of runs, in the order of their settings: colours do not depend on the order of ``runs``.
 
-    With ``across_splits``, runs that differ in the split's seed are one variant too.
+    With ``across_splits``, runs that differ in the split's seed are one variant too. Where any was stopped early,
+    and all that can be judged have test rows, these judge: validation rows chose the epoch.
     """
+    judged = [run for run in runs if run.spec and run.predictions is not None]
+    stopped = any(run.spec is not None and run.spec.patience is not None for run in judged)
+    on_test = stopped and all(run.test_predictions is not None for run in judged)
     together: dict[RunSpec | Path, list[LoadedRun]] = {}
     for run in runs:
         key = run.spec.without_seed(across_splits=across_splits) if run.spec else run.path
@@ -142,7 +155,8 @@ def group_runs(runs: Sequence[LoadedRun], *, across_splits: bool = False) -> lis
             variant = _variant(key, specs[key], fields)
         else:
             variant = Variant(same[0].label, {}, None, None)
-        variants.append(replace(variant, runs=tuple(done), unfinished=tuple(rest), across_splits=across_splits))
+        variant = replace(variant, across_splits=across_splits, on_test=on_test)
+        variants.append(replace(variant, runs=tuple(done), unfinished=tuple(rest)))
     return _in_order(variants, fields)
 
 

@@ -75,6 +75,8 @@ class Verdict:
         Whether both have the same seeds.
     looks : Looks or None
         The planned looks; None where there was none, and so one look at all seeds.
+    metric : str
+        What is judged: ``val MAE``, or ``test MAE``.
     """
 
     variant_label: str
@@ -85,6 +87,7 @@ class Verdict:
     margin: float | None = None
     paired: bool = True
     looks: Looks | None = None
+    metric: str = "val MAE"
 
     @property
     def difference(self) -> Estimate:
@@ -202,10 +205,10 @@ class Verdict:
         pair = f"{self.variant_label} against {self.reference_label}"
         if self.p is None or self.interval is None or self.level is None:
             return (
-                f"{pair}: one seed: cannot tell; val MAE {self.difference.mean:+.3f} on these rows, "
+                f"{pair}: one seed: cannot tell; {self.metric} {self.difference.mean:+.3f} on these rows, "
                 "and another seed may reverse it"
             )
-        figures = f"val MAE {self.difference.mean:+.3f} {_told(self.interval, self.level)}"
+        figures = f"{self.metric} {self.difference.mean:+.3f} {_told(self.interval, self.level)}"
         if self.kind == "same":
             but = f"; {self._direction}, but by less than matters" if self._real else ""
             same = f"{self.variant_label} and {self.reference_label} are the same within {self.margin:g}"

@@ -35,6 +35,8 @@ class TableFacts(BaseModel):
         SHA-256 of the values.
     rows, train_rows, valid_rows, twins : int
         ``twins``: validation rows that also stand in the training rows.
+    test_rows : int
+        Rows that neither train nor choose; not written where there are none.
     train_median : float or None
         Of the target; None in runs before 0.1.
     features : tuple of str
@@ -50,6 +52,7 @@ class TableFacts(BaseModel):
     train_rows: _Count
     valid_rows: _Count
     twins: _Count
+    test_rows: _Count = 0
     train_median: _Finite | None = None
     features: tuple[str, ...]
     scaling: ScalingFacts

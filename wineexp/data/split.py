@@ -46,7 +46,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Split:
-    """Both sides of the split.
+    """The sides of the split: two, or three with test rows.
 
     Attributes
     ----------
@@ -56,11 +56,11 @@ class Split:
         Fitted on the training rows.
     x_train, y_train : float32, shapes (training rows, features) and (training rows,)
         In the order that ``DataFrame.sample`` drew them.
-    x_valid, y_valid : float32, shapes (validation rows, features) and (validation rows,)
+    x_valid, y_valid, x_test, y_test : float32, shapes (rows of that side, features) and (rows of that side,)
         In table order.
-    train_rows, valid_rows : int64, shapes (training rows,) and (validation rows,)
+    train_rows, valid_rows, test_rows : int64, shape (rows of that side,)
         The table's index of each row.
-    twins : bool, shape (validation rows,)
+    twins, test_twins : bool, shape (rows of that side,)
         Whether the row also occurs, value for value, in the training rows.
     """
 
@@ -73,6 +73,10 @@ class Split:
     train_rows: npt.NDArray[np.int64]
     valid_rows: npt.NDArray[np.int64]
     twins: npt.NDArray[np.bool_]
+    x_test: Floats
+    y_test: Floats
+    test_rows: npt.NDArray[np.int64]
+    test_twins: npt.NDArray[np.bool_]
 
 
 def split_table(table: Table, spec: RunSpec) -> Split:
@@ -80,7 +84,8 @@ def split_table(table: Table, spec: RunSpec) -> Split:
 
     ``random`` is the lesson's ``table.sample(frac=train_fraction, random_state=split_seed)``, with the
     rest validating. ``grouped`` shuffles groups of identical rows instead and takes whole groups until
-    the share is reached, so no validation row has a twin.
+    the share is reached, so no validation row has a twin. Test rows are drawn from those that do not train, so
+    the training rows are the same with and without them; ``grouped`` keeps identical rows together there too.
 
     Raises
     ------
@@ -93,17 +98,22 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         train = frame.sample(frac=spec.train_fraction, random_state=spec.split_seed)
     else:
         train = _whole_groups(frame, spec.train_fraction, spec.split_seed)
-    valid = frame.drop(train.index)
-    if min(len(train), len(valid)) < 2:
+    rest = frame.drop(train.index)
+    test = _test_rows(rest, spec, len(frame))
+    valid = rest.drop(test.index)
+    sizes = [len(train), len(valid), *([len(test)] if spec.test_fraction else [])]
+    if min(sizes) < 2:
+        shares = f"{spec.train_fraction:g}" + (f" and {spec.test_fraction:g}" if spec.test_fraction else "")
         raise DataError(
-            f"{table.source}: {len(frame)} rows are too few to split by {spec.train_fraction:g}: "
-            f"expected at least 2 rows on each side, found {len(train)} and {len(valid)}"
+            f"{table.source}: {len(frame)} rows are too few to split by {shares}: "
+            f"expected at least 2 rows on each side, found {' and '.join(map(str, sizes))}"
         )
     features = [name for name in frame.columns if name != spec.target]
     scaling = _fit_scaling(train[features].to_numpy(), spec.scale)
-    x_train, x_valid = (scaling(side[features].to_numpy()) for side in (train, valid))
+    sides = (train, valid, test)
+    x_train, x_valid, x_test = (scaling(side[features].to_numpy()) for side in sides)
     with np.errstate(over="ignore"):  # what overflows is refused below, by its column
-        y_train, y_valid = (side[spec.target].to_numpy(np.float32) for side in (train, valid))
+        y_train, y_valid, y_test = (side[spec.target].to_numpy(np.float32) for side in sides)
     _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
     _check_float32(table, features, scaling.exact(frame[features].to_numpy()))
     _check_float32(table, [spec.target], frame[[spec.target]].to_numpy())
@@ -117,7 +127,21 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         train_rows=train.index.to_numpy(np.int64),
         valid_rows=valid.index.to_numpy(np.int64),
         twins=_twins(train, valid),
+        x_test=x_test,
+        y_test=y_test,
+        test_rows=test.index.to_numpy(np.int64),
+        test_twins=_twins(train, test),
     )
+
+
+def _test_rows(rest: pd.DataFrame, spec: RunSpec, rows: int) -> pd.DataFrame:
+    """The test rows among those that do not train, ``test_fraction`` of the whole table, in table order."""
+    if not spec.test_fraction:
+        return rest.iloc[:0]
+    share = min(1.0, spec.test_fraction * rows / max(1, len(rest)))
+    if spec.split == "random":
+        return rest.sample(frac=share, random_state=spec.split_seed).sort_index()
+    return _whole_groups(rest, share, spec.split_seed).sort_index()
 
 
 def _check_float32(table: Table, names: Sequence[str], exact: npt.NDArray[np.float64]) -> None:
@@ -181,6 +205,7 @@ def table_facts(table: Table, split: Split) -> TableFacts:
         train_rows=len(split.y_train),
         valid_rows=len(split.y_valid),
         twins=int(split.twins.sum()),
+        **({"test_rows": len(split.y_test)} if len(split.y_test) else {}),
         train_median=float(np.median(split.y_train)),
         features=split.features,
         scaling=ScalingFacts(

@@ -167,6 +167,6 @@ def make_plan(
 def check_table(specs: Sequence[RunSpec], table: Table) -> None:
     """Raise ``DataError`` where a spec cannot be trained on ``table``, before anything is."""
     # Which rows a seed draws makes no difference to that.
-    kinds = {(spec.target, spec.split, spec.train_fraction, spec.scale): spec for spec in specs}
+    kinds = {(one.target, one.split, one.train_fraction, one.test_fraction, one.scale): one for one in specs}
     for kind in kinds.values():
         split_table(table, kind)

@@ -63,6 +63,7 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         simulated=comparison.simulated,
         answers=_answers(comparison),
         notes=comparison.notes,
+        metric=comparison.metric,
         verdicts=_verdicts(comparison),
         verdicts_text=" ".join(verdict.sentence() for verdict in comparison.verdicts),
         constant=_constant(comparison),
@@ -119,7 +120,7 @@ def _lead(comparison: Comparison) -> str:
     low, high = interval
     count = len(comparison.entries)
     flattered = f" of {count}, flattered by being chosen" if count > 2 else ""
-    text = f"Lowest val MAE{flattered}: {best.label}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]"
+    text = f"Lowest {comparison.metric}{flattered}: {best.label}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]"
     open_to = [verdict for verdict in comparison.verdicts if not verdict.is_told]
     if best is comparison.reference and open_to:
         text += f", which cannot be distinguished from {'; '.join(verdict.variant_label for verdict in open_to)}"
@@ -168,7 +169,8 @@ def _data_text(comparison: Comparison) -> str:
     spec = next(variant.spec for variant in comparison.variants if variant.spec)
     return (
         f"Table: {data.source} ({data.kind}; fingerprint {data.fingerprint[:16]}), "
-        f"{data.rows} rows: {data.train_rows} to train on, {data.valid_rows} to validate, "
+        f"{data.rows} rows: {data.train_rows} to train on, {data.valid_rows} to validate"
+        f"{f', {data.test_rows} to test' if data.test_rows else ''}, "
         f"{data.twins} of these also in the training rows; split {spec.split}, {_split_text(comparison)}. "
         f"What all variants share: {spec.describe(without={*comparison.fields, 'seed'})}."
     )

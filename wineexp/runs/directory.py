@@ -29,12 +29,13 @@ SPEC = "spec.yaml"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 PREDICTIONS = "predictions.csv"
+TEST_PREDICTIONS = "test_predictions.csv"
 MODEL = "model.keras"
 RECORD = "run.json"
 ERROR = "error.txt"
 
 #: What wineexp writes into a run directory, the record last.
-RUN_FILES = (SPEC, HISTORY, CURVES, PREDICTIONS, MODEL, ERROR, RECORD)
+RUN_FILES = (SPEC, HISTORY, CURVES, PREDICTIONS, TEST_PREDICTIONS, MODEL, ERROR, RECORD)
 
 #: Bytes of a file of a run that is read whole: a history of ten million epochs has fewer.
 MAX_BYTES = 1 << 30
@@ -64,6 +65,10 @@ class Run:
     @property
     def predictions_path(self) -> Path:
         return self.path / PREDICTIONS
+
+    @property
+    def test_predictions_path(self) -> Path:
+        return self.path / TEST_PREDICTIONS
 
     @property
     def model_path(self) -> Path:

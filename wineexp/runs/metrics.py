@@ -21,6 +21,7 @@ def measure(
     train: tuple[Array, Array],
     valid: tuple[Array, Array],
     twins: npt.NDArray[np.bool_],
+    test: tuple[Array, Array] | None = None,
 ) -> Metrics:
     """The metrics of a finished run.
 
@@ -32,6 +33,8 @@ def measure(
     train, valid : pairs of arrays of shape (rows,)
         Actual and predicted targets, in inference mode.
     twins : bool array, shape (validation rows,)
+    test : pair of arrays of shape (test rows,), optional
+        As ``train`` and ``valid``, where there are test rows.
 
     Returns
     -------
@@ -60,8 +63,18 @@ def measure(
             "skill": 1 - val_mae / baseline if baseline > 0 else None,
             "val_mae_twins": float(error[twins].mean()) if twins.any() else None,
             "val_mae_unseen": float(error[~twins].mean()) if not twins.all() else None,
+            **(_on_test(*test) if test is not None else {}),
         }
     )
+
+
+def _on_test(actual: Array, predicted: Array) -> dict[str, float]:
+    error = np.abs(actual.astype(np.float64) - predicted)
+    return {
+        "test_mae": float(error.mean()),
+        "test_mae_se": float(error.std(ddof=1) / np.sqrt(len(error))),
+        "test_rmse": float(np.sqrt((error**2).mean())),
+    }
 
 
 def best_constant(loss: str, y: Array) -> float:

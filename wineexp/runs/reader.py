@@ -43,6 +43,8 @@ class LoadedRun:
         ``epoch, loss, val_loss``.
     predictions : pandas.DataFrame or None
         ``row, actual, predicted, twin``; None from a file, and unless the run is done.
+    test_predictions : pandas.DataFrame or None
+        The same of test rows, where there are any.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class LoadedRun:
     record: Record | None = field(repr=False)
     history: pd.DataFrame = field(repr=False)
     predictions: pd.DataFrame | None = field(default=None, repr=False)
+    test_predictions: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def spec(self) -> RunSpec | None:
@@ -118,10 +121,22 @@ def load_run(run: Run) -> LoadedRun:
         return LoadedRun(run.path, run.label, record, history)
     if history.empty:
         raise RunError(f"{run.history_path}: is damaged: expected the epochs of a finished run, found none")
-    predictions = _read(run.predictions_path, _PREDICTION_COLUMNS, read_checked(run, run.predictions_path))
-    if problem := _contradiction(predictions, record):
-        raise RunError(f"{run.predictions_path}: is damaged: {problem}")
-    return LoadedRun(run.path, run.label, record, history, predictions)
+    data, metrics = record.data, record.metrics
+    predictions = _predictions(run, run.predictions_path, data.valid_rows, metrics.val_mae, data.twins)
+    test = None
+    if data.test_rows:
+        test = _predictions(run, run.test_predictions_path, data.test_rows, metrics.test_mae)
+        if test["row"].isin(predictions["row"]).any():
+            raise RunError(f"{run.test_predictions_path}: is damaged: a test row is a validation row too")
+    return LoadedRun(run.path, run.label, record, history, predictions, test)
+
+
+def _predictions(run: Run, path: Path, rows: int, mae: float | None, twins: int | None = None) -> pd.DataFrame:
+    """Predictions that agree with the record; raise ``RunError`` otherwise."""
+    found = _read(path, _PREDICTION_COLUMNS, read_checked(run, path))
+    if problem := _contradiction(found, rows, run.record.data.rows, mae, twins):
+        raise RunError(f"{path}: is damaged: {problem}")
+    return found
 
 
 def check_run(run: Run) -> None:
@@ -147,23 +162,25 @@ def check_runs(found: Sequence[tuple[Path, Run | RunError]]) -> list[tuple[Path,
     return [(path, checked(run)) for path, run in found]
 
 
-def _contradiction(predictions: pd.DataFrame, record: Record) -> str | None:
+def _contradiction(
+    predictions: pd.DataFrame, rows: int, table_rows: int, mae: float | None, twins: int | None
+) -> str | None:
     """What in a finished run's predictions contradicts its record."""
-    data, val_mae = record.data, record.metrics.val_mae
     if not np.isfinite(predictions.to_numpy(np.float64)).all():
         return "expected finite numbers, found others"
-    if len(predictions) != data.valid_rows or not predictions["row"].between(0, data.rows - 1).all():
-        return f"expected {data.valid_rows} rows of the table's {data.rows}, found {len(predictions)}"
+    if len(predictions) != rows or not predictions["row"].between(0, table_rows - 1).all():
+        return f"expected {rows} rows of the table's {table_rows}, found {len(predictions)}"
     if predictions["row"].duplicated().any():
         return "a row occurs twice"
-    if not predictions["twin"].isin((0, 1)).all() or predictions["twin"].sum() != data.twins:
-        return f"expected {data.twins} twins, as recorded, found {predictions['twin'].sum()}"
+    found = int(predictions["twin"].sum())
+    if not predictions["twin"].isin((0, 1)).all() or (twins is not None and found != twins):
+        return f"expected {'0 or 1' if twins is None else f'{twins} twins, as recorded'}, found {found}"
     # As float32, which both were written from: the shortest text of a large one is not its exact value.
     pair = predictions[["actual", "predicted"]].astype(np.float32).astype(np.float64)
     error = float((pair["actual"] - pair["predicted"]).abs().mean())
     rounding = 1e-6 * float(pair.abs().to_numpy().max())
-    if val_mae is None or not math.isclose(error, val_mae, rel_tol=1e-5, abs_tol=rounding):
-        return f"their mean absolute error is {error:.6g}; recorded is {val_mae}"
+    if mae is None or not math.isclose(error, mae, rel_tol=1e-5, abs_tol=rounding):
+        return f"their mean absolute error is {error:.6g}; recorded is {mae}"
     return None
 
 

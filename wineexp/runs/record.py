@@ -74,6 +74,9 @@ class Metrics(BaseModel):
         "MAE twins", ".4f", "val MAE on rows that also occur, value for value, in the training rows"
     )
     val_mae_unseen: _Number | None = _metric("MAE unseen", ".4f", "val MAE on the other rows")
+    test_mae: _Number | None = _metric("test MAE", ".4f", "mean absolute error on the test rows")
+    test_mae_se: _Number | None = _metric("test MAE se", ".4f", "standard error of the test MAE over its rows")
+    test_rmse: _Number | None = _metric("test RMSE", ".4f", "root of the mean squared error on the test rows")
 
     @classmethod
     def of(cls, values: Mapping[str, float | None]) -> Metrics:
@@ -247,8 +250,8 @@ class Record(BaseModel):
             )
         if (self.reason is None) == (self.status == "failed"):
             return f"reason: expected one for a failed run alone; the run is {self.status}, reason {self.reason}"
-        if self.data.train_rows + self.data.valid_rows != self.data.rows:
-            return f"data.rows: expected the sum of both sides of the split, found {self.data.rows}"
+        if self.data.train_rows + self.data.valid_rows + self.data.test_rows != self.data.rows:
+            return f"data.rows: expected the sum of the sides of the split, found {self.data.rows}"
         if not features or self.spec.target in self.data.features or len(set(self.data.features)) < features:
             return "data.features: expected different columns beside the target"
         if not len(self.data.scaling.center) == len(self.data.scaling.scale) == features:

@@ -33,6 +33,8 @@ class RunResult:
         As in run.json; see :mod:`wineexp.runs.record`.
     predictions : pandas.DataFrame or None
         ``row, actual, predicted, twin`` of each validation row; None unless done.
+    test_predictions : pandas.DataFrame or None
+        The same of each test row; None where there are none.
     model : bytes or None
         The ``.keras`` file.
     error : str or None
@@ -48,6 +50,7 @@ class RunResult:
     environment: Environment
     reason: Reason | None = None
     predictions: pd.DataFrame | None = None
+    test_predictions: pd.DataFrame | None = None
     model: bytes | None = None
     error: str | None = None
 

@@ -89,6 +89,14 @@ def _finished(run: Run, record: Record) -> list[tuple[str, str]]:
     if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
         twins = f"MAE {metrics.val_mae_twins:.4f} on {data.twins} rows that also occur in the training rows"
         rows.append(("rows seen", f"{twins}, {metrics.val_mae_unseen:.4f} on the others"))
+    if metrics.test_mae is not None:
+        rows.append(
+            (
+                "test MAE",
+                f"{metrics.test_mae:.4f} ± {shown(metrics.test_mae_se)} (over {data.test_rows} rows that neither "
+                "train nor choose)",
+            )
+        )
     threads, device = record.environment.threads, record.environment.device
     spent = f"{shown(record.timing.fit_seconds, '.1f')} s"
     rows.append(("time", f"{spent}, {threads} thread{'s' if threads != 1 else ''} on {device}"))

@@ -42,6 +42,7 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = ()) -> R
         directory.HISTORY: _csv(result.history),
         directory.CURVES: draw(Curve(record.label, _title(record), record, result.history)),
         directory.PREDICTIONS: None if result.predictions is None else _csv(result.predictions),
+        directory.TEST_PREDICTIONS: None if result.test_predictions is None else _csv(result.test_predictions),
         directory.MODEL: result.model,
         directory.ERROR: None if result.error is None else visible(result.error).encode(),
     }

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from wineexp.errors import nearest
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
+from wineexp.specs.wording import format_widths
 
 __all__ = [
     "MAX_LAYERS",
@@ -21,6 +22,8 @@ __all__ = [
     "Rates",
     "Real",
     "Widths",
+    "check_rates",
+    "check_shares",
     "is_label",
     "problems",
     "spec_field",
@@ -131,3 +134,21 @@ def _expected(field: str, values: Mapping[str, Any], info: FieldInfo) -> str:
         hint = " (did you mean 'none'?)"
     shown = repr(value) if not isinstance(value, float) or math.isfinite(value) else str(value)
     return f"expected {expected}; found {shown if len(shown) <= 80 else shown[:77] + '...'}{hint}"
+
+
+def check_rates(dropout: float | tuple[float, ...], widths: tuple[int, ...]) -> None:
+    """Raise ``ValueError`` unless there is one rate, or one for each hidden layer."""
+    if isinstance(dropout, tuple) and len(dropout) != len(widths):
+        raise ValueError(
+            f"dropout: expected one rate or {len(widths)}, one for each hidden layer of "
+            f"{format_widths(widths)}; found {len(dropout)} rates: {', '.join(f'{rate:g}' for rate in dropout)}"
+        )
+
+
+def check_shares(train: float, test: float) -> None:
+    """Raise ``ValueError`` where training and test rows leave none to validate."""
+    if test and train + test >= 1:
+        raise ValueError(
+            f"test_fraction: expected less than 1 - train_fraction, {1 - train:g}, so that rows are left to "
+            f"validate; found {test:g}"
+        )

@@ -1,7 +1,6 @@
 """The spec: everything that determines a run's result, and nothing else.
 
-One flat, frozen model. The command line's flags, the YAML keys, the JSON schema and the documentation's
-table all come from the fields of :class:`RunSpec`, so that a new field is written once, here.
+One flat, frozen model. Flags, YAML keys, JSON schema and docs all come from its fields: a new one is written once.
 """
 
 from __future__ import annotations
@@ -22,6 +21,8 @@ from wineexp.specs.fields import (
     Rates,
     Real,
     Widths,
+    check_rates,
+    check_shares,
     is_label,
     problems,
     spec_field,
@@ -29,7 +30,6 @@ from wineexp.specs.fields import (
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.layers import Layer, LayerSize
 from wineexp.specs.signature import digest, seedless_parts
-from wineexp.specs.wording import format_widths
 
 __all__ = ["COSMETIC_FIELDS", "VARIANT_FIELDS", "RunSpec", "varying"]
 
@@ -124,6 +124,14 @@ class RunSpec(BaseModel):
         gt=0.0,
         lt=1.0,
     )
+    test_fraction: Real = spec_field(
+        0.0,
+        "share of the rows that neither train nor choose; metrics on them are computed once, at the end",
+        "a number from 0 to below 1",
+        later=True,
+        ge=0.0,
+        lt=1.0,
+    )
     split_seed: int = spec_field(0, "seed of the split", f"a whole number from 0 to {MAX_SEED}", ge=0, le=MAX_SEED)
     split: Literal["random", "grouped"] = spec_field(
         "random",
@@ -164,23 +172,16 @@ class RunSpec(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _one_rate_per_layer(self) -> RunSpec:
-        if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.widths):
-            raise ValueError(
-                f"dropout: expected one rate or {len(self.widths)}, one for each hidden layer of "
-                f"{format_widths(self.widths)}; found {len(self.dropout)} rates: "
-                f"{', '.join(f'{rate:g}' for rate in self.dropout)}"
-            )
+    def _agreeing(self) -> RunSpec:
+        check_rates(self.dropout, self.widths)
+        check_shares(self.train_fraction, self.test_fraction)
         return self
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> RunSpec:
         """Return the spec given by ``values``, field name to value; raise ``SpecError`` with all problems."""
-        unknown = [
-            (str(key), f"unknown field{nearest(str(key), cls.model_fields)}")
-            for key in values
-            if key not in cls.model_fields
-        ]
+        names = [str(key) for key in values if key not in cls.model_fields]
+        unknown = [(name, f"unknown field{nearest(name, cls.model_fields)}") for name in names]
         known = {key: value for key, value in values.items() if key in cls.model_fields}
         try:
             spec = cls(**known)
@@ -293,8 +294,5 @@ _DEFAULTS = {
 
 def varying(specs: Iterable[RunSpec]) -> list[str]:
     """The fields, in their order, whose values are not the same in all ``specs``; seed and cosmetics left out."""
-    values: dict[str, set[Any]] = {name: set() for name in VARIANT_FIELDS}
-    for spec in specs:
-        for name, seen in values.items():
-            seen.add(getattr(spec, name))
-    return [name for name, seen in values.items() if len(seen) > 1]
+    specs = list(specs)
+    return [name for name in VARIANT_FIELDS if len({getattr(spec, name) for spec in specs}) > 1]

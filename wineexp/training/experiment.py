@@ -67,22 +67,34 @@ def run(
         )
     predicted = predict(model, split.x_valid)
     fitted_values = predict(model, split.x_train)
-    metrics = measure(spec.loss, history, (split.y_train, fitted_values), (split.y_valid, predicted), split.twins)
-    predictions = pd.DataFrame(
-        {"row": split.valid_rows, "actual": split.y_valid, "predicted": predicted, "twin": split.twins}
+    on_test = predict(model, split.x_test) if len(split.y_test) else None
+    metrics = measure(
+        spec.loss,
+        history,
+        (split.y_train, fitted_values),
+        (split.y_valid, predicted),
+        split.twins,
+        None if on_test is None else (split.y_test, on_test),
     )
     saved = model_bytes(model) if keep_model else None
     return RunResult(
         spec=spec,
         status="done",
         history=history,
-        predictions=predictions,
+        predictions=_predictions(split.valid_rows, split.y_valid, predicted, split.twins),
+        test_predictions=None
+        if on_test is None
+        else _predictions(split.test_rows, split.y_test, on_test, split.test_twins),
         data=table_facts(table, split),
         metrics=metrics,
         timing=timing.model_copy(update={"run_seconds": time.perf_counter() - start}),
         environment=Environment(**runtime.environment(threads)),
         model=saved,
     )
+
+
+def _predictions(rows: Any, actual: Any, predicted: Any, twins: Any) -> pd.DataFrame:
+    return pd.DataFrame({"row": rows, "actual": actual, "predicted": predicted, "twin": twins})
 
 
 def guarded_run(

@@ -10,6 +10,7 @@
 3. The same at the smallest detectable difference: how often it is found, alone and among several comparisons.
 4. Two variants that differ by exactly the margin: how often they are called the same within it.
 5. Splits of subtables of the real table: how often the interval holds the truth about the whole table.
+6. What flatters: choosing the lowest, choosing the reference, adding seeds and judging again, a seed that failed.
 """
 
 from __future__ import annotations
@@ -182,6 +183,53 @@ def by_looks(
     return told / draws, held / draws, used / draws
 
 
+# -- what flatters ---------------------------------------------------------------------------------
+
+
+def lowest(errors: np.ndarray, members: int, seeds: int, count: int, dice: np.random.Generator) -> float:
+    """Mean of the lowest of equal variants' MAE, less what it is in truth."""
+    truth = errors.mean()
+    drawn = [family(errors, members, seeds, dice).values() for _ in range(count)]
+    return float(np.mean([min(np.mean(list(one.values())) for one in groups) for groups in drawn]) - truth)
+
+
+def false_by_chosen_reference(
+    errors: np.ndarray, members: int, seeds: int, count: int, dice: np.random.Generator
+) -> float:
+    """Share of families of equal variants in which any is told from the lowest."""
+    false = 0
+    for _ in range(count):
+        drawn = family(errors, members, seeds, dice)
+        best = min(drawn, key=lambda label: np.mean(list(drawn[label].values())))
+        false += any(verdict.is_told for verdict in judge_errors(drawn, best))
+    return false / count
+
+
+def added(effects: tuple[float, float, float], start: int, most: int, draws: int, *, every: bool) -> float:
+    """Share of equal pairs told apart when seeds are added: as many as "needed" says, once, or one by one."""
+    dice, false = np.random.default_rng(start), 0
+    for _ in range(draws):
+        table = draw(dice, 0.0, most, effects)
+        found = compare_errors(table[:start])
+        counts = range(start + 1, most + 1)
+        if not every and found.p >= ALPHA:
+            needed = found.seeds_needed(abs(found.mean), most=most)
+            counts = range(needed, needed + 1) if needed is not None and needed > start else range(0)
+        tables = (compare_errors(table[:count]) for count in counts)
+        false += found.p < ALPHA or any(abs(one.mean) > one.half(1 - ALPHA / 2) for one in tables)
+    return false / draws
+
+
+def coverage_where_a_seed_fails(seeds: int, effects: tuple[float, float, float], draws: int) -> float:
+    """Coverage of the truth where one seed in five fails by 0.5, in one of the two variants only."""
+    dice, held = np.random.default_rng(seeds), 0
+    for _ in range(draws):
+        failed = dice.random((seeds, 1)) < 0.2
+        low, high = compare_errors(draw(dice, 0.0, seeds, effects) + 0.5 * failed).interval()
+        held += low <= 0.1 <= high
+    return held / draws
+
+
 # -- splits ---------------------------------------------------------------------------------------
 
 
@@ -332,6 +380,24 @@ def report_splits(draws: int) -> None:
                 print(f"   {told:<40}{shares([ours, cautious])}  {width:.4f}", flush=True)
 
 
+def report_choices(pools: Sequence[tuple[str, np.ndarray]], draws: int) -> None:
+    """What flatters."""
+    dice, effects = np.random.default_rng(6), EFFECTS["64x3, bn or none"]
+    print(f"6. what flatters, {draws} draws; real training, each variant of the pool")
+    for members in (6, 20):
+        found = [lowest(errors, members, 3, max(1, draws // 4), dice) for _, errors in pools]
+        told = "  ".join(f"{value:+.4f}" for value in found)
+        print(f"   the lowest of {members:>2} equal variants, 3 seeds, less its truth    {told}", flush=True)
+    found = [false_by_chosen_reference(errors, 6, 3, max(1, draws // 4), dice) for _, errors in pools]
+    print(f"   any of six told from the lowest of them                    {shares(found)}", flush=True)
+    again = [added(effects, start, 200, draws, every=False) for start in (3, 5)]
+    print(f"   seeds added once, as many as needed seemed; from 3, 5      {shares(again)}", flush=True)
+    peeked = added(effects, 3, 20, draws, every=True)
+    print(f"   judged after every seed, 3 to 20                           {shares([peeked])}", flush=True)
+    failing = [coverage_where_a_seed_fails(seeds, effects, draws) for seeds in (3, 5, 10)]
+    print(f"   coverage where one seed in five fails; 3, 5, 10 seeds      {shares(failing)}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=Path, help="a folder of runs with many seeds of each variant")
@@ -342,9 +408,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         if options.pool is None:
             train(Path(temporary))
-        report_real(list(pool(options.pool or Path(temporary) / "runs")), options.draws)
+        pools = list(pool(options.pool or Path(temporary) / "runs"))
+    report_real(pools, options.draws)
     report_simulated(options.draws)
     report_splits(max(1, options.draws // 5))
+    report_choices(pools, options.draws)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ class Caveats:
         if chosen_now and len(self.judged) > 2 and reference is min(self.judged, key=val_mae):
             self._notes.append(
                 f"the reference has the lowest val MAE of {len(self.judged)}: if it was chosen for that, "
-                "differences to it are called real too often (8 % instead of 5 where there are none)"
+                "differences to it are called real too often (up to 8 % instead of 5 where there are none)"
             )
 
 

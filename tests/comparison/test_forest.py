@@ -45,7 +45,9 @@ def test_each_verdict_and_effect_is_a_point_with_the_interval_of_its_words(cross
     for verdict in found.verdicts:
         low, high = verdict.interval
         assert f"{verdict.difference.mean:+.3f} [{low:+.3f}, {high:+.3f}]" in words
-        assert {verdict.word, verdict.variant_label} <= set(words)
+        letters = found.groups[verdict.variant_label]
+        assert {f"{verdict.word}; group {letters}", verdict.variant_label} <= set(words)
+    assert f"(group {found.groups[found.reference.label]}): left of 0 is better" in ax.get_xlabel()
     (band,) = [patch for patch in ax.patches if str(patch.get_label()) == "within 0.01"]
     assert (band.get_x(), band.get_width()) == pytest.approx((-0.01, 0.02))
     widths = [bar.get_width() for bar in shares.patches if bar.get_y() < 0 and bar.get_width()]

@@ -142,10 +142,11 @@ class Comparison:
         if layout == "verdict":
             if not self.verdicts:
                 raise SelectionError("there are no verdicts to draw; --layout overlay draws the curves")
-            return forest(self.verdicts, self.effects, name)
+            return forest(self.verdicts, self.effects, name, self.groups)
         if layout == "grid":
             return grid(self.variants, self.reference, style or Style(), name)
-        return overlay(self.variants, self.reference, style or Style(), name, self.verdicts, self.effects)
+        judged = self.verdicts, self.effects, self.groups
+        return overlay(self.variants, self.reference, style or Style(), name, *judged)
 
     def sentences(self) -> list[str]:
         """The answer in words: the verdicts, best first, then what the factors do."""

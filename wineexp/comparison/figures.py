@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -42,6 +42,7 @@ def overlay(
     title: str,
     verdicts: Sequence[Verdict] = (),
     effects: Sequence[Effect] = (),
+    groups: Mapping[str, str] | None = None,
 ) -> Figure:
     """All variants in one figure: one colour each, val_loss solid and loss dashed, seeds as mean and band.
 
@@ -53,8 +54,8 @@ def overlay(
         Marked in the legend.
     style : Style
     title : str
-    verdicts, effects : sequences
-        Drawn below the curves, which keep their size and place.
+    verdicts, effects, groups
+        See :mod:`wineexp.comparison.forest`; drawn below the curves, which keep their size and place.
     """
     shown = [variant for variant in variants if variant.runs]
     scale = shared_scale(shown)
@@ -63,7 +64,7 @@ def overlay(
     fig: FigureBase = whole
     if verdicts:
         fig, lower = cast(Any, whole.subfigures(2, 1, height_ratios=(6, below)))
-        draw_verdicts(lower, verdicts, effects)
+        draw_verdicts(lower, verdicts, effects, groups or {})
     ax = fig.add_axes((0.065, 0.09, 0.6, 0.77))
     coloured = _coloured(shown, reference)
     set_axes(ax, scale.epochs, scale.loss, scale.baseline, full_range=style.full_range)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -46,20 +46,26 @@ class _Row:
     colour: str = GREY
 
 
-def forest(verdicts: Sequence[Verdict], effects: Sequence[Effect], title: str) -> Figure:
+def forest(
+    verdicts: Sequence[Verdict], effects: Sequence[Effect], title: str, groups: Mapping[str, str]
+) -> Figure:
     """The verdicts alone, best first, and the effects; see :func:`draw_verdicts`."""
     fig = Figure(figsize=(11, forest_height(verdicts, effects)), dpi=110)
-    draw_verdicts(fig, verdicts, effects, title)
+    draw_verdicts(fig, verdicts, effects, groups, title)
     return fig
 
 
 def forest_height(verdicts: Sequence[Verdict], effects: Sequence[Effect]) -> float:
     """Inches that the verdicts take; 0 where there are none."""
-    return FRAME + ROW * len(_rows(verdicts, effects)) if verdicts else 0.0
+    return FRAME + ROW * len(_rows(verdicts, effects, {})) if verdicts else 0.0
 
 
 def draw_verdicts(
-    fig: FigureBase, verdicts: Sequence[Verdict], effects: Sequence[Effect], title: str | None = None
+    fig: FigureBase,
+    verdicts: Sequence[Verdict],
+    effects: Sequence[Effect],
+    groups: Mapping[str, str],
+    title: str | None = None,
 ) -> None:
     """Draw differences with their intervals, a band for the margin, and bars of what the uncertainty is from.
 
@@ -70,9 +76,11 @@ def draw_verdicts(
     verdicts : sequence of Verdict
         At least one.
     effects : sequence of Effect
+    groups : mapping of str to str
+        Variant label to the letters that it shares with those it cannot be told from.
     title : str, optional
     """
-    rows = _rows(verdicts, effects)
+    rows = _rows(verdicts, effects, groups)
     height = forest_height(verdicts, effects)
     bottom, top = 0.5 / height, 1 - 0.45 / height
     ax = fig.add_axes((0.3, bottom, 0.36, top - bottom))
@@ -84,14 +92,23 @@ def draw_verdicts(
         ax.axvspan(-margin, margin, color=COLOURS[0], alpha=0.1, lw=0, label=f"within {margin:g}")
     ax.axvline(0, color="#444444", lw=1, ls=":")
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    _finish(ax, shares, f"{verdicts[0].metric} less that of", verdicts[0].reference_label)
+    reference = verdicts[0].reference_label
+    letters = f" (group {groups[reference]})" if reference in groups else ""
+    _finish(ax, shares, f"{verdicts[0].metric} less that of", reference, letters)
     if title:
         fig.text(0.02, 1 - 0.22 / height, textwrap.shorten(title, 110), fontsize=12, va="center", parse_math=False)
 
 
-def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect]) -> list[_Row]:
+def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mapping[str, str]) -> list[_Row]:
+    letters = {label: f"; group {group}" for label, group in groups.items()}
     rows = [
-        _Row(one.variant_label, one.difference, one.interval, one.word, INK[one.kind])
+        _Row(
+            one.variant_label,
+            one.difference,
+            one.interval,
+            one.word + letters.get(one.variant_label, ""),
+            INK[one.kind],
+        )
         for one in sorted(verdicts, key=lambda verdict: verdict.difference.mean)
     ]
     for heading, found in effect_sections(effects):
@@ -140,9 +157,9 @@ def _draw_shares(ax: Axes, place: int, shares: dict[str, float]) -> None:
         left += share
 
 
-def _finish(ax: Axes, shares: Axes, what: str, reference: str) -> None:
+def _finish(ax: Axes, shares: Axes, what: str, reference: str, letters: str) -> None:
     name = textwrap.shorten(reference, 60, placeholder=" ...")
-    ax.set_xlabel(f"{what} {name}: left of 0 is better", fontsize=9, parse_math=False)
+    ax.set_xlabel(f"{what} {name}{letters}: left of 0 is better", fontsize=9, parse_math=False)
     ax.tick_params(labelsize=8)
     ax.set_yticks([])
     for side in ("left", "right", "top"):

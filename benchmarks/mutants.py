@@ -1,6 +1,6 @@
 """How many faults put into the heart of the program its tests find: a mutation check.
 
-    python benchmarks/mutants.py [MODULE ...] [--jobs 2] [--only NUMBER]
+    python benchmarks/mutants.py [MODULE ...] [--jobs 2] [--only NUMBER ...] [--sample COUNT]
 
 Each mutant changes one thing: a comparison, ``and`` and ``or``, an arithmetic operator, a number, a truth value,
 a condition, a returned value; or it leaves out a statement. Text, annotations, decorators and docstrings stay. A
@@ -13,6 +13,7 @@ import argparse
 import ast
 import copy
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -175,8 +176,8 @@ def passes(tree: Path, module: str, seconds: float | None) -> bool:
     return done.returncode == 0
 
 
-def check(module: str, jobs: int, only: int | None) -> None:
-    """Run all mutants of a module and print those that survive."""
+def check(module: str, jobs: int, only: list[int], sample: int | None) -> None:
+    """Run mutants of a module, all or some, and print those that survive."""
     source = (ROOT / "wineexp" / module).read_text(encoding="utf-8")
     found = list(mutants(ast.parse(source)))
     with tempfile.TemporaryDirectory() as temporary:
@@ -200,7 +201,9 @@ def check(module: str, jobs: int, only: int | None) -> None:
                 file.write_text(source, encoding="utf-8")
                 trees.put(tree)
 
-        tried = [(number, mutant) for number, mutant in enumerate(found) if only in (None, number)]
+        tried = [(number, mutant) for number, mutant in enumerate(found) if not only or number in only]
+        if sample is not None and sample < len(tried):
+            tried = sorted(random.Random(0).sample(tried, sample), key=lambda pair: pair[0])
         with ThreadPoolExecutor(jobs) as pool:
             alive = list(pool.map(survives, [mutant for _, mutant in tried]))
     left = [(number, mutant) for (number, mutant), living in zip(tried, alive, strict=True) if living]
@@ -215,10 +218,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", default=list(TESTS))
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", type=int)
+    parser.add_argument("--only", type=int, nargs="+", default=[])
+    parser.add_argument("--sample", type=int, help="so many of each module, drawn at random (the same each time)")
     given = parser.parse_args()
     for module in given.modules:
-        check(module, given.jobs, given.only)
+        check(module, given.jobs, given.only, given.sample)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def test_a_worker_killed_at_any_moment_costs_nothing(undisturbed, small_table, t
     wanted, expected = undisturbed
     dice = random.Random(0)
     kills = 0
-    trials = 20 if FULL else 5
+    trials = 20 if FULL else 3
     for trial in range(trials):
         out, over = tmp_path / str(trial), threading.Event()
         moment = dice.uniform(0.5, 8)
@@ -155,7 +155,7 @@ def test_the_parent_killed_at_any_moment_leaves_whole_runs_and_no_process(small_
             stamp = record.stat().st_mtime_ns
             assert stamps.setdefault(path.name, stamp) == stamp, "a finished run was touched"
 
-    for _ in range(10 if FULL else 3):
+    for _ in range(10 if FULL else 2):
         process = start(arguments, tmp_path)
         time.sleep(dice.uniform(2, 7))
         family = children(process) if process.poll() is None else []

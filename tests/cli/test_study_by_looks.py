@@ -9,6 +9,8 @@ import pytest
 import wineexp
 from wineexp.errors import ConfigError
 from wineexp.execution.observer import Observer
+from wineexp.page.repeat import config_text
+from wineexp.specs.config import read_config
 
 STUDY = {
     "name": "looked",
@@ -113,3 +115,63 @@ def test_the_plan_tells_the_least_and_the_most(cli, small_csv, tmp_path):
     code, _, err = cli("study", tmp_path / "c.yaml", "--looks", "5;10")
     assert code == 2
     assert "expected numbers of seeds such as 5,10,20; found '5;10'" in err
+
+
+SMALL = {"widths": 4, "epochs": 1, "batch_size": 64}
+
+
+def small_study(out, table, runs, **options):
+    config = {"name": "small", "defaults": SMALL, "looks": [2, 3], "runs": runs}
+    return wineexp.study(config, data=table, out=out, jobs=0, page=False, keep_model=False, **options)
+
+
+def test_runs_that_were_there_under_other_names_are_taken_up(small_csv, tmp_path, tensorflow):
+    before = {"defaults": SMALL, "seeds": 2, "runs": [{"name": "foo"}, {"name": "bar", "dropout": 0.1}]}
+    wineexp.batch(before, data=small_csv, out=tmp_path, jobs=0)
+    found = small_study(tmp_path, small_csv, [{"name": "a"}, {"name": "b", "dropout": 0.1}])
+    assert len(found.runs) == 6
+    assert "4 of the study's runs were there before its looks were written down" in found.comparison.notes[0]
+
+
+def test_a_reference_may_be_the_directory_of_a_run_that_comes_later(small_csv, tmp_path, tensorflow):
+    spec = wineexp.RunSpec.parse({**SMALL, "widths": "4", "dropout": 0.1, "seed": 2})
+    later = wineexp.train(spec, data=small_csv, out=tmp_path / "elsewhere").path.name
+    found = small_study(tmp_path, small_csv, [{}, {"dropout": 0.1}], reference=later)
+    assert found.comparison.reference.label == "dropout 0.1"
+
+
+def test_the_first_failure_ends_it_where_that_was_asked_for(small_csv, tmp_path, tensorflow):
+    runs = [{}, {"dropout": 0.1}, {"optimizer": "sgd", "learning_rate": 1e30, "loss": "mse"}]
+    found = small_study(tmp_path, small_csv, runs, fail_fast=True)
+    assert {run.spec.seed for run in found.runs} <= {0, 1}, "the second look is not trained"
+    assert any(run.status == "failed" for run in found.runs)
+
+
+@pytest.mark.parametrize(
+    "config", [{"split_seeds": 5, "runs": [{}]}, {"grid": {"split_seed": [0, 1], "bn": ["none", "after"]}}]
+)
+def test_looks_are_for_one_split(small_csv, tmp_path, config):
+    with pytest.raises(ConfigError, match="looks"):
+        wineexp.study(config, looks=[2, 3], data=small_csv, out=tmp_path, jobs=0, page=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_page_repeats_the_study_that_was_run(whole, tmp_path):
+    _, found = whole
+    (tmp_path / "again.yaml").write_text(config_text(found.comparison, "looked"))
+    again = read_config(tmp_path / "again.yaml")
+    assert again.looks.counts == (4, 5, 6)
+    assert {spec.without_seed() for spec in again.specs} == {variant.spec for variant in found.comparison.variants}
+
+
+def test_without_verdicts_the_figure_has_the_curves(small_csv, tmp_path, tensorflow):
+    config = {"name": "alone", "defaults": SMALL, "seeds": 2}
+    found = wineexp.study(config, data=small_csv, out=tmp_path, jobs=0, page=False, layout="verdict")
+    assert (tmp_path / "alone" / "compare.png").exists()
+    assert "no verdicts to draw: the figure has the curves" in found.comparison.notes
+
+
+def test_a_reference_that_failed_is_replaced_with_a_note(small_csv, tmp_path, tensorflow):
+    runs = [{"name": "lost", "optimizer": "sgd", "learning_rate": 1e30, "loss": "mse"}, {}, {"dropout": 0.1}]
+    notes = small_study(tmp_path, small_csv, runs).comparison.notes
+    assert any("was to be the reference and has no finished run" in note for note in notes)

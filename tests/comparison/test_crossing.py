@@ -198,3 +198,64 @@ def test_the_page_says_how_to_repeat_it(small_table, tmp_path, seeds):
     text = config_text(compare_runs(load([tmp_path])), "again")
     (tmp_path / "again.yaml").write_text(text)
     assert set(read_config(tmp_path / "again.yaml").specs) == set(specs)
+
+
+def saved(out, table, splits, seeds=None, **fields):
+    for number, split in enumerate(splits):
+        for seed in [number] if seeds is None else seeds:
+            fabricate.save(out, table, split_seed=split, seed=seed, **fields)
+
+
+def test_a_run_that_failed_costs_its_split_alone(small_table, tmp_path):
+    """Five splits were planned; one run of one variant diverged."""
+    saved(tmp_path, small_table, range(5), error=0.3)
+    saved(tmp_path, small_table, range(4), error=0.4, dropout=0.3)
+    fabricate.fail(tmp_path, small_table, split_seed=4, seed=4, dropout=0.3)
+    (verdict,) = compare_runs(load([tmp_path])).verdicts
+    assert (verdict.difference.splits, verdict.word) == (4, "worse")
+
+
+def test_a_variant_with_too_few_splits_left_is_named_and_the_others_are_judged(small_table, tmp_path):
+    for rate, left in ((0, 5), (0.1, 5), (0.3, 2)):
+        saved(tmp_path, small_table, range(left), error=0.3 + rate, dropout=rate)
+        for split in range(left, 5):
+            fabricate.fail(tmp_path, small_table, split_seed=split, seed=split, dropout=rate)
+    found = compare_runs(load([tmp_path]))
+    assert [verdict.variant_label for verdict in found.verdicts] == ["dropout 0.1"]
+    assert "dropout 0.3: not judged: too few finished splits in common with the reference" in found.notes
+    assert found.rows()
+    assert found.figure
+
+
+def test_seeds_that_differ_on_a_split_are_compared_by_their_means(small_table, tmp_path):
+    saved(tmp_path, small_table, range(5), error=0.3)
+    for number, split in enumerate(range(5)):
+        fabricate.save(tmp_path, small_table, split_seed=split, seed=100 + number, error=0.4, dropout=0.3)
+    (verdict,) = compare_runs(load([tmp_path])).verdicts
+    assert (verdict.kind, verdict.difference.shared_seeds) == ("worse", 0)
+
+
+def test_one_seed_in_all_splits_tells_nothing_nor_do_its_effects_and_groups(small_table, tmp_path):
+    for dropout, bn, error in ((0, "none", 0.3), (0.3, "none", 0.6), (0, "after", 0.2), (0.3, "after", 0.9)):
+        saved(tmp_path, small_table, range(5), seeds=[0], error=error, dropout=dropout, bn=bn)
+    found = compare_runs(load([tmp_path]))
+    assert {verdict.word for verdict in found.verdicts} == {"one seed in all splits: cannot tell"}
+    assert (found.effects, found.groups) == ((), {})
+    fabricate.save(tmp_path / "other", small_table)
+    for split in range(5):
+        fabricate.save(tmp_path, small_table, split_seed=split, seed=9, error=0.5, dropout=0.1)
+    assert compare_runs(load([tmp_path])).verdicts, "other seeds, shared by the splits: judged or not, no crash"
+
+
+def test_a_seed_that_happens_to_occur_twice_changes_little(small_table, tmp_path):
+    saved(tmp_path, small_table, range(5), error=0.3)
+    saved(tmp_path, small_table, range(5), error=0.4, dropout=0.3)
+    for rate, error in ((0, 0.3), (0.3, 0.4)):
+        fabricate.save(tmp_path, small_table, split_seed=1, seed=0, error=error, dropout=rate)
+    (verdict,) = compare_runs(load([tmp_path])).verdicts
+    assert (verdict.word, verdict.difference.shared_seeds) == ("worse", 0)
+
+
+def test_a_plan_is_for_as_many_splits_as_a_study_takes(crossed):
+    lines = compare_runs(load([crossed])).plan(5.0)
+    assert {line.split(": ")[1] for line in lines[1:]} == {"5 splits"}

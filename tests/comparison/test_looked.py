@@ -129,3 +129,25 @@ def test_seeds_that_failed_leave_the_others_of_their_look():
     (verdict,) = judge_errors(errors, "a", looks=LOOKS)
     assert [look.difference.fewest for look in verdict.looked] == [2, 4, 7]
     assert verdict.kind == "worse"
+
+
+def test_a_look_with_one_seed_left_has_no_say():
+    """Its interval would be narrow, as it knows nothing of seeds: here it would turn worse into better."""
+    looks, random = make_looks([2, 10]), np.random.RandomState(0)
+    theirs = {seed: random.normal(0.5, 0.01, 200) for seed in range(10)}
+    ours = {seed: errors + random.normal(0.1, 0.02, 200) for seed, errors in theirs.items()}
+    ours[0] = theirs[0] - 0.03
+    del ours[1]
+    (verdict,) = judge_errors({"a": theirs, "b": ours}, "a", looks=looks)
+    assert (verdict.kind, verdict.found_at) == ("worse", 2)
+    assert "found at look 2 of 2 (10 seeds)" in verdict.sentence()
+
+
+def test_a_look_whose_seeds_all_failed_is_passed_over():
+    errors = drawn(np.random.RandomState(1), "ab")
+    for seed in (3, 4):
+        del errors["b"][seed]
+    (verdict,) = judge_errors(errors, "a", looks=LOOKS)
+    assert [look.number for look in verdict.looked] == [1, 3]
+    assert (verdict.next_look, verdict.word) == (None, "cannot tell")
+    assert "cannot tell after all planned looks" in verdict.sentence()

@@ -164,3 +164,10 @@ def test_the_lessons_split_is_unchanged_by_test_rows(red_wine):
 def test_too_few_test_rows_are_refused(small_table):
     with pytest.raises(DataError, match=r"too few to split by 0.7 and 0.001: .* found 84 and 36 and 0"):
         split_table(small_table, RunSpec(test_fraction=0.001))
+
+
+def test_a_group_that_takes_all_rows_is_refused_with_test_rows_too():
+    frame = pd.DataFrame({"a": [1.0] * 10 + [2.0], "quality": [3.0] * 10 + [4.0]})
+    for seed in range(3):
+        with pytest.raises(DataError, match="too few to split"):
+            split_table(Table(frame, "t", "custom"), RunSpec(split="grouped", test_fraction=0.1, split_seed=seed))

@@ -16,6 +16,7 @@ from support import fabricate
 
 from wineexp.errors import ExportError, RuntimeSetupError
 from wineexp.execution.observer import Observer
+from wineexp.exporters.mlflow import _keys
 from wineexp.exporters.observer import ExportingObserver
 from wineexp.exporters.tensorboard import EventLog
 
@@ -246,6 +247,15 @@ def test_a_study_is_the_parent_of_its_runs(cli, server, client, small_csv, tmp_p
     assert parent.info.status == "FINISHED"
     assert cli("study", tmp_path / "c.yaml", *arguments)[0] == 0
     assert len(runs_of(client, "judged")) == 5, "once"
+
+
+def test_labels_become_names_that_mlflow_takes_each_another():
+    labels = ["dropout 0.3", "a//b", "../up", "a/", "a+b (x)", "a*b (x)", "...", "🍷"]
+    keys = _keys(labels)
+    assert keys["dropout 0.3"] == "dropout 0.3"
+    assert len(set(keys.values())) == len(labels)
+    for key in keys.values():
+        assert os.path.normpath(f"val_mae/{key}") == f"val_mae/{key}"
 
 
 def test_a_study_that_cannot_be_sent_is_an_error_at_the_end(cli, small_csv, tmp_path, monkeypatch, tensorflow):

@@ -175,6 +175,11 @@ def test_an_environment_tells_what_was_recorded_and_a_record_whether_its_table_w
         (("data", "scaling", "scale"), [1.0, 0.0, 1.0], "data.scaling.scale: expected numbers other than 0"),
         (("metrics", "val_mae"), "0.5", "metrics.val_mae: input should be a valid number"),
         (("metrics", "val_mae"), float("nan"), "metrics.val_mae: input should be a finite number"),
+        (
+            ("metrics", "baseline_loss"),
+            1e308,
+            "metrics.baseline_loss: expected a number up to 1e100",
+        ),
         (("timing", "run_seconds"), float("inf"), "timing.run_seconds: input should be a finite number"),
         (("spec", "seed"), -1, "spec: seed: expected a whole number from 0"),
         (("spec", "seed"), MAX_SEED + 1, "spec: seed: expected a whole number from 0"),

@@ -78,6 +78,8 @@ def read_study(
     if isinstance(config, (str, os.PathLike)):
         return read_configs([os.fspath(config)], overrides, looks)
     if isinstance(config, Sequence) and config:
+        if looks is not None and any(isinstance(item, RunSpec) for item in config):
+            raise ConfigError(["looks: expected a config, whose seeds they decide; found RunSpecs"])
         if looks is None and all(isinstance(item, RunSpec) for item in config):
             specs = [RunSpec.parse({**item.settings(), **(overrides or {})}) for item in config]  # type: ignore[union-attr]
             return Config("wineexp", tuple(specs if overrides else config))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.reference import named_variant
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import group_specs
+from wineexp.errors import ConfigError
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
@@ -27,6 +29,7 @@ from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.reader import load
 from wineexp.runs.study_record import PlannedLooks, write_down
 from wineexp.specs.looks import Looks
+from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_text
 
 __all__ = ["StudyResult", "study"]
@@ -114,18 +117,24 @@ def study(
         config, overrides=overrides, looks=looks, data=data, out=out, force=force, skip_failed=skip_failed
     )
     plan = replace(plan, margin=plan.margin if margin is None else margin)
-    if reference is not None:
-        _check_reference(plan, reference)
+    if plan.looks is not None and len({spec.split_seed for spec in plan.specs}) > 1:
+        raise ConfigError(["looks: expected one split_seed, found several; split_seeds judges over splits"])
+    compared_with = None if reference is None else _planned_reference(plan, reference)
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     folder = Path(out) / folder_name(plan.name)
     with watched(exporters, observer or Observer()) as watching:
-        study = _Study(plan, executor, watching, folder, reference, fail_fast)
+        study = _Study(plan, executor, watching, folder, compared_with, fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)
         if comparison is not None and isinstance(watching, ExportingObserver):
             watching.compared(comparison, plan.name)
     if comparison is not None:
-        _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
+        if layout == "verdict" and not comparison.verdicts:
+            layout = "overlay"
+            comparison = replace(
+                comparison, notes=(*comparison.notes, "no verdicts to draw: the figure has the curves")
+            )
+        _write_study(comparison, plan, folder, page=page, layout=layout, style=style, reference=reference)
     return StudyResult(study.runs, comparison, folder)
 
 
@@ -137,7 +146,7 @@ class _Study:
     executor: Executor
     observer: Observer
     folder: Path
-    reference: str | None
+    reference: RunSpec | None
     fail_fast: bool
     runs: list[SavedRun] = field(default_factory=list)
 
@@ -152,15 +161,19 @@ class _Study:
         trains the same runs and finds the same, wherever it was stopped.
         """
         before = sum(entry.before is not None for entry in self.plan.entries)
-        planned = PlannedLooks.of(looks, self.plan.margin, self.reference)
+        variants = group_specs(self.plan.specs)
+        named = (
+            next((one.label for one in variants if one.spec == self.reference), None) if self.reference else None
+        )
+        planned = PlannedLooks.of(looks, self.plan.margin, named, [variant.label for variant in variants])
         notes = write_down(self.folder, planned, before)
-        variants = {variant.label: variant.spec for variant in group_specs(self.plan.specs)}
-        wanted = set(variants.values())
+        wanted = {variant.spec for variant in variants}
         comparison: Comparison | None = None
         for number in range(1, len(looks.counts) + 1):
             added = set(looks.added(number))
             part = {spec for spec in self.plan.specs if spec.seed in added and spec.without_seed() in wanted}
-            if not self._train(self.plan.part(part)):
+            damaged = self.plan.damaged if number == 1 else ()
+            if not self._train(replace(self.plan.part(part), damaged=damaged)):
                 return None
             comparison = self._judge()
             if comparison.reference is None:
@@ -168,9 +181,12 @@ class _Study:
             told = [verdict.variant_label for verdict in comparison.verdicts if verdict.is_told]
             still_open = [verdict.variant_label for verdict in comparison.verdicts if not verdict.is_told]
             self.observer.looked(number, looks, told, still_open)
-            if not still_open:
+            failed = self.fail_fast and any(run.status == "failed" for run in self.runs)
+            if not still_open or failed:
                 break
-            wanted = {variants[label] for label in (comparison.reference.label, *still_open)}
+            # By spec: runs that were there keep the names they were trained under.
+            going_on = [one for one in comparison.variants if one.label in still_open]
+            wanted = {variant.spec for variant in (comparison.reference, *going_on)}
         assert comparison is not None  # there is a look at least
         return replace(comparison, notes=(*notes, *comparison.notes))
 
@@ -199,6 +215,7 @@ def _write_study(
     page: bool,
     layout: Layout,
     style: Style | None,
+    reference: str | None,
 ) -> None:
     write_figure(comparison, folder / "compare.png", title=plan.name, layout=layout, style=style)
     table = csv_text(comparison.rows())
@@ -206,12 +223,13 @@ def _write_study(
     if page:
         from wineexp.page.render import render
 
-        repeat = f"wineexp study {plan.file or 'study.yaml'}, which is:"
+        against = "" if reference is None else f" --reference {shlex.quote(reference)}"
+        repeat = f"wineexp study {plan.file or 'study.yaml'}{against}, which is:"
         files.write_file(folder / "report.html", render(comparison, title=plan.name, repeat=repeat).encode())
 
 
-def _check_reference(plan: Plan, reference: str) -> None:
-    """Raise ``SelectionError`` unless ``reference`` will be a variant: before training, not after it."""
+def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:
+    """The variant that ``reference`` names; raise ``SelectionError`` unless it will be one, before training."""
     table, across = plan.table, crosses_splits(plan.specs)
     directories = {
         directory_name(spec, table.fingerprint, simulated=table.kind == "simulated"): spec.without_seed(
@@ -219,4 +237,4 @@ def _check_reference(plan: Plan, reference: str) -> None:
         )
         for spec in plan.specs
     }
-    named_variant(group_specs(plan.specs), reference, directories)
+    return named_variant(group_specs(plan.specs), reference, directories).spec

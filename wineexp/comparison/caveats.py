@@ -9,6 +9,7 @@ from wineexp.comparison.estimate import ALPHA
 from wineexp.comparison.judge import MOST_GROUPED, outlying_seeds
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
+from wineexp.runs.reader import LoadedRun
 from wineexp.text import some_of
 
 __all__ = ["Caveats"]
@@ -53,10 +54,10 @@ class Caveats:
         for variant in self.judged:
             for seed in outlying_seeds(variant):
                 rest = [errors.mean() for other, errors in variant.errors.items() if other != seed]
+                own = f"{variant.metric} {variant.errors[seed].mean():.3f}"
                 self._notes.append(
-                    f"{variant.label}: seed {seed} stands out: val MAE {variant.errors[seed].mean():.3f}, "
-                    f"the others {min(rest):.3f} to {max(rest):.3f}. It is kept, and intervals may be too narrow: "
-                    "look at its curves"
+                    f"{variant.label}: seed {seed} stands out: {own}, the others {min(rest):.3f} to "
+                    f"{max(rest):.3f}. It is kept, and intervals may be too narrow: look at its curves"
                 )
 
     def _of_early_stopping(self) -> None:
@@ -71,6 +72,18 @@ class Caveats:
             "early stopping chose the epoch on the same validation rows that judge it: val MAE is somewhat too low"
             f"{unequal}; with test_fraction, rows that did not choose would judge"
         )
+
+    def of_splits(self, lacking: Sequence[Variant]) -> None:
+        """Variants that have too few splits left."""
+        if lacking:
+            labels = some_of([variant.label for variant in lacking])
+            self._notes.append(f"{labels}: not judged: too few finished splits in common with the reference")
+
+    def of_first(self, variants: Sequence[Variant], run: LoadedRun | None, chosen: Variant | None) -> None:
+        """The variant that was to be the reference, and has no finished run."""
+        meant = next((one for one in variants if run in (*one.runs, *one.unfinished)), None)
+        if meant is not None and chosen is not None and meant is not chosen:
+            self._notes.append(f"{meant.label} was to be the reference and has no finished run: {chosen.label} is")
 
     def of_selection(self, selected: str | None) -> None:
         """Runs that were chosen by their results."""

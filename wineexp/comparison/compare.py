@@ -18,9 +18,13 @@ from wineexp.errors import RunError, SelectionError
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
+from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
 __all__ = ["compare_runs"]
+
+#: Splits that a variant must share with the reference to be judged at all, where some of their runs failed.
+LEAST_SPLITS = 3
 
 #: Fields that decide which rows are judged, and on what.
 SPLIT_FIELDS = ("target", "split", "train_fraction", "test_fraction", "split_seed")
@@ -32,7 +36,7 @@ ACROSS_SPLITS = ("split_seed",)
 def compare_runs(
     runs: Sequence[LoadedRun],
     *,
-    reference: str | None = None,
+    reference: str | RunSpec | None = None,
     first: bool = False,
     margin: float | None = None,
     planned: bool = False,
@@ -44,7 +48,7 @@ def compare_runs(
     Parameters
     ----------
     runs : sequence of LoadedRun
-    reference : str, optional
+    reference : str or RunSpec, optional
         A variant's label, name or settings (``dropout=0.3,bn=after``), or one of its runs' directories.
     first : bool
         Without ``reference``: whether the first run's variant is the reference, rather than the one
@@ -65,13 +69,19 @@ def compare_runs(
         If the runs cannot be compared: different tables, splits or targets, real and simulated ones; or
         if there is no such reference.
     """
-    judged_runs = [run.spec for run in runs if run.spec and run.predictions is not None]
-    across_splits = crosses_splits(judged_runs)
+    across_splits = crosses_splits([run.spec for run in runs if run.spec])  # those that failed were meant to be
     _check_together(runs, ACROSS_SPLITS if across_splits else ())
     variants = group_runs(runs, across_splits=across_splits)
     chosen = choose_reference(variants, runs, reference, first)
     judged = [variant for variant in variants if variant.judged]
+    lacking = []
+    if across_splits and chosen is not None and chosen.judged:
+        lacking = [one for one in judged if len(set(one.split_errors) & set(chosen.split_errors)) < LEAST_SPLITS]
+        judged = [variant for variant in judged if variant not in lacking]
     told = Caveats(variants, judged)
+    told.of_splits(lacking)
+    if first and reference is None:
+        told.of_first(variants, runs[0] if runs else None, chosen)
     told.of_selection(selected)
     if chosen is None or not chosen.judged or len(judged) < 2 or selected is not None:
         return Comparison(tuple(variants), chosen, (), (), told.notes)

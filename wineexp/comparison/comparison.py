@@ -84,9 +84,9 @@ class Comparison:
 
     @cached_property
     def best(self) -> Variant | None:
-        """The variant with the lowest val MAE, where any has one."""
-        known = [variant for variant in self.variants if variant.error is not None]
-        return min(known, key=val_mae) if known else None
+        """The variant with the lowest error on the rows that judge, where any has one."""
+        known = [(variant.error.mean, variant) for variant in self.variants if variant.error is not None]
+        return min(known, key=lambda pair: pair[0])[1] if known else None
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:

@@ -76,6 +76,7 @@ class SplitDifference(Estimate):
     cautious_variance: float
 
     unit = "splits"
+    untold = "one seed in all splits"
 
     @property
     def fewest(self) -> int:
@@ -166,8 +167,8 @@ def _shared_seeds(differences: SplitErrors) -> tuple[int, float]:
     if len(set(seen)) == len(seen):
         return 0, 0.0
     common = sorted(set.intersection(*(set(seeds) for seeds in differences.values())))
-    if len(common) < 2:
-        return 1, 0.0
+    if len(common) < 2:  # all splits have one and the same, or a few happen to occur twice
+        return int(len(set(seen)) == 1), 0.0
     table = np.array([[float(seeds[seed].mean()) for seed in common] for seeds in differences.values()])
     _, ms_seed, ms_rest = mean_squares(table)
     return len(common), (ms_seed - ms_rest) / table.size

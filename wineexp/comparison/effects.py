@@ -124,9 +124,17 @@ def judge_effects(
         return ()
     shape = tuple(len(levels) for levels in values)
     ordered = [cells[cell] for cell in itertools.product(*values)]
+    if across:
+        shared = [
+            split for split in shared if set.intersection(*(set(one.split_errors[split]) for one in ordered))
+        ]
+        if len(shared) < 2:
+            return ()
     estimate = (_over_splits if across else _over_seeds)(ordered, shared, shape)
     names = [[format_value(value) for value in levels] for levels in values]
     found = _judged(factorial_contrasts(shape), estimate, fields, names, reference.metric)
+    if any(effect.difference.fewest < 2 for effect in found):
+        return ()
     real = {tuple(effect.levels) for effect in found if effect.kind == "interaction" and effect.real}
     pairs = itertools.combinations(range(len(fields)), 2)
     depending = [(one, other) for one, other in pairs if (fields[one], fields[other]) in real]

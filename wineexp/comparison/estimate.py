@@ -40,6 +40,9 @@ class Estimate(ABC):
     #: What more of would make the estimate more precise.
     unit = "seeds"
 
+    #: Why nothing can be told where :attr:`fewest` is 1.
+    untold = "one seed"
+
     @property
     @abstractmethod
     def fewest(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -96,7 +95,7 @@ def draw_verdicts(
     letters = f" (group {groups[reference]})" if reference in groups else ""
     _finish(ax, shares, f"{verdicts[0].metric} less that of", reference, letters)
     if title:
-        fig.text(0.02, 1 - 0.22 / height, textwrap.shorten(title, 110), fontsize=12, va="center", parse_math=False)
+        fig.text(0.02, 1 - 0.22 / height, _cut(title, 110), fontsize=12, va="center", parse_math=False)
 
 
 def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mapping[str, str]) -> list[_Row]:
@@ -130,7 +129,7 @@ def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mappin
 
 def _draw_row(ax: Axes, shares: Axes, place: int, row: _Row) -> None:
     beside = ax.get_yaxis_transform()  # x in parts of the axes
-    label = textwrap.shorten(row.text, 58 if row.estimate else 100, placeholder=" ...")
+    label = _cut(row.text, 58 if row.estimate else 100)
     if row.estimate is None:
         ax.text(-0.8, place, label, transform=beside, fontsize=8.5, color="#555555", va="center", parse_math=False)
         return
@@ -148,6 +147,10 @@ def _draw_row(ax: Axes, shares: Axes, place: int, row: _Row) -> None:
     ax.text(1.02, place + 0.26, row.word, transform=beside, fontsize=7, va="center", color=row.colour)
 
 
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 4]} ..."
+
+
 def _draw_shares(ax: Axes, place: int, shares: dict[str, float]) -> None:
     left = 0.0
     for part, share in shares.items():
@@ -158,7 +161,7 @@ def _draw_shares(ax: Axes, place: int, shares: dict[str, float]) -> None:
 
 
 def _finish(ax: Axes, shares: Axes, what: str, reference: str, letters: str) -> None:
-    name = textwrap.shorten(reference, 60, placeholder=" ...")
+    name = _cut(reference, 60)
     ax.set_xlabel(f"{what} {name}{letters}: left of 0 is better", fontsize=9, parse_math=False)
     ax.tick_params(labelsize=8)
     ax.set_yticks([])

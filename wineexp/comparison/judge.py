@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import stats
 
-from wineexp.comparison.crossing import compare_splits
+from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.multiple import holm, letters
 from wineexp.comparison.statistics import compare_errors, compare_unpaired
@@ -96,12 +97,12 @@ def _looked(ours: Errors, theirs: Errors, looks: Looks | None) -> tuple[Look, ..
     for number, weight in enumerate(looks.weights, 1):
         added = looks.added(number)
         if number > 1 and not all(any(seed in errors for seed in added) for errors in (ours, theirs)):
-            break
+            continue  # not reached, or all that it added has failed
         seeds = looks.at(number)
         parts = [{seed: errors[seed] for seed in seeds if seed in errors} for errors in (ours, theirs)]
         if not all(parts):  # none of the first look's seeds has finished
             parts = [dict(list(errors.items())[:1]) for errors in (ours, theirs)]
-        found.append(Look(_difference(*parts), weight))
+        found.append(Look(_difference(*parts), weight, number))
     return tuple(found)
 
 
@@ -111,11 +112,16 @@ def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
     Letters are in the order of val MAE. Empty for fewer than three variants, for more than :data:`MOST_GROUPED`,
     or where one has a single seed.
     """
-    if not 3 <= len(judged) <= MOST_GROUPED or any(not _enough(variant) for variant in judged):
+    if not 3 <= len(judged) <= MOST_GROUPED:
         return {}
     ordered = sorted(judged, key=val_mae)
     pairs = list(itertools.combinations(range(len(ordered)), 2))
-    corrected = holm([_difference_of(ordered[one], ordered[other]).p for one, other in pairs])
+    if any(len(_shared_splits(ordered[one], ordered[other])) < 2 for one, other in pairs):
+        return {}
+    differences = [_difference_of(ordered[one], ordered[other]) for one, other in pairs]
+    if any(difference.fewest < 2 for difference in differences):
+        return {}
+    corrected = holm([difference.p for difference in differences])
     apart = [pair for pair, p in zip(pairs, corrected, strict=True) if p < ALPHA]
     return dict(zip([variant.label for variant in ordered], letters(len(ordered), apart), strict=True))
 
@@ -146,18 +152,36 @@ def _difference(ours: Errors, theirs: Errors) -> Estimate:
 
 
 def _difference_of(variant: Variant, reference: Variant) -> Estimate:
-    """Of two variants: across splits, the seeds of each split that both have."""
+    """Of two variants: over seeds and rows of one split, or over the splits that both have.
+
+    On a split where their seeds differ, means over the seeds are compared.
+    """
     if not variant.across_splits:
         return _difference(variant.errors, reference.errors)
     ours, theirs = variant.split_errors, reference.split_errors
-    paired = {
-        split: {seed: errors - theirs[split][seed] for seed, errors in seeds.items() if seed in theirs[split]}
-        for split, seeds in ours.items()
-        if split in theirs
-    }
-    return compare_splits({split: seeds for split, seeds in paired.items() if seeds}, variant.train_rows)
+    found = {}
+    for split in _shared_splits(variant, reference):
+        one, other = ours[split], theirs[split]
+        if one.keys() == other.keys():
+            found[split] = {seed: errors - other[seed] for seed, errors in one.items()}
+        else:  # a seed of this split's own, unless other splits have it too
+            seed = -1 if _repeats(ours) or _repeats(theirs) else -1 - split
+            found[split] = {seed: _seed_mean(one) - _seed_mean(other)}
+    return compare_splits(found, variant.train_rows)
 
 
-def _enough(variant: Variant) -> bool:
-    """Whether it has more than one of what is sampled."""
-    return variant.across_splits or len(variant.errors) > 1
+def _shared_splits(variant: Variant, reference: Variant) -> list[int]:
+    """The splits that both have; where there is one split, two of no meaning."""
+    if not variant.across_splits:
+        return [0, 1]
+    return [split for split in variant.split_errors if split in reference.split_errors]
+
+
+def _repeats(splits: SplitErrors) -> bool:
+    """Whether a seed is used on several splits."""
+    seeds = [seed for found in splits.values() for seed in found]
+    return len(set(seeds)) < len(seeds)
+
+
+def _seed_mean(seeds: Mapping[int, pd.Series]) -> pd.Series:
+    return pd.concat(list(seeds.values()), axis=1).mean(axis=1)

@@ -17,16 +17,19 @@ __all__ = ["choose_reference", "named_variant"]
 
 
 def choose_reference(
-    variants: Sequence[Variant], runs: Sequence[LoadedRun], wanted: str | None, first: bool
+    variants: Sequence[Variant], runs: Sequence[LoadedRun], wanted: str | RunSpec | None, first: bool
 ) -> Variant | None:
     """The reference among ``variants``: the one ``wanted``, the ``first`` run's, or the one nearest the defaults.
 
     None where no run is finished. Raises ``SelectionError`` where ``wanted`` is none of them, or not finished.
     """
     if wanted is not None:
-        found = named_variant(variants, wanted)
+        if isinstance(wanted, RunSpec):
+            found = next(variant for variant in variants if variant.spec == wanted)
+        else:
+            found = named_variant(variants, wanted)
         if not found.runs:
-            raise SelectionError(f"reference {wanted!r} has no finished run")
+            raise SelectionError(f"reference {found.label!r} has no finished run")
         return found
     finished = [variant for variant in variants if variant.runs]
     # Without predictions there is no verdict, but a figure still needs a reference.

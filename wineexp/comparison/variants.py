@@ -115,7 +115,8 @@ class Variant:
         if not self.judged:
             return None
         if self.across_splits:
-            return compare_splits(self.split_errors, self.train_rows)
+            several = len(self.split_errors) > 1
+            return compare_splits(self.split_errors, self.train_rows) if several else None
         return compare_errors(np.stack(list(self.errors.values())))
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from wineexp.comparison.estimate import ALPHA, Estimate
+from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
 
 __all__ = ["MARGIN_LEVEL", "Kind", "Look", "Verdict", "adjusted_level", "format_p", "told_p"]
@@ -30,10 +31,13 @@ class Look:
     difference : Estimate
     weight : float
         The share of the error rate that it may cost; 1 where there is one look.
+    number : int
+        From 1.
     """
 
     difference: Estimate
     weight: float = 1.0
+    number: int = 1
 
     @property
     def told(self) -> bool:
@@ -124,7 +128,8 @@ class Verdict:
 
     @property
     def _direction(self) -> Literal["better", "worse"]:
-        return "better" if self.looked[(self.found_at or len(self.looked)) - 1].difference.mean < 0 else "worse"
+        found = next((look for look in self.looked if look.number == self.found_at), self.looked[-1])
+        return "better" if found.difference.mean < 0 else "worse"
 
     @property
     def found_at(self) -> int | None:
@@ -132,8 +137,9 @@ class Verdict:
         if self.p is None or not self._real:
             return None
         level = adjusted_level(self.plain_p, self.p)
-        apart = (not low <= 0 <= high for low, high in (look.interval(level) for look in self.looked))
-        return next((number for number, real in enumerate(apart, 1) if real), len(self.looked))
+        told = [look for look in self.looked if look.told]
+        apart = [look.number for look in told if not look.interval(level)[0] <= 0 <= look.interval(level)[1]]
+        return apart[0] if apart else told[-1].number
 
     @property
     def word(self) -> str:
@@ -142,13 +148,14 @@ class Verdict:
             return f"same within {self.margin:g}"
         if self.kind == "cannot tell" and self.next_look:
             return "cannot tell yet"
-        return "one seed: cannot tell" if self.kind == "one seed" else self.kind
+        return f"{self.difference.untold}: cannot tell" if self.kind == "one seed" else self.kind
 
     @property
     def next_look(self) -> int | None:
         """The seeds of the next planned look, if there is one."""
         counts = self.looks.counts if self.looks else ()
-        return counts[len(self.looked)] if len(self.looked) < len(counts) else None
+        last = self.looked[-1].number
+        return counts[last] if last < len(counts) else None
 
     @property
     def level(self) -> float | None:
@@ -196,7 +203,7 @@ class Verdict:
         unit = self.difference.unit
         found = self.difference.seeds_needed(size, ALPHA / self.comparisons)
         if found is not None:
-            return f"{self.variant_label}: {found} {unit}"
+            return f"{self.variant_label}: {max(found, MIN_SPLITS) if unit == 'splits' else found} {unit}"
         limit = "the rows of one split limit it; split_seeds draws others" if unit == "seeds" else "rows limit it"
         return f"{self.variant_label}: more {unit} alone would not do, {limit}"
 
@@ -205,7 +212,7 @@ class Verdict:
         pair = f"{self.variant_label} against {self.reference_label}"
         if self.p is None or self.interval is None or self.level is None:
             return (
-                f"{pair}: one seed: cannot tell; {self.metric} {self.difference.mean:+.3f} on these rows, "
+                f"{pair}: {self.word}; {self.metric} {self.difference.mean:+.3f} on these rows, "
                 "and another seed may reverse it"
             )
         figures = f"{self.metric} {self.difference.mean:+.3f} {_told(self.interval, self.level)}"

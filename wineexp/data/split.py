@@ -136,7 +136,7 @@ def split_table(table: Table, spec: RunSpec) -> Split:
 
 def _test_rows(rest: pd.DataFrame, spec: RunSpec, rows: int) -> pd.DataFrame:
     """The test rows among those that do not train, ``test_fraction`` of the whole table, in table order."""
-    if not spec.test_fraction:
+    if not spec.test_fraction or rest.empty:
         return rest.iloc[:0]
     share = min(1.0, spec.test_fraction * rows / max(1, len(rest)))
     if spec.split == "random":

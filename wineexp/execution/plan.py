@@ -84,9 +84,10 @@ class Plan:
     looks: Looks | None = None
 
     def part(self, wanted: Collection[RunSpec]) -> Plan:
-        """The plan for those specs alone."""
+        """The plan for those specs alone; what is damaged is told of the whole."""
         specs = tuple(spec for spec in self.specs if spec in wanted)
-        return replace(self, specs=specs, entries=tuple(entry for entry in self.entries if entry.spec in wanted))
+        entries = tuple(entry for entry in self.entries if entry.spec in wanted)
+        return replace(self, specs=specs, entries=entries, damaged=())
 
     @property
     def table(self) -> Table:

@@ -7,6 +7,7 @@ import io
 import math
 import os
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +24,12 @@ from wineexp.text import csv_text
 __all__ = ["MLflowLog"]
 
 #: Tags by which a run is recognized.
-SIGNATURE, RECORDED, STUDY = "wineexp.signature", "wineexp.recorded", "wineexp.study"
+SIGNATURE, RECORDED, STUDY, STUDY_NAME = (
+    "wineexp.signature",
+    "wineexp.recorded",
+    "wineexp.study",
+    "wineexp.study_name",
+)
 
 #: What MLflow takes in one call.
 METRICS_PER_CALL, PARAMETERS_PER_CALL = 1000, 100
@@ -128,14 +134,18 @@ class MLflowLog:
             return False
         moment = int(1000 * datetime.now(UTC).timestamp())
         facts = variant_facts(comparison)
-        made = self.client.create_run(self.experiment, start_time=moment, run_name=f"study {name}"[:250])
+        self._delete_unfinished(name)
+        made = self.client.create_run(
+            self.experiment, start_time=moment, tags={STUDY_NAME: name}, run_name=f"study {name}"[:250]
+        )
         parent = made.info.run_id
+        keys = _keys([one.label for one in facts])
         numbers = [(key, one.label, value) for one in facts for key, value in one.numbers.items()]
-        metrics = [Metric(f"{key}/{_key(label)}", value, moment, 0) for key, label, value in numbers]
+        metrics = [Metric(f"{key}/{keys[label]}", value, moment, 0) for key, label, value in numbers]
         for at in range(0, len(metrics), METRICS_PER_CALL):
             self.client.log_batch(parent, metrics=metrics[at : at + METRICS_PER_CALL])
         for one in facts:
-            self.client.set_tag(parent, f"verdict/{_key(one.label)}", one.word)
+            self.client.set_tag(parent, f"verdict/{keys[one.label]}", one.word)
         self.client.set_tag(
             parent, "mlflow.note.content", "\n\n".join((*comparison.sentences(), *comparison.notes))
         )
@@ -149,6 +159,12 @@ class MLflowLog:
         self.client.set_terminated(parent, "FINISHED")
         self.client.set_tag(parent, STUDY, digest)  # last: what was cut off is sent again
         return True
+
+    def _delete_unfinished(self, name: str) -> None:
+        """Remove what a sending that was cut off has left."""
+        for known in self.client.search_runs([self.experiment]):
+            if known.data.tags.get(STUDY_NAME) == name and known.info.status == "RUNNING":
+                self.client.delete_run(known.info.run_id)
 
     def _log(self, run_id: str, spec: RunSpec, loaded: LoadedRun, start: float, end: float) -> None:
         from mlflow.entities import Metric, Param
@@ -175,9 +191,13 @@ class MLflowLog:
             self.client.log_batch(run_id, metrics=finite[at : at + METRICS_PER_CALL])
 
 
-def _key(label: str) -> str:
-    """A label as MLflow takes it in the name of a metric or a tag."""
-    return re.sub(r"[^\w .:/-]", "_", label)[:200]
+def _keys(labels: Sequence[str]) -> dict[str, str]:
+    """Labels as MLflow takes them in the name of a metric or a tag, each another."""
+    keys: dict[str, str] = {}
+    for label in labels:
+        key = re.sub(r"\.{2,}", "_", re.sub(r"[^\w .:-]", "_", label)).strip(" .")[:180] or "_"
+        keys[label] = key if key not in keys.values() else f"{key} {len(keys)}"
+    return keys
 
 
 def _tags(run: Run) -> dict[str, str]:

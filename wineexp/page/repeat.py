@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wineexp.comparison.comparison import Comparison
+from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
 
 __all__ = ["config_text"]
@@ -27,8 +28,11 @@ def config_text(comparison: Comparison, name: str) -> str:
     }
     drawn = [[run.spec for run in (*v.runs, *v.unfinished) if run.spec] for v in variants]
     lines = [f"name: {_json(name[:200])}", f"defaults: {_json(shared)}"]
-    common = _seeds_of_all(drawn)
+    judged = comparison.verdicts[0] if comparison.verdicts else None
+    looks = judged.looks if judged else None
+    common = _looks(looks) if looks else _seeds_of_all(drawn)
     lines += common or []
+    lines += [f"margin: {_json(judged.margin)}"] if judged and judged.margin is not None else []
     lines.append("runs:")
     for variant, spec, found in zip(variants, specs, drawn, strict=True):
         own = {k: v for k, v in spec.items() if k in VARIANT_FIELDS and v != plain[k] and k not in shared}
@@ -40,6 +44,14 @@ def config_text(comparison: Comparison, name: str) -> str:
                 drawn_by = {"split_seed": one.split_seed} if variant.across_splits else {}
                 lines.append(f"  - {_json(own | drawn_by | {'seed': one.seed})}")
     return "\n".join(lines) + "\n"
+
+
+def _looks(looks: Looks) -> list[str]:
+    return [
+        f"looks: {_json(looks.counts)}",
+        f"look_weights: {_json(looks.weights)}",
+        f"seeds: {_json(looks.seeds)}",
+    ]
 
 
 def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]]) -> list[str] | None:

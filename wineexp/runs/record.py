@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_serializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+)
 
 from wineexp.data.facts import TableFacts
 from wineexp.errors import RunError, SpecError
@@ -25,7 +33,15 @@ SCHEMA = 2
 Status = Literal["done", "failed", "interrupted"]
 Reason = Literal["diverged", "error", "timeout", "killed"]
 
-_Number = Annotated[float, Field(allow_inf_nan=False)]
+
+def _drawable(value: float) -> float:
+    """Far above what float32 targets can give, squared, and yet twice as much can be drawn."""
+    if abs(value) > 1e100:
+        raise ValueError("expected a number up to 1e100")
+    return value
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_drawable)]
 _Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 # Keys that a later version may add are kept, so that a record is shown and sent on unchanged.

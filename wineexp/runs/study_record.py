@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,11 +31,19 @@ class PlannedLooks(BaseModel):
     seeds: tuple[int, ...]
     margin: float | None
     reference: str | None
+    variants: tuple[str, ...]
 
     @classmethod
-    def of(cls, looks: Looks, margin: float | None, reference: str | None) -> PlannedLooks:
+    def of(
+        cls, looks: Looks, margin: float | None, reference: str | None, variants: Sequence[str]
+    ) -> PlannedLooks:
         return cls(
-            counts=looks.counts, weights=looks.weights, seeds=looks.seeds, margin=margin, reference=reference
+            counts=looks.counts,
+            weights=looks.weights,
+            seeds=looks.seeds,
+            margin=margin,
+            reference=reference,
+            variants=tuple(variants),
         )
 
 

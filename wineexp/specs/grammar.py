@@ -174,7 +174,7 @@ class StudyReader:
         if splits is not None and 0 < len(splits) < MIN_SPLITS:
             told = f"split_seeds: expected at least {MIN_SPLITS}, as fewer do not show how much splits differ"
             self.problem(fields["split_seeds"].line, f"{told}; found {len(splits)}")
-        if splits is not None and "looks" in fields:
+        if splits is not None and ("looks" in fields or self.asked_looks is not None):
             self.problem(
                 fields["split_seeds"].line, "split_seeds: expected either looks or split_seeds, found both"
             )

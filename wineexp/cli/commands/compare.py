@@ -69,6 +69,8 @@ def command(
         print_json(found.as_json() | planned)
     elif form == "csv":
         print_csv(found.rows())
+        for text in [] if plan is None else found.plan(plan):
+            note(text.strip())
     else:
         print_out(answer(found))
         if plan is not None:

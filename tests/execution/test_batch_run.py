@@ -151,8 +151,8 @@ def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
         "looks": 100,
     }
     folder = ROOT / "configs"
-    assert {path.stem for path in folder.iterdir()} == set(counts)
-    for path in folder.iterdir():
+    assert {path.stem for path in folder.rglob("*.yaml")} == set(counts)
+    for path in folder.rglob("*.yaml"):
         assert path.read_text().startswith("# "), f"{path} asks no question"
         config = read_config(path)
         assert config.name == path.stem

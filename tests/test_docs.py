@@ -15,7 +15,9 @@ from conftest import ROOT
 
 from wineexp.execution.executor import InProcess
 from wineexp.specs.config import read_config
+from wineexp.specs.grammar import STUDY_KEYS
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.schema import json_schema
 
 PAGES = generate.pages()
 BLOCK = re.compile(r"(<!-- [^\n]* -->\n)?```(\w+)\n(.*?)```", re.S)
@@ -41,6 +43,12 @@ def test_every_config_that_is_shown_is_one(page, tmp_path):
     for number, text in enumerate(blocks(page, "yaml")):
         (tmp_path / f"{number}.yaml").write_text(text)
         assert read_config(tmp_path / f"{number}.yaml").specs
+
+
+def test_every_key_of_a_study_is_told_and_completed_by_editors():
+    table = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8").split("## YAML")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.M) == [*sorted(STUDY_KEYS, key=table.index)]
+    assert json_schema()["anyOf"][1]["properties"].keys() == set(STUDY_KEYS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

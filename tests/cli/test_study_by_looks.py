@@ -141,10 +141,11 @@ def test_a_reference_may_be_the_directory_of_a_run_that_comes_later(small_csv, t
 
 
 def test_the_first_failure_ends_it_where_that_was_asked_for(small_csv, tmp_path, tensorflow):
-    runs = [{}, {"dropout": 0.1}, {"optimizer": "sgd", "learning_rate": 1e30, "loss": "mse"}]
+    runs = [{}, {"optimizer": "sgd", "learning_rate": 1e30, "loss": "mse"}, {"dropout": 0.1}]
     found = small_study(tmp_path, small_csv, runs, fail_fast=True)
     assert {run.spec.seed for run in found.runs} <= {0, 1}, "the second look is not trained"
-    assert any(run.status == "failed" for run in found.runs)
+    assert found.runs[-1].status == "failed"
+    assert not any(verdict.is_told for verdict in found.comparison.verdicts), "nor the first one concluded from"
 
 
 @pytest.mark.parametrize(
@@ -175,3 +176,26 @@ def test_a_reference_that_failed_is_replaced_with_a_note(small_csv, tmp_path, te
     runs = [{"name": "lost", "optimizer": "sgd", "learning_rate": 1e30, "loss": "mse"}, {}, {"dropout": 0.1}]
     notes = small_study(tmp_path, small_csv, runs).comparison.notes
     assert any("was to be the reference and has no finished run" in note for note in notes)
+
+
+def test_a_plain_comparison_knows_that_looks_decided_on_the_seeds(whole, small_csv, tmp_path, tensorflow):
+    out, found = whole
+    told = "seeds were added by planned looks (looked)"
+    (note,) = [note for note in wineexp.compare(out).notes if note.startswith(told)]
+    assert "the error rate is not kept" in note
+    assert not any(note.startswith(told) for note in found.comparison.notes), "the study itself keeps it"
+    some = wineexp.compare(out, where="learning_rate=0.05").notes
+    assert any(note.startswith(told) for note in some)
+    plain = {"defaults": SMALL, "seeds": 2, "grid": {"bn": ["none", "after"]}}
+    wineexp.batch(plain, data=small_csv, out=tmp_path, jobs=0)
+    assert not any("planned looks" in note for note in wineexp.compare(tmp_path).notes)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "looks.json").write_text("{}")
+    assert any("planned looks (other)" in note for note in wineexp.compare(tmp_path).notes), "it cannot be told"
+
+
+def test_a_plan_of_looks_over_several_splits_is_refused_too(cli, small_csv, tmp_path):
+    (tmp_path / "c.yaml").write_text("grid: {split_seed: [0, 1], bn: [none, after]}\nlooks: [2, 3]\n")
+    code, _, err = cli("study", tmp_path / "c.yaml", "--data", small_csv, "--dry-run")
+    assert code == 2
+    assert "c.yaml:2: looks: expected one split of the table, found 2" in err

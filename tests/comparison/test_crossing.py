@@ -166,7 +166,7 @@ def test_a_config_crosses_seeds_with_splits():
     [
         ({"split_seeds": 4, "runs": [{}]}, "split_seeds: expected at least 5"),
         ({"split_seeds": 5, "runs": [{"split_seed": 1}]}, "expected either split_seed or split_seeds"),
-        ({"split_seeds": 5, "looks": [2, 3], "runs": [{}]}, "expected either looks or split_seeds"),
+        ({"split_seeds": 5, "looks": [2, 3], "runs": [{}]}, "looks: expected one split of the table, found 5"),
         ({"split_seeds": "many", "runs": [{}]}, "split_seeds: expected how many"),
         ({"split_seeds": [1, 1, 2, 3, 4], "runs": [{}]}, "split_seeds: expected different seeds"),
         ({"split_seeds": 5000, "seeds": 100, "runs": [{}]}, "expected at most 100000 runs, found 500,000"),

@@ -16,11 +16,7 @@ from wineexp.runs.reader import load
 
 @pytest.fixture(scope="module")
 def cross(small_table, tmp_path_factory):
-    out = tmp_path_factory.mktemp("cross")
-    for seed in range(3):
-        for dropout, bn, error in ((0, "none", 0.3), (0.3, "none", 0.4), (0, "after", 0.25), (0.3, "after", 0.27)):
-            fabricate.save(out, small_table, error=error, seed=seed, dropout=dropout, bn=bn)
-    return out
+    return fabricate.save_interaction(tmp_path_factory.mktemp("cross"), small_table)
 
 
 def texts(fig):

@@ -126,7 +126,7 @@ def test_a_margin_is_looked_at_with_the_same_shares():
 def test_seeds_that_failed_leave_the_others_of_their_look():
     errors = drawn(np.random.RandomState(1), "ab", truth=(2.0,))
     del errors["b"][1], errors["a"][4]
-    (verdict,) = judge_errors(errors, "a", looks=LOOKS)
+    (verdict,) = judge_errors(errors, "a", looks=LOOKS, ended=dict.fromkeys("ab", range(8)))
     assert [look.difference.fewest for look in verdict.looked] == [2, 4, 7]
     assert verdict.kind == "worse"
 
@@ -138,16 +138,31 @@ def test_a_look_with_one_seed_left_has_no_say():
     ours = {seed: errors + random.normal(0.1, 0.02, 200) for seed, errors in theirs.items()}
     ours[0] = theirs[0] - 0.03
     del ours[1]
-    (verdict,) = judge_errors({"a": theirs, "b": ours}, "a", looks=looks)
+    ended = dict.fromkeys("ab", range(10))
+    (verdict,) = judge_errors({"a": theirs, "b": ours}, "a", looks=looks, ended=ended)
     assert (verdict.kind, verdict.found_at) == ("worse", 2)
     assert "found at look 2 of 2 (10 seeds)" in verdict.sentence()
 
 
-def test_a_look_whose_seeds_all_failed_is_passed_over():
+def test_a_look_whose_seeds_all_failed_is_taken_with_those_before():
     errors = drawn(np.random.RandomState(1), "ab")
     for seed in (3, 4):
         del errors["b"][seed]
-    (verdict,) = judge_errors(errors, "a", looks=LOOKS)
-    assert [look.number for look in verdict.looked] == [1, 3]
+    (verdict,) = judge_errors(errors, "a", looks=LOOKS, ended=dict.fromkeys("ab", range(8)))
+    assert [look.number for look in verdict.looked] == [1, 2, 3]
     assert (verdict.next_look, verdict.word) == (None, "cannot tell")
     assert "cannot tell after all planned looks" in verdict.sentence()
+
+
+@pytest.mark.parametrize(
+    ("there", "taken", "word"), [(2, [0], "cannot tell yet"), (4, [1], "worse"), (7, [1, 2], "worse")]
+)
+def test_a_look_is_taken_once_every_seed_planned_for_it_has_ended(there, taken, word):
+    """However large the difference: a look cut short, by --fail-fast or a deleted run, concludes nothing."""
+    errors = drawn(np.random.RandomState(1), "ab", truth=(2.0,))
+    (verdict,) = judge_errors(first(errors, {"a": 8, "b": there}), "a", looks=LOOKS)
+    assert [look.number for look in verdict.looked] == taken
+    assert verdict.word == word
+    if taken == [0]:
+        assert (verdict.p, verdict.interval, verdict.is_told) == (None, None, False)
+        assert "b against a: cannot tell yet: train to 3 seeds; val MAE +" in verdict.sentence()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,8 @@ from wineexp.runs.curves import save
 from wineexp.runs.directory import Run, is_run
 from wineexp.runs.reader import LoadedRun, load
 from wineexp.runs.run_table import Condition, parse_conditions, row
+from wineexp.runs.study_record import studies_with_looks
+from wineexp.text import some_of
 
 __all__ = ["FIGURE_FORMATS", "check_figure_name", "check_margin", "compare", "report", "write_figure"]
 
@@ -84,9 +87,9 @@ def compare(
     by_results = [text for text, condition in zip(texts, conditions, strict=True) if condition.about_results]
     first = not paths[0].is_dir() or is_run(paths[0])
     name = str(reference.path) if isinstance(reference, Run) else None if reference is None else str(reference)
-    return compare_runs(
-        found, reference=name, first=first, margin=margin, selected=" and ".join(by_results) or None
-    )
+    selected = " and ".join(by_results) or None
+    comparison = compare_runs(found, reference=name, first=first, margin=margin, selected=selected)
+    return _with_looks_told(comparison) if comparison.verdicts else comparison
 
 
 def report(
@@ -161,6 +164,21 @@ def check_figure_name(path: Path) -> str:
     if form not in FIGURE_FORMATS:
         raise SelectionError(f"expected a name that ends in {', '.join(FIGURE_FORMATS)}; found {path.name!r}")
     return form[1:]
+
+
+def _with_looks_told(comparison: Comparison) -> Comparison:
+    """With a note where the runs were trained by planned looks, which are not known here."""
+    records = [(run.path.parent, run.record.variant_signature) for run in comparison.runs if run.record]
+    signatures = {signature for _, signature in records}
+    studies = [name for out in sorted({out for out, _ in records}) for name in studies_with_looks(out, signatures)]
+    if not studies:
+        return comparison
+    note = (
+        f"seeds were added by planned looks ({some_of(studies)}), so their number depends on what was seen: "
+        "judged all at once, as here, the error rate is not kept. The same `wineexp study` again trains nothing "
+        "and keeps it"
+    )
+    return replace(comparison, notes=(*comparison.notes, note))
 
 
 def _meets(run: LoadedRun, conditions: Sequence[Condition]) -> bool:

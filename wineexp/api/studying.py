@@ -20,7 +20,6 @@ from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.reference import named_variant
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import group_specs
-from wineexp.errors import ConfigError
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
@@ -117,8 +116,6 @@ def study(
         config, overrides=overrides, looks=looks, data=data, out=out, force=force, skip_failed=skip_failed
     )
     plan = replace(plan, margin=plan.margin if margin is None else margin)
-    if plan.looks is not None and len({spec.split_seed for spec in plan.specs}) > 1:
-        raise ConfigError(["looks: expected one split_seed, found several; split_seeds judges over splits"])
     compared_with = None if reference is None else _planned_reference(plan, reference)
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
@@ -166,7 +163,9 @@ class _Study:
             next((one.label for one in variants if one.spec == self.reference), None) if self.reference else None
         )
         planned = PlannedLooks.of(looks, self.plan.margin, named, [variant.label for variant in variants])
-        notes = write_down(self.folder, planned, before)
+        fingerprint = self.plan.table.fingerprint
+        signatures = [variant.spec.variant_signature(fingerprint) for variant in variants if variant.spec]
+        notes = write_down(self.folder, planned, before, signatures)
         wanted = {variant.spec for variant in variants}
         comparison: Comparison | None = None
         for number in range(1, len(looks.counts) + 1):

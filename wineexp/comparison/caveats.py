@@ -73,7 +73,7 @@ class Caveats:
             f"{unequal}; with test_fraction, rows that did not choose would judge"
         )
 
-    def of_splits(self, lacking: Sequence[Variant]) -> None:
+    def of_lacking(self, lacking: Sequence[Variant]) -> None:
         """Variants that have too few splits left."""
         if lacking:
             labels = some_of([variant.label for variant in lacking])

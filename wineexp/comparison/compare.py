@@ -79,7 +79,7 @@ def compare_runs(
         lacking = [one for one in judged if len(set(one.split_errors) & set(chosen.split_errors)) < LEAST_SPLITS]
         judged = [variant for variant in judged if variant not in lacking]
     told = Caveats(variants, judged)
-    told.of_splits(lacking)
+    told.of_lacking(lacking)
     if first and reference is None:
         told.of_first(variants, runs[0] if runs else None, chosen)
     told.of_selection(selected)

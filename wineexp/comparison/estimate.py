@@ -71,7 +71,10 @@ class Estimate(ABC):
 
     @abstractmethod
     def parts(self) -> dict[str, float]:
-        """What adds to the variance of the mean, by where it comes from; each at least 0."""
+        """What adds to the variance of the mean, by where it comes from; each at least 0.
+
+        ``both``: what a seed does on one row and not on others.
+        """
 
     def shares(self) -> dict[str, float]:
         """:meth:`parts` as shares of their sum; empty where nothing varies."""

@@ -31,7 +31,7 @@ INK: dict[Kind, str] = {
 }
 
 #: Colours of the parts of the uncertainty.
-PARTS = {"seeds": "#4C78A8", "splits": "#72B7B2", "rows": "#C9B458", "rest": "#BBBBBB"}
+PARTS = {"seeds": "#4C78A8", "splits": "#72B7B2", "rows": "#C9B458", "both": "#BBBBBB"}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,18 +46,23 @@ def judge_variants(
         found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True))
     else:
         errors = {variant.label: variant.errors for variant in judged}
-        found = judge_errors(errors, reference.label, margin, looks)
+        ended = {variant.label: variant.ended for variant in judged}
+        found = judge_errors(errors, reference.label, margin, looks, ended)
     return tuple(replace(verdict, metric=reference.metric) for verdict in found)
 
 
 def judge_errors(
-    errors: Mapping[str, Errors], reference: str, margin: float | None = None, looks: Looks | None = None
+    errors: Mapping[str, Errors],
+    reference: str,
+    margin: float | None = None,
+    looks: Looks | None = None,
+    ended: Mapping[str, Collection[int]] | None = None,
 ) -> tuple[Verdict, ...]:
     """Every other label against the reference, with Holm's correction over those that can be judged.
 
     One seed of either tells nothing of how seeds differ, so such a pair is not judged. With planned looks, each
-    look uses the seeds that were planned for it, whatever else there is: what is found does not depend on when the
-    study was stopped and resumed.
+    look uses the seeds that were planned for it, whatever else there is, and is taken once all of them have ended:
+    what is found does not depend on when the study was stopped and resumed.
 
     Parameters
     ----------
@@ -66,9 +71,15 @@ def judge_errors(
     reference : str
     margin : float, optional
     looks : Looks, optional
+    ended : mapping of label to seeds, optional
+        The seeds that have ended, those that failed too; by default those with errors.
     """
-    theirs = errors[reference]
-    looked = {label: _looked(ours, theirs, looks) for label, ours in errors.items() if label != reference}
+    theirs, ended = errors[reference], ended or errors
+    looked = {
+        label: _looked(ours, theirs, looks, set(ended[label]) & set(ended[reference]))
+        for label, ours in errors.items()
+        if label != reference
+    }
     paired = {label: looks is not None or errors[label].keys() == theirs.keys() for label in looked}
     return _verdicts(looked, reference, margin, looks, paired)
 
@@ -89,21 +100,18 @@ def _verdicts(
     )
 
 
-def _looked(ours: Errors, theirs: Errors, looks: Looks | None) -> tuple[Look, ...]:
-    """Each look that both have reached; with seeds that failed, those that are left of it."""
+def _looked(ours: Errors, theirs: Errors, looks: Looks | None, ended: Collection[int]) -> tuple[Look, ...]:
+    """Each look that both have reached, with the seeds that are left of it; look 0 where there is none yet."""
     if looks is None:
         return (Look(_difference(ours, theirs)),)
     found = []
     for number, weight in enumerate(looks.weights, 1):
-        added = looks.added(number)
-        if number > 1 and not all(any(seed in errors for seed in added) for errors in (ours, theirs)):
-            continue  # not reached, or all that it added has failed
         seeds = looks.at(number)
         parts = [{seed: errors[seed] for seed in seeds if seed in errors} for errors in (ours, theirs)]
-        if not all(parts):  # none of the first look's seeds has finished
-            parts = [dict(list(errors.items())[:1]) for errors in (ours, theirs)]
+        if not all(seed in ended for seed in seeds) or not all(parts):
+            break
         found.append(Look(_difference(*parts), weight, number))
-    return tuple(found)
+    return tuple(found) or (Look(_difference(ours, theirs), looks.weights[0], 0),)
 
 
 def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:

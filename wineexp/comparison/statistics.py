@@ -84,7 +84,7 @@ class Difference(Estimate):
         return {
             "seeds": max(0.0, self.seed_variance) / self.seeds,
             "rows": max(0.0, self.row_variance) / self.rows,
-            "rest": self.rest_variance / (self.seeds * self.rows),
+            "both": self.rest_variance / (self.seeds * self.rows),
         }
 
     def spread(self, seeds: int | None) -> float:
@@ -164,7 +164,7 @@ class UnpairedDifference(Estimate):
         return {
             "seeds": sum(max(0.0, group.seed_variance) / group.count for group in self.groups),
             "rows": max(0.0, self.row_variance) / self.rows,
-            "rest": sum(group.rest_variance / (group.count * self.rows) for group in self.groups),
+            "both": sum(group.rest_variance / (group.count * self.rows) for group in self.groups),
         }
 
     def spread(self, seeds: int | None) -> float:

@@ -87,6 +87,12 @@ class Variant:
         return found
 
     @property
+    def ended(self) -> set[int]:
+        """The seeds of its runs that have ended, finished or failed; an interrupted one has not."""
+        over = [*self.runs, *(run for run in self.unfinished if run.status == "failed")]
+        return {run.spec.seed for run in over if run.spec}
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds of its finished runs, each once."""
         return list(dict.fromkeys(run.spec.seed for run in self.runs if run.spec))

@@ -32,7 +32,7 @@ class Look:
     weight : float
         The share of the error rate that it may cost; 1 where there is one look.
     number : int
-        From 1.
+        From 1; 0 for what is there before the first planned look, from which nothing is concluded.
     """
 
     difference: Estimate
@@ -41,8 +41,8 @@ class Look:
 
     @property
     def told(self) -> bool:
-        """Whether anything is known of how seeds differ."""
-        return self.difference.fewest > 1
+        """Whether it was taken, and anything is known of how seeds differ."""
+        return self.number > 0 and self.difference.fewest > 1
 
     @property
     def p(self) -> float:
@@ -107,7 +107,7 @@ class Verdict:
     def kind(self) -> Kind:
         """What can be said, whatever the margin's size."""
         if self.p is None:
-            return "one seed"
+            return "one seed" if self.looked[-1].number else "cannot tell"
         return "same" if self._same else self._direction if self._real else "cannot tell"
 
     @property
@@ -211,8 +211,9 @@ class Verdict:
         """The verdict in words, with the figures."""
         pair = f"{self.variant_label} against {self.reference_label}"
         if self.p is None or self.interval is None or self.level is None:
+            word = self._open() if self.kind == "cannot tell" else self.word
             return (
-                f"{pair}: {self.word}; {self.metric} {self.difference.mean:+.3f} on these rows, "
+                f"{pair}: {word}; {self.metric} {self.difference.mean:+.3f} on these rows, "
                 "and another seed may reverse it"
             )
         figures = f"{self.metric} {self.difference.mean:+.3f} {_told(self.interval, self.level)}"

@@ -7,7 +7,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,12 +82,17 @@ class MLflowLog:
         ExportError
             When the server refuses or does not answer.
         """
+        with self._sending(str(run.path)):
+            return self._export(run)
+
+    @contextlib.contextmanager
+    def _sending(self, what: str) -> Iterator[None]:
+        """What goes wrong as ``ExportError``; and silence, as MLflow prints two lines a run to stdout."""
         try:
-            # MLflow prints two lines a run; stdout is for what was asked for.
             with contextlib.redirect_stdout(io.StringIO()):
-                return self._export(run)
-        except Exception as error:  # noqa: BLE001 - see above; a run that cannot be sent stops no training
-            raise ExportError(f"{run.path}: not sent to {self.uri}: {first_line(error)}") from None
+                yield
+        except Exception as error:  # noqa: BLE001 - see above; what cannot be sent stops no training
+            raise ExportError(f"{what}: not sent to {self.uri}: {first_line(error)}") from None
 
     def _export(self, run: Run) -> bool:
         recorded = run.record.recorded
@@ -120,11 +125,8 @@ class MLflowLog:
         ExportError
             When the server refuses or does not answer.
         """
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                return self._export_study(comparison, name)
-        except Exception as error:  # noqa: BLE001 - see export
-            raise ExportError(f"study {name}: not sent to {self.uri}: {first_line(error)}") from None
+        with self._sending(f"study {name}"):
+            return self._export_study(comparison, name)
 
     def _export_study(self, comparison: Comparison, name: str) -> bool:
         from mlflow.entities import Metric

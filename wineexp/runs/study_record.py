@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wineexp import files
 from wineexp.specs.looks import Looks
 
-__all__ = ["PlannedLooks", "write_down"]
+__all__ = ["PlannedLooks", "studies_with_looks", "write_down"]
 
 #: The record's file, in the study's folder.
 NAME = "looks.json"
@@ -53,16 +54,17 @@ class _Entry(BaseModel):
     recorded: str
     runs_before: int
     planned: PlannedLooks
+    signatures: tuple[str, ...]
 
 
 class _StudyRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: int = 1
+    version: Literal[1] = 1
     entries: tuple[_Entry, ...]
 
 
-def write_down(folder: Path, planned: PlannedLooks, runs_before: int) -> list[str]:
+def write_down(folder: Path, planned: PlannedLooks, runs_before: int, signatures: Sequence[str]) -> list[str]:
     """Record what is planned in the study's folder, unless it stands there; return what a reader must know of it.
 
     Parameters
@@ -71,6 +73,8 @@ def write_down(folder: Path, planned: PlannedLooks, runs_before: int) -> list[st
     planned : PlannedLooks
     runs_before : int
         How many of the study's runs were there already.
+    signatures : sequence of str
+        Of its variants (``variant`` in run.json), by which their runs are known as trained with looks.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def write_down(folder: Path, planned: PlannedLooks, runs_before: int) -> list[st
         notes.append(f"{path} is damaged: it cannot be told whether the looks were changed after training began")
     if not entries or entries[-1].planned != planned:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        entries = (*entries, _Entry(recorded=now, runs_before=runs_before, planned=planned))
+        entries = (*entries, _entry(now, runs_before, planned, signatures))
         files.write_file(path, _StudyRecord(entries=entries).model_dump_json(indent=1).encode())
     if len(entries) > 1:
         changed = "; ".join(_changes(one.planned, other.planned) for one, other in itertools.pairwise(entries))
@@ -100,6 +104,26 @@ def write_down(folder: Path, planned: PlannedLooks, runs_before: int) -> list[st
             "if their results were known then, its error rate is not kept"
         )
     return notes
+
+
+def studies_with_looks(folder: Path, signatures: Collection[str]) -> list[str]:
+    """The studies below ``folder``, by their folders' names, that trained two or more of these variants by looks.
+
+    One whose record is damaged is among them: it cannot be told, so it is not taken for one that did not.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*/{NAME}")):
+        try:
+            planned = {signature for entry in _read(path) for signature in entry.signatures}
+        except ValueError:
+            planned = set(signatures)
+        if len(planned & set(signatures)) > 1:
+            found.append(path.parent.name)
+    return found
+
+
+def _entry(recorded: str, runs_before: int, planned: PlannedLooks, signatures: Sequence[str]) -> _Entry:
+    return _Entry(recorded=recorded, runs_before=runs_before, planned=planned, signatures=tuple(signatures))
 
 
 def _read(path: Path) -> tuple[_Entry, ...]:

@@ -130,6 +130,10 @@ class StudyReader:
                 continue
             for given in self._draws(variant, seeds, splits, own=own):
                 specs += self._specs(given)
+        drawn = {spec.split_seed for spec in specs}
+        if looks is not None and len(drawn) > 1:
+            told = f"expected one split of the table, found {len(drawn)}; split_seeds judges without looks"
+            self.problem(fields["looks"].line if "looks" in fields else None, f"looks: {told}")
         return Config(name, tuple(specs), margin=margin, looks=looks)
 
     def _section(self, fields: dict[str, LinedValue], key: str, kind: type) -> Any:
@@ -174,10 +178,6 @@ class StudyReader:
         if splits is not None and 0 < len(splits) < MIN_SPLITS:
             told = f"split_seeds: expected at least {MIN_SPLITS}, as fewer do not show how much splits differ"
             self.problem(fields["split_seeds"].line, f"{told}; found {len(splits)}")
-        if splits is not None and ("looks" in fields or self.asked_looks is not None):
-            self.problem(
-                fields["split_seeds"].line, "split_seeds: expected either looks or split_seeds, found both"
-            )
         return splits
 
     def _seeds(self, fields: dict[str, LinedValue], key: str = "seeds") -> list[LinedValue] | None:

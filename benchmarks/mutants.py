@@ -27,6 +27,12 @@ from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parent.parent
 
+STATISTICS = [
+    "tests/comparison/test_estimates.py",
+    "tests/comparison/test_statistics.py",
+    "tests/comparison/test_judge.py",
+]
+
 #: Module -> the tests that are about it, the quick ones first.
 TESTS = {
     "specs/run_spec.py": ["tests/specs", "tests/test_earlier_versions.py"],
@@ -37,8 +43,16 @@ TESTS = {
         "tests/test_earlier_versions.py",
     ],
     "runs/directory.py": ["tests/runs", "tests/execution/test_batch_run.py"],
-    "comparison/estimate.py": ["tests/comparison/test_statistics.py", "tests/comparison/test_judge.py"],
-    "comparison/statistics.py": ["tests/comparison/test_statistics.py", "tests/comparison/test_judge.py"],
+    "comparison/estimate.py": [
+        "tests/comparison/test_estimates.py",
+        "tests/comparison/test_statistics.py",
+        "tests/comparison/test_judge.py",
+    ],
+    "comparison/statistics.py": [
+        "tests/comparison/test_estimates.py",
+        "tests/comparison/test_statistics.py",
+        "tests/comparison/test_judge.py",
+    ],
     "training/trainer.py": ["tests/training/test_trainer.py", "tests/training/test_experiment.py"],
 }
 

@@ -10,38 +10,59 @@ from hypothesis import strategies as st
 from wineexp.execution.executor import Task, TaskQueue
 from wineexp.specs.run_spec import RunSpec
 
-RATES = st.sampled_from([0.0, 0.1, 0.2])
+WIDTHS = st.sampled_from([1, 2, 3])
 
 
 def tasks(pairs):
-    return [Task(i, RunSpec(dropout=rate, seed=seed)) for i, (rate, seed) in enumerate(pairs)]
+    return [Task(i, RunSpec(widths=[width], seed=seed)) for i, (width, seed) in enumerate(pairs)]
 
 
-@given(st.lists(st.tuples(RATES, st.integers(0, 5)), unique=True))
+@given(st.lists(st.tuples(WIDTHS, st.integers(0, 5)), unique=True))
 def test_every_task_is_taken_once(pairs):
     queue = TaskQueue(tasks(pairs))
     taken, last = [], None
     while queue:
         attempt = queue.take(last, [])
-        last = attempt.task.spec.without_seed()
+        last = attempt.task.spec.shape()
         taken.append(attempt.task)
     assert sorted(task.number for task in taken) == list(range(len(pairs)))
-    variants = [task.spec.dropout for task in taken]
-    changes = sum(a != b for a, b in itertools.pairwise(variants))
-    assert changes == max(0, len(set(variants)) - 1), "all seeds of a variant come one after the other"
+    shapes = [task.spec.widths for task in taken]
+    changes = sum(a != b for a, b in itertools.pairwise(shapes))
+    assert changes == max(0, len(set(shapes)) - 1), "all runs of a shape come one after the other"
 
 
-def test_two_workers_begin_with_different_variants_and_share_the_last():
-    queue = TaskQueue(tasks([(0.0, 0), (0.0, 1), (0.0, 2), (0.3, 0)]))
+def test_two_workers_begin_with_different_shapes_and_share_the_last():
+    queue = TaskQueue(tasks([(1, 0), (1, 1), (1, 2), (3, 0)]))
     first = queue.take(None, [None, None])
-    variant = first.task.spec.without_seed()
-    second = queue.take(None, [variant, None])
+    shape = first.task.spec.shape()
+    second = queue.take(None, [shape, None])
     assert (first.task.number, second.task.number) == (0, 3)
-    assert queue.take(second.task.spec.without_seed(), [variant, second.task.spec.without_seed()]).task.number == 1
+    assert queue.take(second.task.spec.shape(), [shape, second.task.spec.shape()]).task.number == 1
+
+
+@given(
+    works=st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.floats(0.01, 100)), min_size=1, max_size=60),
+    workers=st.sampled_from([1, 2, 4, 8, 16]),
+)
+def test_no_worker_waits_long_for_the_last_run(works, workers):
+    """Simulated cores: no schedule can end before total / workers, nor before the longest run."""
+    given_tasks = [Task(i, RunSpec(widths=[width], seed=i), work) for i, (width, work) in enumerate(works)]
+    queue, clock, last = TaskQueue(given_tasks), [0.0] * workers, [None] * workers
+    waiting = sorted(work for _, work in works)
+    while queue:
+        free = min(range(workers), key=clock.__getitem__)
+        attempt = queue.take(last[free], last)
+        assert attempt.task.work >= waiting[-1] / 2, "of those that wait, one of the long ones"
+        waiting.remove(attempt.task.work)
+        last[free] = attempt.task.spec.shape()
+        clock[free] += attempt.task.work
+    longest, total = max(work for _, work in works), sum(work for _, work in works)
+    bound = total / workers + longest * (1 - 1 / workers)  # Graham (1966): no worker is idle while a task waits
+    assert max(clock) <= bound * (1 + 1e-9)
 
 
 def test_a_task_that_is_tried_again_comes_before_its_variants_others():
-    queue = TaskQueue(tasks([(0.0, 0), (0.0, 1)]))
+    queue = TaskQueue(tasks([(1, 0), (1, 1)]))
     attempt = queue.take(None, [])
     queue.put_back(attempt)
     again = queue.take(None, [])

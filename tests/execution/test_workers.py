@@ -103,11 +103,21 @@ def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
 
 def test_memory_bounds_the_workers(monkeypatch):
     monkeypatch.setattr(workers.runtime, "available_cores", lambda: 8)
-    monkeypatch.setattr(workers.runtime, "available_memory", lambda: 4e9)
+    monkeypatch.setattr(workers.runtime, "available_memory", lambda: 5e9)
     assert affordable_jobs(10_000) == 3
     assert affordable_jobs(10**9) == 1
     monkeypatch.setattr(workers.runtime, "available_memory", lambda: 1e12)
     assert affordable_jobs(10_000) == 8
+
+
+def test_a_worker_full_of_machine_code_is_replaced(undisturbed, small_table, tmp_path, monkeypatch):
+    wanted, expected = undisturbed
+    monkeypatch.setenv("WINEEXP_TEST_FOLDER", str(tmp_path))
+    crew = LocalWorkers(2, retries=0, train=faulty_workers.fills)
+    runs = batch(wanted[:4], small_table, tmp_path / "out", crew)
+    assert {run.status for run in runs} == {"done"}
+    assert numbers(tmp_path / "out").items() <= expected.items()
+    assert len([path for path in tmp_path.iterdir() if path.name.isdigit()]) == 4, "a process for each run"
 
 
 @pytest.mark.slow

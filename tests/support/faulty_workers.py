@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 from wineexp.errors import RuntimeSetupError
 from wineexp.execution.executor import train_run
+
+#: More than a process may compile.
+XLA_SHAPES = 10**6
 
 #: Seed -> what happens in epoch 2 of a run with that seed.
 RAISES, DIES, HANGS = 101, 102, 103
@@ -31,3 +35,11 @@ def train(spec, table, *, on_epoch, **options):
 def cannot_train(spec, table, **options):
     """A worker on a machine that cannot train at all."""
     raise RuntimeSetupError("no TensorFlow here")
+
+
+def fills(spec, table, *, cache, **options):
+    """As if XLA had compiled so much for this run that its worker should end; leaves its process's number."""
+    result = train_run(spec, table, cache=cache, **options)
+    cache._compiled_by_xla = XLA_SHAPES
+    (Path(os.environ["WINEEXP_TEST_FOLDER"]) / str(os.getpid())).touch()
+    return result

@@ -40,7 +40,7 @@ def test_training_is_the_same_without_the_private_names(small_table, monkeypatch
 
     spec = RunSpec.parse({"widths": "8,8", "epochs": 3, "batch_size": 32, "bn": "after"})
     whole = experiment.run(spec, small_table, threads=1)
-    monkeypatch.setattr(kernels, "adam_moments", lambda adam, variable: None)
+    monkeypatch.setattr(kernels, "adam_moments", lambda optimizer, weights: None)
     monkeypatch.setattr(keras_internals, "_dismantle_func_graph", None)
     monkeypatch.setattr(keras_internals, "_gradients", None)
     without = experiment.run(spec, small_table, threads=1)

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wineexp.errors import CallbackError
-from wineexp.specs.keras_names import OPTIMIZERS
+from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.run_spec import RunSpec
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
-def fit(model, optimizer, loss, train, valid, *, batch_size, **options):
+def fit(model, optimizer, loss, train, valid, *, batch_size, xla=False, **options):
     """A trainer that fits once."""
     from wineexp.training.trainer import Trainer
 
-    return Trainer(model, optimizer, loss, train, valid, batch_size=batch_size).fit(**options)
+    return Trainer(model, optimizer, loss, train, valid, batch_size=batch_size, xla=xla).fit(**options)
 
 
 VARIANTS = [{"bn": "none"}, {"bn": "before"}, {"bn": "after"}, {"bn": "none", "bn_input": True}]
@@ -43,11 +43,19 @@ def optimizers():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "loss"),
-    [("adam", "mae"), ("adam", "mse"), ("adam", "huber"), ("sgd with momentum", "mae"), ("rmsprop", "mae")],
+    ("optimizer", "loss", "xla"),
+    [
+        ("adam", "mae", False),
+        ("adam", "mse", False),
+        ("adam", "huber", False),
+        ("sgd with momentum", "mae", False),
+        ("rmsprop", "mae", False),
+        pytest.param("adam", "mae", True, marks=pytest.mark.slow),
+        pytest.param("sgd with momentum", "huber", True, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss):
+def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss, xla):
     import keras
 
     from wineexp.training.model import build_model
@@ -66,7 +74,7 @@ def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss):
     names = {"mae": "mae", "mse": "mse", "huber": keras.losses.Huber()}
     theirs.compile(optimizer=make_theirs(), loss=names[loss])
     (x, y), valid, order = data(), data(40, 1), shuffled(90, 3)
-    fitted = fit(ours, make_ours(), loss, (x, y), valid, batch_size=20, epochs=5, order=order)
+    fitted = fit(ours, make_ours(), loss, (x, y), valid, batch_size=20, xla=xla, epochs=5, order=order)
     for epoch in range(5):
         total = 0.0
         for at in range(0, 90, 20):  # 5 steps, the last one of 10 rows
@@ -81,15 +89,16 @@ def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss):
     assert int(ours.optimizer.iterations) == 25
 
 
+@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_of_the_spec_trains(name):
+def test_every_optimizer_of_the_spec_trains(name, xla):
     from wineexp.training.model import build_model, build_optimizer
     from wineexp.training.trainer import shuffled
 
     model = build_model(RunSpec(widths="8", bn="after"), 5)
     fitted = fit(
         model, build_optimizer(name, OPTIMIZERS[name]), "mae", data(), data(40, 1),
-        batch_size=32, epochs=3, order=shuffled(90, 0),
+        batch_size=32, xla=xla, epochs=3, order=shuffled(90, 0),
     )  # fmt: skip
     assert np.isfinite(fitted.history["loss"]).all()
     assert fitted.history["loss"][0] != fitted.history["loss"][2]
@@ -167,12 +176,22 @@ def test_tensorboards_own_callback_writes_what_its_reader_reads(tmp_path):
 def test_dropout_in_training_drops_its_share_and_scales_the_rest():
     import keras
 
-    from wineexp.training.kernels import _dropout
+    from wineexp.training.kernels import Mask, _dropout
+    from wineexp.training.masks import Masks
 
     x = np.random.RandomState(0).normal(size=(256, 512)).astype(np.float32)
     for rate in (0.05, 0.3, 0.9):
-        layer, twin = (keras.layers.Dropout(rate, seed=7) for _ in range(2))
-        masks = [_dropout(layer, x).numpy() for _ in range(2)]
+        layers = [keras.layers.Dropout(rate, seed=7) for _ in range(2)]
+        for layer in layers:
+            keras.Sequential([keras.Input((512,)), layer])
+        first, twin = (Masks([layer]) for layer in layers)
+
+        def dropped_out(drawn):
+            output, backward = _dropout(x, Mask(drawn.draw(256)[0], drawn.thresholds[0], drawn.scales[0]))
+            np.testing.assert_array_equal(backward(x, {}), output)  # the gradient meets the same mask
+            return output.numpy()
+
+        masks = [dropped_out(first) for _ in range(2)]
         dropped = masks[0] == 0
         assert abs(dropped.mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / dropped.size)
         assert np.abs(dropped.mean(axis=0) - rate).max() < 6 * np.sqrt(
@@ -180,7 +199,7 @@ def test_dropout_in_training_drops_its_share_and_scales_the_rest():
         )  # no column is special
         np.testing.assert_allclose(masks[0][~dropped], x[~dropped] / (1 - rate), rtol=1e-6)
         assert not np.array_equal(masks[0], masks[1])  # another mask each time
-        np.testing.assert_array_equal(_dropout(twin, x).numpy(), masks[0])  # the seed decides
+        np.testing.assert_array_equal(dropped_out(twin), masks[0])  # the seed decides
 
 
 def test_a_last_batch_of_one_row_is_trained_on_as_keras_does():
@@ -288,8 +307,54 @@ def test_a_trainer_that_begins_again_gives_the_bits_of_a_new_one(name):
 
     kept, new = (Trainer(*made(seed), "mae", data(), data(40, 1), batch_size=32) for seed in (0, 1))
     kept.fit(epochs=2, order=shuffled(90, 0))
-    kept.restart(*made(1))
+    kept.restart(*made(1), data(), data(40, 1))
     again, fitted = (trainer.fit(epochs=3, order=shuffled(90, 1)) for trainer in (kept, new))
     assert again.history == fitted.history
     for mine, fresh in zip(kept.model.variables, new.model.variables, strict=True):
         np.testing.assert_array_equal(mine, fresh)
+
+
+#: Rows of training and validation: whole batches of 20 and a rest, whole batches alone, less than one.
+ROWS = [(90, 40), (40, 60), (7, 3)]
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("calls", ["one call", "several calls"])
+def test_xla_gives_the_numbers_of_tensorflows_own_graph(monkeypatch, rows, calls):
+    """Whatever the batches; masks and order are the same, so the losses are, to rounding."""
+    from wineexp.training import trainer
+    from wineexp.training.model import build_model, build_optimizer
+
+    if calls == "several calls":
+        monkeypatch.setattr(trainer, "OPERATIONS_PER_CALL", 1)
+    monkeypatch.setattr(trainer, "INFERENCE_ROWS", 20)
+    histories, weights = [], []
+    for xla in (False, True):
+        spec = RunSpec.parse({"widths": "16,8", "dropout": 0.3, "bn": "after", "bn_input": True})
+        model = build_model(spec, 5)
+        trained = trainer.Trainer(
+            model, build_optimizer("adam", 0.001), "huber", data(rows[0]), data(rows[1], 1), batch_size=20, xla=xla
+        )
+        fitted = trained.fit(epochs=3, order=trainer.shuffled(rows[0], 3))
+        assert fitted.compiler == ("XLA" if xla else "TensorFlow")
+        histories.append([*fitted.history["loss"], *fitted.history["val_loss"]])
+        weights.append(model.get_weights())
+        trained.close()
+    np.testing.assert_allclose(histories[1], histories[0], rtol=1e-4)
+    for graph, compiled in zip(*weights, strict=True):
+        np.testing.assert_allclose(compiled, graph, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_xla_compiles_every_activation_to_the_same_numbers(activation):
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import Trainer, shuffled
+
+    losses = []
+    for xla in (False, True):
+        model = build_model(RunSpec.parse({"widths": "8", "activation": activation, "bn": "before"}), 5)
+        made = Trainer(model, build_optimizer("sgd", 0.01), "mae", data(60), data(20, 1), batch_size=20, xla=xla)
+        losses.append(made.fit(epochs=2, order=shuffled(60, 0)).history["loss"])
+        made.close()
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)

@@ -11,6 +11,7 @@ from pathlib import Path
 from wineexp import files, signals
 from wineexp.errors import RunError
 from wineexp.execution.claims import Claims
+from wineexp.execution.estimate import relative_work
 from wineexp.execution.executor import Executor, Results, Task
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan, Planned
@@ -110,7 +111,12 @@ class _Batch:
 
     def train(self) -> None:
         """Train the tasks that are free, then those that other processes had claimed and left undone."""
-        tasks = [Task(number, entry.spec) for number, entry in enumerate(self._plan.entries) if entry.train]
+        features = self._plan.table.feature_count
+        tasks = [
+            Task(number, entry.spec, relative_work(entry.spec, features))
+            for number, entry in enumerate(self._plan.entries)
+            if entry.train
+        ]
         while tasks and not self.interrupted and not self._over:
             self._elsewhere = []
             self._train(tasks)

@@ -109,7 +109,8 @@ class _Batch:
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
     def results(self, tasks: Sequence[Task], begin: Begin) -> Results:
-        waiting, attempts = deque(tasks), dict[int, Attempt]()
+        longest_first = sorted(tasks, key=lambda task: -task.work)
+        waiting, attempts = deque(longest_first), dict[int, Attempt]()
         self.client.subscribe_topic(self.name, lambda event: self.news.put(_Epochs(*event[1])))
         try:
             self._fill(waiting, attempts, begin)

@@ -12,7 +12,7 @@ from wineexp.runs.directory import Run
 from wineexp.runs.record import Environment
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Speed", "estimate_seconds", "measured_speeds"]
+__all__ = ["Speed", "estimate_seconds", "measured_speeds", "relative_work"]
 
 #: Runs count as similar up to this factor in parameters; beyond it the time per parameter changes.
 SIMILAR = 3.0
@@ -23,6 +23,10 @@ MACHINE = ("platform", "processor", "cores", "threads")
 
 #: What processes and TensorFlow take to start, on 2 cores; little compared with any batch worth an estimate.
 START_SECONDS = 5.0
+
+
+#: An epoch of a tiny model takes as long as the products of so many parameters would.
+OVERHEAD_PARAMETERS = 30_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,11 @@ def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
             parameters = record.spec.parameter_count(len(record.data.features))
             speeds.append(Speed(parameters, timing.run_seconds - epoch * timing.epochs, epoch))
     return speeds
+
+
+def relative_work(spec: RunSpec, features: int) -> float:
+    """How long a run takes, relative to others on the same table: what they are ordered by, longest first."""
+    return spec.epochs * spec.train_fraction * (OVERHEAD_PARAMETERS + spec.parameter_count(features))
 
 
 def estimate_seconds(specs: Sequence[RunSpec], features: int, speeds: Sequence[Speed], jobs: int) -> float | None:

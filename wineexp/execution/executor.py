@@ -45,6 +45,9 @@ Results = Generator[tuple["Task", RunResult], None, None]
 #: puts in its place. It is sent to other processes by name, so it must be at the top level of a module.
 Train = Callable[..., RunResult]
 
+#: Tasks of at least this share of the longest one's work are as good to begin next.
+SIMILAR = 0.5
+
 
 def always(task: Task) -> bool:
     """Begin every task."""
@@ -60,10 +63,20 @@ def train_run(spec: RunSpec, table: Table, **options: Any) -> RunResult:
 
 @dataclass(frozen=True)
 class Task:
-    """One run to train: its spec, and its number in the plan."""
+    """One run to train.
+
+    Attributes
+    ----------
+    number : int
+        In the plan.
+    spec : RunSpec
+    work : float
+        How long it takes, relative to the others.
+    """
 
     number: int
     spec: RunSpec
+    work: float = 1.0
 
 
 class Executor(Protocol):
@@ -106,19 +119,23 @@ class Attempt:
 
 
 class TaskQueue:
-    """The waiting tasks by variant: a worker that trained one seed gets the next, which is half compiled."""
+    """The waiting tasks: the longest first, so that no worker is left with a long one at the end.
+
+    Among tasks of about the same length a worker gets one of the shape that it has just compiled, else one that no
+    other worker has compiled.
+    """
 
     def __init__(self, tasks: Iterable[Task], begin: Begin = always) -> None:
         self._begin = begin
         self._queues: dict[RunSpec, deque[Attempt]] = {}
-        for task in tasks:
-            self._queues.setdefault(task.spec.without_seed(), deque()).append(Attempt(task))
+        for task in sorted(tasks, key=lambda task: -task.work):
+            self._queues.setdefault(task.spec.shape(), deque()).append(Attempt(task))
 
     def __bool__(self) -> bool:
         return bool(self._queues)
 
     def take(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt | None:
-        """The next attempt for a worker that trained variant ``last``, avoiding those of others if possible.
+        """The next attempt for a worker that trained shape ``last``, avoiding those of others if possible.
 
         Tasks that may not begin are dropped; None where none is left.
         """
@@ -129,18 +146,20 @@ class TaskQueue:
         return None
 
     def _pop(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt:
-        fresh = (variant for variant in self._queues if variant not in elsewhere)
-        variant = last if last in self._queues else next(fresh, next(iter(self._queues)))
-        assert variant is not None
-        queue = self._queues[variant]
+        longest = max(queue[0].task.work for queue in self._queues.values())
+        long = [shape for shape, queue in self._queues.items() if queue[0].task.work >= SIMILAR * longest]
+        fresh = (shape for shape in long if shape not in elsewhere)
+        shape = last if last in long else next(fresh, long[0])
+        assert shape is not None
+        queue = self._queues[shape]
         attempt = queue.popleft()
         if not queue:
-            del self._queues[variant]
+            del self._queues[shape]
         return attempt
 
     def put_back(self, attempt: Attempt) -> None:
         """Put a task back, to be tried once more."""
-        queue = self._queues.setdefault(attempt.task.spec.without_seed(), deque())
+        queue = self._queues.setdefault(attempt.task.spec.shape(), deque())
         queue.appendleft(Attempt(attempt.task, attempt.tries + 1))
 
 

@@ -20,7 +20,8 @@ def serve(pipe_descriptor: int, lifeline_descriptor: int) -> None:
 
     Messages up the pipe: ``("started",)``, whereupon table, ``keep_model`` and ``train`` come down; ``("ready",)``
     once TensorFlow is loaded; then for each spec that comes down ``("epoch", epoch, loss, val_loss)`` and
-    ``("result", RunResult)``; or ``("broken", why)`` where nothing can be trained here.
+    ``("result", RunResult, last)``, where nothing is trained here after the last; or ``("broken", why)`` where
+    nothing can be trained here.
     """
     pipe = Connection(pipe_descriptor)
     lifeline = Connection(lifeline_descriptor, writable=False)
@@ -51,7 +52,10 @@ def _serve(pipe: Connection) -> None:
         except WineexpError as error:
             pipe.send(("broken", str(error)))
             return
-        pipe.send(("result", result))
+        last = cache.is_full
+        pipe.send(("result", result, last))
+        if last:
+            return
 
 
 def _die_with_parent(lifeline: Connection) -> None:

@@ -44,7 +44,7 @@ __all__ = ["START_SECONDS", "LocalWorkers", "affordable_jobs"]
 
 #: Resident memory of a worker with TensorFlow loaded, and of each parameter while it trains: weight,
 #: gradient, two moments, a copy in the result (measured with benchmarks/batch.py, then rounded up).
-WORKER_BYTES = 900e6
+WORKER_BYTES = 1.1e9
 BYTES_PER_PARAMETER = 24
 
 #: How long a process that closed its pipe may take to end, so that its exit code can be reported.
@@ -180,8 +180,11 @@ class LocalWorkers:
             attempt.seen.append((content[1], content[2]))
             on_epoch(attempt.task, *content)
         elif kind == "result" and attempt is not None:
+            result, last = content
             worker.attempt = None
-            yield attempt.task, content[0]
+            yield attempt.task, result
+            if last:
+                self._replace(worker, crew, queue)
         else:
             assert kind == "broken"
             raise RuntimeSetupError(f"a worker process cannot train: {content[0]}")
@@ -261,7 +264,7 @@ class _Worker:
             self.pipe.send((self.table, self.settings.keep_model, self.settings.train))
 
     def begin(self, attempt: Attempt) -> None:
-        self.attempt, self.last = attempt, attempt.task.spec.without_seed()
+        self.attempt, self.last = attempt, attempt.task.spec.shape()
         timeout = self.settings.timeout
         attempt.deadline = None if timeout is None else time.monotonic() + timeout
         with contextlib.suppress(OSError):  # died while idle: its pipe will say so

@@ -141,6 +141,8 @@ class Environment(BaseModel):
     cores: int | None = None
     threads: Annotated[int, Field(ge=1)] | None = None
     device: str | None = None
+    onednn: bool | None = None
+    compiler: str | None = None
 
     def known(self) -> dict[str, Any]:
         """Name to value of what was recorded."""

@@ -241,6 +241,15 @@ class RunSpec(BaseModel):
         seeds = {"seed": 0, "split_seed": 0} if across_splits else {"seed": 0}
         return self.model_copy(update=seeds | {field: _DEFAULTS[field] for field in COSMETIC_FIELDS})
 
+    def shape(self) -> RunSpec:
+        """What specs share that one compiled epoch can train, if they have as many rows.
+
+        Left out is what a graph takes as input: seeds, the rows, learning rate, how large a rate above 0 is.
+        """
+        kept = {name: getattr(self, name) for name in SHAPE_FIELDS}
+        plain = RunSpec(optimizer=self.optimizer)
+        return plain.model_copy(update=kept | {"dropout": tuple(0.5 if rate else 0.0 for rate in self.rates())})
+
     def with_seed(self, seed: int) -> RunSpec:
         """The same spec with another seed."""
         return self if seed == self.seed else RunSpec.parse({**self.settings(), "seed": seed})
@@ -283,6 +292,9 @@ COSMETIC_FIELDS = _marked("cosmetic")
 
 #: Fields that distinguish variants: all but the seed and the cosmetic ones, in their order.
 VARIANT_FIELDS = tuple(name for name in RunSpec.model_fields if name not in COSMETIC_FIELDS | {"seed"})
+
+#: Fields that a compiled epoch is made of, besides which dropout rates are above 0.
+SHAPE_FIELDS = ("widths", "activation", "bn", "bn_input", "bn_momentum", "optimizer", "loss", "batch_size")
 
 _LATER_FIELDS = _marked("later")
 

@@ -51,7 +51,6 @@ def run(
             model,
             spec,
             split,
-            table.fingerprint,
             order=shuffled(len(split.y_train), derive_seed(spec.seed, 0, "order")),
             callbacks=[*_early_stopping(spec), *callbacks],
             on_epoch=on_epoch,
@@ -88,7 +87,7 @@ def run(
         data=table_facts(table, split),
         metrics=metrics,
         timing=timing.model_copy(update={"run_seconds": time.perf_counter() - start}),
-        environment=Environment(**runtime.environment(threads)),
+        environment=Environment(**runtime.environment(threads), compiler=fitted.compiler),
         model=saved,
     )
 

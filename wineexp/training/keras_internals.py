@@ -11,7 +11,7 @@ import importlib
 import io
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("keras.src.saving.saving_lib", "_save_state"): "the same",
     ("keras.callbacks.TensorBoard", "_should_trace"): "its profiler cannot be told apart, so it is refused",
 }
+
+#: Settings of ``keras.optimizers.Adam`` that add to the algorithm.
+BEYOND_ADAM = (
+    "amsgrad", "clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor",
+    "use_ema", "weight_decay",
+)  # fmt: skip
 
 
 def missing() -> list[str]:
@@ -111,13 +117,21 @@ def allow_tracing_again(function: Any) -> None:
     function._omit_frequent_tracing_warning = True
 
 
-def adam_moments(adam: keras.optimizers.Adam, variable: Any) -> tuple[Any, Any] | None:
-    """Adam's first and second moment of ``variable``; None where this Keras keeps them elsewhere."""
+def adam_moments(optimizer: keras.optimizers.Optimizer, weights: Sequence[Any]) -> list[tuple[Any, Any]] | None:
+    """Adam's first and second moment of each weight; None where it is not plain Adam, or keeps them elsewhere."""
+    if type(optimizer) is not keras.optimizers.Adam or not _is_plain(optimizer):
+        return None
     try:
-        slot = adam._get_variable_index(variable)
-        return adam._momentums[slot], adam._velocities[slot]
+        slots = [optimizer._get_variable_index(weight) for weight in weights]
+        return [(optimizer._momentums[slot], optimizer._velocities[slot]) for slot in slots]
     except AttributeError:
         return None
+
+
+def _is_plain(adam: keras.optimizers.Adam) -> bool:
+    """Whether nothing is set beyond Kingma and Ba's algorithm: clipping, weight decay, AMSGrad, a schedule."""
+    unset = all(getattr(adam, name, None) in (None, False) for name in BEYOND_ADAM)
+    return unset and isinstance(adam.learning_rate, keras.Variable)
 
 
 def saved_model(model: keras.Model) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import types
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +12,6 @@ import numpy as np
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
 from wineexp.training.keras_internals import saved_model
-from wineexp.training.kernels import adam_step
 
 __all__ = ["build_model", "build_optimizer", "derive_seed", "keras_defaults", "model_bytes"]
 
@@ -91,13 +89,8 @@ def _layer(entry: Layer, seed: int, name: str) -> keras.layers.Layer:
 
 
 def build_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Return Keras's optimizer of that name; Adam with its update as one fused kernel."""
-    optimizer = keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
-    if type(optimizer) is keras.optimizers.Adam:
-        # On the instance, not in a subclass: Keras saves an optimizer under its class's name, and what a
-        # callback saves must load as plain Adam where wineexp is not installed.
-        optimizer.update_step = types.MethodType(adam_step, optimizer)
-    return optimizer
+    """Return Keras's optimizer of that name."""
+    return keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
 
 
 def model_bytes(model: keras.Sequential) -> bytes:

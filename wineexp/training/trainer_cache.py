@@ -1,8 +1,9 @@
-"""Keeps the last variant's compiled epoch, so that its next seed need not be compiled again. Loads TensorFlow."""
+"""Keeps the last compiled epoch: the next model of its shape need not be compiled again. Loads TensorFlow."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 
 import keras
@@ -12,31 +13,54 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.training.model import build_optimizer
 from wineexp.training.trainer import Fit, OnEpoch, Order, Trainer
 
-__all__ = ["TrainerCache"]
+__all__ = ["TrainerCache", "xla_repays"]
 
 #: TensorFlow keeps a kernel for every variable ever created, 2 MB per run for three layers of 64.
 #: Clearing them slows down the next run by 0.2 s, so it is done only once in this many runs.
 RUNS_BETWEEN_CLEARING = 16
 
+#: So many shapes compiled by XLA make a process 500 MB larger for good; starting a new one takes 3 s.
+XLA_SHAPES = 32
+
+#: What XLA's compilation takes longer than TensorFlow's, for each hidden layer; and what it then saves, for each
+#: batch and for each value of a hidden layer. Seconds, AMD EPYC (Zen 4), between those with 1 and with 2 threads.
+XLA_SECONDS, XLA_SAVES_PER_BATCH, XLA_SAVES_PER_VALUE = 0.4, 0.2e-3, 8e-9
+
+
+def xla_repays(spec: RunSpec, rows: int) -> bool:
+    """Whether XLA's compilation repays within one run on so many training rows.
+
+    By the spec and the table alone: XLA rounds differently, and a run must not depend on what is trained beside
+    it, nor on how fast the machine was.
+    """
+    saved = XLA_SAVES_PER_BATCH * math.ceil(rows / spec.batch_size) + XLA_SAVES_PER_VALUE * rows * sum(spec.widths)
+    return spec.epochs * saved > XLA_SECONDS * len(spec.widths)
+
 
 class TrainerCache:
-    """Fits models; those of one variant and table, one after the other, share a compiled epoch.
+    """Fits models; those of one shape, one after the other, share a compiled epoch.
 
-    The first model of a variant becomes its trainer's own. A later one lends it its initial weights and gets
-    the trained ones back: two copies (20 ms for three layers of 64) instead of a compilation (0.5 s).
+    The first model of a shape becomes its trainer's own. A later one lends it its initial weights and gets
+    the trained ones back: two copies (20 ms for three layers of 64) instead of a compilation (0.3 s, by XLA
+    1.5 s).
     """
 
     def __init__(self) -> None:
-        self._variant: str | None = None
+        self._shape: tuple[RunSpec, tuple[int, ...], bool] | None = None
         self._trainer: Trainer | None = None
         self._runs = 0
+        self._compiled_by_xla = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the process should end, if it can: TensorFlow keeps all machine code that XLA ever made."""
+        return self._compiled_by_xla >= XLA_SHAPES
 
     def fit(
         self,
         model: keras.Sequential,
         spec: RunSpec,
         split: Split,
-        fingerprint: str,
         *,
         order: Order,
         callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -48,20 +72,16 @@ class TrainerCache:
             keras.utils.clear_session(free_memory=False)
         assert spec.learning_rate is not None  # resolved by RunSpec
         optimizer = build_optimizer(spec.optimizer, spec.learning_rate)
-        variant = spec.variant_signature(fingerprint)
-        if self._trainer is None or self._variant != variant:
+        train, valid = (split.x_train, split.y_train), (split.x_valid, split.y_valid)
+        xla = xla_repays(spec, len(split.y_train))
+        shape = spec.shape(), (*split.x_train.shape, len(split.y_valid)), xla
+        if self._trainer is None or self._shape != shape:
             self._drop()
-            self._trainer = Trainer(
-                model,
-                optimizer,
-                spec.loss,
-                (split.x_train, split.y_train),
-                (split.x_valid, split.y_valid),
-                batch_size=spec.batch_size,
-            )
-            self._variant = variant
+            self._trainer = Trainer(model, optimizer, spec.loss, train, valid, batch_size=spec.batch_size, xla=xla)
+            self._shape = shape
+            self._compiled_by_xla += xla
         else:
-            self._trainer.restart(model, optimizer)
+            self._trainer.restart(model, optimizer, train, valid)
         trainer = self._trainer
         fitted = trainer.fit(epochs=spec.epochs, order=order, callbacks=callbacks, on_epoch=on_epoch)
         if trainer.model is not model:
@@ -78,4 +98,4 @@ class TrainerCache:
         if self._trainer is not None:
             with contextlib.suppress(Exception):  # the same
                 self._trainer.close()
-        self._variant = self._trainer = None
+        self._shape = self._trainer = None

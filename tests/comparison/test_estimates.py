@@ -1,0 +1,64 @@
+"""What every estimate says besides its interval, against the noncentral t distribution and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from wineexp.comparison.estimate import LEAST, chi_squares
+from wineexp.comparison.statistics import Difference
+
+
+def seeds_alone(mean, seeds, variance=1.0):
+    """An estimate in which nothing varies but the seeds: Student's t over them."""
+    return Difference(mean, seeds, 480, variance, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("seeds", "alpha"), [(2, 0.05), (3, 0.05), (5, 0.01), (10, 0.05), (20, 0.005)])
+def test_the_detectable_size_over_seeds_is_that_of_the_noncentral_t(seeds, alpha):
+    quantile = stats.t.ppf(1 - alpha / 2, seeds - 1)
+
+    # The other tail adds less than 1e-6 at this power, and SciPy's is NaN there.
+    shift = optimize.brentq(lambda shift: stats.nct.sf(quantile, seeds - 1, shift) - 0.8, 0.01, 2 * quantile + 2)
+    exact = shift * np.sqrt(4.0 / seeds)
+    assert seeds_alone(0.0, seeds, 4.0).detectable(alpha=alpha) == pytest.approx(exact, rel=0.005)
+    assert seeds_alone(0.0, 7, 4.0).detectable(seeds, alpha) == pytest.approx(exact, rel=0.005)
+
+
+def test_mean_squares_vary_as_chi_squared_with_one_degree_less_than_seeds():
+    for seeds in (2, 3, 11):
+        values = chi_squares(seeds)
+        assert len(values) == 200
+        assert values.mean() == pytest.approx(1, rel=0.02)
+        assert values.var() == pytest.approx(2 / (seeds - 1), rel=0.1)
+    assert chi_squares(1) == pytest.approx(chi_squares(2)), "one seed has no degree; one is taken"
+
+
+def test_shares_are_parts_of_the_variance_by_hand():
+    found = Difference(0.1, 4, 100, 0.4, 10.0, 40.0)
+    assert found.parts() == pytest.approx({"seeds": 0.1, "rows": 0.1, "both": 0.1})
+    assert found.shares() == pytest.approx({"seeds": 1 / 3, "rows": 1 / 3, "both": 1 / 3})
+    assert Difference(0.1, 4, 100, -0.4, 10.0, 0.0).shares() == {"seeds": 0.0, "rows": 1.0, "both": 0.0}
+    assert Difference(0.1, 4, 100, 0.0, 0.0, 0.0).shares() == {}
+
+
+def test_the_probability_at_both_ends():
+    assert seeds_alone(0.0, 5).p == 1.0
+    assert seeds_alone(1e-13, 5).p == pytest.approx(1.0)
+    assert seeds_alone(1e12, 5).p == pytest.approx(2 * LEAST, rel=1e-6)
+    limit = seeds_alone(0.0, 5).half(1 - LEAST)
+    assert seeds_alone(limit, 5).p == 2 * LEAST
+    assert seeds_alone(limit / 2, 5).p > 2 * LEAST
+    for shift in (0.1, 1.0, 3.0):
+        exact = 2 * stats.t.sf(shift * np.sqrt(5), 4)
+        assert seeds_alone(shift, 5).p == pytest.approx(exact, rel=1e-6)
+
+
+def test_seeds_are_needed_up_to_a_thousand_and_two_tell_the_least():
+    assert seeds_alone(0.0, 1).seeds_needed(1e9) is None, "one seed tells nothing of how seeds differ"
+    assert seeds_alone(0.0, 2).seeds_needed(1e9) == 2, "nor would one seed: two at least"
+    at_most = seeds_alone(0.0, 2).detectable(1000)
+    assert seeds_alone(0.0, 2).seeds_needed(at_most) == 1000
+    assert seeds_alone(0.0, 2).seeds_needed(at_most * 0.999) is None
+    assert seeds_alone(0.0, 3, 0.0).detectable() == 0.0, "where nothing varies everything is detected"

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
+import scipy
 
 from wineexp.comparison.estimate import Estimate, chi_squares
 from wineexp.comparison.statistics import mean_squares
@@ -110,12 +110,12 @@ class SplitDifference(Estimate):
 
     def cautious(self, level: float) -> tuple[float, float]:
         """Nadeau and Bengio's interval."""
-        half = math.sqrt(self.cautious_variance) * float(special.stdtrit(self.splits - 1, (1 + level) / 2))
+        half = math.sqrt(self.cautious_variance) * float(scipy.special.stdtrit(self.splits - 1, (1 + level) / 2))
         return self.mean - half, self.mean + half
 
     def _squares(self, by_split: Floats, quantile: float, splits: int) -> Any:
         degrees = (self.rows - 1, max(1, splits - 1), max(1, self.shared_seeds - 1))
-        rows, across, seeds = (special.stdtrit(number, quantile) ** 2 for number in degrees)
+        rows, across, seeds = (scipy.special.stdtrit(number, quantile) ** 2 for number in degrees)
         return max(0.0, self.row_variance) * rows + max(0.0, self.seed_variance) * seeds + by_split * across
 
 

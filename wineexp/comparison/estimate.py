@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+import scipy  # its parts load at their first use: training needs none of them
 
 __all__ = ["ALPHA", "Estimate", "chi_squares"]
 
@@ -95,7 +95,7 @@ class Estimate(ABC):
             return 1.0
         if size >= self.half(1 - LEAST):
             return 2 * LEAST
-        tail: float = optimize.brentq(lambda q: self.half(1 - q) - size, LEAST, 0.5, xtol=1e-14)
+        tail: float = scipy.optimize.brentq(lambda q: self.half(1 - q) - size, LEAST, 0.5, xtol=1e-14)
         return min(1.0, 2 * tail)
 
     def detectable(self, seeds: int | None = None, alpha: float = ALPHA) -> float:
@@ -108,11 +108,11 @@ class Estimate(ABC):
             return 0.0
 
         def lack(size: float) -> float:
-            found = special.ndtr((size - half) / spread) + special.ndtr((-size - half) / spread)
+            found = scipy.special.ndtr((size - half) / spread) + scipy.special.ndtr((-size - half) / spread)
             return float(np.mean(found)) - POWER
 
         largest = float(half.max()) + 5 * spread
-        found: float = optimize.brentq(lack, 0.0, largest, xtol=1e-6 * largest)
+        found: float = scipy.optimize.brentq(lack, 0.0, largest, xtol=1e-6 * largest)
         return found
 
     def seeds_needed(self, size: float, alpha: float = ALPHA, most: int = 1000) -> int | None:
@@ -133,5 +133,5 @@ class Estimate(ABC):
 def chi_squares(seeds: int, count: int = 200) -> Floats:
     """Evenly probable values of a mean square over its expectation, with ``seeds - 1`` degrees."""
     degrees = max(1, seeds - 1)
-    values: Floats = stats.chi2.ppf((np.arange(count) + 0.5) / count, degrees) / degrees
+    values: Floats = scipy.special.chdtri(degrees, 1 - (np.arange(count) + 0.5) / count) / degrees
     return values

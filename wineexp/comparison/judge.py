@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+import scipy
 
 from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
@@ -147,7 +147,9 @@ def outlying_seeds(variant: Variant) -> list[int]:
     worst = max(errors, key=lambda seed: errors[seed])
     rest = np.array([value for seed, value in errors.items() if seed != worst])
     distance, spread = errors[worst] - rest.mean(), rest.std(ddof=1) * np.sqrt(1 + 1 / len(rest))
-    probability = stats.t.sf(distance / spread, len(rest) - 1) if spread > 0 else float(distance <= 0)
+    probability = (
+        float(scipy.special.stdtr(len(rest) - 1, -distance / spread)) if spread > 0 else float(distance <= 0)
+    )
     failed = distance > FAILED * rest.mean() and probability * len(errors) < OUTLYING
     return [worst] if failed else []
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import CONSTANT_NAMES
@@ -85,7 +85,7 @@ def seed_mean(lines: Sequence[Floats]) -> tuple[Floats, Floats]:
     mean: Floats = table.mean(axis=0)
     if len(lines) == 1:
         return mean, np.full_like(mean, np.nan)
-    factor = float(stats.t.ppf(0.975, len(lines) - 1)) / math.sqrt(len(lines))
+    factor = float(scipy.special.stdtrit(len(lines) - 1, 0.975)) / math.sqrt(len(lines))
     return mean, factor * table.std(axis=0, ddof=1)
 
 

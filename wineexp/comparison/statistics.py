@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from wineexp.comparison.estimate import Estimate, chi_squares
 
@@ -183,7 +183,7 @@ class UnpairedDifference(Estimate):
 
 
 def _t(quantile: float, degrees: int) -> float:
-    return float(special.stdtrit(degrees, quantile))  # what stats.t.ppf calls, at a hundredth of its cost
+    return float(scipy.special.stdtrit(degrees, quantile))  # what stats.t.ppf calls, at a hundredth of its cost
 
 
 def compare_errors(difference: Floats) -> Difference:

@@ -104,11 +104,11 @@ def test_every_optimizer_of_the_spec_trains(name, xla):
     assert fitted.history["loss"][0] != fitted.history["loss"][2]
 
 
-def train(callbacks=(), epochs=3, rate=0.001, optimizer="adam", loss="mae", **options):
+def train(callbacks=(), epochs=3, rate=0.001, optimizer="adam", loss="mae", dropout=0.0, **options):
     from wineexp.training.model import build_model, build_optimizer
     from wineexp.training.trainer import shuffled
 
-    model = build_model(RunSpec(widths="8"), 5)
+    model = build_model(RunSpec(widths="8", dropout=dropout), 5)
     return model, fit(
         model, build_optimizer(optimizer, rate), loss, data(), data(40, 1), batch_size=32, epochs=epochs,
         order=shuffled(90, 0), callbacks=callbacks, **options,
@@ -187,7 +187,7 @@ def test_dropout_in_training_drops_its_share_and_scales_the_rest():
         first, twin = (Masks([layer]) for layer in layers)
 
         def dropped_out(drawn):
-            output, backward = _dropout(x, Mask(drawn.draw(256)[0], drawn.thresholds[0], drawn.scales[0]))
+            output, backward = _dropout(x, Mask(drawn.draw(256, 256)[0], drawn.thresholds[0], drawn.scales[0]))
             np.testing.assert_array_equal(backward(x, {}), output)  # the gradient meets the same mask
             return output.numpy()
 
@@ -256,11 +256,11 @@ def test_terminate_on_nan_and_divergence_end_the_run_at_once():
 
 
 def test_an_epoch_split_into_several_calls_gives_the_same_numbers(monkeypatch):
-    from wineexp.training import trainer
+    from wineexp.training import epoch
 
-    whole, fitted = train(epochs=3)
-    monkeypatch.setattr(trainer, "OPERATIONS_PER_CALL", 1)
-    parted, fitted_in_parts = train(epochs=3)
+    whole, fitted = train(epochs=3, dropout=0.3)
+    monkeypatch.setattr(epoch, "OPERATIONS_PER_CALL", 1)
+    parted, fitted_in_parts = train(epochs=3, dropout=0.3)
     assert fitted_in_parts.history["loss"] == pytest.approx(fitted.history["loss"], rel=1e-12)
     for a, b in zip(whole.get_weights(), parted.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -273,7 +273,7 @@ def test_an_epoch_split_into_several_calls_gives_the_same_numbers(monkeypatch):
     batch_size=st.integers(1, 10**4),
 )
 def test_the_calls_of_an_epoch_cover_every_row_once_in_whole_batches(parameters, train, valid, batch_size):
-    from wineexp.training.trainer import OPERATIONS_PER_CALL, _parts
+    from wineexp.training.epoch import OPERATIONS_PER_CALL, _parts
 
     parts = _parts(parameters, train, valid, batch_size)
     for rows, first, last in ((train, 0, 1), (valid, 2, 3)):
@@ -322,12 +322,12 @@ ROWS = [(90, 40), (40, 60), (7, 3)]
 @pytest.mark.parametrize("calls", ["one call", "several calls"])
 def test_xla_gives_the_numbers_of_tensorflows_own_graph(monkeypatch, rows, calls):
     """Whatever the batches; masks and order are the same, so the losses are, to rounding."""
-    from wineexp.training import trainer
+    from wineexp.training import epoch, trainer
     from wineexp.training.model import build_model, build_optimizer
 
     if calls == "several calls":
-        monkeypatch.setattr(trainer, "OPERATIONS_PER_CALL", 1)
-    monkeypatch.setattr(trainer, "INFERENCE_ROWS", 20)
+        monkeypatch.setattr(epoch, "OPERATIONS_PER_CALL", 1)
+    monkeypatch.setattr(epoch, "INFERENCE_ROWS", 20)
     histories, weights = [], []
     for xla in (False, True):
         spec = RunSpec.parse({"widths": "16,8", "dropout": 0.3, "bn": "after", "bn_input": True})

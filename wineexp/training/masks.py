@@ -43,10 +43,12 @@ class Masks:
         seeds = [np.asarray(layer.seed_generator.next()).astype(np.uint32) for layer in layers]
         self._streams = [np.random.SFC64(np.random.SeedSequence(list(map(int, seed)))) for seed in seeds]
 
-    def draw(self, rows: int) -> list[npt.NDArray[np.uint16]]:
-        """The next bits of each layer, shape (rows, units)."""
+    def draw(self, rows: int, length: int) -> list[npt.NDArray[np.uint16]]:
+        """The next bits of each layer for so many rows, shape (length, units): what is beyond has no meaning."""
         drawn = []
         for stream, units in zip(self._streams, self.units, strict=True):
+            bits = np.empty(length * units, np.uint16)
             words = stream.random_raw(-(-rows * units * BITS // 64))
-            drawn.append(words.view(np.uint16)[: rows * units].reshape(rows, units))
+            bits[: rows * units] = words.view(np.uint16)[: rows * units]
+            drawn.append(bits.reshape(length, units))
         return drawn

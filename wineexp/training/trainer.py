@@ -9,12 +9,13 @@ of the batch losses, dropout on; validation loss in inference mode; moving avera
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 import numpy as np
@@ -22,14 +23,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wineexp.training.callbacks import check_callback, end_batch
-from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients
-from wineexp.training.kernels import Mask, loss_sum, train_batch
+from wineexp.training.epoch import INFERENCE_ROWS, Epoch
 from wineexp.training.masks import Masks
 
 __all__ = ["Fit", "Trainer", "predict", "shuffled"]
 
 Floats = npt.NDArray[np.float32]
-Sums = tuple[tf.Tensor, tf.Tensor]  # where the next batch begins, and the total so far
 Order = Callable[[int], npt.NDArray[np.int32]]
 OnEpoch = Callable[[int, float, float], None]
 
@@ -39,17 +38,6 @@ LOSSES = {
     "mse": keras.losses.MeanSquaredError,
     "huber": keras.losses.Huber,
 }
-
-#: A call into TensorFlow cannot be interrupted, and Ctrl-C should be answered within two seconds; so an
-#: epoch of more floating-point operations than this is split into several calls. Some 40e9 per second
-#: is slow for one core today. The lesson's epoch has 18e9.
-OPERATIONS_PER_CALL = 40e9
-
-#: Dropout's random bits are drawn for a call at once; this many take 64 MB.
-MASKED_VALUES_PER_CALL = 2**25
-
-#: Rows of one forward pass in inference mode; bounds the memory of wide layers on large tables.
-INFERENCE_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -86,6 +74,17 @@ def shuffled(rows: int, seed: int) -> Order:
     return order
 
 
+@contextlib.contextmanager
+def _without_optimizing_graphs() -> Iterator[None]:
+    """Have TensorFlow run graphs as they are: optimizing takes 0.1 s for each, and gains nothing in ours."""
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **before})
+
+
 class Trainer:
     """A model, its optimizer and the compiled epoch on one split.
 
@@ -119,12 +118,12 @@ class Trainer:
         model.compile(optimizer=optimizer, loss=LOSSES[loss]())
         optimizer.build(model.trainable_variables)
         self.model, self.optimizer = model, optimizer
-        self._loss, self._batch_size, self._xla = loss, batch_size, xla
+        self._batch_size, self._xla = batch_size, xla
         self._rows = len(train[1]), len(valid[1])
         self._set_inputs(model, train, valid)
-        self._graphs: list[Any] = []
-        self._run_part = tf.function(self._part, autograph=False, jit_compile=xla)
-        allow_tracing_again(self._run_part)
+        self._epoch = Epoch(
+            model, optimizer, loss, *self._rows, batch_size=batch_size, units=self._masks.units, xla=xla
+        )
 
     def _set_inputs(
         self, model: keras.Sequential, train: tuple[Floats, Floats], valid: tuple[Floats, Floats]
@@ -150,6 +149,7 @@ class Trainer:
             for mine, new in zip(owner.variables, fresh.variables, strict=True):
                 mine.assign(new)
 
+    @_without_optimizing_graphs()
     def fit(
         self,
         *,
@@ -177,8 +177,6 @@ class Trainer:
         for callback in callbacks:
             check_callback(callback)
         train, valid = self._rows
-        parts = _parts(self.model.count_params(), train, valid, self._batch_size, sum(self._masks.units))
-        longest = max(b - a for a, b, _, _ in parts)
         hooks = keras.callbacks.CallbackList(
             list(callbacks),
             add_history=True,
@@ -189,19 +187,13 @@ class Trainer:
         )
         self.model.stop_training = False
         ended: Literal["done", "diverged"] = "done"
-        rates = tf.constant(self._masks.thresholds), tf.constant(self._masks.scales)
         start = time.perf_counter()
         first = 0.0
         logs: dict[str, float] = {}
         hooks.on_train_begin()
         for epoch in range(epochs):
             hooks.on_epoch_begin(epoch)
-            rows = order(epoch)
-            sums = np.zeros(2)
-            for part in parts:
-                bits = self._masks.draw(longest)
-                with forgetting_gradients():
-                    sums += self._run_part(self._table, rows, np.array(part, np.int32), (bits, rates)).numpy()
+            sums = self._epoch(self._table, order(epoch), self._masks)
             logs = {"loss": float(sums[0] / train), "val_loss": float(sums[1] / valid)}
             first = first or time.perf_counter() - start
             end_batch(callbacks, logs)
@@ -219,106 +211,9 @@ class Trainer:
 
     def close(self) -> None:
         """Free the compiled epoch and the optimizer; nothing can be trained here afterwards."""
-        del self._run_part, self.model, self.optimizer, self._table, self._masks
+        self._epoch.close()
+        del self._epoch, self.model, self.optimizer, self._table, self._masks
         gc.collect()
-        for graph in self._graphs:
-            dismantle(graph)
-        self._graphs.clear()
-
-    def _part(
-        self,
-        table: Sequence[tf.Tensor],
-        order: tf.Tensor,
-        bounds: tf.Tensor,
-        dropout: tuple[Sequence[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
-    ) -> tf.Tensor:
-        """Train on the rows ``order[a:b]``, then validate on the validation rows from c to d; compiled.
-
-        ``table`` has features and targets of the training rows, then of the validation rows; ``bounds`` a, b,
-        c, d; ``dropout`` the random bits of each dropout layer for the rows, then all thresholds and all scales.
-        Returns the sums of the losses over these training and validation rows, float64, shape (2,).
-        """
-        x, y, x_valid, y_valid = table
-        start, stop, valid_start, valid_stop = tf.unstack(bounds)
-        bits, (thresholds, scales) = dropout
-
-        def train(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
-            rows = tf.slice(order, [at], [count])
-            masks = [
-                Mask(tf.slice(drawn, [at - start, 0], [count, drawn.shape[1]]), thresholds[i], scales[i])
-                for i, drawn in enumerate(bits)
-            ]
-            features, targets = tf.gather(x, rows), tf.gather(y, rows)
-            return train_batch(self.model, self.optimizer, self._loss, features, targets, masks)
-
-        def validate(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
-            features, targets = (tf.slice(part, [at, 0], [count, part.shape[1]]) for part in (x_valid, y_valid))
-            return loss_sum(self.model, self._loss, features, targets)
-
-        loss = self._over_batches(train, self._batch_size, self._rows[0], start, stop)
-        inference = _inference_rows(self._batch_size)
-        return tf.stack([loss, self._over_batches(validate, inference, self._rows[1], valid_start, valid_stop)])
-
-    def _over_batches(
-        self,
-        body: Callable[[tf.Tensor, tf.Tensor | int], tf.Tensor],
-        size: int,
-        rows: int,
-        start: tf.Tensor,
-        stop: tf.Tensor,
-    ) -> tf.Tensor:
-        """The sum of ``body(first row, count)`` over the batches from ``start`` to ``stop``, out of all ``rows``.
-
-        XLA must know every shape, so it gets the short last batch as a second body. TensorFlow's own graph does
-        not need it, and would take longer to build.
-        """
-
-        def step(at: tf.Tensor, total: tf.Tensor, count: tf.Tensor | int) -> Sums:
-            self._graphs.append(tf.compat.v1.get_default_graph())
-            return at + size, total + body(at, count)
-
-        def loop(last: tf.Tensor, count: Callable[[tf.Tensor], tf.Tensor | int]) -> Sums:
-            # One after the other: batches depend on each other through the weights.
-            looped: Sums = tf.while_loop(
-                lambda at, _: at < last,
-                lambda at, total: step(at, total, count(at)),
-                (start, tf.constant(0.0, tf.float64)),
-                parallel_iterations=1,
-            )
-            return looped
-
-        if not self._xla:
-            return loop(stop, lambda at: tf.minimum(size, stop - at))[1]
-        rest = rows % size
-        at, total = start, tf.constant(0.0, tf.float64)
-        if rows >= size:
-            at, total = loop(tf.minimum(stop, rows - rest), lambda _: size)
-        if not rest:
-            return total
-        return tf.cond(stop > rows - rest, lambda: step(at, total, rest)[1], lambda: tf.identity(total))
-
-
-def _parts(
-    parameters: int, train: int, valid: int, batch_size: int, masked: int = 0
-) -> list[tuple[int, int, int, int]]:
-    """The calls of an epoch: training rows from a to b, then validation rows from c to d.
-
-    One call if the table is small. Forward and backward pass cost about six operations per parameter
-    and row, the forward pass alone two. ``masked`` is the number of values of a row that dropout sees.
-    """
-    operations = (6 * train + 2 * valid) * parameters
-    if operations <= OPERATIONS_PER_CALL and train * masked <= MASKED_VALUES_PER_CALL:
-        return [(0, train, 0, valid)]
-    most = min(OPERATIONS_PER_CALL / (6 * parameters), MASKED_VALUES_PER_CALL / max(1, masked))
-    rows = max(1, int(most / batch_size)) * batch_size
-    inference = _inference_rows(batch_size)
-    valid_rows = max(1, int(OPERATIONS_PER_CALL / (2 * parameters * inference))) * inference
-    parts = [(at, min(at + rows, train), 0, 0) for at in range(0, train, rows)]
-    return parts + [(0, 0, at, min(at + valid_rows, valid)) for at in range(0, valid, valid_rows)]
-
-
-def _inference_rows(batch_size: int) -> int:
-    return max(batch_size, INFERENCE_ROWS)
 
 
 def predict(model: keras.Model, x: Floats, *, training: bool = False) -> Floats:

@@ -33,6 +33,8 @@ STATISTICS = [
     "tests/comparison/test_judge.py",
 ]
 
+TRAINING = ["tests/training/test_trainer.py", "tests/training/test_experiment.py"]
+
 #: Module -> the tests that are about it, the quick ones first.
 TESTS = {
     "specs/run_spec.py": ["tests/specs", "tests/test_earlier_versions.py"],
@@ -53,7 +55,10 @@ TESTS = {
         "tests/comparison/test_statistics.py",
         "tests/comparison/test_judge.py",
     ],
-    "training/trainer.py": ["tests/training/test_trainer.py", "tests/training/test_experiment.py"],
+    "training/trainer.py": TRAINING,
+    "training/epoch.py": TRAINING,
+    "training/kernels.py": TRAINING,
+    "training/masks.py": TRAINING,
 }
 
 COMPARISONS = {

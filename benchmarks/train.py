@@ -1,14 +1,16 @@
 """One run: wineexp against the lesson written plainly with Keras ``fit``, on JAX, and in PyTorch.
 
-    python benchmarks/train.py [--table CSV] [--rounds N] [--widths 1024 64] [--epochs 100]
+    python benchmarks/train.py [--table CSV] [--rounds N] [--widths 1024 64] [--epochs 100] [--peers PYTHON]
 
-Whole processes, alternating; each ratio is taken within a round. What is not installed is left out.
+Whole processes, alternating; each ratio is taken within a round. PYTHON is an environment with the peers (the
+extra ``bench``): one of their own, as importing TensorFlow takes longer where JAX is installed. What it lacks is
+left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,18 +26,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--widths", type=int, nargs="+", default=[1024, 64])
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--peers", default=sys.executable)
     arguments = parser.parse_args()
     for width in arguments.widths:
-        compare(arguments.table, width, arguments.epochs, arguments.rounds)
+        compare(arguments.table, width, arguments.epochs, arguments.rounds, arguments.peers)
 
 
-def compare(table: str, width: int, epochs: int, rounds: int) -> None:
+def compare(table: str, width: int, epochs: int, rounds: int, peers: str) -> None:
     plain = [sys.executable, str(HERE / "keras_fit.py"), table, str(width), str(epochs)]
     rivals: dict[str, tuple[list[str], dict[str, str]]] = {"Keras fit": (plain, {"KERAS_BACKEND": "tensorflow"})}
-    if importlib.util.find_spec("jax"):
-        rivals["Keras fit on JAX"] = (plain, {"KERAS_BACKEND": "jax"})
-    if importlib.util.find_spec("torch"):
-        rivals["PyTorch loop"] = ([sys.executable, str(HERE / "torch_loop.py"), *plain[2:]], {})
+    if has(peers, "jax"):
+        rivals["Keras fit on JAX"] = ([peers, *plain[1:]], {"KERAS_BACKEND": "jax"})
+    if has(peers, "torch"):
+        rivals["PyTorch loop"] = ([peers, str(HERE / "torch_loop.py"), *plain[2:]], {})
     times: dict[str, list[Timing]] = {name: [] for name in ("wineexp", *rivals)}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as out:
@@ -55,6 +58,12 @@ def compare(table: str, width: int, epochs: int, rounds: int) -> None:
             line += f"   fit {ratios(ours_, rows, lambda t: t.fit)}  whole {ratios(ours_, rows, lambda t: t.wall)}"
             line += f"  peak {ratios(ours_, rows, lambda t: t.memory)}"
         print(line, flush=True)
+
+
+def has(python: str, module: str) -> bool:
+    """Whether a package is installed there."""
+    found = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
+    return subprocess.run([python, "-c", found]).returncode == 0
 
 
 if __name__ == "__main__":

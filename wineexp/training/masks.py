@@ -47,8 +47,8 @@ class Masks:
         """The next bits of each layer for so many rows, shape (length, units): what is beyond has no meaning."""
         drawn = []
         for stream, units in zip(self._streams, self.units, strict=True):
-            bits = np.empty(length * units, np.uint16)
-            words = stream.random_raw(-(-rows * units * BITS // 64))
-            bits[: rows * units] = words.view(np.uint16)[: rows * units]
-            drawn.append(bits.reshape(length, units))
+            bits = stream.random_raw(-(-rows * units * BITS // 64)).view(np.uint16)
+            if len(bits) < length * units:
+                bits = np.concatenate([bits, np.zeros(length * units - len(bits), np.uint16)])
+            drawn.append(bits[: length * units].reshape(length, units))
         return drawn

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
 
 from wineexp.comparison.caveats import Caveats
 from wineexp.comparison.comparison import Comparison
@@ -120,12 +121,13 @@ def _check_together(runs: Sequence[LoadedRun], free: Collection[str]) -> None:
 
 def _same_rows(runs: Sequence[LoadedRun]) -> None:
     """Raise ``RunError`` where predictions were changed: one split has one set of rows, with one target each."""
-    known: dict[tuple[Any, ...], pd.DataFrame] = {}
+    known: dict[tuple[Any, ...], npt.NDArray[Any]] = {}
     for run in runs:
         if run.predictions is not None and run.spec is not None:
             split = tuple(getattr(run.spec, name) for name in SPLIT_FIELDS)
-            found = run.predictions.set_index("row")[["actual", "twin"]].sort_index()
-            if not known.setdefault(split, found).equals(found):
+            rows, actual, twins = (run.predictions[name].to_numpy() for name in ("row", "actual", "twin"))
+            found = np.stack([rows, actual, twins])[:, np.argsort(rows)]
+            if not np.array_equal(known.setdefault(split, found), found):
                 raise RunError(f"{run.path}: its predictions are of other rows or targets than the other runs'")
 
 

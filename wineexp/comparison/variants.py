@@ -135,8 +135,9 @@ def _errors(run: LoadedRun, on_test: bool) -> pd.Series:
     """Absolute errors by row of the table, in its order."""
     predictions = run.test_predictions if on_test else run.predictions
     assert predictions is not None
-    table = predictions.set_index("row").sort_index()
-    return (table["actual"] - table["predicted"]).abs().astype(np.float64)
+    rows, actual, predicted = (predictions[name].to_numpy() for name in ("row", "actual", "predicted"))
+    order = np.argsort(rows)
+    return pd.Series(np.abs(actual - predicted)[order], pd.Index(rows[order], name="row"))
 
 
 def group_runs(runs: Sequence[LoadedRun], *, across_splits: bool = False) -> list[Variant]:

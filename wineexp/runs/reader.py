@@ -17,6 +17,7 @@ from wineexp.data.table import check_lines
 from wineexp.errors import RunError
 from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, read_bounded, run_folders
 from wineexp.runs.integrity import check_files, read_checked
+from wineexp.runs.number_table import read_numbers
 from wineexp.runs.picture import read_png
 from wineexp.runs.record import Metrics, Record, Status
 from wineexp.specs.run_spec import RunSpec
@@ -166,19 +167,21 @@ def _contradiction(
     predictions: pd.DataFrame, rows: int, table_rows: int, mae: float | None, twins: int | None
 ) -> str | None:
     """What in a finished run's predictions contradicts its record."""
-    if not np.isfinite(predictions.to_numpy(np.float64)).all():
+    row, actual, predicted, twin = (predictions[name].to_numpy() for name in _PREDICTION_COLUMNS)
+    if not (np.isfinite(actual).all() and np.isfinite(predicted).all()):
         return "expected finite numbers, found others"
-    if len(predictions) != rows or not predictions["row"].between(0, table_rows - 1).all():
-        return f"expected {rows} rows of the table's {table_rows}, found {len(predictions)}"
-    if predictions["row"].duplicated().any():
+    if len(row) != rows or row.min() < 0 or row.max() >= table_rows:
+        return f"expected {rows} rows of the table's {table_rows}, found {len(row)}"
+    if len(np.unique(row)) < len(row):
         return "a row occurs twice"
-    found = int(predictions["twin"].sum())
-    if not predictions["twin"].isin((0, 1)).all() or (twins is not None and found != twins):
+    found = int(twin.sum())
+    if not ((twin == 0) | (twin == 1)).all() or (twins is not None and found != twins):
         return f"expected {'0 or 1' if twins is None else f'{twins} twins, as recorded'}, found {found}"
     # As float32, which both were written from: the shortest text of a large one is not its exact value.
-    pair = predictions[["actual", "predicted"]].astype(np.float32).astype(np.float64)
-    error = float((pair["actual"] - pair["predicted"]).abs().mean())
-    rounding = 1e-6 * float(pair.abs().to_numpy().max())
+    with np.errstate(over="ignore"):
+        pair = np.stack([actual, predicted]).astype(np.float32).astype(np.float64)
+    error = float(np.abs(pair[0] - pair[1]).mean())
+    rounding = 1e-6 * float(np.abs(pair).max())
     if mae is None or not math.isclose(error, mae, rel_tol=1e-5, abs_tol=rounding):
         return f"their mean absolute error is {error:.6g}; recorded is {mae}"
     return None
@@ -228,13 +231,7 @@ def _read_history(path: Path) -> pd.DataFrame:
 def _read(path: Path, columns: tuple[str, ...], content: bytes) -> pd.DataFrame:
     try:
         check_lines(io.BytesIO(content))
-        # As text, which Python's float reads exactly in every version of pandas.
-        frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8")
-        missing = [name for name in columns if name not in frame]
-        if missing:
-            raise ValueError(f"expected columns {', '.join(columns)}; found {', '.join(map(str, frame.columns))}")
-        whole = ("epoch", "row", "twin")
-        return frame[list(columns)].astype({name: int if name in whole else float for name in columns})
-    except ValueError as error:  # pandas' own parser errors are ValueErrors
+        return read_numbers(content, columns, ("epoch", "row", "twin"))
+    except (ValueError, OverflowError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path}: cannot be read: {text}") from None

@@ -1,8 +1,6 @@
-"""CSV tables of numbers, against pandas, which reads them as text and converts, and against Python's own numbers."""
+"""CSV tables of numbers, against what pandas writes."""
 
 from __future__ import annotations
-
-import io
 
 import numpy as np
 import pandas as pd
@@ -23,10 +21,6 @@ def test_what_pandas_writes_is_read_to_the_last_bit(rows):
     content = frame.to_csv(index=False, na_rep="nan").encode()
     found = read_numbers(content, ("epoch", "val_loss"), ("epoch",))
     pd.testing.assert_frame_equal(found, frame[["epoch", "val_loss"]], check_exact=True)
-    text = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-    assert found["val_loss"].tolist() == pytest.approx(
-        [float(cell) for cell in text["val_loss"]], nan_ok=True, abs=0
-    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +35,7 @@ def test_what_pandas_writes_is_read_to_the_last_bit(rows):
         (b"a,b\n1_0,2\n", "found '_'"),
         (b"a,b\n1,\n", "could not convert string to float: ''"),
         (b"a,b\n1,\xff\n", "codec can't decode"),
-        (b'a,b\n1,"2\n', "could not convert"),
+        (b'a,b\n1,"2\n', "unexpected end of data"),
     ],
 )
 def test_what_is_no_table_of_numbers_is_refused(content, says):

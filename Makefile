@@ -15,9 +15,9 @@ check:    ## the gate, as CI runs it: everything, in an environment of its own
 docs:     ## write anew the parts of README and docs that come from the code
 	$(PYTHON) docs/generate.py
 
-bench:    ## time wineexp beside Keras fit and PyTorch, on this machine
-	$(PYTHON) benchmarks/train.py
-	$(PYTHON) benchmarks/batch.py
+PEERS ?= $(PYTHON)
+bench:    ## every benchmark, beside the peers in PEERS (an environment with the extra "bench"); an hour
+	$(PYTHON) benchmarks/run_all.py --peers $(PEERS)
 
 canary:   ## the quick tests on the newest TensorFlow, Keras and Dask, whatever pyproject.toml allows
 	bash .ci/canary

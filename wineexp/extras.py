@@ -9,7 +9,7 @@ from wineexp.errors import MissingExtraError
 __all__ = ["EXTRAS", "available", "require"]
 
 #: Extra -> the package whose presence shows that it is installed.
-EXTRAS = {"dask": "distributed", "mlflow": "mlflow", "report": "plotly", "tensorboard": "tensorboard"}
+EXTRAS = {"dask": "distributed", "mlflow": "mlflow", "report": "jinja2", "tensorboard": "tensorboard"}
 
 
 def available(extra: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 import math
 from collections.abc import Sequence
@@ -53,7 +52,7 @@ def payload(
         "judged": judged,
         "grouped": len({value for one in judged for value in one["actual"]}) <= MAX_BOXES,
         "ends": _ends(judged),
-        "target": html.escape(target, quote=False),
+        "target": target,
     }
 
 
@@ -62,9 +61,7 @@ def _lines(values: Any, variant: Variant) -> dict[str, Any]:
     loss, _ = seed_mean(values(variant, "loss"))
     several = len(variant.runs) > 1
     return {
-        # Plotly reads some HTML in names; escaped, they stand as they are.
-        "label": html.escape(variant.label, quote=False),
-        "plain": variant.label,
+        "label": variant.label,
         "epochs": list(range(len(mean))),
         "val_loss": _plain(mean),
         "loss": _plain(loss),
@@ -97,8 +94,7 @@ def _errors(role: str, variant: Variant, number: int) -> dict[str, Any]:
     return {
         "role": role,
         "number": number,
-        "label": html.escape(variant.label, quote=False),
-        "plain": variant.label,
+        "label": variant.label,
         "actual": _plain(actual),
         "jittered": _plain(actual + 0.5 * step * spread),
         "predicted": _plain(predicted),

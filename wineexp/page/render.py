@@ -42,7 +42,8 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
     """
     extras.require("report", "the report")
     import jinja2
-    from plotly.offline import get_plotlyjs
+
+    from wineexp.page.charts import MARGINS, SCREENS, errors_charts, overlay_chart
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("wineexp.page"),
@@ -54,6 +55,7 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
     )
     shown = [variant for variant in comparison.variants if variant.runs]
     judged = judged_variants(comparison, shown)
+    drawn = payload(comparison, shown, judged, _target(comparison))
     heading = title or comparison.title
     columns = _columns(comparison)
     page: str = environment.get_template("report.html.j2").render(
@@ -68,7 +70,8 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         verdicts_text=" ".join(verdict.sentence() for verdict in comparison.verdicts),
         constant=_constant(comparison),
         overlay_text=_overlay_text(comparison, shown),
-        picture=base64.b64encode(save(comparison.draw(title=heading), "png")).decode(),
+        overlay={screen: overlay_chart(drawn, screen) for screen in SCREENS},
+        errors=errors_charts(drawn) if judged else {},
         sampled=_sampled(shown),
         columns=columns,
         rows=[_cells(entry, columns) for entry in comparison.entries],
@@ -77,7 +80,7 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
             {"heading": heading, "rows": [_effect(effect) for effect in effects]}
             for heading, effects in effect_sections(comparison.effects)
         ],
-        judged=[one["plain"] for one in judged],
+        judged=[one["label"] for one in judged],
         judged_text=_judged_text(judged),
         actual_text="Predicted against actual. " + _judged_text(judged),
         residual_text="Residuals by actual value. " + _judged_text(judged),
@@ -89,8 +92,9 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         environments=_environments(comparison),
         runs=[_run(run) for run in comparison.runs],
         version=runtime.versions()["wineexp"],
-        plotly=get_plotlyjs(),
-        payload=payload(comparison, shown, judged, _target(comparison)),
+        colours=drawn["colours"],
+        payload={name: drawn[name] for name in ("variants", "epochs")},
+        margins=MARGINS,
     )
     return page
 
@@ -155,7 +159,7 @@ def _overlay_text(comparison: Comparison, shown: Sequence[Variant]) -> str:
 
 
 def _judged_text(judged: Sequence[dict[str, Any]]) -> str:
-    return "; ".join(f"{one['role']}: {one['plain']}" for one in judged)
+    return "; ".join(f"{one['role']}: {one['label']}" for one in judged)
 
 
 def _target(comparison: Comparison) -> str:

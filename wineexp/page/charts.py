@@ -1,0 +1,132 @@
+"""The page's charts, drawn with matplotlib as SVG that takes the page's colours and needs no script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import markupsafe
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wineexp.runs.curves import save
+
+__all__ = ["MARGINS", "SCREENS", "errors_charts", "overlay_chart"]
+
+#: Screen -> width and height in inches of 72 points. Each has a drawing of its own, in which text keeps its size.
+SCREENS = {"wide": (11.0, 4.4), "narrow": (5.0, 3.6)}
+
+#: Where the axes stand in a drawing: left, bottom, right, top in points from its edges.
+MARGINS = (46.0, 38.0, 10.0, 8.0)
+
+#: Stand-ins that are drawn -> the page's variables, which follow the reader's light or dark scheme.
+TEXT, SOFT, LINE = "#010101", "#010102", "#010103"
+_VARIABLES = {TEXT: "--text", SOFT: "--soft", LINE: "--line"}
+
+Draw = Callable[[Axes], None]
+
+
+def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
+    """All variants: val_loss solid with its band, loss dashed, the constant dotted.
+
+    Everything of variant n is in groups of class ``variant-n``, which a script may hide.
+    """
+
+    def draw(ax: Axes) -> None:
+        for number, variant in enumerate(payload["variants"]):
+            colour, epochs = _colour(number, payload), variant["epochs"]
+            marked: dict[str, Any] = {"gid": f"variant-{number}", "color": colour}
+            if variant["low"]:
+                low, high = (np.array(variant[end], float) for end in ("low", "high"))
+                ax.fill_between(epochs, low, high, alpha=0.16, lw=0, **marked)
+            ax.plot(epochs, np.array(variant["loss"], float), "--", lw=1.1, **marked)
+            ax.plot(epochs, np.array(variant["val_loss"], float), lw=1.8, **marked)
+        if payload["baseline"] is not None:
+            ax.axhline(payload["baseline"], ls=":", color=SOFT, lw=1.4)
+        ax.set_xlim(0, payload["epochs"])
+        ax.set_ylim(0, payload["top"])
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(payload["loss_name"])
+
+    return _svg(draw, f"overlay-{screen}", SCREENS[screen])
+
+
+def errors_charts(payload: dict[str, Any]) -> dict[str, markupsafe.Markup]:
+    """Predicted against actual, and residuals by actual value, of the judged variants."""
+    judged = payload["judged"]
+
+    def actual(ax: Axes) -> None:
+        for one in judged:
+            points: dict[str, Any] = {"ms": 2.6, "mew": 0, "alpha": 0.5, "color": _colour(one["number"], payload)}
+            ax.plot(one["jittered"], one["predicted"], "o", **points)
+        ax.plot(payload["ends"], payload["ends"], ":", color=SOFT, lw=1.4)
+        ax.set_ylabel("predicted")
+
+    def residuals(ax: Axes) -> None:
+        values = sorted({value for one in judged for value in one["actual"]})
+        step = min(np.diff(values), default=1.0)
+        for place, one in enumerate(judged):
+            colour, found = _colour(one["number"], payload), np.array(one["residual"])
+            if not payload["grouped"]:
+                ax.plot(one["actual"], found, "o", ms=2.6, mew=0, alpha=0.5, color=colour)
+                continue
+            width = 0.7 * step / len(judged)
+            shift = width * (place - (len(judged) - 1) / 2)
+            there = [value for value in values if value in one["actual"]]
+            line = {"color": colour, "lw": 1.1}
+            ax.boxplot(
+                [found[np.array(one["actual"]) == value] for value in there],
+                positions=[value + shift for value in there],
+                widths=0.85 * width,
+                boxprops=line, whiskerprops=line, capprops=line, medianprops=line,
+                flierprops={"marker": "o", "ms": 2, "mew": 0, "markerfacecolor": colour},
+                manage_ticks=False,
+            )  # fmt: skip
+        ax.axhline(0, ls=":", color=SOFT, lw=1.2)
+        ax.set_ylabel("predicted minus actual")
+
+    def both(draw: Draw) -> Draw:
+        def drawn(ax: Axes) -> None:
+            draw(ax)
+            ax.set_xlabel(f"actual {payload['target']}", parse_math=False)
+
+        return drawn
+
+    size = SCREENS["narrow"]
+    return {name: _svg(both(draw), name, size) for name, draw in (("actual", actual), ("residuals", residuals))}
+
+
+def _colour(number: int, payload: dict[str, Any]) -> str:
+    """A stand-in for the colour of variant ``number``, which differs by scheme."""
+    return f"#0102{number % len(payload['colours']['light']):02x}"
+
+
+def _svg(draw: Draw, name: str, size: tuple[float, float]) -> markupsafe.Markup:
+    """The drawing as an ``svg`` element without size, metadata or an identifier of another drawing."""
+    left, bottom, right, top = MARGINS
+    width, height = 72 * size[0], 72 * size[1]
+    style: Any = {
+        "svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 10,
+        "text.color": TEXT, "axes.labelcolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT,
+        "axes.edgecolor": LINE, "grid.color": LINE,
+    }  # fmt: skip
+    with mpl.rc_context(style):
+        fig = Figure(figsize=size)
+        place = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
+        ax = fig.add_axes(place, facecolor="none")
+        ax.grid(lw=0.6)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+        draw(ax)
+        text = save(fig, "svg", transparent=True).decode()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
+    text = re.sub(r' width="[^"]*" height="[^"]*"', "", text, count=1)  # it fills the place the page gives it
+    text = re.sub(r'id="variant-(\d+)"', r'class="variant-\1"', text)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    for drawn, variable in _VARIABLES.items():
+        text = text.replace(drawn, f"var({variable})")
+    text = re.sub(r"#0102([0-9a-f]{2})\b", lambda found: f"var(--variant-{int(found[1], 16)})", text)
+    return markupsafe.Markup(text)

@@ -56,7 +56,10 @@ def test_records_are_read_as_of_schema_1_and_lose_nothing():
         assert run.record.schema_version == 1
         saved = json.loads((run.path / "run.json").read_text())
         # Fields that came later are written out, at the default that means what the spec always meant.
-        assert run.record.as_json() == {**saved, "spec": {**saved["spec"], "test_fraction": 0.0}}
+        assert run.record.as_json() == {
+            **saved,
+            "spec": {**saved["spec"], "test_fraction": 0.0, "weight_decay": 0.0},
+        }
 
 
 def test_runs_are_compared_with_the_figures_that_0_1_0_gave_but_for_its_mistakes():

@@ -160,6 +160,7 @@ def test_names_and_default_learning_rates_are_the_installed_keras(tensorflow):
     for name, rate in OPTIMIZERS.items():
         optimizer = keras.optimizers.get(name)
         assert inspect.signature(type(optimizer)).parameters["learning_rate"].default == rate
+        assert (optimizer.weight_decay or 0.0) == RunSpec(optimizer=name).weight_decay
     for name in ACTIVATIONS:
         assert callable(keras.activations.get(name))
 

@@ -358,3 +358,34 @@ def test_xla_compiles_every_activation_to_the_same_numbers(activation):
         losses.append(made.fit(epochs=2, order=shuffled(60, 0)).history["loss"])
         made.close()
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_weight_decay_is_kerass_own_on_kernels_over_25_steps(name, xla):
+    import keras
+
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import shuffled
+
+    spec = RunSpec.parse({"widths": "16,8", "bn": "after", "weight_decay": 0.5, "optimizer": name})
+    ours, theirs, without = (build_model(spec, 5) for _ in range(3))
+    plain = keras.optimizers.get({"class_name": name, "config": {"learning_rate": 0.01, "weight_decay": 0.5}})
+    plain.exclude_from_weight_decay(
+        var_list=[weight for weight in theirs.trainable_variables if not weight.path.endswith("kernel")]
+    )
+    theirs.compile(optimizer=plain, loss="mae")
+    (x, y), valid, order = data(), data(40, 1), shuffled(90, 3)
+    for model, decay in ((ours, spec.weight_decay), (without, 0.0)):
+        optimizer = build_optimizer(name, 0.01, decay)
+        fit(model, optimizer, "mae", (x, y), valid, batch_size=20, xla=xla, epochs=5, order=order)
+    for epoch in range(5):
+        for at in range(0, 90, 20):
+            rows = order(epoch)[at : at + 20]
+            theirs.train_on_batch(x[rows], y[rows, None])
+    for mine, plain_weight in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(
+            mine.numpy(), plain_weight.numpy(), rtol=1e-3, atol=2e-5, err_msg=plain_weight.path
+        )
+    size, other = (np.abs(model.layers[0].kernel.numpy()).mean() for model in (ours, without))
+    assert size < 0.97 * other, "it shrinks the weights"

@@ -86,7 +86,7 @@ def flag(field: str) -> str:
 def spec_options(function: Command) -> Command:
     """Give a command a flag for every field of the spec; those not given stay out of ``given``."""
     for name, info in reversed(RunSpec.model_fields.items()):
-        default = "the optimizer's" if name == "learning_rate" else format_value(info.default)
+        default = "the optimizer's" if name in ("learning_rate", "weight_decay") else format_value(info.default)
         text = f"{str(info.description)[:1].upper()}{str(info.description)[1:]}."
         decoration = f"{flag(name)}/--no-{name.replace('_', '-')}" if info.annotation is bool else flag(name)
         kind = None if info.annotation is bool else FieldType(name, info)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ACTIVATIONS", "OPTIMIZERS"]
+__all__ = ["ACTIVATIONS", "OPTIMIZERS", "WEIGHT_DECAYS"]
 
 #: Keras's activation names (``keras.activations``, 3.15), less ``glu``, which halves the
 #: layer's width, and ``threshold``, which has no defaults for its two settings.
@@ -56,3 +56,6 @@ OPTIMIZERS: dict[str, float] = {
     "rmsprop": 0.001,
     "sgd": 0.01,
 }
+
+#: The optimizers whose default weight decay in Keras is not 0.
+WEIGHT_DECAYS = {"adamw": 0.004, "muon": 0.004}

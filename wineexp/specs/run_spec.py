@@ -27,7 +27,7 @@ from wineexp.specs.fields import (
     problems,
     spec_field,
 )
-from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
+from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS, WEIGHT_DECAYS
 from wineexp.specs.layers import Layer, LayerSize
 from wineexp.specs.signature import digest, seedless_parts
 
@@ -86,6 +86,14 @@ class RunSpec(BaseModel):
         "learning rate; by default the optimizer's in Keras",
         "a number above 0, up to 1e30",
         gt=0.0,
+        le=1e30,
+    )
+    weight_decay: Real | None = spec_field(
+        None,
+        "share of each kernel taken off per step, times the learning rate; by default the optimizer's in Keras",
+        "a number from 0 to 1e30",
+        later=True,
+        ge=0.0,
         le=1e30,
     )
     loss: Literal["mae", "mse", "huber"] = spec_field(
@@ -157,12 +165,13 @@ class RunSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_learning_rate(cls, values: Any) -> Any:
+    def _resolve_optimizers_defaults(cls, values: Any) -> Any:
         # Written down at once: a later Keras with another default must not change what this spec means.
-        if isinstance(values, dict) and values.get("learning_rate") is None:
-            rate = OPTIMIZERS.get(str(values.get("optimizer", "adam")))
-            return values if rate is None else {**values, "learning_rate": rate}
-        return values
+        optimizer = str(values.get("optimizer", "adam")) if isinstance(values, dict) else None
+        if optimizer not in OPTIMIZERS:
+            return values
+        defaults = {"learning_rate": OPTIMIZERS[optimizer], "weight_decay": WEIGHT_DECAYS.get(optimizer, 0.0)}
+        return values | {name: default for name, default in defaults.items() if values.get(name) is None}
 
     @field_validator("name", "target")
     @classmethod
@@ -274,10 +283,11 @@ class RunSpec(BaseModel):
 @functools.lru_cache(maxsize=1024)
 def _canonical(variant: RunSpec, fingerprint: str) -> tuple[str, str, str]:
     """See :func:`~wineexp.specs.signature.seedless_parts`; of many seeds of one variant it is made once."""
+    plain = RunSpec(optimizer=variant.optimizer).settings()
     decisive = {
         name: value
         for name, value in variant.settings().items()
-        if name not in COSMETIC_FIELDS and not (name in _LATER_FIELDS and value == _DEFAULTS[name])
+        if name not in COSMETIC_FIELDS and not (name in _LATER_FIELDS and value == plain[name])
     }
     return seedless_parts(decisive, fingerprint)
 
@@ -294,7 +304,17 @@ COSMETIC_FIELDS = _marked("cosmetic")
 VARIANT_FIELDS = tuple(name for name in RunSpec.model_fields if name not in COSMETIC_FIELDS | {"seed"})
 
 #: Fields that a compiled epoch is made of, besides which dropout rates are above 0.
-SHAPE_FIELDS = ("widths", "activation", "bn", "bn_input", "bn_momentum", "optimizer", "loss", "batch_size")
+SHAPE_FIELDS = (
+    "widths",
+    "activation",
+    "bn",
+    "bn_input",
+    "bn_momentum",
+    "optimizer",
+    "weight_decay",
+    "loss",
+    "batch_size",
+)
 
 _LATER_FIELDS = _marked("later")
 

@@ -48,6 +48,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "scale": lambda kind: "" if kind == "none" else f"{kind} scaling",
     "optimizer": str,
     "learning_rate": lambda rate: f"learning rate {rate:g}",
+    "weight_decay": lambda share: f"weight decay {share:g}" if share else "",
     "loss": str,
     "batch_size": lambda rows: f"batch {rows}",
     "epochs": lambda count: f"{count} epochs",

@@ -88,9 +88,19 @@ def _layer(entry: Layer, seed: int, name: str) -> keras.layers.Layer:
     return keras.layers.Dropout(setting, seed=derive_seed(seed, index, "dropout"), dtype="float32", name=name)
 
 
-def build_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Return Keras's optimizer of that name."""
-    return keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
+def build_optimizer(name: str, learning_rate: float, weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
+    """Return Keras's optimizer of that name; its weight decay takes kernels alone.
+
+    Loshchilov and Hutter, *Decoupled weight decay regularization* (2019): each step takes off
+    ``learning_rate * weight_decay`` of a weight. Biases and batch normalization's gamma and beta stay.
+    """
+    decay = (
+        weight_decay if weight_decay or name == "adamw" else None
+    )  # AdamW must have a number; the rest None for 0
+    config = {"learning_rate": learning_rate, "weight_decay": decay}
+    optimizer = keras.optimizers.get({"class_name": name, "config": config})
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 def model_bytes(model: keras.Sequential) -> bytes:

@@ -70,8 +70,9 @@ class TrainerCache:
         self._runs += 1
         if self._runs % RUNS_BETWEEN_CLEARING == 0:
             keras.utils.clear_session(free_memory=False)
-        assert spec.learning_rate is not None  # resolved by RunSpec
-        optimizer = build_optimizer(spec.optimizer, spec.learning_rate)
+        assert spec.learning_rate is not None  # both resolved by RunSpec
+        assert spec.weight_decay is not None
+        optimizer = build_optimizer(spec.optimizer, spec.learning_rate, spec.weight_decay)
         train, valid = (split.x_train, split.y_train), (split.x_valid, split.y_valid)
         xla = xla_repays(spec, len(split.y_train))
         shape = spec.shape(), (*split.x_train.shape, len(split.y_valid)), xla

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 from support import fabricate
 
 from wineexp.comparison.compare import compare_runs
+from wineexp.page.charts import errors_charts
 from wineexp.page.render import render
 from wineexp.page.repeat import config_text
 from wineexp.runs.reader import load
@@ -72,6 +74,22 @@ def test_a_page_of_a_hundred_runs_can_be_mailed(small_table, tmp_path):
     page = render(compare_runs(load([tmp_path])))
     assert len(page.encode()) < 2e6
     assert page.count('class="variant-9"') >= 6, "band and two lines, drawn for two screens"
+
+
+def test_a_target_that_looks_like_a_colour_or_a_tag_stays_as_it_is():
+    target = '#010101 <g id="variant-0"> url(#x)'
+    judged = [
+        {"number": 0, "actual": [1.0, 2.0], "jittered": [1.0, 2.0], "predicted": [1.0, 2.0], "residual": [0, 0]}
+    ]
+    payload = {
+        "judged": judged,
+        "ends": [1.0, 2.0],
+        "grouped": True,
+        "target": target,
+        "colours": {"light": ["x"]},
+    }
+    for drawing in errors_charts(payload).values():
+        assert f"actual {html.escape(target, quote=False)}</text>" in drawing
 
 
 def test_no_identifier_stands_twice(cross):

@@ -124,9 +124,13 @@ def _svg(draw: Draw, name: str, size: tuple[float, float]) -> markupsafe.Markup:
         text = save(fig, "svg", transparent=True).decode()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
     text = re.sub(r' width="[^"]*" height="[^"]*"', "", text, count=1)  # it fills the place the page gives it
-    text = re.sub(r'id="variant-(\d+)"', r'class="variant-\1"', text)
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    return markupsafe.Markup(re.sub("<[^<>]*>", lambda tag: _fitted(tag[0], name), text))
+
+
+def _fitted(tag: str, name: str) -> str:
+    """A tag with identifiers of its own drawing, and the page's variables for colours; text stays as it is."""
+    tag = re.sub(r'\bid="variant-(\d+)"', r'class="variant-\1"', tag)
+    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
     for drawn, variable in _VARIABLES.items():
-        text = text.replace(drawn, f"var({variable})")
-    text = re.sub(r"#0102([0-9a-f]{2})\b", lambda found: f"var(--variant-{int(found[1], 16)})", text)
-    return markupsafe.Markup(text)
+        tag = tag.replace(drawn, f"var({variable})")
+    return re.sub(r"#0102([0-9a-f]{2})\b", lambda found: f"var(--variant-{int(found[1], 16)})", tag)

@@ -78,16 +78,10 @@ def test_a_page_of_a_hundred_runs_can_be_mailed(small_table, tmp_path):
 
 def test_a_target_that_looks_like_a_colour_or_a_tag_stays_as_it_is():
     target = '#010101 <g id="variant-0"> url(#x)'
-    judged = [
-        {"number": 0, "actual": [1.0, 2.0], "jittered": [1.0, 2.0], "predicted": [1.0, 2.0], "residual": [0, 0]}
-    ]
-    payload = {
-        "judged": judged,
-        "ends": [1.0, 2.0],
-        "grouped": True,
-        "target": target,
-        "colours": {"light": ["x"]},
-    }
+    points = {name: [1.0, 2.0] for name in ("actual", "jittered", "predicted", "residual")}
+    colours = {"light": ["x"]}
+    payload = {"judged": [{"number": 0, **points}], "ends": [1.0, 2.0], "grouped": True, "colours": colours}
+    payload["target"] = target
     for drawing in errors_charts(payload).values():
         assert f"actual {html.escape(target, quote=False)}</text>" in drawing
 

@@ -103,21 +103,25 @@ def overhead(table: str, runs: int) -> None:
 
 
 def growth(table: str, runs: int) -> None:
-    """Resident memory of one process that keeps its trainer cache, after each tenth of the runs, of two kinds."""
+    """Resident memory of one process with one trainer cache, after each tenth of the runs, of three kinds."""
     from wineexp import runtime
     from wineexp.data.table import read_table
     from wineexp.specs.run_spec import RunSpec
 
     runtime.load(1)
+    from wineexp.training import trainer_cache
     from wineexp.training.experiment import guarded_run
     from wineexp.training.trainer_cache import TrainerCache
 
     data = read_table(table)
-    for name in ("seeds of one variant", "variants"):
+    for name in ("seeds", "shapes", "shapes compiled by XLA"):
         cache, sizes, start = TrainerCache(), [], time.perf_counter()
+        trainer_cache.xla_repays = lambda *_, name=name: name.endswith("XLA")
         for number in range(runs):
-            rate = 0.3 if name.startswith("seeds") else (number + 1) / (runs + 2)
-            spec = RunSpec.parse({"widths": "64x3", "epochs": 2, "bn": "after", "dropout": rate, "seed": number})
+            width = 64 if name == "seeds" else 32 + number
+            spec = RunSpec.parse(
+                {"widths": f"{width}x3", "epochs": 2, "bn": "after", "dropout": 0.3, "seed": number}
+            )
             guarded_run(spec, data, threads=1, cache=cache)
             if number % max(1, runs // 10) == runs // 20:
                 sizes.append(

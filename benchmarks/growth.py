@@ -35,7 +35,7 @@ def table(rows: int, features: int) -> pd.DataFrame:
 
 
 def trained(rows: int = 1600, features: int = 11, **spec: object) -> dict[str, float]:
-    """Seconds of the compilation and of an epoch, with one thread; and peak memory."""
+    """Seconds of an epoch and of the whole run, with one thread."""
     import wineexp
 
     fields = {"widths": "64x3", "dropout": 0.3, "bn": "after", "epochs": 4, **spec}

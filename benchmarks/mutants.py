@@ -45,16 +45,8 @@ TESTS = {
         "tests/test_earlier_versions.py",
     ],
     "runs/directory.py": ["tests/runs", "tests/execution/test_batch_run.py"],
-    "comparison/estimate.py": [
-        "tests/comparison/test_estimates.py",
-        "tests/comparison/test_statistics.py",
-        "tests/comparison/test_judge.py",
-    ],
-    "comparison/statistics.py": [
-        "tests/comparison/test_estimates.py",
-        "tests/comparison/test_statistics.py",
-        "tests/comparison/test_judge.py",
-    ],
+    "comparison/estimate.py": STATISTICS,
+    "comparison/statistics.py": STATISTICS,
     "training/trainer.py": TRAINING,
     "training/epoch.py": TRAINING,
     "training/kernels.py": TRAINING,

@@ -106,9 +106,9 @@ def _prepare(threads: int) -> int:
         )
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault(ONEDNN, "0")
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None:
+        os.environ.setdefault(ONEDNN, "0")
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = str(min(2, threads))  # two operations at once, no more threads
         return threads
@@ -194,7 +194,6 @@ def environment(threads: int) -> dict[str, Any]:
     """What a run's result may depend on besides its spec and table, JSON-ready."""
     tensorflow = sys.modules.get("tensorflow")
     gpus = [device.name for device in tensorflow.config.list_logical_devices("GPU")] if tensorflow else []
-    onednn = {"0": False, "1": True}.get(os.environ.get(ONEDNN, ""))
     return {
         "python": platform.python_version(),
         **versions(),
@@ -203,5 +202,4 @@ def environment(threads: int) -> dict[str, Any]:
         "cores": available_cores(),
         "threads": threads,
         "device": gpus[0] if gpus else "CPU",
-        **({} if onednn is None else {"onednn": onednn}),  # TensorFlow does not tell what it chose itself
     }

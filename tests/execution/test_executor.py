@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from wineexp.execution.executor import Task, TaskQueue
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.shape import shape_of
 
 WIDTHS = st.sampled_from([1, 2, 3])
 
@@ -23,7 +24,7 @@ def test_every_task_is_taken_once(pairs):
     taken, last = [], None
     while queue:
         attempt = queue.take(last, [])
-        last = attempt.task.spec.shape()
+        last = shape_of(attempt.task.spec)
         taken.append(attempt.task)
     assert sorted(task.number for task in taken) == list(range(len(pairs)))
     shapes = [task.spec.widths for task in taken]
@@ -34,10 +35,10 @@ def test_every_task_is_taken_once(pairs):
 def test_two_workers_begin_with_different_shapes_and_share_the_last():
     queue = TaskQueue(tasks([(1, 0), (1, 1), (1, 2), (3, 0)]))
     first = queue.take(None, [None, None])
-    shape = first.task.spec.shape()
+    shape = shape_of(first.task.spec)
     second = queue.take(None, [shape, None])
     assert (first.task.number, second.task.number) == (0, 3)
-    assert queue.take(second.task.spec.shape(), [shape, second.task.spec.shape()]).task.number == 1
+    assert queue.take(shape_of(second.task.spec), [shape, shape_of(second.task.spec)]).task.number == 1
 
 
 @given(
@@ -54,7 +55,7 @@ def test_no_worker_waits_long_for_the_last_run(works, workers):
         attempt = queue.take(last[free], last)
         assert attempt.task.work >= waiting[-1] / 2, "of those that wait, one of the long ones"
         waiting.remove(attempt.task.work)
-        last[free] = attempt.task.spec.shape()
+        last[free] = shape_of(attempt.task.spec)
         clock[free] += attempt.task.work
     longest, total = max(work for _, work in works), sum(work for _, work in works)
     bound = total / workers + longest * (1 - 1 / workers)  # Graham (1966): no worker is idle while a task waits

@@ -103,7 +103,7 @@ def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
 
 def test_memory_bounds_the_workers(monkeypatch):
     monkeypatch.setattr(workers.runtime, "available_cores", lambda: 8)
-    monkeypatch.setattr(workers.runtime, "available_memory", lambda: 5e9)
+    monkeypatch.setattr(workers.runtime, "available_memory", lambda: 7e9)
     assert affordable_jobs(10_000) == 3
     assert affordable_jobs(10**9) == 1
     monkeypatch.setattr(workers.runtime, "available_memory", lambda: 1e12)

@@ -44,7 +44,15 @@ def test_what_is_no_table_of_numbers_is_refused(content, says):
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xef\xbb\xbfa,b\r\n1,2\r\n", b"b,x,a\n2,,1\n", b"a,b\n\n1,2\n\n", b'"a","b"\n"1","2"']
+    "content",
+    [
+        b"\xef\xbb\xbfa,b\r\n1,2\r\n",
+        b"b,x,a\n2,my_model,1\n",
+        b"\na,b\r1,2\r",
+        b"a,b\n1,2\n   \n",
+        b"a,b\n\n1,2\n\n",
+        b'"a","b"\n"1","2"',
+    ],
 )
 def test_forms_of_one_table_are_read_alike(content):
     found = read_numbers(content, ("a", "b"), ("a",))

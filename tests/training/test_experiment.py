@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,38 @@ def test_the_published_early_stopping_result(red_wine):
     )  # fmt: skip
     assert len(result.history) < 500
     assert 0.45 <= result.metrics.best_val_loss <= 0.49
+
+
+def test_what_compiled_a_run_and_which_kernels_it_used_are_recorded(small_table, monkeypatch):
+    from wineexp.training import trainer_cache
+
+    done = run(small_table, widths="8", epochs=2)
+    assert (done.environment.compiler, done.environment.onednn) == ("TensorFlow", False)
+    diverged = run(small_table, widths="8", epochs=50, optimizer="sgd", learning_rate=1e6, loss="mse")
+    assert (diverged.reason, diverged.environment.compiler) == ("diverged", "TensorFlow")
+    monkeypatch.setattr(trainer_cache, "xla_repays", lambda spec, rows: True)
+    assert run(small_table, widths="8", epochs=2).environment.compiler == "XLA"
+
+
+def test_xla_compiles_what_repays_it_by_spec_and_rows_alone():
+    from wineexp.training.trainer_cache import xla_repays
+
+    lesson = RunSpec.parse({"dropout": 0.3, "bn": "after"})
+    assert xla_repays(lesson, 1119)
+    assert not xla_repays(RunSpec.parse({"epochs": 10}), 1119), "too short"
+    assert not xla_repays(RunSpec.parse({"widths": "64x3"}), 1119), "too small"
+    assert xla_repays(RunSpec.parse({"widths": "64x3", "epochs": 2000}), 1119)
+    assert xla_repays(RunSpec.parse({"widths": "64x3"}), 10**6)
+    assert not xla_repays(RunSpec.parse({"widths": "1024x6"}), 1119), "compiling would hold up a Ctrl-C"
+
+
+@pytest.mark.slow
+def test_kernels_are_recorded_as_they_are_where_tensorflow_was_there_first():
+    code = (
+        "import os; os.environ.pop('TF_ENABLE_ONEDNN_OPTS', None); import tensorflow;"
+        "from tensorflow.python.util import _pywrap_util_port as port;"
+        "import wineexp, tempfile;"
+        "run = wineexp.train(widths='8', epochs=1, data='simulated', out=tempfile.mkdtemp());"
+        "assert run.record.environment.onednn is port.IsMklEnabled(), run.record.environment"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"})

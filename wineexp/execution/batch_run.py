@@ -111,9 +111,9 @@ class _Batch:
 
     def train(self) -> None:
         """Train the tasks that are free, then those that other processes had claimed and left undone."""
-        features = self._plan.table.feature_count
+        table = self._plan.table
         tasks = [
-            Task(number, entry.spec, relative_work(entry.spec, features))
+            Task(number, entry.spec, relative_work(entry.spec, table.feature_count, len(table.frame)))
             for number, entry in enumerate(self._plan.entries)
             if entry.train
         ]

@@ -17,7 +17,17 @@ from wineexp import runtime
 from wineexp.data.table import Table
 from wineexp.errors import RuntimeSetupError
 from wineexp.execution.dask_worker import Errand, train_on_worker
-from wineexp.execution.executor import Attempt, Begin, OnTaskEpoch, Results, Task, Train, always, train_run
+from wineexp.execution.executor import (
+    Attempt,
+    Begin,
+    OnTaskEpoch,
+    Results,
+    Task,
+    Train,
+    always,
+    by_shape,
+    train_run,
+)
 from wineexp.extras import require
 from wineexp.runs.result import RunResult
 
@@ -109,8 +119,7 @@ class _Batch:
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
     def results(self, tasks: Sequence[Task], begin: Begin) -> Results:
-        longest_first = sorted(tasks, key=lambda task: -task.work)
-        waiting, attempts = deque(longest_first), dict[int, Attempt]()
+        waiting, attempts = deque(by_shape(sorted(tasks, key=lambda task: -task.work))), dict[int, Attempt]()
         self.client.subscribe_topic(self.name, lambda event: self.news.put(_Epochs(*event[1])))
         try:
             self._fill(waiting, attempts, begin)

@@ -25,8 +25,8 @@ MACHINE = ("platform", "processor", "cores", "threads")
 START_SECONDS = 5.0
 
 
-#: An epoch of a tiny model takes as long as the products of so many parameters would.
-OVERHEAD_PARAMETERS = 30_000
+#: A batch of a tiny model takes as long as so many floating-point operations would.
+OPERATIONS_PER_BATCH = 30e6
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,11 @@ def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
     return speeds
 
 
-def relative_work(spec: RunSpec, features: int) -> float:
+def relative_work(spec: RunSpec, features: int, rows: int) -> float:
     """How long a run takes, relative to others on the same table: what they are ordered by, longest first."""
-    return spec.epochs * spec.train_fraction * (OVERHEAD_PARAMETERS + spec.parameter_count(features))
+    training = rows * spec.train_fraction
+    batches = math.ceil(training / spec.batch_size)
+    return spec.epochs * (batches * OPERATIONS_PER_BATCH + 6 * training * spec.parameter_count(features))
 
 
 def estimate_seconds(specs: Sequence[RunSpec], features: int, speeds: Sequence[Speed], jobs: int) -> float | None:

@@ -13,6 +13,7 @@ from wineexp.data.table import Table
 from wineexp.runs.record import Reason, Status
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.shape import shape_of
 
 if TYPE_CHECKING:
     from wineexp.training.trainer_cache import TrainerCache  # whose module loads TensorFlow
@@ -28,6 +29,7 @@ __all__ = [
     "TaskQueue",
     "Train",
     "always",
+    "by_shape",
     "train_run",
 ]
 
@@ -129,7 +131,7 @@ class TaskQueue:
         self._begin = begin
         self._queues: dict[RunSpec, deque[Attempt]] = {}
         for task in sorted(tasks, key=lambda task: -task.work):
-            self._queues.setdefault(task.spec.shape(), deque()).append(Attempt(task))
+            self._queues.setdefault(shape_of(task.spec), deque()).append(Attempt(task))
 
     def __bool__(self) -> bool:
         return bool(self._queues)
@@ -159,8 +161,16 @@ class TaskQueue:
 
     def put_back(self, attempt: Attempt) -> None:
         """Put a task back, to be tried once more."""
-        queue = self._queues.setdefault(attempt.task.spec.shape(), deque())
+        queue = self._queues.setdefault(shape_of(attempt.task.spec), deque())
         queue.appendleft(Attempt(attempt.task, attempt.tries + 1))
+
+
+def by_shape(tasks: Sequence[Task]) -> list[Task]:
+    """Those of one shape one after the other, in the order of their first: each shape is compiled once."""
+    first: dict[RunSpec, int] = {}
+    for number, task in enumerate(tasks):
+        first.setdefault(shape_of(task.spec), number)
+    return sorted(tasks, key=lambda task: first[shape_of(task.spec)])
 
 
 def _hear(on_epoch: OnTaskEpoch, task: Task, epoch: int, loss: float, val_loss: float) -> None:
@@ -190,7 +200,7 @@ class InProcess:
         begun: Task | None = None
         cache: TrainerCache | None = None
         try:
-            for task in tasks:
+            for task in by_shape(tasks):
                 signals.check()
                 if not begin(task):
                     continue

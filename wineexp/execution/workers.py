@@ -39,12 +39,13 @@ from wineexp.execution.executor import (
 )
 from wineexp.runs.result import RunResult
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.shape import shape_of
 
 __all__ = ["START_SECONDS", "LocalWorkers", "affordable_jobs"]
 
-#: Resident memory of a worker with TensorFlow loaded, and of each parameter while it trains: weight,
-#: gradient, two moments, a copy in the result (measured with benchmarks/batch.py, then rounded up).
-WORKER_BYTES = 1.1e9
+#: Resident memory of a worker with TensorFlow loaded and all that XLA may have compiled, and of each parameter
+#: while it trains: weight, gradient, two moments, a copy in the result (benchmarks/batch.py, rounded up).
+WORKER_BYTES = 1.5e9
 BYTES_PER_PARAMETER = 24
 
 #: How long a process that closed its pipe may take to end, so that its exit code can be reported.
@@ -54,8 +55,7 @@ GRACE_SECONDS = 1.0
 START_SECONDS = 120.0
 
 #: What a worker process begins with: the parent's module path, then the ends of its two pipes.
-_BEGIN = """
-import json, sys
+_BEGIN = """import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from wineexp.execution.worker_main import serve
 serve(int(sys.argv[2]), int(sys.argv[3]))
@@ -180,10 +180,9 @@ class LocalWorkers:
             attempt.seen.append((content[1], content[2]))
             on_epoch(attempt.task, *content)
         elif kind == "result" and attempt is not None:
-            result, last = content
             worker.attempt = None
-            yield attempt.task, result
-            if last:
+            yield attempt.task, content[0]
+            if content[1]:  # its last one
                 self._replace(worker, crew, queue)
         else:
             assert kind == "broken"
@@ -264,7 +263,7 @@ class _Worker:
             self.pipe.send((self.table, self.settings.keep_model, self.settings.train))
 
     def begin(self, attempt: Attempt) -> None:
-        self.attempt, self.last = attempt, attempt.task.spec.shape()
+        self.attempt, self.last = attempt, shape_of(attempt.task.spec)
         timeout = self.settings.timeout
         attempt.deadline = None if timeout is None else time.monotonic() + timeout
         with contextlib.suppress(OSError):  # died while idle: its pipe will say so

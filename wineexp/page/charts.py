@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import markupsafe
@@ -14,13 +15,16 @@ from matplotlib.figure import Figure
 
 from wineexp.runs.curves import save
 
-__all__ = ["MARGINS", "SCREENS", "errors_charts", "overlay_chart"]
+__all__ = ["MARGINS", "SCREENS", "drawn_rows", "errors_charts", "overlay_chart"]
 
 #: Screen -> width and height in inches of 72 points. Each has a drawing of its own, in which text keeps its size.
 SCREENS = {"wide": (11.0, 4.4), "narrow": (5.0, 3.6)}
 
 #: Where the axes stand in a drawing: left, bottom, right, top in points from its edges.
 MARGINS = (46.0, 38.0, 10.0, 8.0)
+
+#: Points of a variant in a scatter plot; of more rows every nth is drawn, so that a page can be mailed.
+MOST_POINTS = 2000
 
 #: Stand-ins that are drawn -> the page's variables, which follow the reader's light or dark scheme.
 TEXT, SOFT, LINE = "#010101", "#010102", "#010103"
@@ -56,24 +60,24 @@ def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
 
 def errors_charts(payload: dict[str, Any]) -> dict[str, markupsafe.Markup]:
     """Predicted against actual, and residuals by actual value, of the judged variants."""
-    judged = payload["judged"]
+    judged, step = payload["judged"], drawn_rows(payload["judged"])
 
     def actual(ax: Axes) -> None:
         for one in judged:
             points: dict[str, Any] = {"ms": 2.6, "mew": 0, "alpha": 0.5, "color": _colour(one["number"], payload)}
-            ax.plot(one["jittered"], one["predicted"], "o", **points)
+            ax.plot(one["jittered"][::step], one["predicted"][::step], "o", **points)
         ax.plot(payload["ends"], payload["ends"], ":", color=SOFT, lw=1.4)
         ax.set_ylabel("predicted")
 
     def residuals(ax: Axes) -> None:
         values = sorted({value for one in judged for value in one["actual"]})
-        step = min(np.diff(values), default=1.0)
+        apart = min(np.diff(values), default=1.0)
         for place, one in enumerate(judged):
             colour, found = _colour(one["number"], payload), np.array(one["residual"])
             if not payload["grouped"]:
-                ax.plot(one["actual"], found, "o", ms=2.6, mew=0, alpha=0.5, color=colour)
+                ax.plot(one["actual"][::step], found[::step], "o", ms=2.6, mew=0, alpha=0.5, color=colour)
                 continue
-            width = 0.7 * step / len(judged)
+            width = 0.7 * apart / len(judged)
             shift = width * (place - (len(judged) - 1) / 2)
             there = [value for value in values if value in one["actual"]]
             line = {"color": colour, "lw": 1.1}
@@ -83,6 +87,7 @@ def errors_charts(payload: dict[str, Any]) -> dict[str, markupsafe.Markup]:
                 widths=0.85 * width,
                 boxprops=line, whiskerprops=line, capprops=line, medianprops=line,
                 flierprops={"marker": "o", "ms": 2, "mew": 0, "markerfacecolor": colour},
+                showfliers=step == 1,
                 manage_ticks=False,
             )  # fmt: skip
         ax.axhline(0, ls=":", color=SOFT, lw=1.2)
@@ -97,6 +102,11 @@ def errors_charts(payload: dict[str, Any]) -> dict[str, markupsafe.Markup]:
 
     size = SCREENS["narrow"]
     return {name: _svg(both(draw), name, size) for name, draw in (("actual", actual), ("residuals", residuals))}
+
+
+def drawn_rows(judged: Sequence[dict[str, Any]]) -> int:
+    """Every how-manyth row the scatter plots show."""
+    return math.ceil(max((len(one["actual"]) for one in judged), default=1) / MOST_POINTS)
 
 
 def _colour(number: int, payload: dict[str, Any]) -> str:

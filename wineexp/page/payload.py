@@ -1,4 +1,4 @@
-"""What the page's charts are drawn from: plain values for its script."""
+"""What the page's charts are drawn from: plain values, some of them for its script too."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MAX_BOXES = 20
 def payload(
     comparison: Comparison, shown: Sequence[Variant], judged: Sequence[dict[str, Any]], target: str
 ) -> dict[str, Any]:
-    """Everything that the script draws, JSON-ready; what is not a number is None."""
+    """Everything that is drawn, JSON-ready; what is not a number is None."""
     scale = shared_scale(shown)
     return {
         "variants": [_lines(scale.values, variant) for variant in shown],
@@ -48,7 +48,6 @@ def payload(
         "top": 2 * scale.baseline if scale.baseline else None,
         "epochs": scale.epochs,
         "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES[scale.loss],
-        "constant_name": scale.constant_name,
         "judged": judged,
         "grouped": len({value for one in judged for value in one["actual"]}) <= MAX_BOXES,
         "ends": _ends(judged),

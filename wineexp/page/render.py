@@ -43,7 +43,7 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
     extras.require("report", "the report")
     import jinja2
 
-    from wineexp.page.charts import MARGINS, SCREENS, errors_charts, overlay_chart
+    from wineexp.page.charts import MARGINS, SCREENS, drawn_rows, errors_charts, overlay_chart
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("wineexp.page"),
@@ -72,6 +72,7 @@ def render(comparison: Comparison, *, title: str | None = None, repeat: str | No
         overlay_text=_overlay_text(comparison, shown),
         overlay={screen: overlay_chart(drawn, screen) for screen in SCREENS},
         errors=errors_charts(drawn) if judged else {},
+        step=drawn_rows(judged),
         sampled=_sampled(shown),
         columns=columns,
         rows=[_cells(entry, columns) for entry in comparison.entries],

@@ -23,8 +23,6 @@ def read_numbers(content: bytes, columns: Sequence[str], whole: Sequence[str]) -
         Where a column is missing, a row has more or fewer cells than the first line, or a cell is no number.
     """
     text = content.decode("utf-8-sig")
-    if "_" in text[text.find("\n") + 1 :]:
-        raise ValueError("expected numbers, found '_', which Python alone takes in numbers")
     rows = _rows(text)
     header = next(rows, [])
     missing = [name for name in columns if name not in header]
@@ -33,8 +31,10 @@ def read_numbers(content: bytes, columns: Sequence[str], whole: Sequence[str]) -
     cells = list(zip(*rows, strict=True)) or [()] * len(header)
     found = {}
     for name in columns:
-        kind = int if name in whole else float
-        numbers = map(kind, cells[header.index(name)])
+        column = cells[header.index(name)]
+        if "_" in "".join(column):
+            raise ValueError(f"expected numbers in {name}, found '_', which Python alone takes in them")
+        numbers = map(int if name in whole else float, column)
         found[name] = np.fromiter(numbers, np.int64 if name in whole else np.float64)
     return pd.DataFrame(found)
 
@@ -44,7 +44,7 @@ def _rows(text: str) -> Iterator[list[str]]:
     width = None
     try:
         for row in reader:
-            if row:
+            if len(row) > 1 or "".join(row).strip():  # a blank line is none
                 width = width or len(row)
                 if len(row) != width:
                     raise ValueError(f"expected {width} cells in line {reader.line_num}, found {len(row)}")

@@ -170,7 +170,7 @@ def _contradiction(
     row, actual, predicted, twin = (predictions[name].to_numpy() for name in _PREDICTION_COLUMNS)
     if not (np.isfinite(actual).all() and np.isfinite(predicted).all()):
         return "expected finite numbers, found others"
-    if len(row) != rows or row.min() < 0 or row.max() >= table_rows:
+    if len(row) != rows or not rows or row.min() < 0 or row.max() >= table_rows:
         return f"expected {rows} rows of the table's {table_rows}, found {len(row)}"
     if len(np.unique(row)) < len(row):
         return "a row occurs twice"

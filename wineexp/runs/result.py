@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -72,8 +73,12 @@ def unfinished(
     history: pd.DataFrame,
     threads: int,
     timing: Timing | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> RunResult:
-    """The result of a run that did not finish: what is known of it, and why."""
+    """The result of a run that did not finish: what is known of it, and why.
+
+    ``made`` is what is known of its environment besides :func:`wineexp.runtime.environment`.
+    """
     split = split_table(table, spec)
     return RunResult(
         spec=spec,
@@ -82,7 +87,7 @@ def unfinished(
         data=table_facts(table, split),
         metrics=Metrics.of(baselines(spec.loss, split.y_train, split.y_valid)),  # the curves' axes need them
         timing=timing or Timing(),
-        environment=Environment(**runtime.environment(threads)),
+        environment=Environment(**runtime.environment(threads), **(made or {})),
         reason=reason,
         error=f"{reason}: {error}" if error else None,
     )

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from wineexp.errors import nearest
-from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
+from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS, WEIGHT_DECAYS
 from wineexp.specs.wording import format_widths
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "check_rates",
     "check_shares",
     "is_label",
+    "optimizer_defaults",
     "problems",
     "spec_field",
 ]
@@ -87,6 +88,18 @@ _Rate = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
 Widths = Annotated[tuple[_Width, ...], BeforeValidator(_read_widths)]
 Rates = Annotated[_Rate | tuple[_Rate, ...], BeforeValidator(_read_rates)]
 Real = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
+
+
+def optimizer_defaults(values: Mapping[str, Any]) -> dict[str, float]:
+    """Keras's values for what depends on the optimizer and is not given.
+
+    Written into the spec at once: a later Keras with other defaults must not change what it means.
+    """
+    optimizer = str(values.get("optimizer", "adam"))
+    if optimizer not in OPTIMIZERS:
+        return {}
+    defaults = {"learning_rate": OPTIMIZERS[optimizer], "weight_decay": WEIGHT_DECAYS.get(optimizer, 0.0)}
+    return {name: default for name, default in defaults.items() if values.get(name) is None}
 
 
 def is_label(value: object) -> bool:

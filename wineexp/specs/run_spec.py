@@ -24,10 +24,11 @@ from wineexp.specs.fields import (
     check_rates,
     check_shares,
     is_label,
+    optimizer_defaults,
     problems,
     spec_field,
 )
-from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS, WEIGHT_DECAYS
+from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.layers import Layer, LayerSize
 from wineexp.specs.signature import digest, seedless_parts
 
@@ -82,11 +83,7 @@ class RunSpec(BaseModel):
         "adam", "optimizer, by its Keras name", "a Keras optimizer name"
     )
     learning_rate: Real | None = spec_field(
-        None,
-        "learning rate; by default the optimizer's in Keras",
-        "a number above 0, up to 1e30",
-        gt=0.0,
-        le=1e30,
+        None, "learning rate; by default the optimizer's in Keras", "a number above 0, up to 1e30", gt=0.0, le=1e30
     )
     weight_decay: Real | None = spec_field(
         None,
@@ -165,13 +162,8 @@ class RunSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_optimizers_defaults(cls, values: Any) -> Any:
-        # Written down at once: a later Keras with another default must not change what this spec means.
-        optimizer = str(values.get("optimizer", "adam")) if isinstance(values, dict) else None
-        if optimizer not in OPTIMIZERS:
-            return values
-        defaults = {"learning_rate": OPTIMIZERS[optimizer], "weight_decay": WEIGHT_DECAYS.get(optimizer, 0.0)}
-        return values | {name: default for name, default in defaults.items() if values.get(name) is None}
+    def _resolve(cls, values: Any) -> Any:
+        return values | optimizer_defaults(values) if isinstance(values, dict) else values
 
     @field_validator("name", "target")
     @classmethod
@@ -250,15 +242,6 @@ class RunSpec(BaseModel):
         seeds = {"seed": 0, "split_seed": 0} if across_splits else {"seed": 0}
         return self.model_copy(update=seeds | {field: _DEFAULTS[field] for field in COSMETIC_FIELDS})
 
-    def shape(self) -> RunSpec:
-        """What specs share that one compiled epoch can train, if they have as many rows.
-
-        Left out is what a graph takes as input: seeds, the rows, learning rate, how large a rate above 0 is.
-        """
-        kept = {name: getattr(self, name) for name in SHAPE_FIELDS}
-        plain = RunSpec(optimizer=self.optimizer)
-        return plain.model_copy(update=kept | {"dropout": tuple(0.5 if rate else 0.0 for rate in self.rates())})
-
     def with_seed(self, seed: int) -> RunSpec:
         """The same spec with another seed."""
         return self if seed == self.seed else RunSpec.parse({**self.settings(), "seed": seed})
@@ -302,19 +285,6 @@ COSMETIC_FIELDS = _marked("cosmetic")
 
 #: Fields that distinguish variants: all but the seed and the cosmetic ones, in their order.
 VARIANT_FIELDS = tuple(name for name in RunSpec.model_fields if name not in COSMETIC_FIELDS | {"seed"})
-
-#: Fields that a compiled epoch is made of, besides which dropout rates are above 0.
-SHAPE_FIELDS = (
-    "widths",
-    "activation",
-    "bn",
-    "bn_input",
-    "bn_momentum",
-    "optimizer",
-    "weight_decay",
-    "loss",
-    "batch_size",
-)
 
 _LATER_FIELDS = _marked("later")
 

@@ -19,6 +19,7 @@ from wineexp.runs.metrics import measure
 from wineexp.runs.record import Environment, Timing
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
+from wineexp.training.keras_internals import uses_onednn
 from wineexp.training.model import build_model, derive_seed, keras_defaults, model_bytes
 from wineexp.training.trainer import OnEpoch, predict, shuffled
 from wineexp.training.trainer_cache import TrainerCache
@@ -62,8 +63,9 @@ def run(
     if fitted.ended == "diverged":
         error = f"the loss turned NaN or infinite in epoch {len(history) - 1}; try a lower learning rate"
         return unfinished(
-            spec, table, "failed", "diverged", error, history=history, timing=timing, threads=threads
-        )
+            spec, table, "failed", "diverged", error,
+            history=history, timing=timing, threads=threads, made=_made(fitted.compiler),
+        )  # fmt: skip
     predicted = predict(model, split.x_valid)
     fitted_values = predict(model, split.x_train)
     on_test = predict(model, split.x_test) if len(split.y_test) else None
@@ -87,9 +89,15 @@ def run(
         data=table_facts(table, split),
         metrics=metrics,
         timing=timing.model_copy(update={"run_seconds": time.perf_counter() - start}),
-        environment=Environment(**runtime.environment(threads), compiler=fitted.compiler),
+        environment=Environment(**runtime.environment(threads), **_made(fitted.compiler)),
         model=saved,
     )
+
+
+def _made(compiler: str | None = None) -> dict[str, Any]:
+    """What of TensorFlow the numbers come from, as far as it is known."""
+    known = {"onednn": uses_onednn(), "compiler": compiler}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _predictions(rows: Any, actual: Any, predicted: Any, twins: Any) -> pd.DataFrame:
@@ -112,12 +120,16 @@ def guarded_run(
     except WineexpError:
         raise  # a wrong table or callback: for the caller to fix, and no training has begun
     except KeyboardInterrupt:
-        return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=threads)
+        return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=threads, made=_made())
     except Exception as error:  # noqa: BLE001 - whatever Keras or TensorFlow raises belongs in error.txt
         if signals.came():  # TensorFlow turns an interrupt within its own code into an error of its own
-            return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=threads)
+            return unfinished(
+                spec, table, "interrupted", history=history_frame(seen), threads=threads, made=_made()
+            )
         text = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
-        return unfinished(spec, table, "failed", "error", text, history=history_frame(seen), threads=threads)
+        return unfinished(
+            spec, table, "failed", "error", text, history=history_frame(seen), threads=threads, made=_made()
+        )
 
 
 def _early_stopping(spec: RunSpec) -> list[keras.callbacks.Callback]:

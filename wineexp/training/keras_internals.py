@@ -27,6 +27,7 @@ __all__ = [
     "missing",
     "saved_model",
     "traces_nothing",
+    "uses_onednn",
 ]
 
 #: Module or class, name -> what is lost without it.
@@ -40,6 +41,7 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("keras.src.saving.saving_lib", "_serialize_model_as_json"): "saving a model without a temporary file",
     ("keras.src.saving.saving_lib", "H5IOStore"): "the same",
     ("keras.src.saving.saving_lib", "_save_state"): "the same",
+    ("tensorflow.python.util._pywrap_util_port", "IsMklEnabled"): "`onednn` in run.json",
     ("keras.callbacks.TensorBoard", "_should_trace"): "its profiler cannot be told apart, so it is refused",
 }
 
@@ -82,6 +84,7 @@ _saving = "keras.src.saving.saving_lib"
 _model_as_json, _weights_store, _save_state = (
     _get(_saving, name) for name in ("_serialize_model_as_json", "H5IOStore", "_save_state")
 )
+_is_mkl_enabled = _get("tensorflow.python.util._pywrap_util_port", "IsMklEnabled")
 _gradients = _get("tensorflow.python.framework.ops.gradient_registry", "_registry")
 
 
@@ -153,6 +156,14 @@ def saved_model(model: keras.Model) -> bytes:
         _save_state(model, weights_store=weights, assets_store=None, inner_path="", visited_saveables=set())
         weights.close()
     return stream.getvalue()
+
+
+def uses_onednn() -> bool | None:
+    """Whether TensorFlow runs oneDNN's kernels; None where this version does not tell.
+
+    Not what the variable says, which may have been changed since TensorFlow read it.
+    """
+    return bool(_is_mkl_enabled()) if _is_mkl_enabled else None
 
 
 def traces_nothing(callback: keras.callbacks.TensorBoard) -> bool:

@@ -44,7 +44,7 @@ class Mask(NamedTuple):
     threshold : uint16 tensor, scalar
         Values whose bits are below it are dropped.
     scale : float32 tensor, scalar
-        ``1 / (1 - rate)``.
+        ``1 / (1 - rate)``, of the rate as the threshold meets it.
     """
 
     bits: tf.Tensor
@@ -136,7 +136,7 @@ def _activation(function: Callable[..., tf.Tensor], z: tf.Tensor) -> tuple[tf.Te
 
 
 def _dropout(x: tf.Tensor, mask: Mask) -> tuple[tf.Tensor, Backward]:
-    """Zero each value with probability ``rate``, to within 2**-17, and scale the rest by ``1 / (1 - rate)``."""
+    """Zero each value with probability ``rate``, to within 2**-16, and scale the rest by ``1 / (1 - rate)``."""
     kept = tf.cast(mask.bits >= mask.threshold, x.dtype) * mask.scale
     return x * kept, _without_variables(lambda dy: dy * kept)
 
@@ -148,37 +148,25 @@ def _without_variables(derivative: Callable[[tf.Tensor], tf.Tensor]) -> Backward
 def _batch_normalization(
     layer: keras.layers.BatchNormalization, x: tf.Tensor, rows: tf.Tensor
 ) -> tuple[tf.Tensor, Backward]:
-    """Normalize over the batch and update the moving averages: Ioffe and Szegedy (2015), algorithm 1."""
-    gamma, shape = layer.gamma.value, [-1, 1, 1, x.shape[1]]
-    images = tf.reshape(x, shape)  # the kernel was made for pictures
-    y, mean, variance, *reserved = tf.raw_ops.FusedBatchNormV3(
-        x=images,
-        scale=gamma,
-        offset=layer.beta.value,
-        mean=tf.zeros([0]),
-        variance=tf.zeros([0]),
-        epsilon=layer.epsilon,
-        exponential_avg_factor=1.0,
-        is_training=True,
-    )
-    # The kernel gives the unbiased variance; Keras averages the biased one.
-    for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance * ((rows - 1) / rows))):
+    """Normalize over the batch and update the moving averages: Ioffe and Szegedy (2015), algorithm 1.
+
+    The values are centred before they are squared: XLA's own kernel takes the mean of squares less the square of
+    the mean, which leaves nothing of a feature of mean 10,000 and standard deviation 1.
+    """
+    mean = tf.reduce_mean(x, 0)
+    centred = x - mean
+    variance = tf.reduce_mean(tf.square(centred), 0)
+    scale = tf.math.rsqrt(variance + layer.epsilon)
+    normalized, gamma = centred * scale, layer.gamma.value
+    for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         average.value.assign_sub((average.value - value) * (1 - layer.momentum), read_value=False)
 
     def backward(dy: tf.Tensor, found: Gradients) -> tf.Tensor:
-        dx, found[id(layer.gamma)], found[id(layer.beta)], *_ = tf.raw_ops.FusedBatchNormGradV3(
-            y_backprop=tf.reshape(dy, shape),
-            x=images,
-            scale=gamma,
-            reserve_space_1=reserved[0],
-            reserve_space_2=reserved[1],
-            reserve_space_3=reserved[2],
-            epsilon=layer.epsilon,
-            is_training=True,
-        )
-        return tf.reshape(dx, tf.shape(x))
+        beta_gradient, gamma_gradient = tf.reduce_sum(dy, 0), tf.reduce_sum(dy * normalized, 0)
+        found[id(layer.beta)], found[id(layer.gamma)] = beta_gradient, gamma_gradient
+        return (gamma * scale) * (dy - (beta_gradient + normalized * gamma_gradient) / rows)
 
-    return tf.reshape(y, tf.shape(x)), backward
+    return normalized * gamma + layer.beta.value, backward
 
 
 def _apply(

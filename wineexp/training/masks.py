@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BITS", "Masks"]
 
-#: Bits for each value. A rate is met to within half of the last one, 2**-17.
+#: Bits for each value. A rate is met to within the last one, 2**-16.
 BITS = 16
 
 
@@ -29,7 +29,7 @@ class Masks:
     thresholds : uint16 array, shape (dropout layers,)
         A value is dropped where its bits are below: the rate times 2**16.
     scales : float32 array, the same shape
-        ``1 / (1 - rate)``.
+        1 over the share that is kept, so that the expectation is the value itself.
     units : tuple of int
         Width of each layer.
     """
@@ -37,7 +37,7 @@ class Masks:
     def __init__(self, layers: Sequence[keras.layers.Dropout]) -> None:
         rates = np.array([layer.rate for layer in layers], np.float64)
         self.thresholds = np.minimum(np.round(rates * 2**BITS), 2**BITS - 1).astype(np.uint16)
-        self.scales = (1 / (1 - rates)).astype(np.float32)
+        self.scales = (2**BITS / (2**BITS - self.thresholds.astype(np.float64))).astype(np.float32)
         self.units = tuple(int(layer.output.shape[-1]) for layer in layers)
         # Keras's seed generator moves on: a second fit of one model sees other masks.
         seeds = [np.asarray(layer.seed_generator.next()).astype(np.uint32) for layer in layers]

@@ -144,6 +144,9 @@ class Trainer:
         what follows is bit for bit what a new trainer would do.
         """
         self._set_inputs(model, train, valid)
+        for mine, new in zip(self.model.layers, model.layers, strict=True):
+            if type(mine) is keras.layers.Dropout:
+                mine.rate = new.rate  # for callbacks, which see this trainer's model
         optimizer.build(model.trainable_variables)
         for owner, fresh in ((self.model, model), (self.optimizer, optimizer)):
             for mine, new in zip(owner.variables, fresh.variables, strict=True):

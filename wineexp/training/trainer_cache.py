@@ -10,6 +10,7 @@ import keras
 
 from wineexp.data.split import Split
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.shape import shape_of
 from wineexp.training.model import build_optimizer
 from wineexp.training.trainer import Fit, OnEpoch, Order, Trainer
 
@@ -22,6 +23,9 @@ RUNS_BETWEEN_CLEARING = 16
 #: So many shapes compiled by XLA make a process 500 MB larger for good; starting a new one takes 3 s.
 XLA_SHAPES = 32
 
+#: XLA cannot be interrupted: with more hidden layers its compilation would hold up a Ctrl-C for over two seconds.
+XLA_LAYERS = 5
+
 #: What XLA's compilation takes longer than TensorFlow's, for each hidden layer; and what it then saves, for each
 #: batch and for each value of a hidden layer. Seconds, AMD EPYC (Zen 4), between those with 1 and with 2 threads.
 XLA_SECONDS, XLA_SAVES_PER_BATCH, XLA_SAVES_PER_VALUE = 0.4, 0.2e-3, 8e-9
@@ -33,6 +37,8 @@ def xla_repays(spec: RunSpec, rows: int) -> bool:
     By the spec and the table alone: XLA rounds differently, and a run must not depend on what is trained beside
     it, nor on how fast the machine was.
     """
+    if len(spec.widths) > XLA_LAYERS:
+        return False
     saved = XLA_SAVES_PER_BATCH * math.ceil(rows / spec.batch_size) + XLA_SAVES_PER_VALUE * rows * sum(spec.widths)
     return spec.epochs * saved > XLA_SECONDS * len(spec.widths)
 
@@ -75,7 +81,7 @@ class TrainerCache:
         optimizer = build_optimizer(spec.optimizer, spec.learning_rate, spec.weight_decay)
         train, valid = (split.x_train, split.y_train), (split.x_valid, split.y_valid)
         xla = xla_repays(spec, len(split.y_train))
-        shape = spec.shape(), (*split.x_train.shape, len(split.y_valid)), xla
+        shape = shape_of(spec), (*split.x_train.shape, len(split.y_valid)), xla
         if self._trainer is None or self._shape != shape:
             self._drop()
             self._trainer = Trainer(model, optimizer, spec.loss, train, valid, batch_size=spec.batch_size, xla=xla)

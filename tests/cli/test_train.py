@@ -218,7 +218,7 @@ def test_every_field_of_the_spec_has_a_flag_with_its_default(cli):
     text = " ".join(out.split())
     for name, info in RunSpec.model_fields.items():
         assert f"--{name.replace('_', '-')}" in text
-        default = "the optimizer's" if name == "learning_rate" else format_value(info.default)
+        default = "the optimizer's" if name in ("learning_rate", "weight_decay") else format_value(info.default)
         assert f"{info.description[1:]}. [default: {default}]" in text
 
 

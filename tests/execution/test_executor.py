@@ -41,27 +41,6 @@ def test_two_workers_begin_with_different_shapes_and_share_the_last():
     assert queue.take(shape_of(second.task.spec), [shape, shape_of(second.task.spec)]).task.number == 1
 
 
-@given(
-    works=st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.floats(0.01, 100)), min_size=1, max_size=60),
-    workers=st.sampled_from([1, 2, 4, 8, 16]),
-)
-def test_no_worker_waits_long_for_the_last_run(works, workers):
-    """Simulated cores: no schedule can end before total / workers, nor before the longest run."""
-    given_tasks = [Task(i, RunSpec(widths=[width], seed=i), work) for i, (width, work) in enumerate(works)]
-    queue, clock, last = TaskQueue(given_tasks), [0.0] * workers, [None] * workers
-    waiting = sorted(work for _, work in works)
-    while queue:
-        free = min(range(workers), key=clock.__getitem__)
-        attempt = queue.take(last[free], last)
-        assert attempt.task.work >= waiting[-1] / 2, "of those that wait, one of the long ones"
-        waiting.remove(attempt.task.work)
-        last[free] = shape_of(attempt.task.spec)
-        clock[free] += attempt.task.work
-    longest, total = max(work for _, work in works), sum(work for _, work in works)
-    bound = total / workers + longest * (1 - 1 / workers)  # Graham (1966): no worker is idle while a task waits
-    assert max(clock) <= bound * (1 + 1e-9)
-
-
 def test_a_task_that_is_tried_again_comes_before_its_variants_others():
     queue = TaskQueue(tasks([(1, 0), (1, 1)]))
     attempt = queue.take(None, [])

@@ -11,7 +11,6 @@ from pathlib import Path
 from wineexp import files, signals
 from wineexp.errors import RunError
 from wineexp.execution.claims import Claims
-from wineexp.execution.estimate import relative_work
 from wineexp.execution.executor import Executor, Results, Task
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan, Planned
@@ -111,12 +110,7 @@ class _Batch:
 
     def train(self) -> None:
         """Train the tasks that are free, then those that other processes had claimed and left undone."""
-        table = self._plan.table
-        tasks = [
-            Task(number, entry.spec, relative_work(entry.spec, table.feature_count, len(table.frame)))
-            for number, entry in enumerate(self._plan.entries)
-            if entry.train
-        ]
+        tasks = [Task(number, entry.spec) for number, entry in enumerate(self._plan.entries) if entry.train]
         while tasks and not self.interrupted and not self._over:
             self._elsewhere = []
             self._train(tasks)

@@ -119,7 +119,7 @@ class _Batch:
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
     def results(self, tasks: Sequence[Task], begin: Begin) -> Results:
-        waiting, attempts = deque(by_shape(sorted(tasks, key=lambda task: -task.work))), dict[int, Attempt]()
+        waiting, attempts = deque(by_shape(tasks)), dict[int, Attempt]()
         self.client.subscribe_topic(self.name, lambda event: self.news.put(_Epochs(*event[1])))
         try:
             self._fill(waiting, attempts, begin)

@@ -12,7 +12,7 @@ from wineexp.runs.directory import Run
 from wineexp.runs.record import Environment
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Speed", "estimate_seconds", "measured_speeds", "relative_work"]
+__all__ = ["Speed", "estimate_seconds", "measured_speeds"]
 
 #: Runs count as similar up to this factor in parameters; beyond it the time per parameter changes.
 SIMILAR = 3.0
@@ -23,10 +23,6 @@ MACHINE = ("platform", "processor", "cores", "threads")
 
 #: What processes and TensorFlow take to start, on 2 cores; little compared with any batch worth an estimate.
 START_SECONDS = 5.0
-
-
-#: A batch of a tiny model takes as long as so many floating-point operations would.
-OPERATIONS_PER_BATCH = 30e6
 
 
 @dataclass(frozen=True)
@@ -51,13 +47,6 @@ def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
             parameters = record.spec.parameter_count(len(record.data.features))
             speeds.append(Speed(parameters, timing.run_seconds - epoch * timing.epochs, epoch))
     return speeds
-
-
-def relative_work(spec: RunSpec, features: int, rows: int) -> float:
-    """How long a run takes, relative to others on the same table: what they are ordered by, longest first."""
-    training = rows * spec.train_fraction
-    batches = math.ceil(training / spec.batch_size)
-    return spec.epochs * (batches * OPERATIONS_PER_BATCH + 6 * training * spec.parameter_count(features))
 
 
 def estimate_seconds(specs: Sequence[RunSpec], features: int, speeds: Sequence[Speed], jobs: int) -> float | None:

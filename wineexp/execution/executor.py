@@ -47,9 +47,6 @@ Results = Generator[tuple["Task", RunResult], None, None]
 #: puts in its place. It is sent to other processes by name, so it must be at the top level of a module.
 Train = Callable[..., RunResult]
 
-#: Tasks of at least this share of the longest one's work are as good to begin next.
-SIMILAR = 0.5
-
 
 def always(task: Task) -> bool:
     """Begin every task."""
@@ -65,20 +62,10 @@ def train_run(spec: RunSpec, table: Table, **options: Any) -> RunResult:
 
 @dataclass(frozen=True)
 class Task:
-    """One run to train.
-
-    Attributes
-    ----------
-    number : int
-        In the plan.
-    spec : RunSpec
-    work : float
-        How long it takes, relative to the others.
-    """
+    """One run to train: its spec, and its number in the plan."""
 
     number: int
     spec: RunSpec
-    work: float = 1.0
 
 
 class Executor(Protocol):
@@ -121,16 +108,12 @@ class Attempt:
 
 
 class TaskQueue:
-    """The waiting tasks: the longest first, so that no worker is left with a long one at the end.
-
-    Among tasks of about the same length a worker gets one of the shape that it has just compiled, else one that no
-    other worker has compiled.
-    """
+    """The waiting tasks by shape: a worker that trained one gets the next of its shape, which is half compiled."""
 
     def __init__(self, tasks: Iterable[Task], begin: Begin = always) -> None:
         self._begin = begin
         self._queues: dict[RunSpec, deque[Attempt]] = {}
-        for task in sorted(tasks, key=lambda task: -task.work):
+        for task in tasks:
             self._queues.setdefault(shape_of(task.spec), deque()).append(Attempt(task))
 
     def __bool__(self) -> bool:
@@ -148,10 +131,8 @@ class TaskQueue:
         return None
 
     def _pop(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt:
-        longest = max(queue[0].task.work for queue in self._queues.values())
-        long = [shape for shape, queue in self._queues.items() if queue[0].task.work >= SIMILAR * longest]
-        fresh = (shape for shape in long if shape not in elsewhere)
-        shape = last if last in long else next(fresh, long[0])
+        fresh = (shape for shape in self._queues if shape not in elsewhere)
+        shape = last if last in self._queues else next(fresh, next(iter(self._queues)))
         assert shape is not None
         queue = self._queues[shape]
         attempt = queue.popleft()

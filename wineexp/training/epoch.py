@@ -24,7 +24,7 @@ Sums = tuple[tf.Tensor, tf.Tensor]  # where the next batch begins, and the total
 OPERATIONS_PER_CALL = 40e9
 
 #: Dropout's random bits are drawn for a call at once; this many take 64 MB.
-MASKED_VALUES_PER_CALL = 2**25
+MASKED_VALUES_PER_CALL = 2**24
 
 #: Rows of one forward pass in inference mode; bounds the memory of wide layers on large tables.
 INFERENCE_ROWS = 512
@@ -104,8 +104,8 @@ class Epoch:
         allow_tracing_again(function)
         shapes = [tf.TensorSpec.from_tensor(part) for part in table]
         order, bound = tf.TensorSpec([self._rows], tf.int32), tf.TensorSpec([], tf.int32)
-        rates = [tf.TensorSpec([len(self._units)], kind) for kind in (tf.uint16, tf.float32)]
-        bits = [tf.TensorSpec([self._longest, units], tf.uint16) for units in self._units]
+        rates = [tf.TensorSpec([len(self._units)], kind) for kind in (tf.uint32, tf.float32)]
+        bits = [tf.TensorSpec([self._longest, units], tf.uint32) for units in self._units]
         with forgetting_gradients():
             return function.get_concrete_function(*shapes, order, *[bound] * 4, *rates, *bits)
 

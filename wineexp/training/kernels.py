@@ -40,8 +40,8 @@ class Mask(NamedTuple):
 
     Attributes
     ----------
-    bits : uint16 tensor, shape (rows, units)
-    threshold : uint16 tensor, scalar
+    bits : uint32 tensor, shape (rows, units)
+    threshold : uint32 tensor, scalar
         Values whose bits are below it are dropped.
     scale : float32 tensor, scalar
         ``1 / (1 - rate)``, of the rate as the threshold meets it.
@@ -136,7 +136,7 @@ def _activation(function: Callable[..., tf.Tensor], z: tf.Tensor) -> tuple[tf.Te
 
 
 def _dropout(x: tf.Tensor, mask: Mask) -> tuple[tf.Tensor, Backward]:
-    """Zero each value with probability ``rate``, to within 2**-16, and scale the rest by ``1 / (1 - rate)``."""
+    """Zero each value with probability ``rate``, to within 2**-32, and scale the rest by ``1 / (1 - rate)``."""
     kept = tf.cast(mask.bits >= mask.threshold, x.dtype) * mask.scale
     return x * kept, _without_variables(lambda dy: dy * kept)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
+from support.processes import end_started
 
 from wineexp.data.table import Table, read_table
 
@@ -28,6 +29,13 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     monkeypatch.setenv("WINEEXP_ADDRESSES", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("WINEEXP_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    """No test leaves a process behind, however it ends."""
+    yield
+    end_started()
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,12 @@ from wineexp.specs.run_spec import RunSpec
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
-def fit(model, optimizer, loss, train, valid, *, batch_size, xla=False, **options):
+def fit(model, optimizer, loss, train, valid, *, batch_size, xla=False, eval_train=False, **options):
     """A trainer that fits once."""
     from wineexp.training.trainer import Trainer
 
-    return Trainer(model, optimizer, loss, train, valid, batch_size=batch_size, xla=xla).fit(**options)
+    settings = {"batch_size": batch_size, "xla": xla, "eval_train": eval_train}
+    return Trainer(model, optimizer, loss, train, valid, **settings).fit(**options)
 
 
 VARIANTS = [{"bn": "none"}, {"bn": "before"}, {"bn": "after"}, {"bn": "none", "bn_input": True}]
@@ -87,6 +88,34 @@ def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss, xla):
     for mine, plain in zip(ours.weights, theirs.weights, strict=True):  # moving averages are weights too
         np.testing.assert_allclose(mine.numpy(), plain.numpy(), rtol=1e-4, atol=2e-6, err_msg=mine.path)
     assert int(ours.optimizer.iterations) == 25
+
+
+@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("loss", ["mae", "huber"])
+def test_train_loss_is_what_keras_evaluates_on_the_training_rows(loss, xla):
+    import keras
+
+    evaluated = []
+
+    class Evaluate(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            x, y = data()
+            evaluated.append(float(self.model.evaluate(x, y[:, None], batch_size=90, verbose=0)))
+
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import shuffled
+
+    spec = RunSpec.parse({"widths": "16,8", "dropout": 0.3, "bn": "after"})
+    histories = []
+    for eval_train in (True, False):
+        fitted = fit(
+            build_model(spec, 5), build_optimizer("adam", 0.01), loss, data(), data(40, 1), batch_size=20,
+            xla=xla, eval_train=eval_train, epochs=4, order=shuffled(90, 3),
+            callbacks=[Evaluate()] if eval_train else [],
+        )  # fmt: skip
+        histories.append(fitted.history)
+    assert histories[0].pop("train_loss") == pytest.approx(evaluated, rel=1e-5)
+    assert histories[0] == histories[1], "it is looked at, and changes nothing"
 
 
 @pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
@@ -258,10 +287,11 @@ def test_terminate_on_nan_and_divergence_end_the_run_at_once():
 def test_an_epoch_split_into_several_calls_gives_the_same_numbers(monkeypatch):
     from wineexp.training import epoch
 
-    whole, fitted = train(epochs=3, dropout=0.3)
+    whole, fitted = train(epochs=3, dropout=0.3, eval_train=True)
     monkeypatch.setattr(epoch, "OPERATIONS_PER_CALL", 1)
-    parted, fitted_in_parts = train(epochs=3, dropout=0.3)
-    assert fitted_in_parts.history["loss"] == pytest.approx(fitted.history["loss"], rel=1e-12)
+    parted, fitted_in_parts = train(epochs=3, dropout=0.3, eval_train=True)
+    for column in ("loss", "val_loss", "train_loss"):
+        assert fitted_in_parts.history[column] == pytest.approx(fitted.history[column], rel=1e-12)
     for a, b in zip(whole.get_weights(), parted.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -271,19 +301,25 @@ def test_an_epoch_split_into_several_calls_gives_the_same_numbers(monkeypatch):
     train=st.integers(2, 10**4),
     valid=st.integers(2, 10**4),
     batch_size=st.integers(1, 10**4),
+    eval_train=st.booleans(),
 )
-def test_the_calls_of_an_epoch_cover_every_row_once_in_whole_batches(parameters, train, valid, batch_size):
+def test_the_calls_of_an_epoch_cover_every_row_once_in_whole_batches(
+    parameters, train, valid, batch_size, eval_train
+):
     from wineexp.training.epoch import OPERATIONS_PER_CALL, _parts
 
-    parts = _parts(parameters, train, valid, batch_size)
-    for rows, first, last in ((train, 0, 1), (valid, 2, 3)):
-        ranges = [(part[first], part[last]) for part in parts if part[first] < part[last]]
+    tables = [train, valid, train] if eval_train else [train, valid]
+    parts = _parts(parameters, train, tables[1:], batch_size)
+    for table, rows in enumerate(tables):
+        ranges = [part[table] for part in parts if part[table][0] < part[table][1]]
         assert [start for start, _ in ranges] == [0, *(stop for _, stop in ranges[:-1])]
         assert ranges[-1][1] == rows
-    assert all(part[0] % batch_size == 0 for part in parts)
+    assert all(part[0][0] % batch_size == 0 for part in parts)
+    begun = [min(number for number, part in enumerate(parts) if part[table][1]) for table in range(len(tables))]
+    assert begun == sorted(begun), "trained before it is evaluated"
     if len(parts) > 1:
         one_batch = 6 * parameters * batch_size
-        assert all(6 * parameters * (b - a) <= max(OPERATIONS_PER_CALL, one_batch) for a, b, _, _ in parts)
+        assert all(6 * parameters * (b - a) <= max(OPERATIONS_PER_CALL, one_batch) for (a, b), *_ in parts)
 
 
 def test_the_batch_order_is_a_new_permutation_each_epoch_from_the_seed_alone():

@@ -139,8 +139,8 @@ class _Batch:
         """Whether a failure, of whatever process, ends the batch."""
         return self._fail_fast and self._failed
 
-    def _on_epoch(self, task: Task, epoch: int, loss: float, val_loss: float) -> None:
-        self._observer.epoch(task.spec, epoch, loss, val_loss)
+    def _on_epoch(self, task: Task, epoch: int, *losses: float) -> None:
+        self._observer.epoch(task.spec, epoch, *losses[:2])
 
     def _begin(self, task: Task) -> bool:
         """Claim a task's run; False where another process has it, or has trained it since it was planned."""

@@ -26,6 +26,7 @@ from wineexp.execution.executor import (
     Train,
     always,
     by_shape,
+    longest_first,
     train_run,
 )
 from wineexp.extras import require
@@ -92,10 +93,10 @@ class DaskCluster:
 
 @dataclass(frozen=True)
 class _Epochs:
-    """A run's new epochs: (epoch, loss, val_loss) of each."""
+    """A run's new epochs: (epoch, loss, val_loss) of each, with ``eval_train`` train_loss too."""
 
     number: int
-    epochs: Sequence[tuple[int, float, float]]
+    epochs: Sequence[tuple[int, *tuple[float, ...]]]
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class _Batch:
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
     def results(self, tasks: Sequence[Task], begin: Begin) -> Results:
-        waiting, attempts = deque(by_shape(tasks)), dict[int, Attempt]()
+        waiting, attempts = deque(by_shape(longest_first(tasks, self.table.feature_count))), dict[int, Attempt]()
         self.client.subscribe_topic(self.name, lambda event: self.news.put(_Epochs(*event[1])))
         try:
             self._fill(waiting, attempts, begin)
@@ -172,9 +173,9 @@ class _Batch:
         future.add_done_callback(lambda done: self.news.put(_Ended(number, done)))
 
     def _hear(self, attempt: Attempt, news: _Epochs) -> None:
-        for epoch, loss, val_loss in news.epochs:
+        for epoch, *losses in news.epochs:
             del attempt.seen[epoch:]  # begun anew elsewhere
-            attempt.seen.append((loss, val_loss))
+            attempt.seen.append(tuple(losses))
         self.on_epoch(attempt.task, *news.epochs[-1])
 
     def _end(self, attempts: dict[int, Attempt], number: int) -> Iterator[tuple[Task, RunResult]]:

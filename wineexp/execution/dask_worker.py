@@ -97,12 +97,12 @@ class _Reporter:
 
         self.errand, self.worker = errand, get_worker()
         self.attempt = Attempt(Task(errand.number, errand.spec))
-        self.unsent: list[tuple[int, float, float]] = []
+        self.unsent: list[tuple[int, *tuple[float, ...]]] = []
         self.start = self.sent = time.monotonic()
 
-    def __call__(self, epoch: int, loss: float, val_loss: float) -> None:
-        self.attempt.seen.append((loss, val_loss))
-        self.unsent.append((epoch, loss, val_loss))
+    def __call__(self, epoch: int, *losses: float) -> None:
+        self.attempt.seen.append(losses)
+        self.unsent.append((epoch, *losses))
         now = time.monotonic()
         if epoch == 0 or now - self.sent >= REPORT_SECONDS:
             self.worker.log_event(self.errand.topic, (self.errand.number, list(self.unsent)))

@@ -19,7 +19,7 @@ def serve(pipe_descriptor: int, lifeline_descriptor: int) -> None:
     """Train until the parent is gone.
 
     Messages up the pipe: ``("started",)``, whereupon table, ``keep_model`` and ``train`` come down; ``("ready",)``
-    once TensorFlow is loaded; then for each spec that comes down ``("epoch", epoch, loss, val_loss)`` and
+    once TensorFlow is loaded; then for each spec that comes down ``("epoch", epoch, *losses)`` and
     ``("result", RunResult, last)``, where nothing is trained here after the last; or ``("broken", why)`` where
     nothing can be trained here.
     """

@@ -35,6 +35,7 @@ from wineexp.execution.executor import (
     TaskQueue,
     Train,
     always,
+    longest_first,
     train_run,
 )
 from wineexp.runs.result import RunResult
@@ -103,7 +104,7 @@ class LocalWorkers:
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`."""
-        queue = TaskQueue(tasks, begin)
+        queue = TaskQueue(longest_first(tasks, table.feature_count), begin)
         crew: list[_Worker] = []
         try:
             for _ in range(min(self.jobs, len(tasks))):
@@ -177,7 +178,7 @@ class LocalWorkers:
         elif kind == "ready":
             worker.ready, worker.starts = True, 0
         elif kind == "epoch" and attempt is not None:
-            attempt.seen.append((content[1], content[2]))
+            attempt.seen.append(tuple(content[1:]))
             on_epoch(attempt.task, *content)
         elif kind == "result" and attempt is not None:
             worker.attempt = None
@@ -240,15 +241,10 @@ class _Worker:
         self.pipe, theirs = Pipe()
         lifeline, self.held = Pipe(duplex=False)
         descriptors = (theirs.fileno(), lifeline.fileno())
+        paths = json.dumps([os.fspath(path) for path in sys.path])
         with signals.blocked():
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    _BEGIN,
-                    json.dumps([os.fspath(path) for path in sys.path]),
-                    *map(str, descriptors),
-                ],
+                [sys.executable, "-c", _BEGIN, paths, *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # data alone is printed there, by the parent

@@ -179,7 +179,7 @@ class MLflowLog:
         self.client.log_batch(run_id, params=params[:PARAMETERS_PER_CALL])
         metrics = []
         last = max(0, len(loaded.history) - 1)
-        for name in ("loss", "val_loss"):
+        for name in loaded.history.columns.drop("epoch"):
             for epoch, value in enumerate(loaded.history[name].tolist()):
                 moment = int(1000 * (start + (end - start) * (epoch + 1) / (last + 1)))
                 metrics.append(Metric(name, value, moment, epoch))

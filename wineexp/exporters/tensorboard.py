@@ -135,9 +135,10 @@ def _summaries(run: Run, start: float, end: float) -> Iterator[tuple[float, int,
     loaded = load_run(run)
     history = loaded.history
     each = (end - start) / max(1, len(history))
-    for epoch, loss, val_loss in zip(history["epoch"], history["loss"], history["val_loss"], strict=True):
-        for tag, value in (("loss", loss), ("val_loss", val_loss)):
-            yield start + each * (epoch + 1), int(epoch), scalar_pb(tag, float(value))
+    for row in history.to_dict("records"):
+        epoch = int(row.pop("epoch"))
+        for tag, value in row.items():
+            yield start + each * (epoch + 1), epoch, scalar_pb(tag, float(value))
     last = max(0, len(history) - 1)
     for name, value in loaded.metrics.known().items():
         if name not in ("loss", "val_loss"):

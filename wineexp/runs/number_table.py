@@ -12,8 +12,10 @@ import pandas as pd
 __all__ = ["read_numbers"]
 
 
-def read_numbers(content: bytes, columns: Sequence[str], whole: Sequence[str]) -> pd.DataFrame:
-    """Those columns of a CSV table, int64 where they are ``whole``, else float64.
+def read_numbers(
+    content: bytes, columns: Sequence[str], whole: Sequence[str], optional: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Those columns of a CSV table, int64 where they are ``whole``, else float64; ``optional`` ones where there.
 
     pandas reads the same in ten times as long, and rounds by what its version makes of a number's text.
 
@@ -30,7 +32,7 @@ def read_numbers(content: bytes, columns: Sequence[str], whole: Sequence[str]) -
         raise ValueError(f"expected columns {', '.join(columns)}; found {', '.join(header) or 'none'}")
     cells = list(zip(*rows, strict=True)) or [()] * len(header)
     found = {}
-    for name in columns:
+    for name in (*columns, *(name for name in optional if name in header)):
         column = cells[header.index(name)]
         if "_" in "".join(column):
             raise ValueError(f"expected numbers in {name}, found '_', which Python alone takes in them")

@@ -16,6 +16,7 @@ from PIL import PngImagePlugin
 from wineexp.errors import RunError
 from wineexp.runs.curves import Curve, figure, save
 from wineexp.runs.record import Record
+from wineexp.runs.result import LOSS_COLUMNS
 
 __all__ = ["draw", "read_png"]
 
@@ -58,10 +59,12 @@ def read_png(path: str | os.PathLike[str]) -> Curve:
         with path.open("rb") as file:
             carried = pydantic_core.from_json(_carried_text(file))
         record = json.dumps(carried["record"])
-        history = pd.DataFrame({name: carried["history"][name] for name in ("epoch", "loss", "val_loss")})
+        found = carried["history"]
+        columns = ["epoch", *(name for name in LOSS_COLUMNS if name in found or name in LOSS_COLUMNS[:2])]
+        history = pd.DataFrame({name: found[name] for name in columns})
         if history["epoch"].tolist() != list(range(len(history))):
             raise ValueError("expected epochs 0, 1, 2, ... in their order")
-        history = history.astype({"epoch": int, "loss": float, "val_loss": float})
+        history = history.astype({name: int if name == "epoch" else float for name in columns})
         label, title = str(carried["label"]), str(carried["title"])
     except (LookupError, ValueError, TypeError, OSError, zlib.error, RecursionError) as error:
         raise RunError(f"{path}: expected a curves.png written by wineexp ({type(error).__name__})") from None

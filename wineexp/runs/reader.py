@@ -20,11 +20,12 @@ from wineexp.runs.integrity import check_files, read_checked
 from wineexp.runs.number_table import read_numbers
 from wineexp.runs.picture import read_png
 from wineexp.runs.record import Metrics, Record, Status
+from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["LoadedRun", "check_run", "check_runs", "load", "load_run"]
 
-_HISTORY_COLUMNS = ("epoch", "loss", "val_loss")
+_HISTORY_COLUMNS = ("epoch", *LOSS_COLUMNS[:2])
 _PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
 
 
@@ -41,7 +42,7 @@ class LoadedRun:
     record : Record or None
         run.json; less of it from a picture; None for a CSV that stands alone.
     history : pandas.DataFrame
-        ``epoch, loss, val_loss``.
+        ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
     predictions : pandas.DataFrame or None
         ``row, actual, predicted, twin``; None from a file, and unless the run is done.
     test_predictions : pandas.DataFrame or None
@@ -115,6 +116,9 @@ def load_run(run: Run) -> LoadedRun:
     history = _read(run.history_path, _HISTORY_COLUMNS, read_checked(run, run.history_path))
     if history["epoch"].tolist() != list(range(len(history))):
         raise RunError(f"{run.history_path}: is damaged: expected epochs 0, 1, 2, ... in their order")
+    if len(history) and (LOSS_COLUMNS[2] in history) != record.spec.eval_train:
+        expected = f"{'a' if record.spec.eval_train else 'no'} column {LOSS_COLUMNS[2]}, by its spec"
+        raise RunError(f"{run.history_path}: is damaged: expected {expected}")
     if record.timing.epochs is not None and record.timing.epochs != len(history):
         expected = f"expected {record.timing.epochs} epochs, as recorded, found {len(history)}"
         raise RunError(f"{run.history_path}: is damaged: {expected}")
@@ -231,7 +235,8 @@ def _read_history(path: Path) -> pd.DataFrame:
 def _read(path: Path, columns: tuple[str, ...], content: bytes) -> pd.DataFrame:
     try:
         check_lines(io.BytesIO(content))
-        return read_numbers(content, columns, ("epoch", "row", "twin"))
+        optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else ()
+        return read_numbers(content, columns, ("epoch", "row", "twin"), optional)
     except (ValueError, OverflowError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path}: cannot be read: {text}") from None

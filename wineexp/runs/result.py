@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,10 @@ from wineexp.runs.metrics import baselines
 from wineexp.runs.record import Environment, Metrics, Reason, Status, Timing
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["RunResult", "history_frame", "unfinished"]
+__all__ = ["LOSS_COLUMNS", "RunResult", "history_frame", "unfinished"]
+
+#: A history's losses; the third only with ``eval_train``.
+LOSS_COLUMNS = ("loss", "val_loss", "train_loss")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class RunResult:
     status, reason
         ``failed`` has a reason; the others have none.
     history : pandas.DataFrame
-        ``epoch`` (int, from 0), ``loss``, ``val_loss`` (float).
+        ``epoch`` (int, from 0), ``loss``, ``val_loss`` and, with ``eval_train``, ``train_loss`` (float).
     data, metrics, timing, environment
         As in run.json; see :mod:`wineexp.runs.record`.
     predictions : pandas.DataFrame or None
@@ -56,9 +59,11 @@ class RunResult:
     error: str | None = None
 
 
-def history_frame(rows: Iterable[tuple[float, float]]) -> pd.DataFrame:
-    """``epoch, loss, val_loss`` of (loss, val_loss) pairs, epochs from 0."""
-    frame = pd.DataFrame(list(rows), columns=["loss", "val_loss"], dtype=float)
+def history_frame(rows: Iterable[Sequence[float]]) -> pd.DataFrame:
+    """``epoch, loss, val_loss`` and, where the rows have a third value, ``train_loss``; epochs from 0."""
+    rows = list(rows)
+    columns = LOSS_COLUMNS[: len(rows[0]) if rows else 2]
+    frame = pd.DataFrame(rows, columns=list(columns), dtype=float)
     frame.insert(0, "epoch", range(len(frame)))
     return frame
 

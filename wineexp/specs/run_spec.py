@@ -30,7 +30,7 @@ from wineexp.specs.fields import (
 )
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.layers import Layer, LayerSize
-from wineexp.specs.signature import digest, seedless_parts
+from wineexp.specs.signature import decisive, digest, seedless_parts
 
 __all__ = ["COSMETIC_FIELDS", "VARIANT_FIELDS", "RunSpec", "varying"]
 
@@ -101,6 +101,9 @@ class RunSpec(BaseModel):
     )
     epochs: int = spec_field(
         100, "passes over the training rows", "a whole number from 1 to 1000000", ge=1, le=10**6
+    )
+    eval_train: bool = spec_field(
+        False, "record train_loss: the training loss in inference mode, by epoch", "true or false", later=True
     )
     patience: int | None = spec_field(
         None,
@@ -181,9 +184,9 @@ class RunSpec(BaseModel):
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> RunSpec:
         """Return the spec given by ``values``, field name to value; raise ``SpecError`` with all problems."""
-        names = [str(key) for key in values if key not in cls.model_fields]
-        unknown = [(name, f"unknown field{nearest(name, cls.model_fields)}") for name in names]
         known = {key: value for key, value in values.items() if key in cls.model_fields}
+        names = [str(key) for key in values if key not in known]
+        unknown = [(name, f"unknown field{nearest(name, cls.model_fields)}") for name in names]
         try:
             spec = cls(**known)
         except ValidationError as error:
@@ -267,12 +270,7 @@ class RunSpec(BaseModel):
 def _canonical(variant: RunSpec, fingerprint: str) -> tuple[str, str, str]:
     """See :func:`~wineexp.specs.signature.seedless_parts`; of many seeds of one variant it is made once."""
     plain = RunSpec(optimizer=variant.optimizer).settings()
-    decisive = {
-        name: value
-        for name, value in variant.settings().items()
-        if name not in COSMETIC_FIELDS and not (name in _LATER_FIELDS and value == plain[name])
-    }
-    return seedless_parts(decisive, fingerprint)
+    return seedless_parts(decisive(variant.settings(), plain, COSMETIC_FIELDS, _LATER_FIELDS), fingerprint)
 
 
 def _marked(mark: str) -> frozenset[str]:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["digest", "seedless_parts"]
+__all__ = ["decisive", "digest", "seedless_parts"]
+
+
+def decisive(
+    settings: Mapping[str, Any], defaults: Mapping[str, Any], cosmetic: Collection[str], later: Collection[str]
+) -> dict[str, Any]:
+    """What of a spec's settings is signed: not the cosmetic ones, nor ``later`` ones that keep their default."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in cosmetic and not (name in later and value == defaults[name])
+    }
 
 
 def seedless_parts(spec: Mapping[str, Any], fingerprint: str) -> tuple[str, str, str]:

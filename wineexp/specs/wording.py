@@ -52,6 +52,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "loss": str,
     "batch_size": lambda rows: f"batch {rows}",
     "epochs": lambda count: f"{count} epochs",
+    "eval_train": lambda there: "",
     "patience": lambda epochs: "" if epochs is None else f"patience {epochs}",
 }
 

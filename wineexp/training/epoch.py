@@ -43,6 +43,8 @@ class Epoch:
     batch_size : int
     units : sequence of int
         Width of each dropout layer.
+    eval_train : bool
+        Whether the training rows are evaluated too, once it has trained on them.
     xla : bool
         Whether XLA compiles it.
     """
@@ -57,21 +59,21 @@ class Epoch:
         *,
         batch_size: int,
         units: Sequence[int],
+        eval_train: bool,
         xla: bool,
     ) -> None:
         self._model, self._optimizer, self._loss = model, optimizer, loss
-        self._rows, self._valid_rows, self._batch_size, self._units, self._xla = (
-            rows, valid_rows, batch_size, units, xla
-        )  # fmt: skip
-        self._parts = _parts(model.count_params(), rows, valid_rows, batch_size, sum(units))
-        self._longest = max(stop - start for start, stop, _, _ in self._parts)
+        self._rows, self._batch_size, self._units, self._xla = rows, batch_size, units, xla
+        evaluated = (valid_rows, rows) if eval_train else (valid_rows,)
+        self._parts = _parts(model.count_params(), rows, evaluated, batch_size, sum(units))
+        self._longest = max(stop - start for (start, stop), *_ in self._parts)
         self._graphs: list[Any] = []
         self._function: Any = None
 
     def __call__(
         self, table: Sequence[tf.Tensor], order: npt.NDArray[np.int32], masks: Masks
     ) -> npt.NDArray[np.float64]:
-        """The sums of the losses over all training and all validation rows.
+        """The sums of the losses over all training and all validation rows; with ``eval_train`` a third one.
 
         Parameters
         ----------
@@ -83,12 +85,13 @@ class Epoch:
             What dropout draws its bits from.
         """
         self._function = self._function or self._compile(table)
-        sums, rows = np.zeros(2), tf.constant(order)
+        sums, rows = np.zeros(len(self._parts[0])), tf.constant(order)
         rates = tf.constant(masks.thresholds), tf.constant(masks.scales)
-        for start, stop, *valid in self._parts:
+        for part in self._parts:
+            start, stop = part[0]
             bits = [tf.constant(drawn) for drawn in masks.draw(stop - start, self._longest)]
-            bounds = [tf.constant(bound) for bound in (start, stop, *valid)]
-            sums += self._function(*table, rows, *bounds, *rates, *bits).numpy()
+            bounds = tf.constant(part, tf.int32)
+            sums += self._function(*table, rows, bounds, *rates, *bits).numpy()
         return sums
 
     def close(self) -> None:
@@ -103,11 +106,12 @@ class Epoch:
         function = tf.function(self._part, autograph=False, jit_compile=self._xla)
         allow_tracing_again(function)
         shapes = [tf.TensorSpec.from_tensor(part) for part in table]
-        order, bound = tf.TensorSpec([self._rows], tf.int32), tf.TensorSpec([], tf.int32)
+        order = tf.TensorSpec([self._rows], tf.int32)
+        bounds = tf.TensorSpec([len(self._parts[0]), 2], tf.int32)
         rates = [tf.TensorSpec([len(self._units)], kind) for kind in (tf.uint32, tf.float32)]
         bits = [tf.TensorSpec([self._longest, units], tf.uint32) for units in self._units]
         with forgetting_gradients():
-            return function.get_concrete_function(*shapes, order, *[bound] * 4, *rates, *bits)
+            return function.get_concrete_function(*shapes, order, bounds, *rates, *bits)
 
     def _part(
         self,
@@ -116,19 +120,18 @@ class Epoch:
         x_valid: tf.Tensor,
         y_valid: tf.Tensor,
         order: tf.Tensor,
-        start: tf.Tensor,
-        stop: tf.Tensor,
-        valid_start: tf.Tensor,
-        valid_stop: tf.Tensor,
+        bounds: tf.Tensor,
         thresholds: tf.Tensor,
         scales: tf.Tensor,
         *bits: tf.Tensor,
     ) -> tf.Tensor:
-        """Train on the rows ``order[start:stop]``, then validate on so many validation rows; compiled.
+        """Train on some of the rows in ``order``, then evaluate some; compiled.
 
-        ``bits`` are the random bits of each dropout layer for the training rows. Returns the sums of the losses
-        over these training and validation rows, float64, shape (2,).
+        ``bounds`` are the first row and the one behind the last: in ``order``, of the validation rows and, with
+        ``eval_train``, of the training rows. ``bits`` are the random bits of each dropout layer for the rows that
+        are trained on. Returns the sums of the losses over each of these, float64.
         """
+        (start, stop), *evaluated = (tf.unstack(pair) for pair in tf.unstack(bounds))
 
         def train(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
             rows = tf.slice(order, [at], [count])
@@ -139,13 +142,16 @@ class Epoch:
             features, targets = tf.gather(x, rows), tf.gather(y, rows)
             return train_batch(self._model, self._optimizer, self._loss, features, targets, masks)
 
-        def validate(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
-            features, targets = (tf.slice(part, [at, 0], [count, part.shape[1]]) for part in (x_valid, y_valid))
-            return loss_sum(self._model, self._loss, features, targets)
+        def evaluate(features: tf.Tensor, targets: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+            def body(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+                rows = [tf.slice(part, [at, 0], [count, part.shape[1]]) for part in (features, targets)]
+                return loss_sum(self._model, self._loss, *rows)
+
+            return self._over_batches(body, _inference_rows(self._batch_size), features.shape[0], start, stop)
 
         loss = self._over_batches(train, self._batch_size, self._rows, start, stop)
-        inference = _inference_rows(self._batch_size)
-        return tf.stack([loss, self._over_batches(validate, inference, self._valid_rows, valid_start, valid_stop)])
+        tables = ((x_valid, y_valid), (x, y))
+        return tf.stack([loss, *(evaluate(*rows, *pair) for rows, pair in zip(tables, evaluated, strict=False))])
 
     def _over_batches(
         self,
@@ -187,22 +193,28 @@ class Epoch:
 
 
 def _parts(
-    parameters: int, train: int, valid: int, batch_size: int, masked: int = 0
-) -> list[tuple[int, int, int, int]]:
-    """The calls of an epoch: training rows from a to b, then validation rows from c to d.
+    parameters: int, train: int, evaluated: Sequence[int], batch_size: int, masked: int = 0
+) -> list[list[tuple[int, int]]]:
+    """The calls of an epoch: first and last row, excluded, to train on and of each table to evaluate then.
 
-    One call if the table is small. Forward and backward pass cost about six operations per parameter
-    and row, the forward pass alone two. ``masked`` is the number of values of a row that dropout sees.
+    One call if the tables are small. Forward and backward pass cost about six operations per parameter
+    and row, the forward pass alone two. ``evaluated`` are the rows of each such table, ``masked`` is the number
+    of values of a row that dropout sees.
     """
-    operations = (6 * train + 2 * valid) * parameters
+    operations = (6 * train + 2 * sum(evaluated)) * parameters
     if operations <= OPERATIONS_PER_CALL and train * masked <= MASKED_VALUES_PER_CALL:
-        return [(0, train, 0, valid)]
+        return [[(0, rows) for rows in (train, *evaluated)]]
     most = min(OPERATIONS_PER_CALL / (6 * parameters), MASKED_VALUES_PER_CALL / max(1, masked))
     rows = max(1, int(most / batch_size)) * batch_size
     inference = _inference_rows(batch_size)
-    valid_rows = max(1, int(OPERATIONS_PER_CALL / (2 * parameters * inference))) * inference
-    parts = [(at, min(at + rows, train), 0, 0) for at in range(0, train, rows)]
-    return parts + [(0, 0, at, min(at + valid_rows, valid)) for at in range(0, valid, valid_rows)]
+    rows_evaluated = max(1, int(OPERATIONS_PER_CALL / (2 * parameters * inference))) * inference
+    calls = []
+    for table, (count, step) in enumerate([(train, rows), *((count, rows_evaluated) for count in evaluated)]):
+        for at in range(0, count, step):
+            part = [(0, 0)] * (1 + len(evaluated))
+            part[table] = (at, min(at + step, count))
+            calls.append(part)
+    return calls
 
 
 def _inference_rows(batch_size: int) -> int:

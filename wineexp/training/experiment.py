@@ -17,7 +17,7 @@ from wineexp.data.table import Table
 from wineexp.errors import WineexpError
 from wineexp.runs.metrics import measure
 from wineexp.runs.record import Environment, Timing
-from wineexp.runs.result import RunResult, history_frame, unfinished
+from wineexp.runs.result import LOSS_COLUMNS, RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
 from wineexp.training.keras_internals import uses_onednn
 from wineexp.training.model import build_model, derive_seed, keras_defaults, model_bytes
@@ -56,7 +56,8 @@ def run(
             callbacks=[*_early_stopping(spec), *callbacks],
             on_epoch=on_epoch,
         )
-    history = history_frame(zip(fitted.history["loss"], fitted.history["val_loss"], strict=True))
+    losses = [fitted.history[name] for name in LOSS_COLUMNS[: 2 + spec.eval_train]]
+    history = history_frame(zip(*losses, strict=True))
     timing = Timing(
         epochs=len(history), fit_seconds=fitted.seconds, first_epoch_seconds=fitted.first_epoch_seconds
     )
@@ -108,12 +109,12 @@ def guarded_run(
     spec: RunSpec, table: Table, *, threads: int, on_epoch: OnEpoch | None = None, **options: Any
 ) -> RunResult:
     """As :func:`run`, but Ctrl-C and exceptions inside become a result with the history so far."""
-    seen: list[tuple[float, float]] = []
+    seen: list[tuple[float, ...]] = []
 
-    def listen(epoch: int, loss: float, val_loss: float) -> None:
-        seen.append((loss, val_loss))
+    def listen(epoch: int, *losses: float) -> None:
+        seen.append(losses)
         if on_epoch:
-            on_epoch(epoch, loss, val_loss)
+            on_epoch(epoch, *losses)
 
     try:
         return run(spec, table, threads=threads, on_epoch=listen, **options)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.training.callbacks import check_callback, end_batch
 from wineexp.training.epoch import INFERENCE_ROWS, Epoch
 from wineexp.training.masks import Masks
@@ -30,7 +31,8 @@ __all__ = ["Fit", "Trainer", "predict", "shuffled"]
 
 Floats = npt.NDArray[np.float32]
 Order = Callable[[int], npt.NDArray[np.int32]]
-OnEpoch = Callable[[int, float, float], None]
+#: Called with epoch, loss, val_loss and, with ``eval_train``, train_loss.
+OnEpoch = Callable[[int, *tuple[float, ...]], None]
 
 #: Keras's losses behind the spec's names, for callbacks that look at the model's.
 LOSSES = {
@@ -47,7 +49,7 @@ class Fit:
     Attributes
     ----------
     history : dict of str to list of float
-        ``loss`` and ``val_loss`` (and what callbacks added), one value per epoch.
+        ``loss`` and ``val_loss``, with ``eval_train`` ``train_loss`` (and what callbacks added), by epoch.
     ended : {"done", "diverged"}
         Diverged: a loss turned NaN or infinite, in the last epoch of the history.
     seconds, first_epoch_seconds : float
@@ -99,6 +101,8 @@ class Trainer:
     train, valid : pairs of float32 arrays
         Features of shape (rows, features) and targets of shape (rows,).
     batch_size : int
+    eval_train : bool
+        Whether the training rows are evaluated after each epoch, in inference mode.
     xla : bool
         Whether XLA compiles the epoch: machine code made for this model and processor, which takes a second more.
         It rounds differently.
@@ -113,6 +117,7 @@ class Trainer:
         valid: tuple[Floats, Floats],
         *,
         batch_size: int,
+        eval_train: bool = False,
         xla: bool = False,
     ) -> None:
         model.compile(optimizer=optimizer, loss=LOSSES[loss]())
@@ -122,7 +127,14 @@ class Trainer:
         self._rows = len(train[1]), len(valid[1])
         self._set_inputs(model, train, valid)
         self._epoch = Epoch(
-            model, optimizer, loss, *self._rows, batch_size=batch_size, units=self._masks.units, xla=xla
+            model,
+            optimizer,
+            loss,
+            *self._rows,
+            batch_size=batch_size,
+            units=self._masks.units,
+            eval_train=eval_train,
+            xla=xla,
         )
 
     def _set_inputs(
@@ -170,7 +182,7 @@ class Trainer:
         callbacks : sequence of keras.callbacks.Callback
             Called at the start and end of training and of each epoch.
         on_epoch : callable, optional
-            Called with epoch, loss and val_loss after each epoch.
+            See :data:`OnEpoch`; called after each epoch.
 
         Raises
         ------
@@ -197,13 +209,14 @@ class Trainer:
         for epoch in range(epochs):
             hooks.on_epoch_begin(epoch)
             sums = self._epoch(self._table, order(epoch), self._masks)
-            logs = {"loss": float(sums[0] / train), "val_loss": float(sums[1] / valid)}
+            losses = [float(total / rows) for total, rows in zip(sums, (train, valid, train), strict=False)]
+            logs = dict(zip(LOSS_COLUMNS, losses, strict=False))
             first = first or time.perf_counter() - start
             end_batch(callbacks, logs)
             hooks.on_epoch_end(epoch, logs)
             if on_epoch:
-                on_epoch(epoch, logs["loss"], logs["val_loss"])
-            if not (math.isfinite(logs["loss"]) and math.isfinite(logs["val_loss"])):
+                on_epoch(epoch, *losses)
+            if not all(map(math.isfinite, losses)):
                 ended = "diverged"
                 break
             if self.model.stop_training:

@@ -84,7 +84,16 @@ class TrainerCache:
         shape = shape_of(spec), (*split.x_train.shape, len(split.y_valid)), xla
         if self._trainer is None or self._shape != shape:
             self._drop()
-            self._trainer = Trainer(model, optimizer, spec.loss, train, valid, batch_size=spec.batch_size, xla=xla)
+            self._trainer = Trainer(
+                model,
+                optimizer,
+                spec.loss,
+                train,
+                valid,
+                batch_size=spec.batch_size,
+                eval_train=spec.eval_train,
+                xla=xla,
+            )
             self._shape = shape
             self._compiled_by_xla += xla
         else:

@@ -19,7 +19,7 @@ FLAGS = ["--widths", "8,8", "--epochs", 2, "--batch-size", 32]
 CONFIG = {"name": "cross", "defaults": QUICK, "seeds": 2, "grid": {"dropout": [0, 0.3]}}
 
 #: What tells when and how fast, in run.json.
-TIMES = ("timing", "recorded")
+TIMES = ("timing", "recorded", "planned")
 
 
 @pytest.fixture

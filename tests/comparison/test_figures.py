@@ -12,10 +12,11 @@ from scipy import stats
 from support import fabricate
 
 from wineexp.comparison.compare import compare_runs
-from wineexp.comparison.figures import MAX_COLOURED
+from wineexp.comparison.overlay import MAX_COLOURED
 from wineexp.comparison.scale import Style, seed_mean
 from wineexp.errors import SelectionError
 from wineexp.runs.curves import COLOURS, save
+from wineexp.runs.loss_axis import TOP
 from wineexp.runs.reader import load
 
 NAMES = ["$$", "$\\frac{1}{", "<script>alert(1)</script>", "😀", "x" * 200, "%s {} \\n", "_hidden", "a\u200bb"]
@@ -67,7 +68,82 @@ def test_a_variant_has_a_colour_and_its_losses_a_style(runs):
     (ax,) = curves(found.figure).axes
     assert ax.get_xlim() == (0, 6)
     baseline = found.runs[0].metrics.baseline_loss
-    assert ax.get_ylim() == (0, 2 * baseline)
+    assert ax.get_ylim() == (0, TOP * baseline)
+
+
+def test_a_variant_keeps_its_colour_in_every_figure_and_when_another_joins(small_table, tmp_path):
+    for rate in (0.2, 0.4):
+        fabricate.save(tmp_path, small_table, dropout=rate, planned="2026-01-01T10:00:00")
+    two = compare_runs(load([tmp_path]))
+    fabricate.save(tmp_path, small_table, dropout=0.3, widths="4", planned="2026-01-02T10:00:00")
+    three = compare_runs(load([tmp_path]))
+
+    def colours(fig):
+        return {(label.count("0.2"), label.count("0.4")): line[2] for label, line in drawn(fig).items()
+                if label.endswith(": val_loss")}  # fmt: skip
+
+    assert [variant.settings["dropout"] for variant in three.variants] == ["0.3", "0.2", "0.4"]
+    expected = {(1, 0): COLOURS[0], (0, 1): COLOURS[1]}
+    assert colours(two.draw(layout="overlay")) == colours(two.draw(layout="grid")) == expected
+    for layout in ("overlay", "grid"):
+        assert colours(three.draw(layout=layout)) == {**expected, (0, 0): COLOURS[2]}
+
+
+def test_up_to_four_variants_with_seeds_are_overlaid_and_more_are_panels(small_table, tmp_path):
+    for number in range(5):
+        for seed in range(2):
+            fabricate.save(tmp_path, small_table, widths=str(number + 1), seed=seed)
+    paths = sorted(tmp_path.iterdir())
+    few, many = compare_runs(load(paths[:8])), compare_runs(load(paths))
+    assert [len(curves(found.figure).axes) for found in (few, many)] == [1, 6]
+    assert sum(ax.get_visible() for ax in curves(many.figure).axes) == 5
+    singles = compare_runs(load(paths[::2]))
+    assert len(curves(singles.figure).axes) == 1
+
+
+def test_a_cross_stays_one_beside_a_variant_that_is_not_of_it(runs, small_table, tmp_path):
+    import shutil
+
+    shutil.copytree(runs, tmp_path / "all")
+    fabricate.save(tmp_path / "all", small_table, widths="4", dropout=0.3, bn="after")
+    fig = compare_runs(load([tmp_path / "all"])).draw(layout="grid")
+    places = {}
+    for ax in curves(fig).axes:
+        if ax.get_visible():
+            spec = ax.get_subplotspec()
+            title = ax.get_title(loc="left").replace("\n", " ")
+            places[title.partition(" (")[0]] = (spec.rowspan.start, spec.colspan.start)
+    assert sorted(places.values()) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
+    assert places["4x1, dropout 0.3, batch norm after the activation"] == (2, 0)
+
+
+def test_two_or_three_seeds_are_drawn_one_by_one_and_more_as_a_band(small_table, tmp_path):
+    for seed in range(4):
+        fabricate.save(tmp_path, small_table, seed=seed)
+    paths = sorted(tmp_path.iterdir())
+    few, many = (curves(compare_runs(load(paths[:count])).figure) for count in (3, 4))
+    seeds = [[line for line in fig.axes[0].lines if line.get_label() == "_seed"] for fig in (few, many)]
+    assert [len(lines) for lines in seeds] == [3, 0]
+    assert [len(fig.axes[0].collections) for fig in (few, many)] == [0, 1]
+    texts = [[text.get_text() for text in fig.legends[1].get_texts()] for fig in (few, many)]
+    assert "single seeds (val_loss)" in texts[0]
+    assert "95 % interval of the mean over seeds" in texts[1]
+
+
+def test_the_third_curve_is_drawn_where_there_is_one(small_table, tmp_path):
+    losses = [(1.0, 0.9, 0.8), (0.7, 0.6, 0.5)]
+    fabricate.save(tmp_path, small_table, losses=losses, epochs=2, eval_train=True, dropout=0.2)
+    fig = compare_runs(load([tmp_path])).figure
+    (third,) = [line for label, line in drawn(fig).items() if label.endswith(": train_loss")]
+    assert third[1] == [0.8, 0.5]
+    texts = [text.get_text() for text in curves(fig).legends[1].get_texts()]
+    assert {"loss (training rows, dropout on)", "train_loss (training rows, dropout off)"} <= set(texts)
+
+
+def test_dropout_is_named_only_where_there_is_any(small_table, tmp_path):
+    fabricate.save(tmp_path, small_table, bn="after")
+    texts = [text.get_text() for text in curves(compare_runs(load([tmp_path])).figure).legends[1].get_texts()]
+    assert "loss (training rows, while they train)" in texts
 
 
 def test_order_and_colours_do_not_hang_on_the_call(runs):
@@ -85,11 +161,14 @@ def test_the_band_is_students_interval_of_the_mean():
 
 
 def test_the_legend_holds_only_what_differs(runs):
-    (legend,) = curves(compare_runs(load([runs])).figure).legends
-    texts = [text.get_text() for text in legend.get_texts()]
-    assert texts[0] == "dropout 0, bn none, 3 seeds (reference)"
+    texts = [
+        text.get_text()
+        for legend in curves(compare_runs(load([runs])).figure).legends
+        for text in legend.get_texts()
+    ]
+    assert texts[0] == "no dropout, no batch norm, 3 seeds (reference)"
+    assert "dropout 0.3, batch norm after the activation, 3 seeds" in texts
     assert not any("relu" in text or "8x1" in text for text in texts)
-    assert "95 % interval of the mean over seeds" in texts
 
 
 def test_smoothing_stands_beside_the_raw_line(runs):
@@ -99,7 +178,7 @@ def test_smoothing_stands_beside_the_raw_line(runs):
     for column in ("val_loss", "loss"):
         assert smooth[f"{label}: raw {column}"][1] == raw[f"{label}: {column}"][1]
         assert smooth[f"{label}: {column}"][1] != raw[f"{label}: {column}"][1]
-    (legend,) = curves(found.draw(Style(smooth=3))).legends
+    _, legend = curves(found.draw(Style(smooth=3))).legends
     assert "raw (smoothed over 3)" in [text.get_text() for text in legend.get_texts()]
 
 
@@ -111,18 +190,22 @@ def test_one_metric_alone(runs):
 
 def test_a_cross_of_two_factors_is_a_grid_of_both(runs):
     fig = compare_runs(load([runs])).draw(layout="grid")
-    titles = [ax.get_title(loc="left") for ax in fig.axes]
-    assert titles == ["dropout 0, bn none, 3 seeds (reference)", "dropout 0, bn after, 3 seeds",
-                      "dropout 0.3, bn none, 3 seeds", "dropout 0.3, bn after, 3 seeds"]  # fmt: skip
-    assert [ax.get_subplotspec().rowspan.start for ax in fig.axes] == [0, 0, 1, 1]
-    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in fig.axes}) == 1
+    axes = curves(fig).axes
+    assert [ax.get_title(loc="left") for ax in axes] == [
+        "no dropout, no batch norm, 3 seeds (reference)",
+        "no dropout, batch norm after the activation, 3 seeds",
+        "dropout 0.3, no batch norm, 3 seeds",
+        "dropout 0.3, batch norm after the activation, 3 seeds",
+    ]
+    assert [ax.get_subplotspec().rowspan.start for ax in axes] == [0, 0, 1, 1]
+    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in axes}) == 1
 
 
 def test_of_many_variants_the_best_and_the_reference_stay_in_colour(small_table, tmp_path):
     for number in range(14):
         fabricate.save(tmp_path, small_table, error=0.5 - number / 50, widths=str(number + 1))
     found = compare_runs(load([tmp_path]), reference="1x1")
-    fig = found.figure
+    fig = found.draw(layout="overlay")
     texts = [text.get_text() for text in curves(fig).legends[0].get_texts()]
     assert texts[0] == "1x1 (reference)"
     assert sum("x1" in text for text in texts) == MAX_COLOURED
@@ -147,20 +230,23 @@ def test_different_losses_are_drawn_over_their_constants(small_table, tmp_path):
     fabricate.save(tmp_path, small_table, loss="mse")
     found = compare_runs(load([tmp_path]))
     (ax,) = curves(found.figure).axes
-    assert ax.get_ylim() == (0, 2)
+    assert ax.get_ylim() == (0, TOP)
     assert ax.get_ylabel() == "loss / the constant predictor's loss"
     run = found.variants[0].runs[0]
     expected = run.history["val_loss"] / run.metrics.baseline_loss
     np.testing.assert_allclose(drawn(found.figure)["loss mae: val_loss"][1], expected)
 
 
-def test_what_is_above_the_range_is_marked_unless_all_is_shown(small_table, tmp_path):
+def test_what_is_above_the_axis_is_drawn_at_its_edge(small_table, tmp_path):
     losses = [(math.inf, math.nan), (50.0, 40.0), (0.1, 0.1)]
     fabricate.save(tmp_path, small_table, losses=losses, epochs=3)
     found = compare_runs(load([tmp_path]))
-    (ax,) = curves(found.figure).axes
-    assert [line.get_xdata().tolist() for line in ax.lines if line.get_label() == "_above"] == [[0, 1], [0, 1]]
-    assert curves(found.draw(Style(full_range=True))).axes[0].get_ylim()[1] > 50
+    top = TOP * found.runs[0].metrics.baseline_loss
+    lines = drawn(found.figure)
+    assert [line[1] for label, line in lines.items() if label.endswith(": loss")] == [[top, min(50.0, top), 0.1]]
+    linear = curves(found.draw(Style(full_range=True)))
+    assert linear.axes[0].get_ylim()[1] > 50
+    assert linear.axes[0].get_yscale() == "linear"
 
 
 def test_seeds_of_different_lengths_have_a_mean_where_all_are(small_table, tmp_path):
@@ -186,7 +272,7 @@ def test_names_are_drawn_as_they_are(small_table, tmp_path, form, layout):
         assert Image.open(io.BytesIO(content)).size[0] > 500
     if layout == "overlay":
         texts = " ".join(text.get_text().replace("\n", " ") for text in curves(fig).legends[0].get_texts())
-        for name in ("$$ (dropout 0)", "<script>alert(1)</script> (dropout 0.2)", "😀 (dropout 0.3)", "_hidden"):
+        for name in ("$$ (no dropout)", "<script>alert(1)</script> (dropout 0.2)", "😀 (dropout 0.3)", "_hidden"):
             assert name in texts
 
 

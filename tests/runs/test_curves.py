@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from wineexp.data.facts import ScalingFacts, TableFacts
 from wineexp.errors import RunError
 from wineexp.runs.curves import Curve, figure
+from wineexp.runs.loss_axis import TOP, LossAxis
 from wineexp.runs.picture import draw, read_png
 from wineexp.runs.record import Metrics, Record
-from wineexp.runs.result import history_frame
+from wineexp.runs.result import LOSS_COLUMNS, history_frame
 from wineexp.specs.run_spec import RunSpec
 
 
@@ -53,14 +56,71 @@ def test_the_constant_is_named_by_what_it_is(loss, name):
     assert any(name in str(line.get_label()) for line in ax.lines)
 
 
-def test_runs_on_one_table_share_their_axes_and_what_is_above_is_marked():
-    low, high = figure(curve()), figure(curve(losses=[(9.0, float("nan")), (1.2, 1.4), (0.5, 0.4)]))
+def losses_drawn(fig):
+    """Column -> the values that its line has."""
+    lines = {str(line.get_label()).partition(" ")[0]: line for line in fig.axes[0].lines}
+    return {name: lines[name].get_ydata().tolist() for name in LOSS_COLUMNS if name in lines}
+
+
+def test_runs_on_one_table_share_their_axes_and_what_is_above_is_drawn_at_the_edge():
+    low, high = figure(curve()), figure(curve(losses=[(900.0, float("nan")), (1.2, 1.4), (0.5, 0.4)]))
     assert low.axes[0].get_xlim() == high.axes[0].get_xlim() == (0, 100)
-    assert low.axes[0].get_ylim() == high.axes[0].get_ylim() == (0, 2 * 0.6646)
-    marks = [line for line in high.axes[0].lines if line.get_label() == "_above"]
-    assert [line.get_xdata().tolist() for line in marks] == [[0, 1], [0]]
-    assert all((line.get_ydata() == 2 * 0.6646).all() for line in marks)
-    assert not [line for line in low.axes[0].lines if line.get_label() == "_above"]
+    assert low.axes[0].get_ylim() == high.axes[0].get_ylim() == (0, TOP * 0.6646)
+    assert losses_drawn(high) == {"val_loss": [TOP * 0.6646, 1.4, 0.4], "loss": [TOP * 0.6646, 1.2, 0.5]}
+
+
+def test_the_third_curve_is_drawn_and_explained():
+    shown = curve(losses=[(1.0, 0.9, 0.8), (0.7, 0.6, 0.5)], eval_train=True, dropout=0.3)
+    assert losses_drawn(figure(shown))["train_loss"] == [0.8, 0.5]
+    texts = [text.get_text() for text in figure(shown).axes[0].get_legend().get_texts()]
+    assert "train_loss (training rows, dropout off)" in texts
+    assert "loss (training rows, dropout on)" in texts
+
+
+def test_the_axis_is_linear_where_models_differ_and_logarithmic_above():
+    """A tenth is as high everywhere below the knee; above it a factor is."""
+    (ax,) = figure(curve()).axes
+    heights = ax.transData.transform([(0, value) for value in (0.1, 0.2, 0.7, 0.8, 2.0, 4.0, 8.0)])[:, 1]
+    steps = np.diff(heights)
+    assert steps[0] == pytest.approx(steps[2])
+    assert steps[4] == pytest.approx(steps[5])
+    assert steps[4] < 3 * steps[0]
+    assert any("logarithmic" in text.get_text() for text in ax.get_legend().get_texts())
+
+
+def test_a_curve_without_a_constant_fits_its_own_axis():
+    """Losses of 8 to 14 once gave an empty picture."""
+    (ax,) = figure(curve(losses=[(14.0, 13.0), (9.0, 8.5), (8.0, 8.2)], baseline=None)).axes
+    assert ax.get_ylim() == (0, pytest.approx(1.05 * 14))
+    (ax,) = figure(curve(losses=[(1e6, 1e5)] * 2 + [(2.0, 1.0)] * 98, baseline=None)).axes
+    assert ax.get_ylim() == (0, pytest.approx(1.05e6))
+    heights = ax.transData.transform([(0, value) for value in (0.0, 1.0, 2.0)])[:, 1]
+    assert heights[2] - heights[0] > 0.6 * ax.bbox.height, "what it settles at takes most of the height"
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), min_size=1, max_size=30), max_size=4
+    ),
+    st.booleans(),
+)
+def test_every_axis_holds_every_curve_and_its_places_are_undone(curves, linear):
+    axis = LossAxis.of_curves(curves, linear=linear)
+    assert axis.bottom <= 0 <= axis.knee <= axis.top
+    for values in curves:
+        drawn = axis.clipped(values)
+        inside = drawn[~np.isnan(drawn) & ~np.isneginf(drawn)]
+        assert ((axis.bottom <= inside) & (inside <= axis.top)).all()
+        if axis.is_broken:
+            np.testing.assert_allclose(axis._value(axis._place(inside)), inside, rtol=1e-6, atol=1e-6 * axis.knee)
+
+
+def test_a_simulated_table_is_written_across_the_axes():
+    shown = curve()
+    record = shown.record.model_copy(update={"data": shown.record.data.model_copy(update={"kind": "simulated"})})
+    (ax,) = figure(replace(shown, record=record)).axes
+    assert "SIMULATED" in [text.get_text() for text in ax.texts]
+    assert "SIMULATED" not in [text.get_text() for text in figure(shown).axes[0].texts]
 
 
 def test_the_full_range_shows_all():

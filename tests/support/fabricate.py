@@ -56,10 +56,10 @@ def _frame(rows, actual, predicted, twins):
     return pd.DataFrame({"row": rows, "actual": actual, "predicted": predicted, "twin": twins})
 
 
-def save(out, table, *, error=0.1, own=0.01, losses=None, **fields):
+def save(out, table, *, error=0.1, own=0.01, losses=None, planned="", **fields):
     """Record one such run below ``out``."""
     spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
-    return write_run(result(spec, table, error=error, own=own, losses=losses), out)
+    return write_run(result(spec, table, error=error, own=own, losses=losses), out, planned=planned)
 
 
 def fail(out, table, *, reason="diverged", **fields):

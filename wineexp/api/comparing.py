@@ -138,7 +138,7 @@ def write_figure(
     path: Path,
     *,
     title: str | None = None,
-    layout: Layout = "overlay",
+    layout: Layout = "auto",
     style: Style | None = None,
 ) -> None:
     """Draw the curves into ``path``, in the format given by its suffix.

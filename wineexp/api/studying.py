@@ -60,7 +60,7 @@ def study(
     margin: float | None = None,
     looks: Sequence[int] | None = None,
     page: bool = True,
-    layout: Layout = "overlay",
+    layout: Layout = "auto",
     style: Style | None = None,
     overrides: Mapping[str, Any] | None = None,
     data: Data | None = None,
@@ -127,7 +127,7 @@ def study(
             watching.compared(comparison, plan.name)
     if comparison is not None:
         if layout == "verdict" and not comparison.verdicts:
-            layout = "overlay"
+            layout = "auto"
             comparison = replace(
                 comparison, notes=(*comparison.notes, "no verdicts to draw: the figure has the curves")
             )

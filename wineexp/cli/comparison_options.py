@@ -57,11 +57,11 @@ def figure_options(function: Command) -> Command:
     options = [
         click.option(
             "--layout",
-            type=click.Choice(["overlay", "grid", "verdict"]),
-            default="overlay",
+            type=click.Choice(["auto", "overlay", "grid", "verdict"]),
+            default="auto",
             show_default=True,
-            help="All curves in one panel, the verdicts below; a panel per variant, by two factors if runs cross "
-            "two; or the verdicts alone.",
+            help="All curves in one panel; a panel per variant, by two factors if runs cross two; or the verdicts "
+            "alone, which else stand below. auto: one panel for what can be told apart in it.",
         ),
         click.option(
             "--metric",
@@ -79,7 +79,7 @@ def figure_options(function: Command) -> Command:
         click.option(
             "--full-range",
             is_flag=True,
-            help="Show the full range of losses, not only up to twice the constant predictor's loss.",
+            help="A linear axis for all losses; else it is logarithmic far above the constant predictor's loss.",
         ),
     ]
     for option in reversed(options):

@@ -11,9 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from wineexp.comparison.columns import COLUMNS, Entry
+from wineexp.comparison.drawing import Judged
 from wineexp.comparison.effects import Effect, effect_sentences
-from wineexp.comparison.figures import grid, overlay
 from wineexp.comparison.forest import forest
+from wineexp.comparison.grid import MAX_PANELS, grid
+from wineexp.comparison.overlay import overlay
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
@@ -22,7 +24,10 @@ from wineexp.runs.reader import LoadedRun
 
 __all__ = ["Comparison", "Layout"]
 
-Layout = Literal["overlay", "grid", "verdict"]
+Layout = Literal["auto", "overlay", "grid", "verdict"]
+
+#: So many variants are told apart in one figure: with several seeds each, and with one.
+OVERLAID, OVERLAID_SINGLE = 4, 6
 
 _TABLES = {
     "red-wine": "the red-wine table",
@@ -130,8 +135,10 @@ class Comparison:
         """:meth:`draw` as it is by default."""
         return self.draw()
 
-    def draw(self, style: Style | None = None, *, layout: Layout = "overlay", title: str | None = None) -> Figure:
-        """The learning curves, overlaid with the verdicts below, or a panel per variant; or the verdicts alone.
+    def draw(self, style: Style | None = None, *, layout: Layout = "auto", title: str | None = None) -> Figure:
+        """The learning curves, overlaid or a panel per variant, with the verdicts below; or the verdicts alone.
+
+        ``auto`` overlays what can be told apart in one figure, some four variants with seeds.
 
         Raises
         ------
@@ -143,10 +150,14 @@ class Comparison:
             if not self.verdicts:
                 raise SelectionError("there are no verdicts to draw; --layout overlay draws the curves")
             return forest(self.verdicts, self.effects, name, self.groups)
-        if layout == "grid":
-            return grid(self.variants, self.reference, style or Style(), name)
-        judged = self.verdicts, self.effects, self.groups
-        return overlay(self.variants, self.reference, style or Style(), name, *judged)
+        judged = Judged(self.verdicts, self.effects, self.groups)
+        draw = grid if layout == "grid" or (layout == "auto" and self._wants_panels()) else overlay
+        return draw(self.variants, self.reference, style or Style(), name, judged)
+
+    def _wants_panels(self) -> bool:
+        shown = [variant for variant in self.variants if variant.runs]
+        most = OVERLAID_SINGLE if all(len(variant.runs) == 1 for variant in shown) else OVERLAID
+        return most < len(shown) <= MAX_PANELS
 
     def sentences(self) -> list[str]:
         """The answer in words: the verdicts, best first, then what the factors do."""

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import scipy
 
 from wineexp.comparison.variants import Variant
-from wineexp.runs.curves import CONSTANT_NAMES
+from wineexp.runs.curves import CONSTANT_NAMES, LINES, loss_axis
+from wineexp.runs.loss_axis import LossAxis
 
-__all__ = ["Metric", "Scale", "Style", "seed_mean", "shared_scale"]
+__all__ = ["Metric", "Scale", "Style", "loss_axis_of", "seed_mean", "shared_scale"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Metric = Literal["both", "val_loss", "loss"]
@@ -27,29 +28,44 @@ class Style:
     Attributes
     ----------
     metric : {"both", "val_loss", "loss"}
+        ``both``: all there are, train_loss too.
     smooth : int or None
         Span, in epochs, of an exponentially weighted mean that is drawn beside the raw line.
     full_range : bool
-        Whether the axis shows everything, rather than up to twice the constant's loss.
+        Whether the axis is linear all the way.
     """
 
     metric: Metric = "both"
     smooth: int | None = None
     full_range: bool = False
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return ("val_loss", "loss") if self.metric == "both" else (self.metric,)
+    def shown(self, variant: Variant) -> list[str]:
+        """The losses of a variant that are drawn: of those asked for, what each of its runs has."""
+        wanted = LINES if self.metric == "both" else (self.metric,)
+        return [name for name in wanted if all(name in run.history for run in variant.runs)]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The axes that all variants share. ``relative``: losses differ, so each is divided by its constant's."""
+    """The axes that all variants share.
+
+    Attributes
+    ----------
+    epochs : int
+    baseline : float or None
+        The constant's loss.
+    relative : bool
+        Whether losses differ, so each is divided by its constant's.
+    loss : str
+    simulated : bool
+        Whether the runs were trained on the simulated table.
+    """
 
     epochs: int
     baseline: float | None
     relative: bool
     loss: str
+    simulated: bool = False
 
     @property
     def constant_name(self) -> str:
@@ -96,4 +112,12 @@ def shared_scale(variants: Sequence[Variant]) -> Scale:
     known = [run.metrics.baseline_loss for run in runs if run.metrics.baseline_loss]
     relative = len(losses) > 1
     epochs = max((run.spec.epochs if run.spec else len(run.history) for run in runs), default=1)
-    return Scale(epochs, 1.0 if relative else max(known, default=None), relative, min(losses, default="mae"))
+    simulated = any(run.record.simulated for run in runs if run.record)
+    baseline = 1.0 if relative else max(known, default=None)
+    return Scale(epochs, baseline, relative, min(losses, default="mae"), simulated)
+
+
+def loss_axis_of(variants: Sequence[Variant], scale: Scale, style: Style) -> LossAxis:
+    """The axis of the losses that are drawn of these variants."""
+    drawn = [line for one in variants for column in style.shown(one) for line in scale.values(one, column)]
+    return loss_axis(scale.baseline, drawn, full_range=style.full_range)

@@ -17,7 +17,7 @@ from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.statistics import compare_errors
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.run_spec import RunSpec, varying
-from wineexp.specs.wording import format_value
+from wineexp.specs.wording import format_value, say
 
 __all__ = ["Variant", "group_runs", "group_specs", "order", "val_mae"]
 
@@ -71,6 +71,23 @@ class Variant:
         """Seed -> absolute errors, shape (rows that judge,), in the order of the table's rows; of one split."""
         assert not self.across_splits
         return {_spec(run).seed: _errors(run, self.on_test).to_numpy() for run in self.runs}
+
+    @property
+    def title(self) -> str:
+        """The label in words, for figures: ``dropout 0.3, batch norm after the activation``."""
+        if self.spec is None:
+            return self.label
+        told = ", ".join(say(name, getattr(self.spec, name)) for name in _told(self.spec, self.settings))
+        told = told or ("plain" if self.settings else "")
+        if self.name is None:
+            return told or self.label
+        return f"{self.name} ({told})" if told else self.name
+
+    @property
+    def planned(self) -> str:
+        """When the first of its runs was planned; empty where that is not known."""
+        known = [run.record.planned if run.record else "" for run in (*self.runs, *self.unfinished)]
+        return min(known, default="")
 
     @property
     def metric(self) -> str:
@@ -187,15 +204,19 @@ def _variant(spec: RunSpec, seeds: Sequence[RunSpec], fields: Sequence[str]) -> 
 
 
 def _label(spec: RunSpec, name: str | None, settings: dict[str, str]) -> str:
-    told = settings
-    if len(told) > MAX_TOLD:  # of many, those that differ from the defaults, as in a directory's name
-        own = spec.differing()
-        told = {field: value for field, value in told.items() if field in own}
+    told = {field: settings[field] for field in _told(spec, settings)}
     text = ", ".join(value if field == "widths" else f"{field} {value}" for field, value in told.items())
     text = text or ("plain" if settings else "")
     if name is None:
         return text or spec.label()
     return f"{name} ({text})" if text else name
+
+
+def _told(spec: RunSpec, settings: Iterable[str]) -> list[str]:
+    """The fields that a label tells: of many, those that differ from the defaults, as in a directory's name."""
+    fields = list(settings)
+    own = spec.differing() if len(fields) > MAX_TOLD else fields
+    return [field for field in fields if field in own]
 
 
 def _seed(run: LoadedRun) -> tuple[int, int]:

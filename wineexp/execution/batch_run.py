@@ -170,7 +170,9 @@ class _Batch:
         if result.status == "interrupted" and entry.before and entry.before.status == "done":
             return  # an interrupted run does not replace a finished one
         with signals.held():
-            self._runs[task.number] = write_run(result, self._plan.out, names=entry.names)
+            self._runs[task.number] = write_run(
+                result, self._plan.out, names=entry.names, planned=self._plan.planned
+            )
             self._claims.release(self._signature(task))
         self._observer.ended(self._runs[task.number])
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from wineexp.data.sources import Found
@@ -71,6 +72,8 @@ class Plan:
         The size below which a difference does not matter.
     looks : Looks or None
         When seeds are added only while it cannot be told; ``specs`` then has the most that may be trained.
+    planned : str
+        When it was made, ISO 8601, UTC.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Plan:
     damaged: tuple[str, ...] = ()
     margin: float | None = None
     looks: Looks | None = None
+    planned: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def part(self, wanted: Collection[RunSpec]) -> Plan:
         """The plan for those specs alone; what is damaged is told of the whole."""

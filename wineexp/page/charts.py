@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wineexp.runs.curves import save
+from wineexp.runs.curves import LINES, save
 
 __all__ = ["MARGINS", "SCREENS", "drawn_rows", "errors_charts", "overlay_chart"]
 
@@ -34,24 +34,31 @@ Draw = Callable[[Axes], None]
 
 
 def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
-    """All variants: val_loss solid with its band, loss dashed, the constant dotted.
+    """All variants: val_loss solid with its seeds or their band, other losses broken, the constant dotted.
 
     Everything of variant n is in groups of class ``variant-n``, which a script may hide.
     """
 
+    axis = payload["axis"]
+
     def draw(ax: Axes) -> None:
+        axis.set_on(ax, SCREENS[screen][1] - (MARGINS[1] + MARGINS[3]) / 72)
         for number, variant in enumerate(payload["variants"]):
             colour, epochs = _colour(number, payload), variant["epochs"]
             marked: dict[str, Any] = {"gid": f"variant-{number}", "color": colour}
             if variant["low"]:
-                low, high = (np.array(variant[end], float) for end in ("low", "high"))
-                ax.fill_between(epochs, low, high, alpha=0.16, lw=0, **marked)
-            ax.plot(epochs, np.array(variant["loss"], float), "--", lw=1.1, **marked)
-            ax.plot(epochs, np.array(variant["val_loss"], float), lw=1.8, **marked)
+                low, high = (axis.clipped(np.array(variant[end], float)) for end in ("low", "high"))
+                ax.fill_between(epochs, np.maximum(low, axis.bottom), high, alpha=0.16, lw=0, **marked)
+            for line in variant["seeds"]:
+                ax.plot(epochs, axis.clipped(np.array(line, float)), lw=0.6, alpha=0.45, **marked)
+            for name in reversed(LINES):
+                if name in variant:
+                    width = 1.8 if name == "val_loss" else 1.1
+                    values = axis.clipped(np.array(variant[name], float))
+                    ax.plot(epochs, values, LINES[name], lw=width, **marked)
         if payload["baseline"] is not None:
             ax.axhline(payload["baseline"], ls=":", color=SOFT, lw=1.4)
         ax.set_xlim(0, payload["epochs"])
-        ax.set_ylim(0, payload["top"])
         ax.set_xlabel("epoch")
         ax.set_ylabel(payload["loss_name"])
 

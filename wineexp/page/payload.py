@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.comparison.comparison import Comparison
-from wineexp.comparison.scale import seed_mean, shared_scale
+from wineexp.comparison.drawing import MIN_BAND, colour_numbers
+from wineexp.comparison.scale import Style, loss_axis_of, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import COLOURS, LOSS_NAMES
 
@@ -40,12 +41,15 @@ def payload(
     comparison: Comparison, shown: Sequence[Variant], judged: Sequence[dict[str, Any]], target: str
 ) -> dict[str, Any]:
     """Everything that is drawn, JSON-ready; what is not a number is None."""
-    scale = shared_scale(shown)
+    scale, numbers = shared_scale(shown), colour_numbers(shown)
     return {
         "variants": [_lines(scale.values, variant) for variant in shown],
-        "colours": {"light": COLOURS, "dark": DARK_COLOURS},
+        "colours": {
+            scheme: [colours[number] for number in numbers.values()]
+            for scheme, colours in (("light", COLOURS), ("dark", DARK_COLOURS))
+        },
         "baseline": scale.baseline,
-        "top": 2 * scale.baseline if scale.baseline else None,
+        "axis": loss_axis_of(shown, scale, Style()),
         "epochs": scale.epochs,
         "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES[scale.loss],
         "judged": judged,
@@ -56,14 +60,16 @@ def payload(
 
 
 def _lines(values: Any, variant: Variant) -> dict[str, Any]:
-    mean, half = seed_mean(values(variant, "val_loss"))
-    loss, _ = seed_mean(values(variant, "loss"))
-    several = len(variant.runs) > 1
+    lines = values(variant, "val_loss")
+    mean, half = seed_mean(lines)
+    several = len(lines) >= MIN_BAND
+    others = [name for name in Style().shown(variant) if name != "val_loss"]
     return {
         "label": variant.label,
         "epochs": list(range(len(mean))),
         "val_loss": _plain(mean),
-        "loss": _plain(loss),
+        **{name: _plain(seed_mean(values(variant, name))[0]) for name in others},
+        "seeds": [_plain(line) for line in lines] if 1 < len(lines) < MIN_BAND else [],
         "low": _plain(mean - half) if several else None,
         "high": _plain(mean + half) if several else None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +14,26 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.text import Text
 
+from wineexp.runs.loss_axis import LossAxis
 from wineexp.runs.record import Record
 from wineexp.text import visible
 
 __all__ = [
     "COLOURS",
     "CONSTANT_NAMES",
+    "LINES",
     "LOSS_NAMES",
     "Curve",
+    "axis_key",
     "figure",
-    "mark_above",
+    "loss_axis",
+    "loss_words",
+    "mark_constant",
     "save",
-    "set_axes",
+    "watermark",
     "write_title",
 ]
 
@@ -44,6 +51,9 @@ COLOURS = (
     "#882255",
     "#999933",
 )
+
+#: Each loss's line; the constant's is dotted.
+LINES = {"val_loss": "-", "loss": "--", "train_loss": "-."}
 
 LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
 
@@ -66,7 +76,7 @@ class Curve:
     record : Record
         What is known of the run; a picture carries it without timing and environment.
     history : pandas.DataFrame
-        ``epoch, loss, val_loss``.
+        ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
     """
 
     label: str
@@ -81,26 +91,65 @@ class Curve:
 
 
 def figure(curve: Curve, *, full_range: bool = False) -> Figure:
-    """Return one run's figure: loss and val_loss by epoch, the constant predictor's loss dotted."""
+    """Return one run's figure: its losses by epoch, the constant predictor's loss dotted."""
     fig = Figure(figsize=(8, 5), dpi=110)
     # Fixed margins: two figures laid over each other match to the pixel, and no layout has to be solved.
     ax = fig.add_axes((0.085, 0.105, 0.88, 0.755))
-    spec = curve.record.spec
-    loss_name = LOSS_NAMES[spec.loss]
-    lines = (
-        ("val_loss", f"val_loss (validation {loss_name})", "-", COLOURS[0]),
-        ("loss", "loss (training, dropout on)", "--", COLOURS[1]),
-    )
-    for column, label, style, colour in lines:
-        ax.plot(curve.history["epoch"], curve.history[column], style, color=colour, label=label, lw=1.8)
-    set_axes(ax, spec.epochs, spec.loss, curve.baseline, full_range=full_range)
-    for column, _, _, colour in lines:
-        mark_above(ax, curve.history["epoch"], curve.history[column], colour)
+    spec, history = curve.record.spec, curve.history
+    drawn = [name for name in LINES if name in history]
+    axis = loss_axis(curve.baseline, [history[name] for name in drawn], full_range=full_range)
+    axis.set_on(ax)
+    words = loss_words(any(spec.rates()))
+    for number, name in enumerate(drawn):
+        values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged
+        ax.plot(history["epoch"], values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
+    mark_constant(ax, spec.epochs, spec.loss, curve.baseline)
     ax.set_xlabel("epoch")
-    ax.set_ylabel(loss_name)
+    ax.set_ylabel(LOSS_NAMES[spec.loss])
     write_title(ax, curve.label, curve.title)
-    ax.legend(frameon=False, loc="upper right")
+    if curve.record.simulated:
+        watermark(ax)
+    handles = ax.get_legend_handles_labels()[0] + axis_key(axis)
+    ax.legend(handles=handles, frameon=False, loc="lower left", fontsize=9)
     return fig
+
+
+def loss_axis(baseline: float | None, curves: Sequence[npt.ArrayLike], *, full_range: bool = False) -> LossAxis:
+    """The axis for a constant's loss, or one that fits the curves where it is not known or all is to be shown."""
+    if baseline and not full_range:
+        return LossAxis.of_constant(baseline)
+    return LossAxis.of_curves([*curves, *([[baseline]] if baseline else [])], linear=full_range)
+
+
+def loss_words(dropout: bool) -> dict[str, str]:
+    """What each loss is, for a legend; ``dropout`` says whether there is any."""
+    return {
+        "val_loss": "val_loss (validation rows)",
+        "loss": f"loss (training rows, {'dropout on' if dropout else 'while they train'})",
+        "train_loss": f"train_loss (training rows, {'dropout off' if dropout else 'after the epoch'})",
+    }
+
+
+def mark_constant(ax: Axes, epochs: int, loss: str, baseline: float | None) -> None:
+    """The epochs' range, the grid, and the constant's loss as a dotted line."""
+    ax.set_xlim(0, epochs)
+    if baseline:
+        ax.axhline(baseline, ls=":", color="#444444", lw=1.4, label=f"{CONSTANT_NAMES[loss]}: {baseline:.3f}")
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def axis_key(axis: LossAxis) -> list[Patch]:
+    """What a legend says of an axis that is not the same all the way."""
+    return [Patch(facecolor="#888888", alpha=0.18, label=axis.words)] if axis.is_broken else []
+
+
+def watermark(ax: Axes) -> None:
+    """Say across the axes that the table is simulated: a picture is passed on without its title."""
+    ax.text(
+        0.5, 0.45, "SIMULATED", transform=ax.transAxes, fontsize=44, color="#888888", alpha=0.22, weight="bold",
+        rotation=18, ha="center", va="center", zorder=0.6,
+    )  # fmt: skip
 
 
 def write_title(ax: Axes, title: str, description: str) -> None:
@@ -124,36 +173,6 @@ def write_title(ax: Axes, title: str, description: str) -> None:
         parse_math=False,
         va="bottom",
     )
-
-
-def set_axes(ax: Axes, epochs: int, loss: str, baseline: float | None, *, full_range: bool = False) -> None:
-    """The axes that all runs on one table share: 0 to the epochs, 0 to twice the constant's loss."""
-    ax.set_xlim(0, epochs)
-    if baseline:
-        ax.axhline(baseline, ls=":", color="#444444", lw=1.4, label=f"{CONSTANT_NAMES[loss]}: {baseline:.3f}")
-        if not full_range:
-            ax.set_ylim(0, 2 * baseline)
-    if full_range or not baseline:
-        ax.set_ylim(bottom=0)
-    ax.grid(alpha=0.25)
-    ax.spines[["top", "right"]].set_visible(False)
-
-
-def mark_above(ax: Axes, epochs: npt.ArrayLike, values: npt.ArrayLike, colour: str) -> None:
-    """Mark values above the range, or that are not a number, with triangles at the upper edge."""
-    top = ax.get_ylim()[1]
-    above = ~(np.asarray(values) <= top)
-    if above.any():
-        ax.plot(
-            np.asarray(epochs)[above],
-            np.full(int(above.sum()), top),
-            "^",
-            color=colour,
-            ms=5,
-            clip_on=False,
-            label="_above",
-            zorder=3,
-        )
 
 
 def save(fig: Figure, form: str, **options: Any) -> bytes:

@@ -198,6 +198,9 @@ class Record(BaseModel):
         8 hex characters of spec and table; the second (``variant`` in the file) leaves the seed out.
     recorded : str
         When, ISO 8601, UTC.
+    planned : str
+        When the batch it was trained in was planned: what joins a study later comes after it, and takes no
+        colour from it. Empty in records of wineexp 0.1.0.
     files : dict of str to FileFacts, or None
         Each other file of the directory; None in records of wineexp 0.1.0.
     """
@@ -219,6 +222,7 @@ class Record(BaseModel):
     timing: Timing = Timing()
     environment: Environment = Environment()
     recorded: str = ""
+    planned: str = ""
     files: dict[str, FileFacts] | None = None
 
     @field_serializer("spec")

@@ -22,13 +22,15 @@ from wineexp.text import visible
 __all__ = ["write_run"]
 
 
-def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = ()) -> Run:
+def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), planned: str = "") -> Run:
     """Write ``result`` below ``out``, whole or not at all, and return its run.
 
     Parameters
     ----------
     names : tuple of str
         All names that its spec goes by in a config.
+    planned : str
+        See :class:`~wineexp.runs.record.Record`.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = ()) -> R
         When it cannot be written.
     """
     name = directory_name(result.spec, result.data.fingerprint, simulated=result.data.kind == "simulated")
-    record = _record(result, name, names)
+    record = _record(result, name, names, planned)
     content: dict[str, bytes | None] = {
         directory.SPEC: result.spec.to_yaml().encode(),
         directory.HISTORY: _csv(result.history),
@@ -54,7 +56,7 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = ()) -> R
     return Run(out / name)
 
 
-def _record(result: RunResult, name: str, names: tuple[str, ...]) -> Record:
+def _record(result: RunResult, name: str, names: tuple[str, ...], planned: str) -> Record:
     fingerprint = result.data.fingerprint
     return Record(
         schema_version=SCHEMA,
@@ -72,6 +74,7 @@ def _record(result: RunResult, name: str, names: tuple[str, ...]) -> Record:
         timing=result.timing,
         environment=result.environment,
         recorded=datetime.now(UTC).isoformat(timespec="seconds"),
+        planned=planned,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-__all__ = ["describe", "format_value", "format_widths", "tag"]
+__all__ = ["describe", "format_value", "format_widths", "say", "tag"]
 
 Values = Mapping[str, Any]
 
@@ -56,8 +56,26 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "patience": lambda epochs: "" if epochs is None else f"patience {epochs}",
 }
 
+#: What a legend says of a field that is switched off, where it stands beside others.
+_WITHOUT = {
+    "dropout": "no dropout",
+    "bn": "no batch norm",
+    "bn_input": "no batch norm on the input",
+    "scale": "unscaled features",
+    "weight_decay": "no weight decay",
+    "patience": "no early stopping",
+    "eval_train": "",
+}
+
 #: Comes last, if it is included at all.
 _LAST: dict[str, Callable[[Any], str]] = {"seed": lambda seed: f"seed {seed}"}
+
+
+def say(field: str, value: Any) -> str:
+    """One setting for people: ``dropout 0.3``, ``batch norm after the activation``, ``no dropout``."""
+    if field in _WORDS:
+        return _WORDS[field](value) or _WITHOUT[field]
+    return f"{field.replace('_', ' ')} {format_value(value)}"
 
 
 def describe(values: Values, defaults: Values, without: Collection[str] = ()) -> str:

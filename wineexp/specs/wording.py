@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-__all__ = ["describe", "format_value", "format_widths", "tag"]
+__all__ = ["describe", "format_value", "format_widths", "tag", "worded"]
 
 Values = Mapping[str, Any]
 
@@ -59,6 +59,12 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 _LAST: dict[str, Callable[[Any], str]] = {"seed": lambda seed: f"seed {seed}"}
 
 
+def worded(field: str, value: Any) -> str:
+    """One setting as a title words it, ``batch norm after the activation``; empty where it is switched off."""
+    say = _WORDS.get(field) or _LAST.get(field)
+    return say(value) if say else f"{field.replace('_', ' ')} {format_value(value)}"
+
+
 def describe(values: Values, defaults: Values, without: Collection[str] = ()) -> str:
     """A spec's values in one line for a title.
 
@@ -72,7 +78,7 @@ def describe(values: Values, defaults: Values, without: Collection[str] = ()) ->
     """
     told = {field: say(values[field]) for field, say in _WORDS.items()}
     told |= {
-        field: f"{field.replace('_', ' ')} {format_value(value)}"
+        field: worded(field, value)
         for field, value in values.items()
         if field not in _WORDS and field not in _LAST and value != defaults[field]
     }

@@ -45,11 +45,43 @@ def hostile(small_table, tmp_path_factory):
 def test_the_answer_stands_at_the_top_in_words(cross):
     page = render(cross, title="my study")
     answer = page[page.index('id="answer"') : page.index('id="curves"')]
-    assert "Lowest val MAE of 4, flattered by being chosen: dropout 0, bn none, 0.3" in answer
-    assert "dropout 0.3, bn none is worse than dropout 0, bn none" in answer
-    assert "dropout 0.3 instead of 0 changes val MAE by +0.06" in answer
+    asked = re.findall(r'"asked">([^<]*)</span> <strong>([^<]*)</strong> ([^<]*)<', answer)
+    assert [question for question, _, _ in asked] == [
+        "Does batch norm after the activation help?",
+        "Does dropout 0.3 help?",
+        "Do dropout 0.3 and batch norm after the activation help together?",
+    ]
+    assert asked[1][1] == "No:"
+    assert re.match(r"worse by 0\.06\d \[0\.\d{3}, 0\.\d{3}\] val MAE\.", asked[1][2])
+    assert asked[0][1] == "Cannot tell:"
+    assert answer.index("asked") < answer.index("Lowest val MAE: “dropout 0, bn none”, 0.3")
+    assert "It cannot be distinguished from “dropout 0, bn after”." in answer
     assert "<title>my study</title>" in page
     assert "failed (diverged)" in page
+
+
+def test_what_cannot_be_told_is_marked_by_a_question_mark_and_never_by_equality(cross):
+    """``=`` reads as "the same", which is what nobody knows."""
+    page = render(cross)
+    assert 'li.cannot-tell::marker, li.one-seed::marker { content: "?  "; }' in page
+    shown = re.sub(r"<(script|style|svg).*?</\1>|<[^>]*>", " ", page, flags=re.S)
+    assert "cannot tell" in shown
+    assert not re.search(r"(?<!\w)=(?!\w)", shown)
+
+
+def test_the_sections_stand_in_the_order_in_which_they_are_read(cross):
+    page = render(cross)
+    places = [page.index(f'id="{name}"') for name in ("answer", "curves", "table", "effects", "errors", "how")]
+    assert places == sorted(places)
+    assert places[0] < page.index('<table class="bars">') < places[1], "differences stand beside the answer"
+    assert "dropout 0.3 instead of 0</th>" in page[places[3] : places[4]]
+
+
+def test_an_interaction_reads_as_a_difference_of_effects(small_table, tmp_path):
+    page = render(compare_runs(load([fabricate.save_interaction(tmp_path, small_table)])))
+    effects = page[page.index('id="effects"') : page.index('id="errors"')]
+    assert "dropout 0.3 instead of 0: with bn after, less that with bn none" in effects
+    assert "dropout 0.3 and bn after" not in effects
 
 
 def test_hostile_names_are_escaped_in_the_page(hostile):

@@ -16,7 +16,10 @@ from wineexp.runs import columns as run_columns
 from wineexp.runs.columns import Column, number
 from wineexp.text import format_interval
 
-__all__ = ["COLUMNS", "PAGE", "TERMINAL", "Entry", "with_content"]
+__all__ = ["COLUMNS", "MEAN", "PAGE", "TERMINAL", "Entry", "with_content"]
+
+#: How the meaning of a metric ends where it is that of several seeds.
+MEAN = "; mean over the seeds"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Entry:
 def _mean(metric: str) -> Column[Entry]:
     """The mean of a run's metric over the finished seeds, under the metric's own heading."""
     column = run_columns.COLUMNS[metric]
-    meaning = f"{column.meaning}; mean over the seeds"
+    meaning = f"{column.meaning}{MEAN}"
     return Column(metric, column.heading, meaning, lambda entry: entry.variant.mean(metric), column.text)
 
 

@@ -60,7 +60,7 @@ WORSE = errors(5, 0.9), errors(5, 0.6, dice=8)
         ({"learning_rate": 0.01}, {}, "Is learning rate 0.01 better than learning rate 0.001?"),
         ({"optimizer": "sgd"}, {}, "Is sgd better than adam?"),
         ({"optimizer": "sgd", "learning_rate": 0.1}, {},
-         "Is sgd and learning rate 0.1 better than adam and learning rate 0.001?"),
+         "Is sgd with learning rate 0.1 better than adam with learning rate 0.001?"),
         ({"activation": "tanh"}, {}, "Is the activation tanh better than the activation relu?"),
         ({"loss": "mse"}, {}, "Is the loss mse better than the loss mae?"),
         ({"bn_momentum": 0.9}, {}, "Is bn momentum 0.9 better than bn momentum 0.99?"),
@@ -70,7 +70,7 @@ WORSE = errors(5, 0.9), errors(5, 0.6, dice=8)
         ),
         (
             {"bn": "before"}, {"dropout": 0.3},
-            "Is no dropout and batch norm before the activation better than dropout 0.3 and no batch norm?",
+            "Is no dropout with batch norm before the activation better than dropout 0.3 with no batch norm?",
         ),
     ],
 )  # fmt: skip

@@ -101,7 +101,7 @@ _ALL: tuple[Column[Entry], ...] = (
     *map(_mean, ("test_mae", "skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
     Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE),
     Column("parameters", "parameters", "of its model, including moving averages", _parameters, number(",d")),
-    Column("seconds", "seconds", "wall seconds per run, mean over the seeds", _seconds, number(".1f")),
+    Column("seconds", "seconds", f"wall seconds per run{MEAN}", _seconds, number(".1f")),
     Column(
         "verdict",
         "verdict",

@@ -9,7 +9,7 @@ from typing import Any
 
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import MARGIN_LEVEL, Verdict, format_p
-from wineexp.specs.run_spec import RunSpec, varying
+from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec, varying
 from wineexp.specs.wording import format_value, format_widths, worded
 
 __all__ = ["Question", "ask", "quoted", "setting_words"]
@@ -79,7 +79,7 @@ class Question:
 def ask(
     variants: Sequence[Variant], reference: Variant | None, verdicts: Sequence[Verdict]
 ) -> tuple[Question, ...]:
-    """The question behind each verdict, those that change least first.
+    """The question behind each verdict, those that change least first, then by the settings that they change.
 
     Parameters
     ----------
@@ -100,7 +100,8 @@ def ask(
         changed = _changed(variant, reference)
         text = _of_names(variant, reference, once) if {variant.name, reference.name} & once else None
         text = text or (_of_settings(variant, reference, changed) if changed else _of_labels(variant, reference))
-        found.append((len(changed), Question(verdict, text, _answer(verdict), _detail(verdict))))
+        place = len(changed), [VARIANT_FIELDS.index(field) for field in changed]
+        found.append((place, Question(verdict, text, _answer(verdict), _detail(verdict))))
     return tuple(question for _, question in sorted(found, key=lambda pair: pair[0]))
 
 
@@ -147,7 +148,7 @@ def _of_settings(variant: Variant, reference: Variant, fields: Sequence[str]) ->
     if not any(theirs.values()) and all(ours.values()):
         together = " together" if len(fields) > 1 else ""
         return f"{'Do' if together or _plural(fields) else 'Does'} {_joined(ours)} help{together}?"
-    one, other = _joined(ours), _joined(theirs)
+    one, other = _whole(ours), _whole(theirs)
     if len(fields) == 1:
         other = other.removesuffix(_PLURAL.get(fields[0], "")) if all(theirs.values()) else other
     return f"{'Are' if _plural(fields) else 'Is'} {one} better than {other}?"
@@ -165,8 +166,16 @@ def _phrases(spec: RunSpec, fields: Sequence[str]) -> dict[str, str]:
 
 
 def _joined(phrases: dict[str, str]) -> str:
-    parts = [phrase or _WITHOUT.get(field, f"no {setting_words(field)}") for field, phrase in phrases.items()]
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    *parts, last = (
+        phrase or _WITHOUT.get(field, f"no {setting_words(field)}") for field, phrase in phrases.items()
+    )
+    return f"{', '.join(parts)} and {last}" if parts else last
+
+
+def _whole(phrases: dict[str, str]) -> str:
+    """Several settings as one thing: ``sgd with learning rate 0.1``."""
+    (first, phrase), *rest = phrases.items()
+    return f"{_joined({first: phrase})} with {_joined(dict(rest))}" if rest else _joined(phrases)
 
 
 def _plural(fields: Sequence[str]) -> bool:

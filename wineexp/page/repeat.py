@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
 from wineexp.errors import SpecError
+from wineexp.page.words import short_source
 from wineexp.specs.looks import Looks, make_looks
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
 from wineexp.specs.wording import format_widths
@@ -23,9 +25,19 @@ _PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*
 
 def repeat_text(comparison: Comparison) -> str:
     """What to do with the config."""
-    if _one_run(comparison) is not None:
-        return "Save this as run.yaml and run: wineexp train run.yaml"
-    return "Save this as study.yaml and run: wineexp study study.yaml"
+    what, file = ("study", "study.yaml") if _one_run(comparison) is None else ("train", "run.yaml")
+    return f"Save this as {file} and run: wineexp {what} {file}{_data(comparison)}"
+
+
+def _data(comparison: Comparison) -> str:
+    """The flag that gives the same table, where it is not the one that is used by default."""
+    data = next((run.data for run in comparison.runs if run.data), None)
+    if data is None or data.kind == "red-wine":
+        return ""
+    if data.kind == "simulated":
+        return " --data simulated"
+    name = short_source(data.source)
+    return f" --data {shlex.quote(name) if name.endswith('.csv') else 'TABLE.csv'}"
 
 
 def config_text(comparison: Comparison, name: str) -> str:

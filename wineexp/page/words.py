@@ -18,7 +18,7 @@ __all__ = [
     "curves_caption",
     "data_text",
     "heading",
-    "judged_text",
+    "judged_names",
     "lead",
     "overlay_text",
     "question",
@@ -123,11 +123,11 @@ def overlay_text(shown: Sequence[Variant]) -> str:
     return f"Learning curves by epoch. val_loss: {'; '.join(ends)}." if ends else "No learning curves."
 
 
-def judged_text(comparison: Comparison, judged: Sequence[dict[str, Any]]) -> str:
-    """Which variants the errors are of, and their part in the comparison."""
+def judged_names(comparison: Comparison, judged: Sequence[dict[str, Any]]) -> list[str]:
+    """The variants whose errors are drawn, each with its part in the comparison."""
     if len(comparison.variants) == 1:
-        return quoted(comparison.variants[0].label)
-    return "; ".join(f"{one['role']}: {quoted(one['label'])}" for one in judged)
+        return [quoted(one["label"]) for one in judged]
+    return [f"{one['role'][0].upper()}{one['role'][1:]}: {quoted(one['label'])}" for one in judged]
 
 
 def data_text(comparison: Comparison) -> str:

@@ -37,7 +37,7 @@ def test_a_study_trains_compares_and_reports_and_then_trains_only_what_is_missin
     assert [row["reference"] for row in rows].count("True") == 1
     page = (folder / "report.html").read_text()
     assert "<title>two by two</title>" in page
-    assert "wineexp study two.yaml, which is:" in page
+    assert "Save this as study.yaml and run: wineexp study study.yaml" in page
     gone = next((tmp_path / "out").glob("*dropout0.3-bn_after*s1*"))
     (gone / "run.json").unlink()
     code, again, err = study("--no-report", "--layout", "grid")

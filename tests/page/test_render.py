@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from support import fabricate
@@ -15,6 +16,7 @@ from wineexp.comparison.compare import compare_runs
 from wineexp.page.charts import errors_charts
 from wineexp.page.render import render
 from wineexp.page.repeat import config_text
+from wineexp.page.words import short_source
 from wineexp.runs.reader import load
 from wineexp.specs.config import read_config
 
@@ -45,11 +47,43 @@ def hostile(small_table, tmp_path_factory):
 def test_the_answer_stands_at_the_top_in_words(cross):
     page = render(cross, title="my study")
     answer = page[page.index('id="answer"') : page.index('id="curves"')]
-    assert "Lowest val MAE of 4, flattered by being chosen: dropout 0, bn none, 0.3" in answer
-    assert "dropout 0.3, bn none is worse than dropout 0, bn none" in answer
-    assert "dropout 0.3 instead of 0 changes val MAE by +0.06" in answer
+    asked = re.findall(r'"asked">([^<]*)</span> <strong>([^<]*)</strong> ([^<]*)<', answer)
+    assert [question for question, _, _ in asked] == [
+        "Does dropout 0.3 help?",
+        "Does batch norm after the activation help?",
+        "Do dropout 0.3 and batch norm after the activation help together?",
+    ]
+    assert asked[0][1] == "No:"
+    assert re.match(r"worse by 0\.06\d \[0\.\d{3}, 0\.\d{3}\] val MAE\.", asked[0][2])
+    assert asked[1][1] == "Cannot tell:"
+    assert answer.index("asked") < answer.index("Lowest val MAE: “dropout 0, bn none”, 0.3")
+    assert "It cannot be distinguished from “dropout 0, bn after”." in answer
     assert "<title>my study</title>" in page
     assert "failed (diverged)" in page
+
+
+def test_what_cannot_be_told_is_marked_by_a_question_mark_and_never_by_equality(cross):
+    """``=`` reads as "the same", which is what nobody knows."""
+    page = render(cross)
+    assert 'li.cannot-tell::marker, li.one-seed::marker { content: "?  "; }' in page
+    shown = re.sub(r"<(script|style|svg).*?</\1>|<[^>]*>", " ", page, flags=re.S)
+    assert "cannot tell" in shown
+    assert not re.search(r"(?<!\w)=(?!\w)", shown)
+
+
+def test_the_sections_stand_in_the_order_in_which_they_are_read(cross):
+    page = render(cross)
+    places = [page.index(f'id="{name}"') for name in ("answer", "curves", "table", "effects", "errors", "how")]
+    assert places == sorted(places)
+    assert places[0] < page.index('<table class="bars">') < places[1], "differences stand beside the answer"
+    assert "dropout 0.3 instead of 0</th>" in page[places[3] : places[4]]
+
+
+def test_an_interaction_reads_as_a_difference_of_effects(small_table, tmp_path):
+    page = render(compare_runs(load([fabricate.save_interaction(tmp_path, small_table)])))
+    effects = page[page.index('id="effects"') : page.index('id="errors"')]
+    assert "dropout 0.3 instead of 0: with bn after, less that with bn none" in effects
+    assert "dropout 0.3 and bn after" not in effects
 
 
 def test_hostile_names_are_escaped_in_the_page(hostile):
@@ -102,6 +136,78 @@ def test_how_to_repeat_it_is_a_config_of_the_same_runs(cross, hostile, tmp_path)
         found = {spec.signature(fingerprint) for spec in config.specs}
         assert expected <= found
         assert {spec.name for spec in config.specs} >= {run.spec.name for run in comparison.runs}
+
+
+def test_a_page_names_no_folder_of_the_authors_machine(small_table, small_csv, tmp_path, monkeypatch):
+    home = tmp_path / "home" / "ada"
+    monkeypatch.setenv("HOME", str(home))
+    out = home / "wine" / "outputs"
+    table = replace(small_table, source=str(home / "data" / "mine.csv"))
+    fabricate.save_cross(out, table)
+    fabricate.fail(out, table, dropout=0.5)
+    for here in (home / "wine", tmp_path / "home", home, tmp_path):
+        monkeypatch.chdir(here)
+        found = compare_runs(load([out]))
+        page = render(replace(found, notes=(*found.notes, f"{out}/study/looks.json is damaged")))
+        assert "mine.csv" in page
+        assert found.runs[0].path.name in page
+        assert "study/looks.json is damaged" in page
+        assert str(tmp_path) not in page
+        assert "ada" not in re.sub(r"[A-Za-z]*(shada|adam)[a-z]*", "", page)
+    monkeypatch.chdir(home / "wine")
+    assert f"outputs/{found.runs[0].path.name}" in render(compare_runs(load([out])))
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("/home/ada/wine.csv", "wine.csv"),
+        ("../../home/ada/wine.csv", "wine.csv"),
+        ("C:\\Users\\ada\\wine.csv", "wine.csv"),
+        ("/home/ada/.cache/w.csv (from https://archive.ics.uci.edu/w.zip)",
+         "w.csv (from https://archive.ics.uci.edu/w.zip)"),
+        ("data/wine.csv", "data/wine.csv"),
+        ("simulated", "simulated"),
+        ("a DataFrame", "a DataFrame"),
+    ],
+)  # fmt: skip
+def test_a_tables_source_is_told_without_the_folders_above_it(source, shown):
+    assert short_source(source) == shown
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_page_of_one_variant_reads_as_one(small_table, tmp_path, seeds):
+    for seed in range(seeds):
+        fabricate.save(tmp_path, small_table, dropout=0.3, seed=seed)
+    page = render(compare_runs(load([tmp_path])))
+    shown = re.sub(r"<(script|style|svg).*?</\1>|<[^>]*>", " ", page, flags=re.S)
+    runs = "one run" if seeds == 1 else "3 runs"
+    assert f"<h1>8x1-dropout0.3-epochs6: {runs} on a table of your own</h1>" in page
+    assert "How well does it predict quality" in shown
+    assert re.search(r"val MAE 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]: its predictions of quality are off by", shown)
+    assert ("another seed would give another value" in shown) == (seeds == 1)
+    for word in (
+        "Variants",
+        "reference",
+        "verdict",
+        "Nothing",
+        "What all variants share",
+        "Lowest",
+        "cannot tell",
+    ):
+        assert word not in shown
+    assert 'class="bars"' not in page
+    if seeds == 1:
+        assert "mean over the seeds" not in shown
+        assert "several comparisons" not in shown
+
+
+def test_a_page_of_runs_that_all_failed_says_so(small_table, tmp_path):
+    fabricate.fail(tmp_path, small_table)
+    page = render(compare_runs(load([tmp_path])))
+    assert "No run is finished, so there is nothing to judge." in page
+    assert "failed (diverged)" in page
+    assert 'id="curves"' not in page
 
 
 def test_the_stand_in_is_named_in_the_page(tmp_path):
@@ -222,6 +328,7 @@ def test_the_table_sorts_both_ways_by_mouse_and_keyboard(visit, cross):
             "cells => cells.map(cell => cell.dataset.value)"
         )
 
+    page.get_by_role("button", name="more columns").click()
     heads = page.locator("#variants th button").all_text_contents()
     number = heads.index("gap") + 1
     page.get_by_role("button", name="gap").click()
@@ -252,6 +359,101 @@ def test_both_schemes_and_a_phone_without_sideways_scrolling(visit, hostile, sch
     assert text == {"light": "rgb(28, 30, 33)", "dark": "rgb(232, 234, 237)"}[scheme]
     line = drawing.locator(".variant-0 path").last.evaluate("path => getComputedStyle(path).stroke")
     assert line == {"light": "rgb(0, 114, 178)", "dark": "rgb(90, 174, 232)"}[scheme]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", ["cross", "hostile"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_tables_columns_fit_and_the_rest_is_shown_on_demand(visit, names, width, request):
+    page = visit(request.getfixturevalue(names), width=width)
+    region, more = page.locator("#variants-region"), page.locator("#more")
+    fits = "region => region.scrollWidth <= region.clientWidth"
+    shown = page.locator("#variants th:visible").all_text_contents()
+    assert shown[:3] == ["variant", "verdict", "val MAE"]
+    assert ("difference" in shown) == (width == 1280)
+    assert region.evaluate(fits)
+    assert not page.locator("#scrolls").is_visible()
+    assert more.get_attribute("aria-expanded") == "false"
+    hidden = page.locator("#variants th").count() - len(shown)
+    assert more.text_content() == f"{hidden} more columns"
+    more.focus()
+    page.keyboard.press("Enter")
+    assert more.get_attribute("aria-expanded") == "true"
+    assert page.locator("#variants th:visible").count() == len(shown) + hidden
+    assert not region.evaluate(fits)
+    assert page.locator("#scrolls").is_visible(), "what is wider than the screen says that it scrolls"
+    region.focus()
+    page.keyboard.press("ArrowRight")
+    region.evaluate(
+        "region => region.scrollLeft || new Promise(done => region.addEventListener('scroll', done, {once: true}))"
+    )
+    assert region.evaluate("region => region.scrollLeft") > 0
+    more.focus()
+    page.keyboard.press("Space")
+    assert page.locator("#variants th:visible").all_text_contents() == shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_each_difference_has_its_bar_at_its_place(visit, small_table, tmp_path, width):
+    for seed in range(3):
+        for rate, error in ((0, 0.3), (0.1, 0.2), (0.3, 0.4), (0.5, 0.6)):
+            fabricate.save(tmp_path / "runs", small_table, error=error, dropout=rate, seed=seed)
+    found = compare_runs(load([tmp_path / "runs"]))
+    page = visit(found, width=width)
+    rows = page.locator("#answer ~ .bars tbody tr")
+    assert rows.count() == 3
+    ordered = sorted(found.verdicts, key=lambda verdict: verdict.difference.mean)
+    for row, verdict in zip(rows.all(), ordered, strict=True):
+        assert row.get_by_role("rowheader").text_content() == verdict.variant_label
+        bar, zero, dot = (row.locator(f".{part}").bounding_box() for part in ("bar", "zero", "dot"))
+        low, high = verdict.interval
+        unit = bar["width"] / (high - low)
+        assert bar["x"] - zero["x"] == pytest.approx(low * unit, abs=2)
+        assert dot["x"] + dot["width"] / 2 - zero["x"] == pytest.approx(verdict.difference.mean * unit, abs=2)
+        assert row.get_by_text(verdict.word).is_visible()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_word_of_the_answer_stands_out_from_its_ground(visit, cross, scheme, width):
+    """At least 4.5 to 1, as WCAG 2.2 asks of text (success criterion 1.4.3)."""
+    page = visit(cross, scheme=scheme, width=width)
+    colours = page.locator("#answer ~ * *, .bars *").evaluate_all(
+        "parts => [...new Set(parts.map(part => getComputedStyle(part).color))]"
+    )
+    grounds = [
+        page.locator(place).first.evaluate("part => getComputedStyle(part).backgroundColor")
+        for place in ("body", ".bars tbody tr:nth-child(even)")
+    ]
+    assert len(colours) >= 3
+    assert len(set(grounds)) == 2
+    for colour, ground in itertools.product(colours, grounds):
+        assert contrast(colour, ground) >= 4.5, (colour, ground)
+
+
+def contrast(one, other):
+    """WCAG's contrast of two colours as browsers write them."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour):
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_one_run_fits_both_screens(visit, small_table, tmp_path, width):
+    fabricate.save(tmp_path / "runs", small_table)
+    page = visit(compare_runs(load([tmp_path / "runs"])), width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    heights = page.locator(".facts td:not(.text)").evaluate_all("cells => cells.map(cell => cell.innerText)")
+    assert heights
+    assert not any("\n" in text for text in heights)
 
 
 @pytest.mark.slow

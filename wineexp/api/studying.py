@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -131,7 +130,7 @@ def study(
             comparison = replace(
                 comparison, notes=(*comparison.notes, "no verdicts to draw: the figure has the curves")
             )
-        _write_study(comparison, plan, folder, page=page, layout=layout, style=style, reference=reference)
+        _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
     return StudyResult(study.runs, comparison, folder)
 
 
@@ -214,7 +213,6 @@ def _write_study(
     page: bool,
     layout: Layout,
     style: Style | None,
-    reference: str | None,
 ) -> None:
     write_figure(comparison, folder / "compare.png", title=plan.name, layout=layout, style=style)
     table = csv_text(comparison.rows())
@@ -222,9 +220,7 @@ def _write_study(
     if page:
         from wineexp.page.render import render
 
-        against = "" if reference is None else f" --reference {shlex.quote(reference)}"
-        repeat = f"wineexp study {plan.file or 'study.yaml'}{against}, which is:"
-        files.write_file(folder / "report.html", render(comparison, title=plan.name, repeat=repeat).encode())
+        files.write_file(folder / "report.html", render(comparison, title=plan.name).encode())
 
 
 def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:

@@ -16,7 +16,10 @@ from wineexp.runs import columns as run_columns
 from wineexp.runs.columns import Column, number
 from wineexp.text import format_interval
 
-__all__ = ["COLUMNS", "PAGE", "TERMINAL", "Entry", "with_content"]
+__all__ = ["COLUMNS", "MEAN", "PAGE", "TERMINAL", "Entry", "with_content"]
+
+#: How the meaning of a metric ends where it is that of several seeds.
+MEAN = "; mean over the seeds"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Entry:
 def _mean(metric: str) -> Column[Entry]:
     """The mean of a run's metric over the finished seeds, under the metric's own heading."""
     column = run_columns.COLUMNS[metric]
-    meaning = f"{column.meaning}; mean over the seeds"
+    meaning = f"{column.meaning}{MEAN}"
     return Column(metric, column.heading, meaning, lambda entry: entry.variant.mean(metric), column.text)
 
 
@@ -98,7 +101,7 @@ _ALL: tuple[Column[Entry], ...] = (
     *map(_mean, ("test_mae", "skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
     Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE),
     Column("parameters", "parameters", "of its model, including moving averages", _parameters, number(",d")),
-    Column("seconds", "seconds", "wall seconds per run, mean over the seeds", _seconds, number(".1f")),
+    Column("seconds", "seconds", f"wall seconds per run{MEAN}", _seconds, number(".1f")),
     Column(
         "verdict",
         "verdict",

@@ -16,6 +16,7 @@ from wineexp.comparison.effects import Effect, effect_sentences
 from wineexp.comparison.forest import forest
 from wineexp.comparison.grid import MAX_PANELS, grid
 from wineexp.comparison.overlay import overlay
+from wineexp.comparison.questions import Question, ask
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
@@ -92,6 +93,11 @@ class Comparison:
         """The variant with the lowest error on the rows that judge, where any has one."""
         known = [(variant.error.mean, variant) for variant in self.variants if variant.error is not None]
         return min(known, key=lambda pair: pair[0])[1] if known else None
+
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """The verdicts as questions with their answers, those that change least first."""
+        return ask(self.variants, self.reference, self.verdicts)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:

@@ -80,9 +80,10 @@ def _plain(values: npt.NDArray[Any]) -> list[float | None]:
 
 
 def judged_variants(comparison: Comparison, shown: Sequence[Variant]) -> list[dict[str, Any]]:
-    """Actual values and mean predictions of the best variant and the reference."""
+    """Actual values and mean predictions of the variant with the lowest error, and of the reference."""
+    lowest = f"lowest {comparison.metric}"
     roles: dict[str, tuple[str, Variant]] = {}
-    for role, variant in (("best", comparison.best), ("reference", comparison.reference)):
+    for role, variant in ((lowest, comparison.best), ("reference", comparison.reference)):
         if variant is not None and variant.judged:
             before = roles.get(variant.label)
             roles[variant.label] = (f"{before[0]} and {role}" if before else role, variant)

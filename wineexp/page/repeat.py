@@ -1,57 +1,145 @@
-"""How to repeat a comparison: a config whose runs are its runs."""
+"""How to repeat a comparison: a config of its runs, written as a person would, and the command for it."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+import re
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wineexp.comparison.comparison import Comparison
-from wineexp.specs.looks import Looks
+from wineexp.comparison.variants import Variant
+from wineexp.errors import SpecError
+from wineexp.page.words import short_source
+from wineexp.specs.looks import Looks, make_looks
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
+from wineexp.specs.wording import format_widths
 
-__all__ = ["config_text"]
+__all__ = ["config_text", "repeat_text"]
+
+#: Text that YAML reads as text without quotes, whichever its version: none of the words that some read otherwise.
+_PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*", re.IGNORECASE)
+
+
+def repeat_text(comparison: Comparison) -> str:
+    """What to do with the config."""
+    what, file = ("study", "study.yaml") if _one_run(comparison) is None else ("train", "run.yaml")
+    return f"Save this as {file} and run: wineexp {what} {file}{_data(comparison)}"
+
+
+def _data(comparison: Comparison) -> str:
+    """The flag that gives the same table, where it is not the one that is used by default."""
+    data = next((run.data for run in comparison.runs if run.data), None)
+    if data is None or data.kind == "red-wine":
+        return ""
+    if data.kind == "simulated":
+        return " --data simulated"
+    name = short_source(data.source)
+    return f" --data {shlex.quote(name) if name.endswith('.csv') else 'TABLE.csv'}"
 
 
 def config_text(comparison: Comparison, name: str) -> str:
-    """A config whose runs are those of the comparison; YAML 1.2, values as JSON."""
+    """A config whose runs are those of the comparison, the reference first, as a study compares with its first.
+
+    YAML 1.2. Where the variants fully cross some fields it has their ``grid``, else the list of them; where they
+    have the same seeds, and splits, these are given once.
+    """
     variants = [variant for variant in comparison.variants if variant.spec]
     if not variants:
-        return "# only the curves of these runs are known"
-    plain = RunSpec().settings()
-    specs = [variant.spec.settings() for variant in variants if variant.spec]
-    shared = {
-        field: value
-        for field, value in specs[0].items()
-        if field in VARIANT_FIELDS and value != plain[field] and all(spec[field] == value for spec in specs)
-    }
-    drawn = [[run.spec for run in (*v.runs, *v.unfinished) if run.spec] for v in variants]
-    lines = [f"name: {_json(name[:200])}", f"defaults: {_json(shared)}"]
+        return "# only the curves of these runs are known\n"
+    one = _one_run(comparison)
+    if one is not None:
+        own = one.differing() | {"seed": one.seed} | ({"name": one.name} if one.name else {})
+        return "".join(f"{field}: {_yaml(value, field)}\n" for field, value in own.items())
+    variants.sort(key=lambda variant: variant is not comparison.reference)
+    owns = [_settings(variant) for variant in variants]
+    shared = {field: value for field, value in owns[0].items() if all(_has(own, field, value) for own in owns)}
     judged = comparison.verdicts[0] if comparison.verdicts else None
     looks = judged.looks if judged else None
+    drawn = [[run.spec for run in (*v.runs, *v.unfinished) if run.spec] for v in variants]
     common = _looks(looks) if looks else _seeds_of_all(drawn)
+    lines = [f"name: {_yaml(name[:200])}"]
+    lines += [f"defaults: {_mapping(shared)}"] if shared else []
     lines += common or []
-    lines += [f"margin: {_json(judged.margin)}"] if judged and judged.margin is not None else []
-    lines.append("runs:")
-    for variant, spec, found in zip(variants, specs, drawn, strict=True):
-        own = {k: v for k, v in spec.items() if k in VARIANT_FIELDS and v != plain[k] and k not in shared}
-        own |= {"name": variant.name} if variant.name else {}
-        if common is not None:
-            lines.append(f"  - {_json(own)}")
-        else:
-            for one in found:
-                drawn_by = {"split_seed": one.split_seed} if variant.across_splits else {}
-                lines.append(f"  - {_json(own | drawn_by | {'seed': one.seed})}")
+    lines += [f"margin: {_yaml(judged.margin)}"] if judged and judged.margin is not None else []
+    if common is None:
+        lines += ["runs:", *_listed_runs(variants, owns, shared, drawn)]
+    elif len(variants) > 1:
+        grid = _grid(variants, owns, shared)
+        lines += (
+            ["grid:", *(f"  {field}: {_yaml(values, field, several=True)}" for field, values in grid.items())]
+            if grid
+            else ["runs:", *(f"  - {_mapping(_less(own, shared))}" for own in owns)]
+        )
+    elif not shared:
+        lines.append("defaults: {}")
     return "\n".join(lines) + "\n"
 
 
+def _one_run(comparison: Comparison) -> RunSpec | None:
+    """The spec of the only run."""
+    found = comparison.runs
+    return found[0].spec if len(found) == 1 else None
+
+
+def _settings(variant: Variant) -> dict[str, Any]:
+    """What a config needs to say of a variant: its name, and what differs from the defaults."""
+    assert variant.spec is not None
+    return ({"name": variant.name} if variant.name else {}) | variant.spec.differing()
+
+
+def _has(own: Mapping[str, Any], field: str, value: Any) -> bool:
+    return field in own and own[field] == value
+
+
+def _less(own: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in own.items() if field not in shared}
+
+
+def _listed_runs(
+    variants: Sequence[Variant],
+    owns: Sequence[Mapping[str, Any]],
+    shared: Mapping[str, Any],
+    drawn: Sequence[Sequence[RunSpec]],
+) -> list[str]:
+    """Every run with its own seed, where the variants' seeds differ."""
+    lines = []
+    for variant, own, found in zip(variants, owns, drawn, strict=True):
+        for one in found:
+            drawn_by = {"split_seed": one.split_seed} if variant.across_splits else {}
+            lines.append(f"  - {_mapping(_less(own, shared) | drawn_by | {'seed': one.seed})}")
+    return lines
+
+
+def _grid(
+    variants: Sequence[Variant], owns: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]
+) -> dict[str, list[Any]] | None:
+    """The fields that the variants fully cross, each with its values, the reference's first; None for no cross."""
+    crossed = {field for own in owns for field in own if field not in shared}
+    if "name" in crossed:
+        return None
+    settings = [variant.spec.settings() for variant in variants if variant.spec]
+    axes: dict[str, list[Any]] = {}
+    for field in (field for field in VARIANT_FIELDS if field in crossed):
+        axes[field] = [json.loads(value) for value in dict.fromkeys(json.dumps(one[field]) for one in settings)]
+    points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
+    common = {field: value for field, value in shared.items() if field != "name"}
+    if len(points) != len(variants):
+        return None
+    try:
+        made = {RunSpec.parse(common | point).without_seed() for point in points}
+    except SpecError:  # a cross of values that do not go together is none
+        return None
+    return axes if made == {variant.spec for variant in variants} else None
+
+
 def _looks(looks: Looks) -> list[str]:
-    return [
-        f"looks: {_json(looks.counts)}",
-        f"look_weights: {_json(looks.weights)}",
-        f"seeds: {_json(looks.seeds)}",
-    ]
+    usual = make_looks(looks.counts)
+    lines = [f"looks: {_yaml(looks.counts)}"]
+    lines += [f"look_weights: {_yaml(looks.weights)}"] if looks.weights != usual.weights else []
+    return lines + ([f"seeds: {_yaml(looks.seeds)}"] if looks.seeds != usual.seeds else [])
 
 
 def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]]) -> list[str] | None:
@@ -61,14 +149,30 @@ def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]]) -> list[str] | None:
         return None
     splits, seeds = (sorted(set(values)) for values in zip(*points[0], strict=True))
     if len(splits) == 1:
-        return [f"seeds: {_json(seeds)}"]
+        return [f"seeds: {_count(seeds)}"]
     each = len(points[0]) // len(splits)
-    if points[0] == sorted(itertools.product(splits, seeds)):
-        return [f"split_seeds: {_json(splits)}", f"seeds: {_json(seeds)}"]
     if [seed for _, seed in points[0]] == list(range(len(splits) * each)):  # each split has seeds of its own
-        return [f"split_seeds: {_json(splits)}", f"seeds: {each}"]
+        return [f"split_seeds: {_count(splits)}", *([f"seeds: {each}"] if each > 1 else [])]
+    if points[0] == sorted(itertools.product(splits, seeds)):  # as a list: a number gives each split its own
+        return [f"split_seeds: {_count(splits)}", f"seeds: {_yaml(seeds)}"]
     return None
 
 
-def _json(value: Any) -> str:
+def _count(seeds: Sequence[int]) -> str:
+    """``5`` for 0 to 4, else the list."""
+    return str(len(seeds)) if list(seeds) == list(range(len(seeds))) else _yaml(seeds)
+
+
+def _mapping(values: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{field}: {_yaml(value, field)}" for field, value in values.items()) + "}"
+
+
+def _yaml(value: Any, field: str = "", *, several: bool = False) -> str:
+    """A value in YAML's flow style: plain words without quotes, equal widths as ``64x3``."""
+    if several:
+        return "[" + ", ".join(_yaml(one, field) for one in value) + "]"
+    if field == "widths" and len(set(value)) == 1:
+        return format_widths(value)
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
     return json.dumps(value, ensure_ascii=False)

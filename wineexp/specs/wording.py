@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-__all__ = ["describe", "format_value", "format_widths", "say", "tag"]
+__all__ = ["describe", "format_value", "format_widths", "say", "tag", "without", "worded"]
 
 Values = Mapping[str, Any]
 
@@ -52,30 +52,37 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "loss": str,
     "batch_size": lambda rows: f"batch {rows}",
     "epochs": lambda count: f"{count} epochs",
-    "eval_train": lambda there: "",
+    "eval_train": lambda there: "with train_loss" if there else "",
     "patience": lambda epochs: "" if epochs is None else f"patience {epochs}",
 }
 
-#: What a legend says of a field that is switched off, where it stands beside others.
+#: What is there where a setting is switched off, where that is not ``no`` and its name.
 _WITHOUT = {
-    "dropout": "no dropout",
     "bn": "no batch norm",
     "bn_input": "no batch norm on the input",
-    "scale": "unscaled features",
-    "weight_decay": "no weight decay",
+    "scale": "no scaling",
     "patience": "no early stopping",
-    "eval_train": "",
+    "eval_train": "without train_loss",
 }
 
 #: Comes last, if it is included at all.
 _LAST: dict[str, Callable[[Any], str]] = {"seed": lambda seed: f"seed {seed}"}
 
 
+def worded(field: str, value: Any) -> str:
+    """One setting as a title words it, ``batch norm after the activation``; empty where it is switched off."""
+    words = _WORDS.get(field) or _LAST.get(field)
+    return words(value) if words else f"{field.replace('_', ' ')} {format_value(value)}"
+
+
+def without(field: str) -> str:
+    """What is there where a setting is switched off: ``no batch norm``."""
+    return _WITHOUT.get(field, f"no {field.replace('_', ' ')}")
+
+
 def say(field: str, value: Any) -> str:
-    """One setting for people: ``dropout 0.3``, ``batch norm after the activation``, ``no dropout``."""
-    if field in _WORDS:
-        return _WORDS[field](value) or _WITHOUT[field]
-    return f"{field.replace('_', ' ')} {format_value(value)}"
+    """One setting beside others: ``dropout 0.3``, ``batch norm after the activation``, ``no dropout``."""
+    return worded(field, value) or without(field)
 
 
 def describe(values: Values, defaults: Values, without: Collection[str] = ()) -> str:
@@ -91,7 +98,7 @@ def describe(values: Values, defaults: Values, without: Collection[str] = ()) ->
     """
     told = {field: say(values[field]) for field, say in _WORDS.items()}
     told |= {
-        field: f"{field.replace('_', ' ')} {format_value(value)}"
+        field: worded(field, value)
         for field, value in values.items()
         if field not in _WORDS and field not in _LAST and value != defaults[field]
     }

@@ -1,0 +1,139 @@
+"""The page's tables as plain text: the variants, one variant's figures, the curves' numbers, the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry, with_content
+from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.variants import Variant
+from wineexp.page.words import short_path
+from wineexp.runs.columns import Column
+from wineexp.runs.reader import LoadedRun
+from wineexp.specs.wording import format_value
+from wineexp.text import format_interval
+
+__all__ = ["columns", "environments", "facts", "rows", "run_facts", "sampled"]
+
+#: Columns that a telephone of 390 points has room for, and those that a screen of 1280 has room for beside them.
+#: The rest is shown on demand. Of val and test MAE the one that judges is on the telephone.
+PHONE = ("variant", "verdict")
+SCREEN = ("seeds", "splits", "val_mae", "test_mae", "difference_told", "p", "train_mae", "gap", "skill")
+
+#: Columns that say something only beside a reference.
+_COMPARED = ("verdict", "difference", "p", "detectable", "seeds_needed", "look", "group")
+
+
+def _difference_told(entry: Entry) -> str | None:
+    verdict = entry.verdict
+    if verdict is None:
+        return None
+    low, high = verdict.interval or (None, None)
+    return format_interval(verdict.difference.mean, low, high, sign="+")
+
+
+_DIFFERENCE: Column[Entry] = Column(
+    "difference_told",
+    "difference",
+    f"{COLUMNS['difference'].meaning}, with the interval that goes with the verdict",
+    lambda entry: entry.difference.mean if entry.difference else None,
+)
+
+
+def columns(comparison: Comparison) -> list[dict[str, Any]]:
+    """Each column's head, whether it is of text and rows are sorted by it, and which screen has room for it."""
+    judged_by = "test_mae" if comparison.metric == "test MAE" else "val_mae"
+    shown = [_DIFFERENCE if column.key == "difference" else column for column in PAGE]
+    if not comparison.verdicts:
+        shown = [column for column in shown if column.key not in (*_COMPARED, _DIFFERENCE.key)]
+    shown = [column for column in with_content(shown, comparison.entries) if _has_any(column, comparison)]
+    return [
+        {
+            "column": column,
+            "head": column.heading,
+            "title": column.meaning,
+            "text": any(isinstance(column.value(entry), str) for entry in comparison.entries),
+            "sorted": column.key == "val_mae",
+            "room": "phone" if column.key in (*PHONE, judged_by) else "screen" if column.key in SCREEN else "more",
+        }
+        for column in sorted(shown, key=lambda column: _importance(column.key, judged_by))
+    ]
+
+
+def _importance(key: str, judged_by: str) -> int:
+    """What every screen shows stands first, then what most do; among equals the declared order stays."""
+    return 0 if key in (*PHONE, judged_by) else 1 if key in SCREEN else 2
+
+
+def _has_any(column: Column[Entry], comparison: Comparison) -> bool:
+    return any(column.value(entry) not in (None, "", []) for entry in comparison.entries)
+
+
+def rows(comparison: Comparison, heads: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Each variant's cells: what they show, and the value that they are sorted by."""
+    return [[_cell(entry, head) for head in heads] for entry in comparison.entries]
+
+
+def _cell(entry: Entry, head: dict[str, Any]) -> dict[str, Any]:
+    column: Column[Entry] = head["column"]
+    value = column.value(entry)
+    told = _difference_told(entry) or "" if column is _DIFFERENCE else column.text(value)
+    return {"text": head["text"], "room": head["room"], "value": "" if value is None else value, "shown": told}
+
+
+def facts(comparison: Comparison) -> list[dict[str, str]]:
+    """The figures of the only variant, each with its meaning: a table of one row reads better upright."""
+    (entry,) = comparison.entries
+    several = len(entry.variant.runs) > 1
+    heads = [head for head in columns(comparison) if head["column"].key not in ("variant", "verdict")]
+    if not several:
+        heads = [head for head in heads if head["column"].key != "seeds"]
+    return [
+        {
+            "head": head["head"],
+            "shown": _cell(entry, head)["shown"],
+            "meaning": head["title"] if several else head["title"].removesuffix(MEAN),
+        }
+        for head in heads
+    ]
+
+
+def sampled(shown: Sequence[Variant]) -> dict[str, Any]:
+    """val_loss at up to 11 epochs, the first and the last among them."""
+    last = max(len(run.history) for variant in shown for run in variant.runs) - 1 if shown else 0
+    epochs = sorted({round(part * last / 10) for part in range(11)})
+    lines = []
+    for variant in shown:
+        numbers = []
+        for epoch in epochs:
+            at = [run.history["val_loss"].iloc[epoch] for run in variant.runs if epoch < len(run.history)]
+            numbers.append(f"{np.mean(at):.4f}" if at else "")
+        lines.append({"label": variant.label, "numbers": numbers})
+    return {"epochs": epochs, "lines": lines}
+
+
+def environments(comparison: Comparison) -> list[str]:
+    """Each environment that runs were trained in, once."""
+    known = [run.record.environment.known() for run in comparison.runs if run.record]
+    found = ["\n".join(f"{key}: {value}" for key, value in values.items()) for values in known if values]
+    return list(dict.fromkeys(found)) or ["not known"]
+
+
+def run_facts(run: LoadedRun) -> dict[str, str]:
+    """One run: where it is, its spec, metrics and timing."""
+    parts = [short_path(run.path)]
+    if run.record is not None:
+        record = run.record
+        told = {
+            "spec": record.spec.settings(),
+            "metrics": record.metrics.model_dump(exclude_unset=True),
+            "timing": record.timing.model_dump(exclude_unset=True),
+        }
+        for key, values in told.items():
+            lines = [f"  {name}: {format_value(value)}" for name, value in values.items()]
+            parts += ["\n".join([key, *lines])] if lines else []
+    head = f"{run.label}{f' seed {run.spec.seed}' if run.spec else ''}: {run.status}"
+    return {"head": head, "text": "\n\n".join(parts)}

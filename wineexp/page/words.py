@@ -1,0 +1,192 @@
+"""The words of the page: heading, question, lead, captions, text alternatives; without the author's folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.drawing import MIN_BAND
+from wineexp.comparison.questions import quoted, setting_words
+from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
+from wineexp.comparison.variants import Variant
+
+__all__ = [
+    "brackets",
+    "curves_caption",
+    "data_text",
+    "heading",
+    "judged_names",
+    "lead",
+    "overlay_text",
+    "question",
+    "short_path",
+    "short_source",
+    "target",
+    "without_places",
+]
+
+#: Names in one sentence; the rest is counted.
+MOST_NAMED = 5
+
+
+def heading(comparison: Comparison) -> str:
+    """What the page is about, where nobody gave it a title."""
+    if len(comparison.variants) != 1:
+        return comparison.title
+    count = len(comparison.variants[0].runs)
+    runs = f"{count} runs" if count > 1 else "one run"
+    return f"{comparison.variants[0].label}: {runs} {_on_table(comparison)}"
+
+
+def question(comparison: Comparison) -> str:
+    """What the page answers, in one sentence."""
+    fields = [setting_words(field) for field in comparison.fields]
+    if len(comparison.variants) == 1 or not fields:
+        return f"How well does it predict {target(comparison)} {_on_table(comparison)}?"
+    listed = fields[0] if len(fields) == 1 else f"{', '.join(fields[:-1])} and {fields[-1]}"
+    return f"What {'do' if len(fields) > 1 else 'does'} {listed} change {_on_table(comparison)}?"
+
+
+def _on_table(comparison: Comparison) -> str:
+    return "on " + comparison.title.partition(" on ")[2]
+
+
+def lead(comparison: Comparison) -> str:
+    """The lowest error, and what cannot be told from it; of one variant, how large its error is."""
+    if not any(variant.runs for variant in comparison.variants):
+        return "No run is finished, so there is nothing to judge."
+    best = comparison.best
+    interval = best.error_interval() if best else None
+    if best is None or best.error is None or interval is None:
+        return "No predictions, so nothing is judged; the curves are below."
+    low, high = interval
+    if len(comparison.variants) == 1:
+        return _lead_of_one(comparison, best, f"{best.error.mean:.3f} [{low:.3f}, {high:.3f}]")
+    count = len(comparison.entries)
+    text = f"Lowest {comparison.metric}: {quoted(best.label)}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]."
+    if count > 2:
+        text += f" It is the lowest of {count}, so part of its lead is luck."
+    open_to = [quoted(verdict.variant_label) for verdict in comparison.verdicts if not verdict.is_told]
+    if best is comparison.reference and open_to:
+        more = f" and {len(open_to) - MOST_NAMED} more" if len(open_to) > MOST_NAMED else ""
+        text += f" It cannot be distinguished from {'; '.join(open_to[:MOST_NAMED])}{more}."
+    return text
+
+
+def _lead_of_one(comparison: Comparison, variant: Variant, figures: str) -> str:
+    predicted = f"its predictions of {target(comparison)} are off by that much on average"
+    text = f"{comparison.metric} {figures}: {predicted}"
+    skill = None if variant.on_test else variant.mean("skill")
+    if skill is not None:
+        size = f"{100 * abs(skill):.0f} % {'less' if skill >= 0 else 'more'}"
+        text += f", {size} than with always predicting the median of the training rows"
+    text += "."
+    if len(variant.runs) == 1:
+        text += " The interval is over rows alone: another seed would give another value."
+    return text
+
+
+def brackets(comparison: Comparison) -> str:
+    """What the intervals in brackets are, where there are any."""
+    judged = [variant for variant in comparison.variants if variant.judged]
+    if not judged:
+        return ""
+    over = "splits" if any(one.across_splits for one in judged) else "seeds"
+    over = f"over {over} and rows" if any(len(one.runs) > 1 for one in judged) else "over rows"
+    wider = ", wider where several comparisons are judged" if len(comparison.verdicts) > 1 else ""
+    return f"In brackets: 95 % intervals {over}{wider}."
+
+
+def target(comparison: Comparison) -> str:
+    """The column that is predicted."""
+    return next((variant.spec.target for variant in comparison.variants if variant.spec), "target")
+
+
+def curves_caption(shown: Sequence[Variant]) -> str:
+    """What the lines of the curves are, as far as they are there."""
+    counts = {len(variant.runs) for variant in shown}
+    dropped = any(variant.spec and any(variant.spec.rates()) for variant in shown)
+    seeds = ", the mean over the seeds" if max(counts, default=0) > 1 else ""
+    seeds += " with its 95 % band" if any(count >= MIN_BAND for count in counts) else ""
+    seeds += ", thin: single seeds" if any(1 < count < MIN_BAND for count in counts) else ""
+    third = any("train_loss" in Style().shown(variant) for variant in shown)
+    axis = loss_axis_of(shown, shared_scale(shown), Style())
+    parts = [
+        f"Solid: val_loss{seeds}",
+        f"Dashed: loss in training{', dropout on' if dropped else ''}",
+        *(["Dash-dotted: train_loss, the same rows in inference mode"] if third else []),
+        "Dotted: always predicting one constant",
+        *([f"On the shaded ground, {axis.words}"] if axis.is_broken else []),
+        "Point at the chart, or use the arrow keys on it, for the values of an epoch",
+    ]
+    return ". ".join(parts) + "."
+
+
+def overlay_text(shown: Sequence[Variant]) -> str:
+    """The curves for those who do not see them."""
+    last = {v.label: np.mean([run.history["val_loss"].iloc[-1] for run in v.runs]) for v in shown}
+    ends = [f"{quoted(label)} ends at {value:.3f}" for label, value in last.items()]
+    return f"Learning curves by epoch. val_loss: {'; '.join(ends)}." if ends else "No learning curves."
+
+
+def judged_names(comparison: Comparison, judged: Sequence[dict[str, Any]]) -> list[str]:
+    """The variants whose errors are drawn, each with its part in the comparison."""
+    if len(comparison.variants) == 1:
+        return [quoted(one["label"]) for one in judged]
+    return [f"{one['role'][0].upper()}{one['role'][1:]}: {quoted(one['label'])}" for one in judged]
+
+
+def data_text(comparison: Comparison) -> str:
+    """The table, its split, and what all variants share."""
+    data = next((run.data for run in comparison.runs if run.data), None)
+    if data is None:
+        return "Only the curves of these runs are known."
+    spec = next(variant.spec for variant in comparison.variants if variant.spec)
+    shared = "" if len(comparison.variants) == 1 else "What all variants share: "
+    return (
+        f"Table: {short_source(data.source)} ({data.kind}; fingerprint {data.fingerprint[:16]}), "
+        f"{data.rows} rows: {data.train_rows} to train on, {data.valid_rows} to validate"
+        f"{f', {data.test_rows} to test' if data.test_rows else ''}, "
+        f"{data.twins} of these also in the training rows; split {spec.split}, {_split_text(comparison)}. "
+        f"{shared}{spec.describe(without={*comparison.fields, 'seed'})}."
+    )
+
+
+def _split_text(comparison: Comparison) -> str:
+    seeds = sorted({run.spec.split_seed for run in comparison.runs if run.spec})
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} of them, the first described here"
+
+
+# -- places: a page is sent to others, who have neither these folders nor need to know them --------
+
+
+def short_path(path: Path) -> str:
+    """A path below the current directory as seen from there; of any other the name alone."""
+    full = Path(os.path.abspath(path))  # not resolved: a link keeps the name that the reader knows
+    here = Path.cwd()
+    inside = full.is_relative_to(here) and full != here
+    above_home = here != Path.home() and Path.home().is_relative_to(here)  # there, it would name the user
+    return str(full.relative_to(here)) if inside and not above_home else full.name
+
+
+def short_source(source: str) -> str:
+    """A table's source without the folders above it; an address and words stay as they are."""
+    place, bracket, origin = source.partition(" (from ")
+    if PurePosixPath(place).is_absolute() or place.startswith(("../", "~")):
+        place = short_path(Path(place))
+    elif PureWindowsPath(place).is_absolute():
+        place = PureWindowsPath(place).name
+    return place + bracket + origin
+
+
+def without_places(text: str, comparison: Comparison) -> str:
+    """A note that may name files beside the runs, without the folders above these."""
+    for folder in {os.path.abspath(run.path.parent) for run in comparison.runs}:
+        if folder != os.sep:
+            text = text.replace(folder + os.sep, "")
+    return text

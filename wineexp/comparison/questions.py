@@ -223,4 +223,4 @@ def _size(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{round(value, 3) + 0.0:+.3f}"
+    return f"{value:+.3f}"  # -0.000 stays: an interval that reaches just below 0 holds it

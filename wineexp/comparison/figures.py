@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from wineexp.comparison.effects import Effect
 from wineexp.comparison.forest import draw_verdicts, forest_height
-from wineexp.comparison.scale import Scale, Style, seed_mean, shared_scale
+from wineexp.comparison.scale import Scale, Style, alone, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
 from wineexp.errors import SelectionError
@@ -161,10 +161,10 @@ def _coloured(variants: Sequence[Variant], reference: Variant | None) -> set[str
 def _draw(
     ax: Axes, variant: Variant, scale: Scale, style: Style, colour: str, marker: str, *, faint: bool = False
 ) -> None:
-    for column in style.columns:
+    epochs = scale.epochs_of(variant)
+    for column in scale.columns(variant, style):
         lines = scale.values(variant, column)
         mean, half = seed_mean(lines)
-        epochs = np.arange(len(mean))
         width, alpha = (1.0, 0.8) if faint else (1.8, 1.0)
         if style.smooth:
             raw = width * 0.6
@@ -198,14 +198,18 @@ def _draw(
             ms=4.5,
             zorder=1.5 if faint else 2.5,
         )
+        if (single := alone(drawn)).any():
+            fill = colour if column == "val_loss" else "none"
+            ax.plot(epochs[single], drawn[single], "o", color=colour, mfc=fill, ms=3.5, label="_alone")
         if not faint:
-            mark_above(ax, epochs, drawn, colour)
+            there = scale.written(variant, column)
+            mark_above(ax, epochs[there], drawn[there], colour)
 
 
 def _smoothed(values: Floats, span: int) -> Floats:
     """The exponentially weighted mean of what came before, as ``pandas.Series.ewm(span=...)``."""
     smooth: Floats = pd.Series(values).ewm(span=span).mean().to_numpy()
-    return smooth
+    return np.where(np.isnan(values), np.nan, smooth)
 
 
 def _finish(ax: Axes, scale: Scale, style: Style) -> None:
@@ -218,13 +222,16 @@ def _finish(ax: Axes, scale: Scale, style: Style) -> None:
 
 
 def _value_name(scale: Scale) -> str:
-    return "loss / the constant predictor's loss" if scale.relative else LOSS_NAMES[scale.loss]
+    return "loss / the constant predictor's loss" if scale.relative else LOSS_NAMES.get(scale.loss, "loss")
 
 
 def _key(variants: Sequence[Variant], scale: Scale, style: Style) -> list[Line2D]:
     """What the line styles stand for."""
+    drawn = {column for variant in variants for column in scale.columns(variant, style)}
     found = [
-        Line2D([], [], color="black", ls=LINES[column], lw=1.4, label=TEXT[column]) for column in style.columns
+        Line2D([], [], color="black", ls=LINES[column], lw=1.4, label=TEXT[column])
+        for column in LINES
+        if column in drawn
     ]
     if style.smooth:
         found.append(Line2D([], [], color="black", lw=0.8, alpha=0.4, label=f"raw (smoothed over {style.smooth})"))

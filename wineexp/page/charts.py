@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from wineexp.comparison.scale import alone
 from wineexp.runs.curves import save
 
 __all__ = ["MARGINS", "SCREENS", "drawn_rows", "errors_charts", "overlay_chart"]
@@ -46,8 +47,11 @@ def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
             if variant["low"]:
                 low, high = (np.array(variant[end], float) for end in ("low", "high"))
                 ax.fill_between(epochs, low, high, alpha=0.16, lw=0, **marked)
-            ax.plot(epochs, np.array(variant["loss"], float), "--", lw=1.1, **marked)
-            ax.plot(epochs, np.array(variant["val_loss"], float), lw=1.8, **marked)
+            for column, style, width, fill in (("loss", "--", 1.1, "none"), ("val_loss", "-", 1.8, colour)):
+                values = np.array(variant[column], float)
+                single = np.flatnonzero(alone(values)).tolist()
+                dots = "o" if single else ""
+                ax.plot(epochs, values, style, lw=width, marker=dots, markevery=single, ms=3, mfc=fill, **marked)
         if payload["baseline"] is not None:
             ax.axhline(payload["baseline"], ls=":", color=SOFT, lw=1.4)
         ax.set_xlim(0, payload["epochs"])

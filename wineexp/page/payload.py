@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.comparison.comparison import Comparison
-from wineexp.comparison.scale import seed_mean, shared_scale
+from wineexp.comparison.scale import Scale, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import COLOURS, LOSS_NAMES
 
@@ -42,12 +42,12 @@ def payload(
     """Everything that is drawn, JSON-ready; what is not a number is None."""
     scale = shared_scale(shown)
     return {
-        "variants": [_lines(scale.values, variant) for variant in shown],
+        "variants": [_lines(scale, variant) for variant in shown],
         "colours": {"light": COLOURS, "dark": DARK_COLOURS},
         "baseline": scale.baseline,
         "top": 2 * scale.baseline if scale.baseline else None,
         "epochs": scale.epochs,
-        "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES[scale.loss],
+        "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES.get(scale.loss, "loss"),
         "judged": judged,
         "grouped": len({value for one in judged for value in one["actual"]}) <= MAX_BOXES,
         "ends": _ends(judged),
@@ -55,13 +55,13 @@ def payload(
     }
 
 
-def _lines(values: Any, variant: Variant) -> dict[str, Any]:
-    mean, half = seed_mean(values(variant, "val_loss"))
-    loss, _ = seed_mean(values(variant, "loss"))
+def _lines(scale: Scale, variant: Variant) -> dict[str, Any]:
+    mean, half = seed_mean(scale.values(variant, "val_loss"))
+    loss, _ = seed_mean(scale.values(variant, "loss"))
     several = len(variant.runs) > 1
     return {
         "label": variant.label,
-        "epochs": list(range(len(mean))),
+        "epochs": scale.epochs_of(variant).tolist(),
         "val_loss": _plain(mean),
         "loss": _plain(loss),
         "low": _plain(mean - half) if several else None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from wineexp import extras, runtime
 from wineexp.comparison.columns import PAGE, Entry, with_content
@@ -152,10 +153,11 @@ def _constant(comparison: Comparison) -> str:
 
 
 def _overlay_text(comparison: Comparison, shown: Sequence[Variant]) -> str:
-    ends = [
-        f"{variant.label} ends at {np.mean([run.history['val_loss'].iloc[-1] for run in variant.runs]):.3f}"
-        for variant in shown
-    ]
+    ends = []
+    for variant in shown:
+        last = [_val_losses(run).tail(1) for run in variant.runs]
+        told = f"ends at {np.mean(last):.3f}" if all(map(len, last)) else "has none"
+        ends.append(f"{variant.label} {told}")
     return "Learning curves by epoch. val_loss: " + "; ".join(ends) + "."
 
 
@@ -217,17 +219,21 @@ def _effect(effect: Effect) -> dict[str, str]:
     return {"label": effect.label, "base": effect.base_label, "change": change, "p": format_p(effect.p)}
 
 
+def _val_losses(run: LoadedRun) -> pd.Series:
+    """val_loss by epoch, where the run has one."""
+    return run.history.set_index("epoch")["val_loss"][run.written("val_loss")]
+
+
 def _sampled(shown: Sequence[Variant]) -> dict[str, Any]:
     """val_loss at up to 11 epochs, the first and the last among them."""
-    last = max(len(run.history) for variant in shown for run in variant.runs) - 1 if shown else 0
-    epochs = sorted({round(part * last / 10) for part in range(11)})
+    losses = {variant.label: [_val_losses(run) for run in variant.runs] for variant in shown}
+    known = sorted({epoch for lines in losses.values() for line in lines for epoch in line.index})
+    epochs = sorted({known[round(part * (len(known) - 1) / 10)] for part in range(11)}) if known else []
     lines = []
-    for variant in shown:
-        numbers = []
-        for epoch in epochs:
-            at = [run.history["val_loss"].iloc[epoch] for run in variant.runs if epoch < len(run.history)]
-            numbers.append(f"{np.mean(at):.4f}" if at else "")
-        lines.append({"label": variant.label, "numbers": numbers})
+    for label, runs in losses.items():
+        at = [[line[epoch] for line in runs if epoch in line.index] for epoch in epochs]
+        numbers = [f"{np.mean(values):.4f}" if values else "" for values in at]
+        lines.append({"label": label, "numbers": numbers})
     return {"epochs": epochs, "lines": lines}
 
 

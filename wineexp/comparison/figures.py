@@ -162,7 +162,8 @@ def _draw(
     ax: Axes, variant: Variant, scale: Scale, style: Style, colour: str, marker: str, *, faint: bool = False
 ) -> None:
     epochs = scale.epochs_of(variant)
-    for column in scale.columns(variant, style):
+    columns = scale.columns(variant, style)
+    for column in columns:
         lines = scale.values(variant, column)
         mean, half = seed_mean(lines)
         width, alpha = (1.0, 0.8) if faint else (1.8, 1.0)
@@ -193,7 +194,7 @@ def _draw(
             lw=width if column == "val_loss" else width * 0.7,
             alpha=alpha,
             label=f"{variant.label}: {column}{' (faint)' if faint else ''}",
-            marker=marker if column == "val_loss" else "",
+            marker=marker if column == columns[0] else "",
             markevery=max(1, scale.epochs // 12),
             ms=4.5,
             zorder=1.5 if faint else 2.5,

@@ -103,15 +103,12 @@ def read_history(path: Path) -> list[Training]:
     content = read_bounded(path)
     try:
         check_lines(io.BytesIO(content))
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise RunError(f"{path}: cannot be read: expected a CSV file in UTF-8, found other bytes") from None
     except ValueError as error:
         raise RunError(f"{path}: cannot be read: {first_line(error)}") from None
-    form = _form(path, text)
+    form = _form(path, content)
     trainings: list[list[tuple[int, _Losses]]] = [[]]
     anew = []
-    for line, row in _rows(path, text, form):
+    for line, row in _rows(path, content, form):
         where = f"{path}:{line}"
         current = trainings[-1]
         epoch = len(current) if form.epoch is None else _epoch(where, form, row)
@@ -126,11 +123,11 @@ def read_history(path: Path) -> list[Training]:
     return _trainings(path, form, trainings, anew)
 
 
-def _form(path: Path, text: str) -> _Form:
+def _form(path: Path, content: bytes) -> _Form:
     """The form, by the header; raise ``RunError`` where no column is a loss, or a name nearly is one."""
     names: list[str] = []
     for separator in SEPARATORS:
-        line, header = next(_lines(path, text, separator, strict=False), (1, []))
+        line, header = next(_lines(path, content, separator, strict=False), (1, []))
         found = [name.strip() for name in header]
         names = names or found
         if set(found) & set(LOSSES[:2]):
@@ -153,20 +150,23 @@ def _form(path: Path, text: str) -> _Form:
     return _Form(separator, found, 0 if found[0] in INDEX_NAMES else None)
 
 
-def _lines(path: Path, text: str, separator: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
+def _lines(path: Path, content: bytes, separator: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
     """Each row with the number of its line; a blank line is none."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict)
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=separator, strict=strict)
     try:
         for row in reader:
             if row:
                 yield reader.line_num, row
+    except UnicodeDecodeError:
+        raise RunError(f"{path}: cannot be read: expected a CSV file in UTF-8, found other bytes") from None
     except csv.Error as error:
         raise RunError(f"{path}:{reader.line_num}: {error}") from None
 
 
-def _rows(path: Path, text: str, form: _Form) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, content: bytes, form: _Form) -> Iterator[tuple[int, list[str]]]:
     """The rows below the header, each as long as it."""
-    lines = _lines(path, text, form.separator)
+    lines = _lines(path, content, form.separator)
     next(lines)
     for count, (line, row) in enumerate(lines):
         where = f"{path}:{line}"

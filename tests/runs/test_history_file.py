@@ -169,6 +169,26 @@ def test_what_is_written_is_read_to_the_last_bit(tmp_path_factory, rows, first, 
         np.testing.assert_array_equal(found.history[name], expected)
 
 
+CELLS = st.sampled_from(
+    ["0", "1", "5.0", "0,5", "nan", "-inf", "NA", "", '"', "\x00", "_", "x", "\u0663", "1e400"]
+)
+
+
+@given(st.lists(st.lists(CELLS, max_size=4), max_size=6), st.sampled_from(",;\t|"), st.binary(max_size=4))
+def test_whatever_is_in_it_is_read_or_refused_in_one_line(tmp_path_factory, rows, separator, end):
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    text = "".join(f"{separator.join(row)}\n" for row in [["epoch", "loss", "val_loss"], *rows])
+    path.write_bytes(text.encode() + end)
+    found, said = [], ""
+    try:
+        found = read_history(path)
+    except RunError as error:
+        said = str(error)
+    assert found or said.startswith(f"{path}:")
+    assert said.isprintable()
+    assert all(len(one.history) and one.history["epoch"].is_monotonic_increasing for one in found)
+
+
 def test_train_loss_is_kept_where_there_is_one(tmp_path):
     (found,) = read(tmp_path, "epoch,loss,train_loss,val_loss\n0,1,2,3\n1,1,NA,3\n")
     np.testing.assert_array_equal(found.history["train_loss"], [2, NAN])

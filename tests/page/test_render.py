@@ -306,6 +306,21 @@ def test_pointing_shows_epoch_and_values_and_so_do_the_arrow_keys(visit, cross, 
 
 
 @pytest.mark.slow
+def test_the_values_of_a_history_file_are_shown_at_its_own_epochs(visit, tmp_path):
+    (tmp_path / "late.csv").write_text("epoch,loss,val_loss\n5,0.5,0.7\n7,0.4,NA\n8,0.3,0.6\n")
+    page = visit(compare_runs(load([tmp_path / "late.csv"])))
+    page.locator("#overlay").focus()
+    told = []
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+        told.append(page.locator("#values").text_content())
+    assert told == [
+        "epoch 50.7000 (loss 0.5000) late", "epoch 6", "epoch 7no number (loss 0.4000) late",
+        "epoch 80.6000 (loss 0.3000) late",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
 def test_clicking_the_legend_hides_a_variant_and_the_keyboard_does_it_too(visit, cross):
     page = visit(cross)
     before = visible_parts(page, 1)

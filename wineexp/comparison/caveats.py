@@ -21,6 +21,13 @@ class Caveats:
     def __init__(self, variants: Sequence[Variant], judged: Sequence[Variant]) -> None:
         self.judged = judged
         self._notes: list[str] = []
+        self._notes += dict.fromkeys(
+            note
+            for variant in variants
+            for run in (*variant.runs, *variant.unfinished)
+            if run.training is not None
+            for note in run.training.notes
+        )
         blind = [variant.label for variant in variants if variant.runs and not variant.judged]
         if blind:
             self._notes.append(

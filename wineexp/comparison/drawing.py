@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from wineexp.comparison.effects import Effect
 from wineexp.comparison.forest import draw_verdicts, forest_height
-from wineexp.comparison.scale import Scale, Style, seed_mean
+from wineexp.comparison.scale import Scale, Style, alone, seed_mean
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict
 from wineexp.runs.curves import COLOURS, LINES, LOSS_NAMES, axis_key, loss_words, mark_constant, watermark
@@ -105,11 +105,13 @@ def draw_variant(
 
     ``faint`` draws the mean of val_loss alone.
     """
-    for column in ("val_loss",) if faint else style.shown(variant):
+    epochs = scale.epochs_of(variant)
+    columns = scale.columns(variant, style)
+    for column in columns[:1] if faint else columns:
         lines = scale.values(variant, column)
         mean, half = seed_mean(lines)
-        epochs = np.arange(len(mean))
-        leads = column == "val_loss"
+        mean[np.isnan(mean) & scale.written(variant, column)] = np.inf  # a NaN that was written: at the edge
+        leads = column == columns[0]
         width, alpha = (1.0, 0.8) if faint else (1.8 if leads else 1.25, 1.0)
         drawn = mean
         if style.smooth and not faint:
@@ -135,22 +137,27 @@ def draw_variant(
             ms=4.5,
             zorder=1.5 if faint else 2.5,
         )
+        if (single := alone(axis.clipped(drawn))).any():
+            fill = colour if leads else "none"
+            values = axis.clipped(drawn)[single]
+            ax.plot(epochs[single], values, "o", color=colour, mfc=fill, ms=3.5, label="_alone")
 
 
 def _smoothed(values: Floats, span: int) -> Floats:
     """The exponentially weighted mean of what came before, as ``pandas.Series.ewm(span=...)``."""
     smooth: Floats = pd.Series(values).ewm(span=span).mean().to_numpy()
-    return smooth
+    return np.where(np.isnan(values), np.nan, smooth)
 
 
 def value_name(scale: Scale) -> str:
-    return "loss / the constant predictor's loss" if scale.relative else LOSS_NAMES[scale.loss]
+    return "loss / the constant predictor's loss" if scale.relative else LOSS_NAMES.get(scale.loss, "loss")
 
 
 def key(variants: Sequence[Variant], scale: Scale, axis: LossAxis, style: Style) -> list[Artist]:
     """What lines, bands and the axis stand for."""
     words = loss_words(any(any(variant.spec.rates()) for variant in variants if variant.spec))
-    present = [column for column in LINES if any(column in style.shown(variant) for variant in variants)]
+    drawn = {column for variant in variants for column in scale.columns(variant, style)}
+    present = [column for column in LINES if column in drawn]
     found: list[Artist] = [
         Line2D([], [], color="#333333", ls=LINES[column], lw=1.4, label=words[column]) for column in present
     ]

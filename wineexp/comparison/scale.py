@@ -15,7 +15,7 @@ from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import CONSTANT_NAMES, LINES, loss_axis
 from wineexp.runs.loss_axis import LossAxis
 
-__all__ = ["Metric", "Scale", "Style", "loss_axis_of", "seed_mean", "shared_scale"]
+__all__ = ["Metric", "Scale", "Style", "alone", "loss_axis_of", "seed_mean", "shared_scale"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Metric = Literal["both", "val_loss", "loss"]
@@ -39,10 +39,9 @@ class Style:
     smooth: int | None = None
     full_range: bool = False
 
-    def shown(self, variant: Variant) -> list[str]:
-        """The losses of a variant that are drawn: of those asked for, what each of its runs has."""
-        wanted = LINES if self.metric == "both" else (self.metric,)
-        return [name for name in wanted if all(name in run.history for run in variant.runs)]
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(LINES) if self.metric == "both" else (self.metric,)
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class Scale:
     relative : bool
         Whether losses differ, so each is divided by its constant's.
     loss : str
+        Empty where only CSVs are drawn, which do not tell theirs.
     simulated : bool
         Whether the runs were trained on the simulated table.
     """
@@ -72,16 +72,38 @@ class Scale:
         """What the dotted line represents."""
         return "always predicting each loss's best constant" if self.relative else CONSTANT_NAMES[self.loss]
 
+    def epochs_of(self, variant: Variant) -> npt.NDArray[np.int64]:
+        """The epochs that any of its runs has, rising: where its lines have their points."""
+        return np.unique(np.concatenate([run.history["epoch"].to_numpy(np.int64) for run in variant.runs]))
+
+    def columns(self, variant: Variant, style: Style) -> list[str]:
+        """The losses that are drawn of it: those of the style, or what it has where it has none of them."""
+        there = [
+            name
+            for name in LINES
+            if all(name in run.history for run in variant.runs)
+            and any(run.written(name).any() for run in variant.runs)
+        ]
+        return [name for name in style.columns if name in there] or there
+
     def values(self, variant: Variant, column: str) -> list[Floats]:
-        """One line per finished seed, padded with NaN to one length."""
-        length = max(len(run.history) for run in variant.runs)
+        """One line per finished seed, at :meth:`epochs_of`; NaN where it has no such epoch, or no value there."""
+        epochs = self.epochs_of(variant)
         lines = []
         for run in variant.runs:
-            line = run.history[column].to_numpy(np.float64)
+            line = np.full(len(epochs), np.nan)
+            line[np.searchsorted(epochs, run.history["epoch"])] = run.history[column].to_numpy(np.float64)
             if self.relative and run.metrics.baseline_loss:
-                line = line / run.metrics.baseline_loss
-            lines.append(np.pad(line, (0, length - len(line)), constant_values=np.nan))
+                line /= run.metrics.baseline_loss
+            lines.append(line)
         return lines
+
+    def written(self, variant: Variant, column: str) -> npt.NDArray[np.bool_]:
+        """For each of :meth:`epochs_of`, whether every run wrote this loss there: NaN is then no number."""
+        epochs = self.epochs_of(variant)
+        found = [np.isin(epochs, run.history["epoch"][run.written(column)]) for run in variant.runs]
+        every: npt.NDArray[np.bool_] = np.logical_and.reduce(found)
+        return every
 
 
 def seed_mean(lines: Sequence[Floats]) -> tuple[Floats, Floats]:
@@ -105,19 +127,28 @@ def seed_mean(lines: Sequence[Floats]) -> tuple[Floats, Floats]:
     return mean, factor * table.std(axis=0, ddof=1)
 
 
+def alone(values: Floats) -> npt.NDArray[np.bool_]:
+    """Where a value has none beside it: a line shows nothing of it, so it needs a dot."""
+    there = np.pad(np.isfinite(values), 1)
+    single: npt.NDArray[np.bool_] = there[1:-1] & ~there[:-2] & ~there[2:]
+    return single
+
+
 def shared_scale(variants: Sequence[Variant]) -> Scale:
     """The axes for these variants, each with a finished run."""
     runs = [run for variant in variants for run in variant.runs]
     losses = {run.spec.loss for run in runs if run.spec}
     known = [run.metrics.baseline_loss for run in runs if run.metrics.baseline_loss]
     relative = len(losses) > 1
-    epochs = max((run.spec.epochs if run.spec else len(run.history) for run in runs), default=1)
+    epochs = max((run.spec.epochs if run.spec else int(run.history["epoch"].max()) + 1 for run in runs), default=1)
     simulated = any(run.record.simulated for run in runs if run.record)
     baseline = 1.0 if relative else max(known, default=None)
-    return Scale(epochs, baseline, relative, min(losses, default="mae"), simulated)
+    return Scale(epochs, baseline, relative, min(losses, default=""), simulated)
 
 
 def loss_axis_of(variants: Sequence[Variant], scale: Scale, style: Style) -> LossAxis:
     """The axis of the losses that are drawn of these variants."""
-    drawn = [line for one in variants for column in style.shown(one) for line in scale.values(one, column)]
+    drawn = [
+        line for one in variants for column in scale.columns(one, style) for line in scale.values(one, column)
+    ]
     return loss_axis(scale.baseline, drawn, full_range=style.full_range)

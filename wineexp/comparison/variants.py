@@ -166,9 +166,9 @@ def group_runs(runs: Sequence[LoadedRun], *, across_splits: bool = False) -> lis
     judged = [run for run in runs if run.spec and run.predictions is not None]
     stopped = any(run.spec is not None and run.spec.patience is not None for run in judged)
     on_test = stopped and all(run.test_predictions is not None for run in judged)
-    together: dict[RunSpec | Path, list[LoadedRun]] = {}
+    together: dict[RunSpec | tuple[Path, int | None], list[LoadedRun]] = {}
     for run in runs:
-        key = run.spec.without_seed(across_splits=across_splits) if run.spec else run.path
+        key = run.spec.without_seed(across_splits=across_splits) if run.spec else run.place
         together.setdefault(key, []).append(run)
     specs = {key: [run.spec for run in same if run.spec] for key, same in together.items()}
     fields = varying(key for key in together if isinstance(key, RunSpec))

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from wineexp.comparison.scale import alone
 from wineexp.runs.curves import LINES, save
 
 __all__ = ["MARGINS", "SCREENS", "drawn_rows", "errors_charts", "overlay_chart"]
@@ -55,7 +56,18 @@ def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
                 if name in variant:
                     width = 1.8 if name == "val_loss" else 1.1
                     values = axis.clipped(np.array(variant[name], float))
-                    ax.plot(epochs, values, LINES[name], lw=width, **marked)
+                    dots = np.flatnonzero(alone(values)).tolist()
+                    ax.plot(
+                        epochs,
+                        values,
+                        LINES[name],
+                        lw=width,
+                        marker="o" if dots else "",
+                        markevery=dots,
+                        ms=3,
+                        mfc=colour if name == "val_loss" else "none",
+                        **marked,
+                    )
         if payload["baseline"] is not None:
             ax.axhline(payload["baseline"], ls=":", color=SOFT, lw=1.4)
         ax.set_xlim(0, payload["epochs"])

@@ -13,7 +13,7 @@ import pandas as pd
 
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.drawing import MIN_BAND, colour_numbers
-from wineexp.comparison.scale import Style, loss_axis_of, seed_mean, shared_scale
+from wineexp.comparison.scale import Scale, Style, loss_axis_of, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import COLOURS, LOSS_NAMES
 
@@ -43,7 +43,7 @@ def payload(
     """Everything that is drawn, JSON-ready; what is not a number is None."""
     scale, numbers = shared_scale(shown), colour_numbers(shown)
     return {
-        "variants": [_lines(scale.values, variant) for variant in shown],
+        "variants": [_lines(scale, variant) for variant in shown],
         "colours": {
             scheme: [colours[number] for number in numbers.values()]
             for scheme, colours in (("light", COLOURS), ("dark", DARK_COLOURS))
@@ -51,7 +51,7 @@ def payload(
         "baseline": scale.baseline,
         "axis": loss_axis_of(shown, scale, Style()),
         "epochs": scale.epochs,
-        "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES[scale.loss],
+        "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES.get(scale.loss, "loss"),
         "judged": judged,
         "grouped": len({value for one in judged for value in one["actual"]}) <= MAX_BOXES,
         "ends": _ends(judged),
@@ -59,16 +59,16 @@ def payload(
     }
 
 
-def _lines(values: Any, variant: Variant) -> dict[str, Any]:
-    lines = values(variant, "val_loss")
+def _lines(scale: Scale, variant: Variant) -> dict[str, Any]:
+    lines = scale.values(variant, "val_loss")
     mean, half = seed_mean(lines)
     several = len(lines) >= MIN_BAND
-    others = [name for name in Style().shown(variant) if name != "val_loss"]
+    others = [name for name in scale.columns(variant, Style()) if name != "val_loss"]
     return {
         "label": variant.label,
-        "epochs": list(range(len(mean))),
+        "epochs": scale.epochs_of(variant).tolist(),
         "val_loss": _plain(mean),
-        **{name: _plain(seed_mean(values(variant, name))[0]) for name in others},
+        **{name: _plain(seed_mean(scale.values(variant, name))[0]) for name in others},
         "seeds": [_plain(line) for line in lines] if 1 < len(lines) < MIN_BAND else [],
         "low": _plain(mean - half) if several else None,
         "high": _plain(mean + half) if several else None,

@@ -10,7 +10,7 @@ import numpy as np
 from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry, with_content
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
-from wineexp.page.words import short_path
+from wineexp.page.words import short_path, val_losses
 from wineexp.runs.columns import Column
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.wording import format_value
@@ -103,15 +103,14 @@ def facts(comparison: Comparison) -> list[dict[str, str]]:
 
 def sampled(shown: Sequence[Variant]) -> dict[str, Any]:
     """val_loss at up to 11 epochs, the first and the last among them."""
-    last = max(len(run.history) for variant in shown for run in variant.runs) - 1 if shown else 0
-    epochs = sorted({round(part * last / 10) for part in range(11)})
+    losses = {variant.label: [val_losses(run) for run in variant.runs] for variant in shown}
+    known = sorted({epoch for lines in losses.values() for line in lines for epoch in line.index})
+    epochs = sorted({known[round(part * (len(known) - 1) / 10)] for part in range(11)}) if known else []
     lines = []
-    for variant in shown:
-        numbers = []
-        for epoch in epochs:
-            at = [run.history["val_loss"].iloc[epoch] for run in variant.runs if epoch < len(run.history)]
-            numbers.append(f"{np.mean(at):.4f}" if at else "")
-        lines.append({"label": variant.label, "numbers": numbers})
+    for label, runs in losses.items():
+        at = [[line[epoch] for line in runs if epoch in line.index] for epoch in epochs]
+        numbers = [f"{np.mean(values):.4f}" if values else "" for values in at]
+        lines.append({"label": label, "numbers": numbers})
     return {"epochs": epochs, "lines": lines}
 
 

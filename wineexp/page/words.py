@@ -8,12 +8,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.drawing import MIN_BAND
 from wineexp.comparison.questions import quoted, setting_words
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
+from wineexp.runs.reader import LoadedRun
 
 __all__ = [
     "brackets",
@@ -27,6 +29,7 @@ __all__ = [
     "short_path",
     "short_source",
     "target",
+    "val_losses",
     "without_places",
 ]
 
@@ -114,8 +117,9 @@ def curves_caption(shown: Sequence[Variant]) -> str:
     seeds = ", the mean over the seeds" if max(counts, default=0) > 1 else ""
     seeds += " with its 95 % band" if any(count >= MIN_BAND for count in counts) else ""
     seeds += ", thin: single seeds" if any(1 < count < MIN_BAND for count in counts) else ""
-    third = any("train_loss" in Style().shown(variant) for variant in shown)
-    axis = loss_axis_of(shown, shared_scale(shown), Style())
+    scale, style = shared_scale(shown), Style()
+    third = any("train_loss" in scale.columns(variant, style) for variant in shown)
+    axis = loss_axis_of(shown, scale, style)
     parts = [
         f"Solid: val_loss{seeds}",
         f"Dashed: loss in training{', dropout on' if dropped else ''}",
@@ -127,10 +131,18 @@ def curves_caption(shown: Sequence[Variant]) -> str:
     return ". ".join(parts) + "."
 
 
+def val_losses(run: LoadedRun) -> pd.Series:
+    """val_loss by epoch, where the run has one."""
+    return run.history.set_index("epoch")["val_loss"][run.written("val_loss")]
+
+
 def overlay_text(shown: Sequence[Variant]) -> str:
     """The curves for those who do not see them."""
-    last = {v.label: np.mean([run.history["val_loss"].iloc[-1] for run in v.runs]) for v in shown}
-    ends = [f"{quoted(label)} ends at {value:.3f}" for label, value in last.items()]
+    ends = []
+    for variant in shown:
+        last = [val_losses(run).tail(1) for run in variant.runs]
+        told = f"ends at {np.mean(last):.3f}" if all(map(len, last)) else "has none"
+        ends.append(f"{quoted(variant.label)} {told}")
     return f"Learning curves by epoch. val_loss: {'; '.join(ends)}." if ends else "No learning curves."
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.facts import TableFacts
 from wineexp.data.table import check_lines
 from wineexp.errors import RunError
 from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, read_bounded, run_folders
+from wineexp.runs.history_file import Training, read_history
 from wineexp.runs.integrity import check_files, read_checked
 from wineexp.runs.number_table import read_numbers
 from wineexp.runs.picture import read_png
@@ -42,11 +44,14 @@ class LoadedRun:
     record : Record or None
         run.json; less of it from a picture; None for a CSV that stands alone.
     history : pandas.DataFrame
-        ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
+        ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``; epochs from 0 but for a CSV that stands
+        alone, which has its own.
     predictions : pandas.DataFrame or None
         ``row, actual, predicted, twin``; None from a file, and unless the run is done.
     test_predictions : pandas.DataFrame or None
         The same of test rows, where there are any.
+    training : Training or None
+        What else a CSV that stands alone tells: its gaps, its notes.
     """
 
     path: Path
@@ -55,6 +60,12 @@ class LoadedRun:
     history: pd.DataFrame = field(repr=False)
     predictions: pd.DataFrame | None = field(default=None, repr=False)
     test_predictions: pd.DataFrame | None = field(default=None, repr=False)
+    training: Training | None = field(default=None, repr=False)
+
+    @property
+    def place(self) -> tuple[Path, int | None]:
+        """Where it is: no other run has the same path and, in a file of several trainings, the same number."""
+        return self.path, self.training.number if self.training else None
 
     @property
     def spec(self) -> RunSpec | None:
@@ -72,12 +83,19 @@ class LoadedRun:
 
     @property
     def metrics(self) -> Metrics:
+        if self.training is not None:
+            return self.training.metrics
         return self.record.metrics if self.record else Metrics()
 
     @property
     def data(self) -> TableFacts | None:
         """What is known of the table and its split."""
         return self.record.data if self.record else None
+
+    def written(self, column: str) -> npt.NDArray[np.bool_]:
+        """For each row of the history, whether the run wrote this loss there, be it a number or not."""
+        gaps = self.training.gaps[column] if self.training else np.zeros(len(self.history), bool)
+        return ~np.asarray(gaps, bool)
 
 
 def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = None) -> list[LoadedRun]:
@@ -98,11 +116,12 @@ def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = Non
     Raises
     ------
     RunError
-        For a path that does not exist, holds no run, or is not a CSV or PNG written by wineexp.
+        For a path that does not exist, holds no run, is no CSV of a history or no PNG written by wineexp.
     """
-    found: dict[str, LoadedRun] = {}
+    found: dict[str | tuple[Path, int | None], LoadedRun] = {}
     for loaded in (loaded for path in paths for loaded in _load(path, damaged)):
-        key = loaded.record.signature if loaded.record else str(loaded.path.resolve())
+        path, number = loaded.place
+        key = loaded.record.signature if loaded.record else (path.resolve(), number)
         if key not in found or (found[key].predictions is None and loaded.predictions is not None):
             found[key] = loaded
     if paths and not found:
@@ -213,23 +232,22 @@ def _load(path: Path, damaged: Callable[[RunError], None] | None) -> Iterator[Lo
         curve = read_png(path)
         yield LoadedRun(path, curve.label, curve.record, curve.history)
     elif path.suffix.lower() == ".csv":
-        yield _load_csv(path)
+        yield from _load_csv(path)
     else:
         raise RunError(f"{path}: expected a run directory, a folder of them, a history.csv or a curves.png")
 
 
-def _load_csv(path: Path) -> LoadedRun:
-    """A history on its own; if it lies in a run directory, that gives label and record."""
-    history = _read_history(path)
+def _load_csv(path: Path) -> Iterator[LoadedRun]:
+    """A history on its own, or several; if it lies in a run directory, that gives label and record."""
     if path.name == HISTORY and is_run(path.parent):
         run = Run(path.parent)
-        return LoadedRun(path, run.label, run.record, history)
+        yield LoadedRun(path, run.label, run.record, _read(path, _HISTORY_COLUMNS, read_bounded(path)))
+        return
     name = path.parent.resolve().name if path.name == HISTORY else path.stem
-    return LoadedRun(path, re.sub(r"[^\x20-\x7e\w]", "", name), None, history)
-
-
-def _read_history(path: Path) -> pd.DataFrame:
-    return _read(path, _HISTORY_COLUMNS, read_bounded(path))
+    label = re.sub(r"[^\x20-\x7e\w]", "", name)
+    for training in read_history(path):
+        own = label if training.number is None else f"{label}, training {training.number}"
+        yield LoadedRun(path, own, None, training.history, training=training)
 
 
 def _read(path: Path, columns: tuple[str, ...], content: bytes) -> pd.DataFrame:

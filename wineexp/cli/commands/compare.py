@@ -45,10 +45,10 @@ def command(
 ) -> None:
     """Compare runs: one figure, one table, and which differences are real.
 
-    RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix. Runs that differ
-    only in the seed are one variant. Each variant is compared with the reference on the validation rows,
-    paired by seed and by row: better, worse or cannot tell. CSV and PNG files hold no predictions, so they
-    give curves but no verdict.
+    RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix; a CSV may also be
+    Keras's CSVLogger's or a saved History. Runs that differ only in the seed are one variant. Each variant is
+    compared with the reference on the validation rows, paired by seed and by row: better, worse or cannot tell.
+    CSV and PNG files hold no predictions, so they give curves but no verdict.
     """
     from wineexp.runs.run_table import parse_conditions
 

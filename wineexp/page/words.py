@@ -73,7 +73,7 @@ def lead(comparison: Comparison) -> str:
     count = len(comparison.entries)
     text = f"Lowest {comparison.metric}: {quoted(best.label)}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]."
     if count > 2:
-        text += f" It is the lowest of {count}, so part of its lead is luck."
+        text += f" It is the lowest of {count}, so part of its lead may be luck."
     open_to = [quoted(verdict.variant_label) for verdict in comparison.verdicts if not verdict.is_told]
     if best is comparison.reference and open_to:
         more = f" and {len(open_to) - MOST_NAMED} more" if len(open_to) > MOST_NAMED else ""

@@ -110,14 +110,14 @@ def draw_variant(
     for column in columns[:1] if faint else columns:
         lines = scale.values(variant, column)
         mean, half = seed_mean(lines)
-        mean[np.isnan(mean) & scale.written(variant, column)] = np.inf  # a NaN that was written: at the edge
+        beyond = np.isnan(mean) & scale.written(variant, column)  # written as NaN: drawn at the edge
         leads = column == columns[0]
         width, alpha = (1.0, 0.8) if faint else (1.8 if leads else 1.25, 1.0)
-        drawn = mean
+        drawn = np.where(beyond, np.inf, mean)
         if style.smooth and not faint:
             raw = f"{variant.label}: raw {column}"
-            ax.plot(epochs, axis.clipped(mean), LINES[column], color=colour, lw=0.6 * width, alpha=0.4, label=raw)
-            drawn = _smoothed(mean, style.smooth)
+            ax.plot(epochs, axis.clipped(drawn), LINES[column], color=colour, lw=0.6 * width, alpha=0.4, label=raw)
+            drawn = np.where(beyond, np.inf, _smoothed(mean, style.smooth))
         if leads and not faint and 1 < len(lines) < MIN_BAND:
             for line in lines:
                 ax.plot(epochs, axis.clipped(line), "-", color=colour, lw=0.7, alpha=0.45, label="_seed")

@@ -70,10 +70,7 @@ def comparison() -> str:
 
 def inspection() -> str:
     """The figures of `wineexp inspect`."""
-    rows = [
-        f"| `{column.key}` | {column.meaning.replace('|', chr(92) + '|')} |"
-        for column in inspection_columns.COLUMNS.values()
-    ]
+    rows = [f"| `{column.key}` | {column.meaning} |" for column in inspection_columns.COLUMNS.values()]
     return "\n".join(["| key | meaning |", "| --- | --- |", *rows])
 
 

@@ -112,11 +112,11 @@ def _normalized(key: str, heading: str, meaning: str, form: str = ".3g") -> Colu
     return Column(key.replace(".", "_"), heading, meaning, value, number(form))
 
 
-_MOVING_MEAN = "|moving mean - mean| of a unit's input, in its standard deviations"
+_MOVING_MEAN = "how far the moving mean is from the mean of a unit's input, in standard deviations"
 _MOVING_VARIANCE = "moving variance / variance of a unit's input"
 _SIGNAL = "standard deviation of a unit over the rows, dropout off; root mean square over the units"
 _NOISE = "standard deviation over the rows of what training changes in a unit; root mean square over the units"
-_CONSTANT = "share of units whose input is the same on every row; left out of what follows"
+_CONSTANT = "share of units whose input is the same on every row, dropout off; left out of distance and ratio"
 
 _OF_ALL: tuple[Column[LayerInside], ...] = (
     _fact("name", "the layer's name in the Keras model; input: the features that it takes"),

@@ -14,6 +14,7 @@ from typing import Any
 import wineexp
 from wineexp.cli import COMMANDS
 from wineexp.comparison import columns as comparison_columns
+from wineexp.runs import inspection as inspection_columns
 from wineexp.runs.columns import COLUMNS, Column
 from wineexp.runs.record import Metrics
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
@@ -67,6 +68,12 @@ def comparison() -> str:
     return _column_table(comparison_columns.COLUMNS.values())
 
 
+def inspection() -> str:
+    """The figures of `wineexp inspect`."""
+    rows = [f"| `{column.key}` | {column.meaning} |" for column in inspection_columns.COLUMNS.values()]
+    return "\n".join(["| key | meaning |", "| --- | --- |", *rows])
+
+
 def _column_table(found: Iterable[Column[Any]]) -> str:
     rows = [f"| `{column.key}` | {column.heading} | {column.meaning} |" for column in found]
     return "\n".join(["| key | heading | meaning |", "| --- | --- | --- |", *rows])
@@ -118,6 +125,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "comparison": comparison,
     "fields": fields,
+    "inspection": inspection,
     "metrics": metrics,
     "names": names,
 }

@@ -141,7 +141,7 @@ def test_the_python_that_the_readme_shows_works(reader, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["batch", "compare", "export", "load_runs", "predict", "report", "study", "train"]
+    "name", ["batch", "compare", "export", "inspect", "load_runs", "predict", "report", "study", "train"]
 )
 def test_the_examples_in_the_docstrings_run(name, monkeypatch, tmp_path, tensorflow):
     import wineexp

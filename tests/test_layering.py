@@ -168,6 +168,7 @@ def loaded_by(*arguments):
         (["report", "--help"], 0),
         (["study", "--help"], 0),
         (["predict", "--help"], 0),
+        (["inspect", "--help"], 0),
         (["export", "--help"], 0),
         (["export", "mlflow", "x"], 2),
         (["doctor", "--help"], 0),

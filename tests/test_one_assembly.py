@@ -118,6 +118,8 @@ def test_compare_says_the_same(here, cli, small_table):
         (["compare", "runs", "--reference", "nobody"], lambda: wineexp.compare("runs", reference="nobody")),
         (["report", "nowhere"], lambda: wineexp.report("nowhere")),
         (["predict", "nowhere", "new.csv"], lambda: wineexp.predict("nowhere", "new.csv")),
+        (["inspect", "nowhere"], lambda: wineexp.inspect("nowhere")),
+        (["inspect", "runs/8x1-s0-cross", "new.csv"], lambda: wineexp.inspect("runs/8x1-s0-cross", "new.csv")),
         (["export", "tensorboard", "empty"], lambda: wineexp.export("empty", tensorboard="tb")),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wineexp.api.comparing import compare, report
+    from wineexp.api.inspecting import inspect
     from wineexp.api.saved_run import SavedRun, load_runs, predict
     from wineexp.api.sending import export
     from wineexp.api.studying import study
@@ -26,6 +27,7 @@ __all__ = [
     "batch",
     "compare",
     "export",
+    "inspect",
     "load_runs",
     "predict",
     "report",
@@ -42,6 +44,7 @@ _ROOMS = {
     "study": "api.studying",
     **dict.fromkeys(("SavedRun", "load_runs", "predict"), "api.saved_run"),
     "export": "api.sending",
+    "inspect": "api.inspecting",
 }
 
 

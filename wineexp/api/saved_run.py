@@ -21,7 +21,7 @@ from wineexp.runs.run_table import parse_conditions, row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Predictions", "SavedRun", "load_runs", "predict"]
+__all__ = ["Predictions", "SavedRun", "load_runs", "load_tensorflow", "predict"]
 
 #: Metrics that a notebook shows of a run.
 _SHOWN = ("val_mae", "val_mae_se", "skill", "train_mae", "best_epoch")
@@ -61,7 +61,7 @@ class SavedRun(Run):
 
     def load_model(self) -> Any:
         """The trained ``keras.Sequential``: built from the spec, with the saved weights, not compiled."""
-        _load_tensorflow(self)
+        load_tensorflow(self)
         from wineexp.training.prediction import load_model
 
         return load_model(self)
@@ -143,7 +143,7 @@ def predict(
     if saved.status != "done":
         raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
     runs, left_out = _seeds(saved) if run_seeds else ([saved], [])
-    _load_tensorflow(saved)
+    load_tensorflow(saved)
     from wineexp.training.prediction import measure_predictions, predict_rows, read_rows
 
     new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved)
@@ -189,7 +189,7 @@ def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:
     return able, [other for other in same if other not in able]
 
 
-def _load_tensorflow(run: Run) -> None:
+def load_tensorflow(run: Run) -> None:
     """Use the run's own thread count, unless TensorFlow runs already: the same count predicts the same."""
     runtime.load(runtime.running_threads() or run.record.environment.threads or 1)
     with runtime.LOCK:

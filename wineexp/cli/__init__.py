@@ -26,6 +26,7 @@ COMMANDS = {
     "study": "Train a config's runs, compare them and write a report.",
     "report": "Write one self-contained page: the answer, the curves, the table, the runs.",
     "predict": "Predict new rows with a saved run.",
+    "inspect": "Look inside a saved run: what its layers give, and whether its moving averages fit.",
     "export": "Send finished runs to MLflow or TensorBoard; those that are there already are skipped.",
     "data": "Show which table would be used and why, or fetch it.",
     "runs": "List runs as a table: filter, sort, choose columns.",

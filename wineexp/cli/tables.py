@@ -52,12 +52,15 @@ def print_csv(rows: Sequence[Row]) -> None:
 
 
 def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
-    """The table for people: headings, numbers flush right."""
+    """The table for people: headings, of as many lines as the longest, numbers flush right."""
     body = [
         [one_line(column.text(row[column.key])) if column.key in row else "" for column in columns] for row in rows
     ]
     numeric = [i for i, column in enumerate(columns) if all(_is_number(row.get(column.key)) for row in rows)]
-    return align([[column.heading for column in columns], *body], right=numeric)
+    headings = [column.heading.split("\n") for column in columns]
+    depth = max(map(len, headings), default=1)
+    lines = [[""] * (depth - len(lines)) + lines for lines in headings]
+    return align([*zip(*lines, strict=True), *body], right=numeric)
 
 
 def _is_number(value: Any) -> bool:

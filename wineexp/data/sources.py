@@ -10,11 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from wineexp.data.facts import TableFacts
 from wineexp.data.simulated import simulated_table
 from wineexp.data.table import Table, read_table, table_of_frame
 from wineexp.errors import DataError, DownloadError
+from wineexp.text import one_line
 
-__all__ = ["Found", "find_table"]
+__all__ = ["Found", "find_again", "find_table"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,40 @@ def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sta
             "--data PATH or $WINEEXP_DATA, or use the stand-in with --data simulated"
         )
     return Found(simulated_table(), (*steps, "simulated: falling back to simulated data"))
+
+
+def find_again(facts: TableFacts, data: str | os.PathLike[str] | pd.DataFrame | None = None) -> Table:
+    """Return the table that a run was trained on: found as :func:`find_table` does, and known by its fingerprint.
+
+    The path on record is not opened: a run may come from elsewhere.
+
+    Parameters
+    ----------
+    facts : TableFacts
+        What the run recorded of it.
+    data : str, path-like or DataFrame, optional
+        As in :func:`find_table`; a simulated table is made anew without it.
+
+    Raises
+    ------
+    DataError
+        If no table is found, or another one.
+    """
+    wanted = f"the run's table ({one_line(facts.source)}, fingerprint {facts.fingerprint[:8]})"
+    remedy = "give it with --data PATH or $WINEEXP_DATA"
+    if data is None and facts.kind == "simulated":
+        data = "simulated"
+    if data is None and facts.kind == "custom" and not _named():  # what could be fetched is not it
+        raise DataError(f"expected {wanted}, found no table; {remedy}")
+    table = find_table(data, stand_in=False).table
+    if table.fingerprint != facts.fingerprint:
+        raise DataError(f"{table.source}: expected {wanted}, found fingerprint {table.fingerprint[:8]}; {remedy}")
+    return table
+
+
+def _named() -> bool:
+    """Whether a table is named for this place, by the environment or in a pyproject.toml."""
+    return bool(os.environ.get("WINEEXP_DATA")) or any(path.exists() for path, _ in _configured())
 
 
 def _configured() -> list[tuple[Path, str]]:

@@ -23,7 +23,7 @@ from wineexp.runs.integrity import check_hash
 from wineexp.training.model import build_model, keras_defaults
 from wineexp.training.trainer import predict
 
-__all__ = ["NewRows", "load_model", "measure_predictions", "predict_rows", "read_rows"]
+__all__ = ["NewRows", "load_model", "measure_predictions", "predict_rows", "read_rows", "scale_rows"]
 
 #: The weights within a ``.keras`` file, and bytes that they may take beyond their own: names, an index.
 WEIGHTS = "model.weights.h5"
@@ -122,6 +122,20 @@ def read_rows(source: Path | pd.DataFrame, run: Run) -> NewRows:
     return NewRows(frame[names].to_numpy(np.float64), actual, extra)
 
 
+def scale_rows(run: Run, rows: NewRows) -> npt.NDArray[np.float32]:
+    """The rows' features scaled as the run's were, as its model takes them.
+
+    Raises
+    ------
+    RunError
+        When a feature is too large for float32.
+    """
+    scaling = run.record.data.scaling
+    x = Scaling(np.array(scaling.center), np.array(scaling.scale))(rows.features)
+    _check_rows(x, "a feature is too large for float32")
+    return x
+
+
 def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None = None) -> pd.DataFrame:
     """Predictions of one run, or the mean over several, or over passes with dropout on.
 
@@ -150,9 +164,7 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         if mc_dropout is not None and not any(run.spec.rates()):
             raise RunError(f"{run.path}: --mc-dropout needs a run with dropout, and this one has none")
         model = load_model(run)
-        scaling = run.record.data.scaling
-        x = Scaling(np.array(scaling.center), np.array(scaling.scale))(rows.features)
-        _check_rows(x, "a feature is too large for float32")
+        x = scale_rows(run, rows)
         samples += [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
         _check_rows(samples[-1][:, None], "the prediction is not finite")
     table = np.stack(samples)

@@ -1,0 +1,136 @@
+"""The inside of a saved run's model: what its layers give, and whether its moving averages fit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.api.comparing import check_figure_name
+from wineexp.api.inputs import PathLike
+from wineexp.api.saved_run import SavedRun, load_tensorflow
+from wineexp.data.sources import find_again
+from wineexp.data.split import split_table
+from wineexp.errors import RunError, SelectionError
+from wineexp.files import write_file
+from wineexp.runs.curves import save
+from wineexp.runs.directory import Run
+from wineexp.runs.inside import LayerInside
+from wineexp.runs.inspection import Inspection
+
+__all__ = ["inspect", "write_inspection"]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows to look at: float32 features as the model takes them, and the target where it is known."""
+
+    source: str
+    x: npt.NDArray[np.float32]
+    actual: npt.NDArray[np.floating[Any]] | None
+    unused: tuple[str, ...] = ()
+
+
+def inspect(
+    run: Run | PathLike,
+    rows: PathLike | pd.DataFrame | None = None,
+    *,
+    data: PathLike | pd.DataFrame | None = None,
+) -> Inspection:
+    """Look inside a saved run's model, as ``wineexp inspect`` does.
+
+    Each layer's activations over the rows, in inference mode and in training mode: with dropout on and batch
+    normalization by the statistics of each batch. Each batch normalization's moving averages against the mean and
+    variance of its input on these rows. The run stays as it is, and the result repeats.
+
+    Parameters
+    ----------
+    run : SavedRun or path-like
+    rows : path-like or DataFrame, optional
+        A CSV or a table with the columns that the run was trained on, in any order; by default its training rows.
+    data : path-like or DataFrame, optional
+        Where the run's table is, for its training rows; by default it is looked for as ``train`` does.
+
+    Raises
+    ------
+    RunError
+        When the run is not done or has no model, or activations are not finite.
+    DataError
+        When the run's table is not found, or a column of ``rows`` is missing or holds anything but finite numbers.
+    SelectionError
+        For ``rows`` together with ``data``.
+
+    Examples
+    --------
+    >>> import wineexp
+    >>> run = wineexp.train(widths=8, epochs=2, dropout=0.3, data="simulated")
+    >>> [layer.name for layer in wineexp.inspect(run).layers]
+    ['input', 'dense', 'dropout', 'dense_1']
+    """
+    if rows is not None and data is not None:
+        raise SelectionError("rows and data: expected rows of your own or the run's table, found both")
+    saved = SavedRun(run.path if isinstance(run, Run) else Path(run))
+    if saved.status != "done":
+        raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
+    chosen = _training_rows(saved, data) if rows is None else _new_rows(saved, rows)
+    load_tensorflow(saved)
+    from wineexp.training.inspection import inspect_model
+    from wineexp.training.prediction import load_model
+
+    model = load_model(saved)
+    layers = inspect_model(model, chosen.x, batch_size=saved.spec.batch_size, seed=saved.spec.seed)
+    return Inspection(
+        run=saved.path,
+        title=f"{'SIMULATED TABLE: ' if saved.record.simulated else ''}{saved.label}, seed {saved.spec.seed}",
+        source=chosen.source,
+        rows=len(chosen.x),
+        layers=tuple(layers),
+        target=saved.spec.target,
+        actual=None if chosen.actual is None else float(chosen.actual.mean(dtype=np.float64)),
+        notes=tuple(_notes(saved, chosen, layers)),
+    )
+
+
+def write_inspection(found: Inspection, path: Path) -> None:
+    """Draw the inspection into ``path``, in the format given by its suffix.
+
+    Raises
+    ------
+    SelectionError, OutputError
+        For any other format; if it cannot be written.
+    """
+    form = check_figure_name(path)
+    write_file(path, save(found.figure, form))
+
+
+def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None) -> _Rows:
+    table = find_again(run.record.data, data)
+    split = split_table(table, run.spec)
+    return _Rows(f"the training rows of {table.source}", split.x_train, split.y_train)
+
+
+def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame) -> _Rows:
+    load_tensorflow(run)
+    from wineexp.training.prediction import read_rows, scale_rows
+
+    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), run)
+    source = "a DataFrame" if isinstance(rows, pd.DataFrame) else os.fspath(rows)
+    return _Rows(source, scale_rows(run, new), new.actual, new.extra)
+
+
+def _notes(run: SavedRun, chosen: _Rows, layers: Sequence[LayerInside]) -> Iterator[str]:
+    """What is not used, and what a reader could take for the model's doing and is not."""
+    if chosen.unused:
+        yield f"not used: {', '.join(chosen.unused)}"
+    batch = min(run.spec.batch_size, run.record.data.train_rows)
+    if len(chosen.x) < batch and any(layer.normalization for layer in layers):
+        yield (
+            f"as in training, batch normalization goes by the statistics of each batch: of {len(chosen.x)} rows "
+            f"here, of {batch} when it was trained"
+        )

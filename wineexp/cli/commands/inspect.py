@@ -1,0 +1,53 @@
+"""``wineexp inspect``: the inside of a saved run's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wineexp.cli.completers import RunPath
+from wineexp.cli.notes import note, say
+from wineexp.cli.options import data_option
+from wineexp.cli.tables import print_csv, table_options
+from wineexp.streams import print_json, print_out
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=RunPath())
+@click.argument("csv", metavar="[CSV]", required=False, type=click.Path(path_type=Path))
+@data_option
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("inspect.png"),
+    show_default=True,
+    help="The figure: .png, .svg or .pdf.",
+)
+@table_options
+def command(run: Path, csv: Path | None, data: str | None, output: Path, form: str | None) -> None:
+    """Look inside a saved run: what its layers give, and whether its moving averages fit.
+
+    For each layer mean, spread and zeros of its activations, in inference mode and as in training: dropout on,
+    batch normalization by the statistics of each batch. For each batch normalization gamma, beta, and its moving
+    averages against what its input has on these rows. The rows are RUN's training rows, whose table is found as
+    train finds it or given with --data; or those of CSV, with the columns that RUN was trained on.
+    """
+    from wineexp.api.comparing import check_figure_name
+    from wineexp.api.inspecting import inspect, write_inspection
+    from wineexp.cli.inside import inside
+
+    check_figure_name(output)
+    found = inspect(run, csv, data=data)
+    write_inspection(found, output)
+    say(f"figure: {output}")
+    if form == "json":
+        print_json(found.as_json())
+    elif form == "csv":
+        print_csv(found.table())
+    else:
+        print_out(inside(found))
+    for text in found.notes:
+        note(text)

@@ -1,0 +1,166 @@
+"""What an inspection of a run's model found, and the columns of its tables, each declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wineexp.runs.columns import Column, number
+from wineexp.runs.inside import LayerInside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "ACTIVATIONS",
+    "AVERAGES",
+    "COLUMNS",
+    "WEIGHTS",
+    "Inspection",
+]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What :func:`wineexp.inspect` found.
+
+    Attributes
+    ----------
+    run : Path
+        The run's directory.
+    title : str
+        The run in a few words.
+    source : str
+        Which rows these are.
+    rows : int
+    layers : tuple of LayerInside
+    target : str
+    actual : float or None
+        The target's mean over these rows, where they have it.
+    notes : tuple of str
+        What to bear in mind.
+    """
+
+    run: Path
+    title: str
+    source: str
+    rows: int
+    layers: tuple[LayerInside, ...]
+    target: str
+    actual: float | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """How many rows, and which."""
+        return f"{self.rows} rows, {self.source}"
+
+    @property
+    def normalizations(self) -> tuple[LayerInside, ...]:
+        """The layers that are a BatchNormalization."""
+        return tuple(layer for layer in self.layers if layer.normalization)
+
+    @property
+    def figure(self) -> Figure:
+        """Spread, zeros and means by layer, with and without dropout; moving variances, if there are any."""
+        from wineexp.runs.inspection_figure import figure  # matplotlib is loaded only where something is drawn
+
+        return figure(self.layers, self.title, self.where)
+
+    def table(self) -> list[dict[str, Any]]:
+        """A dict per layer, by the keys of ``COLUMNS``; numbers are plain, what does not apply is None."""
+        return [{key: column.value(layer) for key, column in COLUMNS.items()} for layer in self.layers]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "run": str(self.run),
+            "source": self.source,
+            "rows": self.rows,
+            "target": self.target,
+            "actual_mean": self.actual,
+            "layers": self.table(),
+            "notes": list(self.notes),
+        }
+
+
+def _fact(name: str, meaning: str) -> Column[LayerInside]:
+    return Column(name, name, meaning, lambda layer: getattr(layer, name))
+
+
+def _pair(name: str, heading: str, form: str, meaning: str) -> tuple[Column[LayerInside], Column[LayerInside]]:
+    """A figure of the activations in inference mode, and the same in training mode."""
+    off: Callable[[LayerInside], Any] = lambda layer: getattr(layer.inference, name)  # noqa: E731 - a pair
+    on: Callable[[LayerInside], Any] = lambda layer: getattr(layer.training, name)  # noqa: E731
+    return (
+        Column(name, f"{heading}\noff", f"{meaning}, as when it predicts: dropout off", off, number(form)),
+        Column(f"{name}_training", "\non", f"{meaning}, as in training: dropout on", on, number(form)),
+    )
+
+
+def _normalized(key: str, heading: str, meaning: str, form: str = ".3g") -> Column[LayerInside]:
+    """A figure of a batch normalization: ``ratio.median`` is the median of its ``ratio``."""
+
+    def value(layer: LayerInside) -> Any:
+        found: Any = layer.normalization
+        for part in key.split("."):
+            found = None if found is None else getattr(found, part)
+        return found
+
+    return Column(key.replace(".", "_"), heading, meaning, value, number(form))
+
+
+_MOVING_MEAN = "how far the moving mean is from the mean of a unit's input, in standard deviations"
+_MOVING_VARIANCE = "moving variance / variance of a unit's input"
+_SIGNAL = "standard deviation of a unit over the rows, dropout off; root mean square over the units"
+_NOISE = "standard deviation over the rows of what training changes in a unit; root mean square over the units"
+_CONSTANT = "share of units whose input is the same on every row, dropout off; left out of distance and ratio"
+
+_OF_ALL: tuple[Column[LayerInside], ...] = (
+    _fact("name", "the layer's name in the Keras model; input: the features that it takes"),
+    _fact("kind", "its Keras class"),
+    _fact("units", "values per row"),
+    *_pair("mean", "mean", ".3g", "mean over rows and units"),
+    *_pair("sd", "spread", ".3g", "standard deviation over rows and units"),
+    *_pair("zeros", "zeros", ".0%", "share of values that are exactly 0"),
+    *_pair("dead", "dead", ".0%", "share of units that are 0 on every row"),
+    Column("signal", "signal", _SIGNAL, lambda layer: layer.signal, number(".3g")),
+    Column("noise", "noise", _NOISE, lambda layer: layer.noise, number(".3g")),
+    Column("noise_ratio", "noise/\nsignal", "noise / signal", lambda layer: layer.noise_ratio, number(".2f")),
+)
+
+_OF_NORMALIZATIONS = (
+    _normalized("gamma.mean", "gamma\nmean", "mean gamma"),
+    _normalized("gamma.least", "\nleast", "least gamma"),
+    _normalized("gamma.most", "\nmost", "largest gamma"),
+    _normalized("beta.mean", "beta\nmean", "mean beta"),
+    _normalized("beta.least", "\nleast", "least beta"),
+    _normalized("beta.most", "\nmost", "largest beta"),
+    _normalized("constant", "constant\ninput", _CONSTANT, ".0%"),
+    _normalized("distance.median", "distance\nmedian", f"median over the units of {_MOVING_MEAN}"),
+    _normalized("distance.high", "\n95 %", f"below it lie 95 % of the units in {_MOVING_MEAN}"),
+    _normalized("distance.most", "\nmost", f"largest {_MOVING_MEAN}"),
+    _normalized("ratio.median", "ratio off\nmedian", f"median over the units of {_MOVING_VARIANCE}"),
+    _normalized("ratio.least", "\nleast", f"least {_MOVING_VARIANCE}"),
+    _normalized("ratio.low", "\n5 %", f"below it lie 5 % of the units in {_MOVING_VARIANCE}"),
+    _normalized("ratio.high", "\n95 %", f"below it lie 95 % of the units in {_MOVING_VARIANCE}"),
+    _normalized("ratio.most", "\nmost", f"largest {_MOVING_VARIANCE}"),
+    _normalized(
+        "training_ratio.median", "ratio on\nmedian", f"{_MOVING_VARIANCE} as in training; median over the units"
+    ),
+)
+
+#: Key -> column: every figure of a layer.
+COLUMNS: dict[str, Column[LayerInside]] = {column.key: column for column in (*_OF_ALL, *_OF_NORMALIZATIONS)}
+
+
+def _without(columns: tuple[Column[LayerInside], ...], *keys: str) -> tuple[Column[LayerInside], ...]:
+    return tuple(column for column in columns if column.key not in keys)
+
+
+#: What the terminal shows: of every layer; weights, and moving averages, of each batch normalization.
+ACTIVATIONS = _without(_OF_ALL, "kind", "signal", "noise")
+WEIGHTS = (COLUMNS["name"], *_OF_NORMALIZATIONS[:6])
+AVERAGES = (COLUMNS["name"], *_without(_OF_NORMALIZATIONS[6:], "ratio_least", "ratio_most"))

@@ -7,13 +7,16 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from wineexp.specs.keras_names import OPTIMIZERS, WEIGHT_DECAYS
 from wineexp.specs.wording import format_widths
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = [
     "MAX_LAYERS",
@@ -150,6 +153,8 @@ def choices_of(annotation: Any) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _checker(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # for errors alone: `train --help` need not wait for it
+
     return TypeAdapter(kind, config=ConfigDict(strict=True))
 
 

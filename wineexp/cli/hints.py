@@ -24,7 +24,7 @@ FLAG_ALIASES = {
         ("--threads", "--jobs"): "nthreads numthreads",
         ("--out", "--output"): "outdir outputdir outputs outputfolder dest destination directory dir folder",
         ("--output", "--out"): "outfile file figure png save saveto",
-        ("--data",): "csv table dataset input datafile",
+        ("--data",): "table dataset input datafile",
         ("--dry-run",): "dry dryrun noop preview",
         ("--force",): "overwrite rerun retrain again",
         ("--seeds",): "nseeds numseeds repeats repetitions replicates",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wineexp.errors import closest
+from wineexp.errors import closest, folded
 
 __all__ = ["FIELD_ALIASES", "KEY_ALIASES", "VALUE_ALIASES", "field_hint"]
 
@@ -35,7 +35,7 @@ FIELD_ALIASES = _each(
         "epochs": "epoch nepochs numepochs maxepochs iterations maxiter steps",
         "eval_train": "evaltrainloss trainloss evaluatetrain",
         "patience": "earlystopping earlystop earlystoppingpatience niternochange",
-        "min_delta": "mindelta tol tolerance earlystoppingdelta",
+        "min_delta": "tol tolerance earlystoppingdelta",
         "restore_best": "restorebestweights keepbest",
         "scale": "scaling scaler normalize normalise standardize standardise preprocessing",
         "train_fraction": "trainsize trainsplit trainratio frac fraction validationsplit valsplit validsplit "
@@ -80,6 +80,15 @@ VALUE_ALIASES = {
 }
 
 
+#: What the field wants, where another tool's word would be given another value.
+_NOTES = {
+    "widths": "64x3 is three layers of 64",
+    "bn_momentum": "batch normalization's",
+    "patience": "the epochs to wait",
+    "train_fraction": "the rest validates",
+}
+
+
 def field_hint(name: str, legal: Iterable[str], form: str = "{!r}") -> str:
     """Return `` (did you mean 'dropout'?)`` for the field that ``name`` stands for, or an empty string.
 
@@ -88,6 +97,5 @@ def field_hint(name: str, legal: Iterable[str], form: str = "{!r}") -> str:
     found = closest(name, legal, FIELD_ALIASES)
     if found is None:
         return ""
-    # Who asks for a number of layers, or of units, would give one number.
-    more = " 64x3 is three layers of 64" if found == "widths" and not name.startswith("w") else ""
-    return f" (did you mean {form.format(found)}?{more})"
+    note = f" {_NOTES[found]}" if found in _NOTES and FIELD_ALIASES.get(folded(name)) == found else ""
+    return f" (did you mean {form.format(found)}?{note})"

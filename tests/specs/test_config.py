@@ -60,6 +60,9 @@ TRAPS = [
     ("seeds: 2\nmargin: yes\n", ":2: margin: expected a number above 0"),
     ("margin: .inf\nseeds: 2\n", ":1: margin: expected a number above 0"),
     (b"\x89PNG\r\n\xff\xfe", ": expected YAML text in UTF-8, found other bytes"),
+    ("epochs: 0x" + "f" * 5000, ":1: not YAML: a number too large for any field"),
+    ("dropout: 0x" + "f" * 260, ":1: not YAML: a number too large for any field"),
+    ("margin: 0.1\nepochs: 3\n", ":2: epochs: unknown key (it belongs under defaults)"),
     ("#" * 600_000, ": expected at most 524,288 bytes, found 600,000"),
 ]
 

@@ -32,6 +32,8 @@ def value_hint(field: str, value: Any, info: FieldInfo) -> str:
         return f" (did you mean {_SWITCHED_ON[field]}?)"
     if isinstance(value, list) and field not in ("widths", "dropout"):
         return " (several values to compare stand under grid)"
+    if len(str(value)) > 200:  # nobody typed that
+        return ""
     meant = _meant(field, value, info)
     if meant is None or not is_legal(meant, info):
         return ""
@@ -85,7 +87,7 @@ def _meant_number(field: str, value: Any, kinds: set[Any]) -> int | float | None
 
 def _meant_widths(value: Any) -> str | None:
     """``64x3`` of ``64*3``, ``64 X 3`` or ``3x1024``; ``64,32`` of ``64 32``, ``64-32`` or ``[64, 32]``."""
-    if not isinstance(value, str) or len(value) > 200:
+    if not isinstance(value, str):
         return None
     text = re.sub(r"\s*[*×xX]\s*", "x", value.strip(" []()"))
     parts = re.split(r"[\s,;/+-]+", text)

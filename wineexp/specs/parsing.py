@@ -39,7 +39,9 @@ def parse(model: type[Model], values: Mapping[str, Any]) -> Model:
         wrong |= found
         # What is wrong is left out, and the rest checked again: fields are checked against each other last.
         gone = found.keys() | {_CHECKED_AGAINST.get(field) for field in found}
-        left = {key: value for key, value in left.items() if key not in gone}
+        rest = {key: value for key, value in left.items() if key not in gone}
+        assert len(rest) < len(left), found  # only what was given can be wrong
+        left = rest
     if unknown or wrong:
         raise SpecError([*unknown, *((field, wrong[field]) for field in fields if field in wrong)])
     return spec

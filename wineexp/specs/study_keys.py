@@ -7,4 +7,4 @@ __all__ = ["RUN_KEYS", "STUDY_KEYS"]
 STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "split_seeds", "margin", "looks", "look_weights")
 
 #: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
-RUN_KEYS = ("defaults", "seeds", "runs", "grid", "split_seeds", "looks")
+RUN_KEYS = tuple(key for key in STUDY_KEYS if key != "name")

@@ -180,6 +180,11 @@ def loaded_by(*arguments):
         (["train", "--dropout", "1.0"], 2),
         (["train", "--no-such-flag"], 2),
         (["trian"], 2),
+        ([], 2),
+        (["help", "train"], 0),
+        (["train", "--lr", "0.1"], 2),
+        (["train", "dropout=0.3"], 2),
+        (["runs", "--where", "dropout==0.3"], 2),
     ],
 )
 def test_help_and_usage_errors_load_nothing_heavy(arguments, code):

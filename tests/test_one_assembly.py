@@ -145,7 +145,10 @@ def test_what_one_refuses_the_other_refuses_in_the_same_words(here, cli, small_t
         (lambda: wineexp.train(3), "spec: expected a RunSpec, a YAML file or a mapping, found int 3"),
         (lambda: wineexp.train(wineexp.RunSpec(), dropout=0.3), "expected a spec or fields, found both: dropout"),
         (lambda: wineexp.train({"dropuot": 1}), "unknown field (did you mean 'dropout'?)"),
-        (lambda: wineexp.train(widths=8, seeds=0), "seeds: expected at least 1"),
+        (
+            lambda: wineexp.train(widths=8, seeds=0),
+            "seeds: expected how many (a whole number from 1 to 10000) or a list of seeds",
+        ),
         (lambda: wineexp.batch([]), "config: expected a YAML file, a mapping or a list of RunSpecs, found none"),
         (lambda: wineexp.batch(7), "config: expected a YAML file, a mapping or a list of RunSpecs, found int 7"),
         (lambda: wineexp.batch({"seeds": {1, 2}}), "config: expected text, numbers, booleans, lists and mappings"),

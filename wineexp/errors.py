@@ -7,7 +7,8 @@ into one line and its exit code in one place. Anything else that escapes is a bu
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 __all__ = [
     "CallbackError",
@@ -22,7 +23,9 @@ __all__ = [
     "SelectionError",
     "SpecError",
     "WineexpError",
+    "closest",
     "first_line",
+    "folded",
     "nearest",
 ]
 
@@ -104,7 +107,30 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def nearest(word: str, legal: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)`` for the legal name nearest to ``word``, or an empty string."""
-    found = difflib.get_close_matches(word.lower(), list(legal), n=1, cutoff=0.5)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+def folded(word: str) -> str:
+    """What the spellings of one name share: ``batchsize`` of ``Batch-Size``, ``batch_size`` and ``batchSize``."""
+    return re.sub(r"[\s_-]+", "", word).lower()
+
+
+def closest(word: str, legal: Iterable[str], aliases: Mapping[str, str] | None = None) -> str | None:
+    """The legal name that ``word`` most likely stands for, or None.
+
+    Parameters
+    ----------
+    word : str
+    legal : iterable of str
+    aliases : mapping, optional
+        What other tools call it, :func:`folded`, to a name here; believed before any likeness of letters.
+    """
+    legal = list(legal)
+    alias = (aliases or {}).get(folded(word))
+    if alias in legal:
+        return alias
+    same = [name for name in legal if folded(name) == folded(word)]
+    return next(iter(same or difflib.get_close_matches(word.lower(), legal, n=1, cutoff=0.6)), None)
+
+
+def nearest(word: str, legal: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
+    """Return `` (did you mean 'x'?)`` for the :func:`closest` legal name, or an empty string."""
+    found = closest(word, legal, aliases)
+    return f" (did you mean {found!r}?)" if found else ""

@@ -65,7 +65,7 @@ def test_pictures_alone_are_enough_for_curves(cli, runs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ([], 2, "Missing argument 'RUN...'"),
+        ([], 2, "compare: expected RUN..., found nothing; see wineexp compare --help"),
         (["absent"], 1, "absent: no such file or directory"),
         (["RUNS", "-o", "x.gif"], 2, "expected a name that ends in .png, .svg, .pdf; found 'x.gif'"),
         (["RUNS", "--layout", "pile"], 2, "'pile' is not one of"),

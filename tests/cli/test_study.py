@@ -72,3 +72,18 @@ def test_a_report_of_runs(cli, small_table, tmp_path, monkeypatch):
     assert "<title>mine</title>" in (tmp_path / "report.html").read_text()
     code, _, err = cli("report", "absent")
     assert (code, err) == (1, "wineexp: absent: no such file or directory\n")
+
+
+def test_a_dry_run_says_what_would_be_compared_and_refuses_what_the_study_refuses(study, tmp_path):
+    code, out, err = study("--dry-run", "--margin", "0.05")
+    assert code == 0
+    assert len(out.splitlines()) == 1 + 8
+    assert "reference: dropout 0, bn none; margin 0.05" in err
+    assert f"figure, table and report: {tmp_path / 'out' / 'two_by_two'}/" in err
+    _, _, err = study("--dry-run", "--reference", "bn=after,dropout=0.3", "--no-report")
+    assert "reference: dropout 0.3, bn after\n" in err
+    assert "figure, table: " in err
+    code, out, err = study("--dry-run", "--reference", "nobody")
+    assert (code, out) == (2, "")
+    assert err == study("--reference", "nobody")[2]
+    assert not (tmp_path / "out").exists()

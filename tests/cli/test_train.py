@@ -122,7 +122,7 @@ BAD = [
     (["--data", "missing.csv"], "missing.csv: no such file"),
     (["--seeds", "0"], "'--seeds'"),
     (["--threads", "0"], "'--threads'"),
-    (["--frobnicate"], "No such option"),
+    (["--frobnicate"], "--frobnicate: unknown option; see wineexp train --help"),
 ]
 
 

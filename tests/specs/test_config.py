@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from wineexp.errors import ConfigError
@@ -58,6 +60,9 @@ TRAPS = [
     ("seeds: 2\nmargin: yes\n", ":2: margin: expected a number above 0"),
     ("margin: .inf\nseeds: 2\n", ":1: margin: expected a number above 0"),
     (b"\x89PNG\r\n\xff\xfe", ": expected YAML text in UTF-8, found other bytes"),
+    ("epochs: 0x" + "f" * 5000, ":1: not YAML: a number too large for any field"),
+    ("dropout: 0x" + "f" * 260, ":1: not YAML: a number too large for any field"),
+    ("margin: 0.1\nepochs: 3\n", ":2: epochs: unknown key (it belongs under defaults)"),
     ("#" * 600_000, ": expected at most 524,288 bytes, found 600,000"),
 ]
 
@@ -138,3 +143,59 @@ def test_ten_thousand_runs_are_read(tmp_path):
     assert len(read(tmp_path, text).specs) == 10_000
     with pytest.raises(ConfigError, match="at most 100,000 runs, found 1,000,000"):
         read(tmp_path, text + f"  batch_size: {list(range(1, 101))}\n")
+
+
+def told(text, tmp_path):
+    """The problems of a config: each without the file's name and what was expected."""
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read_config(path)
+    return [re.split("; a study|: expected", one.removeprefix(f"{path}:"))[0] for one in error.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            "default: {dropout: 2}\nseeds: three\ngrid: {bn: [no, after], epochs: 3}\nmargin: 0\n",
+            [
+                "1: default: unknown key (did you mean 'defaults'?)",
+                *("2: seeds", "4: margin", "3: grid: epochs", "1: dropout", "3: bn"),
+            ],
+        ),
+        (
+            "seeds: 2\nruns: [{seed: 1, epochs: 0}, 3]\nsweep: {lr: [1]}\n",
+            [
+                "3: sweep: unknown key (did you mean 'grid'?)",
+                *("2: runs", "2: seed", "2: epochs"),
+                "3: lr: unknown field (did you mean 'learning_rate'?)",
+            ],
+        ),
+        ("dropout: 2\nseeds: 2\n", ["1: dropout: unknown key (it belongs under defaults)", "1: dropout"]),
+        (
+            "gird: {bn: [no]}\nepochs: 0\n",
+            [
+                "1: gird: unknown key (did you mean 'grid'?)",
+                "2: epochs: unknown key (it belongs under defaults)",
+                *("1: bn", "2: epochs"),
+            ],
+        ),
+        (
+            "epochs: 0\ndropout: [0.1, 0.2]\ntest_fraction: 0.5\nlr: 1\n",
+            [
+                "4: lr: unknown field (did you mean 'learning_rate'?)",
+                *("2: dropout", "1: epochs", "3: test_fraction"),
+            ],
+        ),
+        ("widths: 0\ndropout: [0.1, 0.2]\n", ["1: widths"]),
+        ("train_fraction: 2\ntest_fraction: 0.5\n", ["1: train_fraction"]),
+        ("split_seeds: 2\nlooks: [3, 1]\nruns: [{epochs: 0}]\n", ["2: looks", "1: split_seeds", "3: epochs"]),
+    ],
+)
+def test_every_problem_of_a_config_is_told_at_once_and_none_that_only_follows(tmp_path, text, problems):
+    assert told(text, tmp_path) == problems
+
+
+def test_none_is_none_in_yaml_too(tmp_path):
+    assert read(tmp_path, "grid: {patience: [none, 3]}\n").specs == (RunSpec(patience=None), RunSpec(patience=3))

@@ -30,7 +30,7 @@ from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_text
 
-__all__ = ["StudyResult", "study"]
+__all__ = ["StudyResult", "plan_study", "study"]
 
 
 @dataclass(frozen=True)
@@ -107,15 +107,19 @@ def study(
     >>> [row["seeds"] for row in found.comparison.rows()]
     [2, 2]
     """
-    if page:
-        extras.require("report", "the page of a study (or leave it out: --no-report)")
     check_places(jobs, dask, timeout, retries)
-    check_margin(margin)
-    plan = plan_batch(
-        config, overrides=overrides, looks=looks, data=data, out=out, force=force, skip_failed=skip_failed
+    plan, compared_with = plan_study(
+        config,
+        reference=reference,
+        margin=margin,
+        looks=looks,
+        page=page,
+        overrides=overrides,
+        data=data,
+        out=out,
+        force=force,
+        skip_failed=skip_failed,
     )
-    plan = replace(plan, margin=plan.margin if margin is None else margin)
-    compared_with = None if reference is None else _planned_reference(plan, reference)
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     folder = Path(out) / folder_name(plan.name)
@@ -132,6 +136,30 @@ def study(
             )
         _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
     return StudyResult(study.runs, comparison, folder)
+
+
+def plan_study(
+    config: Study,
+    *,
+    reference: str | None,
+    margin: float | None,
+    looks: Sequence[int] | None,
+    page: bool,
+    overrides: Mapping[str, Any] | None,
+    data: Data | None,
+    out: PathLike,
+    force: bool,
+    skip_failed: bool,
+) -> tuple[Plan, RunSpec | None]:
+    """What :func:`study` would do, and the variant that is named as reference; refuses what it refuses."""
+    if page:
+        extras.require("report", "the page of a study (or leave it out: --no-report)")
+    check_margin(margin)
+    plan = plan_batch(
+        config, overrides=overrides, looks=looks, data=data, out=out, force=force, skip_failed=skip_failed
+    )
+    plan = replace(plan, margin=plan.margin if margin is None else margin)
+    return plan, None if reference is None else _planned_reference(plan, reference)
 
 
 @dataclass

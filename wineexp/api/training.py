@@ -20,8 +20,8 @@ from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan, make_plan
 from wineexp.exporters.observer import Exporter, ExportingObserver
-from wineexp.specs.fields import MAX_SEED
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.seeds import read_seeds
 
 __all__ = ["batch", "plan_batch", "plan_train", "train", "train_part", "train_plan", "watched"]
 
@@ -33,13 +33,13 @@ def train(spec: Spec | None = None, *, seeds: None = None, **options: Any) -> Sa
 
 
 @overload
-def train(spec: Spec | None = None, *, seeds: int, **options: Any) -> list[SavedRun]: ...
+def train(spec: Spec | None = None, *, seeds: int | Sequence[int], **options: Any) -> list[SavedRun]: ...
 
 
 def train(
     spec: Spec | None = None,
     *,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     data: Data | None = None,
     out: PathLike = "outputs",
     threads: int | None = None,
@@ -57,8 +57,8 @@ def train(
     ----------
     spec : RunSpec, path-like or mapping, optional
         The spec, its YAML file or its fields; ``fields`` override what a file or a mapping says.
-    seeds : int, optional
-        Train this many seeds, starting at the spec's, and return a list.
+    seeds : int or sequence of int, optional
+        Train this many seeds, starting at the spec's, or these seeds, and return a list.
     data : path-like or DataFrame, optional
         A table, a CSV file, ``"red-wine"`` or ``"simulated"``; by default what ``wineexp data`` shows.
     out : path-like
@@ -167,12 +167,15 @@ def batch(
     return runs
 
 
-def plan_train(spec: RunSpec, *, seeds: int | None, data: Data | None, out: PathLike, force: bool) -> Plan:
+def plan_train(
+    spec: RunSpec, *, seeds: int | Sequence[int] | None, data: Data | None, out: PathLike, force: bool
+) -> Plan:
     """What :func:`train` would do; a simulated table may stand in for the real one."""
-    count = 1 if seeds is None else seeds
-    if count < 1 or spec.seed + count - 1 > MAX_SEED:
-        raise SpecError([("seeds", f"expected at least 1, and seeds up to {MAX_SEED}; found {count}")])
-    specs = [spec.with_seed(seed) for seed in range(spec.seed, spec.seed + count)]
+    try:
+        chosen = read_seeds(1 if seeds is None else seeds, first=spec.seed)
+    except ValueError as error:
+        raise SpecError([("seeds", str(error))]) from None
+    specs = [spec.with_seed(seed) for seed in chosen]
     return make_plan(specs, find_table(data, stand_in=True), Path(out), force=force)
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "show": "Show everything about one run.",
     "doctor": "Check this installation: versions, memory, device, table, extras.",
     "completion": "Print a shell's completion script.",
+    "help": "Show the help of wineexp, or of one command.",
     "schema": "Print the JSON schema of the YAML, for editors.",
 }
 
@@ -54,8 +55,16 @@ class _Lazy(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS:
-            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}; see wineexp --help")
-        return super().resolve_command(ctx, args)
+            from wineexp.cli.hints import COMMAND_ALIASES
+
+            hint = nearest(args[0], COMMANDS, COMMAND_ALIASES)
+            raise click.UsageError(f"no command {args[0]!r}{hint}; see wineexp --help")
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and any("=" in word for word in rest):
+            from wineexp.cli.hints import refuse_settings
+
+            refuse_settings(command, rest)
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -71,17 +80,28 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Lazy,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    params=list(common_options()),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option("--debug", is_flag=True, help="Show a traceback with every error.")
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show versions."
 )
-def group(debug: bool) -> None:
+@click.pass_context
+def group(context: click.Context, debug: bool) -> int | None:
     """Does dropout help on this table? Does batch normalization, and before or after the activation?
 
     Trains Keras models on the red-wine table, keeps every run, draws them on the same axes and says which
     differences are real.
     """
+    if context.invoked_subcommand is not None:
+        return None
+    print_err(context.get_help())
+    return 2  # nothing was asked for: a script that lost its command must notice
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -107,7 +127,10 @@ def _run(arguments: list[str]) -> int:
         with printing:
             code = group.main(arguments, prog_name="wineexp", standalone_mode=False)
     except click.UsageError as error:
-        return _fail(error.format_message(), error.exit_code)
+        from wineexp.cli.hints import usage_problem
+
+        problem = usage_problem(error, arguments, list(COMMANDS), _find)
+        return _fail(problem, error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail("interrupted", INTERRUPTED)
     except click.ClickException as error:
@@ -121,6 +144,10 @@ def _run(arguments: list[str]) -> int:
             traceback.print_exc()
         return _fail(str(error), error.exit_code)
     return code if isinstance(code, int) else 0
+
+
+def _find(name: str) -> click.Command | None:
+    return group.get_command(click.Context(group, info_name="wineexp"), name)
 
 
 def _fail(message: str, code: int) -> int:

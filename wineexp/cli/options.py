@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
+from wineexp.specs.fields import choices_of, kinds_of, read_text
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
@@ -27,17 +26,27 @@ class FieldType(click.ParamType[Any]):
     def __init__(self, name: str, info: FieldInfo) -> None:
         self.field, self.info = name, info
         self.name = name
-        self.choices = _choices(info.annotation)
+        self.choices = choices_of(info.annotation)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         if 0 < len(self.choices) <= 4:
             return f"[{'|'.join(self.choices)}]"
-        kinds = _kinds(self.info.annotation)
+        kinds = kinds_of(self.info.annotation)
         return {"widths": "SIZES", "dropout": "RATE"}.get(self.field) or (
             "INTEGER" if int in kinds else "NUMBER" if float in kinds else "NAME"
         )
 
+    @property
+    def expected(self) -> str:
+        """What is legal, in the words of the spec's own errors."""
+        extra = self.info.json_schema_extra
+        expected = str(extra["expected"]) if isinstance(extra, dict) else ""
+        return f"{expected}: {', '.join(self.choices)}" if len(self.choices) > 4 else expected
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and value.startswith("--") and str not in kinds_of(self.info.annotation):
+            # click takes the next word, whatever it is: `--bn --dropout 0.3`.
+            raise click.UsageError(f"{flag(self.field)}: expected {self.expected}; found no value before {value}")
         return parse_value(self.field, value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -46,36 +55,7 @@ class FieldType(click.ParamType[Any]):
 
 def parse_value(field: str, text: Any) -> Any:
     """``text`` converted to the field's type if possible, otherwise unchanged, for the spec to reject."""
-    kinds = _kinds(RunSpec.model_fields[field].annotation)
-    if not isinstance(text, str) or field in ("widths", "dropout"):
-        return text
-    if types.NoneType in kinds and text.lower() == "none":
-        return None
-    if bool in kinds:
-        return {"true": True, "false": False}.get(text.lower(), text)
-    for kind in (int, float):
-        if kind in kinds:
-            try:
-                return kind(text)
-            except ValueError:
-                return text
-    return text
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """The plain types within an annotation."""
-    inner = typing.get_args(annotation)
-    if not inner or typing.get_origin(annotation) is typing.Literal:
-        return {annotation}
-    return set().union(*(_kinds(part) for part in inner if part is not Ellipsis))
-
-
-def _choices(annotation: Any) -> list[str]:
-    return (
-        [str(choice) for choice in typing.get_args(annotation)]
-        if typing.get_origin(annotation) is typing.Literal
-        else []
-    )
+    return read_text(field, text, RunSpec.model_fields[field])
 
 
 def flag(field: str) -> str:

@@ -6,16 +6,18 @@ from wineexp.api.places import choose_jobs
 from wineexp.cli.notes import say
 from wineexp.cli.tables import print_table
 from wineexp.cli.watch import tell_table
+from wineexp.comparison.crossing import crosses_splits
+from wineexp.comparison.variants import group_specs
 from wineexp.execution.estimate import estimate_seconds, measured_speeds
 from wineexp.execution.plan import Plan, Planned
 from wineexp.runs.columns import Column, number
-from wineexp.runs.directory import find_runs
+from wineexp.runs.directory import find_runs, folder_name
 from wineexp.specs.looks import Looks
-from wineexp.specs.run_spec import varying
+from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value
 from wineexp.text import format_duration
 
-__all__ = ["show_plan"]
+__all__ = ["show_plan", "tell_comparison"]
 
 
 def show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | None) -> None:
@@ -43,6 +45,14 @@ def show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | Non
         most = "at most " if plan.looks else ""
         named = f"{workers} worker{'s' if workers > 1 else ''}"
         say(f"time: {most}about {format_duration(seconds)} with {named}, estimated from earlier runs")
+
+
+def tell_comparison(plan: Plan, reference: RunSpec | None, *, page: bool) -> None:
+    """What a study will compare its runs with, and where it will write what it finds."""
+    wanted = reference or plan.specs[0].without_seed(across_splits=crosses_splits(plan.specs))
+    label = next(variant.label for variant in group_specs(plan.specs) if variant.spec == wanted)
+    say(f"reference: {label}" + (f"; margin {plan.margin:g}" if plan.margin else ""))
+    say(f"figure, table{' and report' if page else ''}: {plan.out / folder_name(plan.name)}/")
 
 
 def _plan_columns(plan: Plan) -> list[Column[Planned]]:

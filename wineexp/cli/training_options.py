@@ -10,8 +10,9 @@ import click
 
 from wineexp.cli.completers import complete_fields
 from wineexp.cli.options import parse_value
-from wineexp.errors import nearest
+from wineexp.specs.aliases import field_hint
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.study_keys import STUDY_KEYS
 
 __all__ = ["dry_run_option", "execution_options", "export_options", "model_option"]
 
@@ -19,15 +20,19 @@ Command = Callable[..., Any]
 
 
 def _assignments(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
-    """``field=value`` pairs as a mapping."""
-    fields = {}
+    """``field=value`` pairs as a mapping; every problem at once."""
+    fields, problems = {}, []
     for text in texts:
         field, equals, value = text.partition("=")
         if not equals:
-            raise click.BadParameter(f"expected field=value, found {text!r}")
-        if field not in RunSpec.model_fields:
-            raise click.BadParameter(f"unknown field {field!r}{nearest(field, RunSpec.model_fields)}")
-        fields[field] = parse_value(field, value)
+            problems.append(f"expected field=value, found {text!r}")
+        elif field not in RunSpec.model_fields:
+            belongs = " (a study's key: it stands in the config)" if field in STUDY_KEYS else ""
+            problems.append(f"unknown field {field!r}{belongs or field_hint(field, RunSpec.model_fields)}")
+        else:
+            fields[field] = parse_value(field, value)
+    if problems:
+        raise click.UsageError("\n".join(f"--set: {problem}" for problem in problems))
     return fields
 
 

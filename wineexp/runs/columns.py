@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from wineexp.errors import SelectionError, nearest
 from wineexp.runs.record import Metrics, Record, Status
+from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
@@ -22,6 +23,18 @@ Source = TypeVar("Source")
 
 #: A spec's field -> the key of its column. Its ``loss`` is the name of a loss, a metric's ``loss`` its value.
 FIELD_KEYS = {name: "loss_name" if name == "loss" else name for name in RunSpec.model_fields}
+
+
+#: What a column is called elsewhere, for hints.
+_ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} | {
+    "mae": "val_mae",
+    "rmse": "val_rmse",
+    "r2": "skill",
+    "time": "seconds",
+    "duration": "seconds",
+    "state": "status",
+    "date": "recorded",
+}
 
 
 class Recorded(Protocol):
@@ -136,7 +149,8 @@ def find_column(name: str, columns: Iterable[Column[Source]]) -> Column[Source]:
             if spelling(name) in (spelling(column.key), spelling(column.heading)):
                 return column
     legal = [column.key for column in columns]
-    raise SelectionError(f"unknown column {name!r}{nearest(name, legal)}; there are {', '.join(legal)}")
+    hint = nearest(name, legal, _ALIASES) or f"; there are {', '.join(legal)}"
+    raise SelectionError(f"unknown column {name!r}{hint}")
 
 
 def _folded(name: str) -> str:

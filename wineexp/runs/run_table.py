@@ -12,7 +12,8 @@ from typing import Any
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, Recorded, find_column
 from wineexp.runs.record import Metrics
-from wineexp.specs.run_spec import VARIANT_FIELDS
+from wineexp.specs.parsing import problem_of
+from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
 from wineexp.specs.wording import format_value
 
 __all__ = ["Condition", "damaged_row", "default_columns", "parse_conditions", "row", "select", "sort_rows"]
@@ -29,6 +30,18 @@ _ORDERS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
+_FIELDS = {column: field for field, column in FIELD_KEYS.items()}
+
+#: Fields whose values are known beforehand: what is none of them would find no run, and not say why.
+_CHECKED = frozenset(VARIANT_FIELDS) - {"target"}
+
+#: Told where a condition has a column alone.
+_UNQUOTED = (
+    "; quote a comparison, as in --where 'val_mae<0.6': unquoted, < and > are the shell's, which took the rest "
+    "for a file's name"
+)
+
+
 @dataclass(frozen=True)
 class Condition:
     """``column operator value``: what a run must meet to be listed."""
@@ -42,11 +55,18 @@ class Condition:
         """Read ``dropout=0.3``, ``val_mae<0.6`` or ``status!=done``; raise ``SelectionError`` otherwise."""
         found = _CONDITION.fullmatch(text)
         if found is None:
-            raise SelectionError(f"expected a condition such as dropout=0.3 or val_mae<0.6, found {text!r}")
+            told = f"expected a condition such as dropout=0.3 or val_mae<0.6, found {text!r}"
+            raise SelectionError(f"{told}{_UNQUOTED if _is_word(text) else ''}")
         name, comparison, value = found.groups()
         column = find_column(name, COLUMNS.values()).key
+        if value[:1] in ("=", "<", ">"):
+            meant = {"==": "=", "=<": "<=", "=>": ">=", "<>": "!="}.get(comparison + value[0])
+            hint = f" (did you mean {name}{meant}{value[1:].strip()}?)" if meant else ""
+            raise SelectionError(f"{text}: expected one of = != < <= > >=, found {comparison}{value[0]}{hint}")
         if comparison in _ORDERS and as_number(value) is None:
             raise SelectionError(f"{text}: expected a number after {comparison}, found {value!r}")
+        if problem := _no_value_of(column, value):
+            raise SelectionError(f"{text}: {problem}")
         return cls(column, comparison, value)
 
     @property
@@ -110,6 +130,22 @@ def says_the_same(value: Any, text: str) -> bool:
     if format_value(value) == text:
         return True
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == as_number(text)
+
+
+def _no_value_of(column: str, value: str) -> str | None:
+    """Why no run can have ``value`` in ``column``, where that is known beforehand."""
+    field = _FIELDS.get(column)
+    if field in _CHECKED:
+        return problem_of(field, value, RunSpec.model_fields[field])
+    if column in Metrics.model_fields and value != "none" and as_number(value) is None:
+        hint = f" (did you mean {FIELD_KEYS[column]}={value}?)" if column in FIELD_KEYS else ""
+        return f"expected a number, found {value!r}{hint}"
+    return None
+
+
+def _is_word(text: str) -> bool:
+    """Whether ``text`` may be what a shell left of a comparison."""
+    return re.fullmatch(r"\s*\w[\w -]*", text) is not None
 
 
 def as_number(text: str) -> float | None:

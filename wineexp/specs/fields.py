@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import math
+import functools
 import re
+import types
+import typing
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from wineexp.errors import nearest
-from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS, WEIGHT_DECAYS
+from wineexp.specs.keras_names import OPTIMIZERS, WEIGHT_DECAYS
 from wineexp.specs.wording import format_widths
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = [
     "MAX_LAYERS",
     "MAX_SEED",
     "MAX_WIDTH",
     "MIN_SPLITS",
+    "Patience",
     "Rates",
     "Real",
     "Widths",
     "check_rates",
     "check_shares",
+    "choices_of",
     "is_label",
+    "is_legal",
+    "kinds_of",
     "optimizer_defaults",
-    "problems",
+    "read_text",
     "spec_field",
 ]
 
@@ -82,11 +90,17 @@ def _as_float(value: object) -> object:
     return float(value) + 0.0 if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
+def _read_none(value: object) -> object:
+    """``none``, which YAML 1.2 reads as text, as None."""
+    return None if value == "none" else value
+
+
 _Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 _Rate = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
 
 Widths = Annotated[tuple[_Width, ...], BeforeValidator(_read_widths)]
 Rates = Annotated[_Rate | tuple[_Rate, ...], BeforeValidator(_read_rates)]
+Patience = Annotated[int | None, BeforeValidator(_read_none)]
 Real = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
 
 
@@ -100,6 +114,58 @@ def optimizer_defaults(values: Mapping[str, Any]) -> dict[str, float]:
         return {}
     defaults = {"learning_rate": OPTIMIZERS[optimizer], "weight_decay": WEIGHT_DECAYS.get(optimizer, 0.0)}
     return {name: default for name, default in defaults.items() if values.get(name) is None}
+
+
+def read_text(field: str, text: Any, info: FieldInfo) -> Any:
+    """``text`` converted to the field's type if possible, otherwise unchanged, for the spec to reject."""
+    kinds = kinds_of(info.annotation)
+    if not isinstance(text, str) or field in ("widths", "dropout"):
+        return text
+    if types.NoneType in kinds and text.lower() == "none":
+        return None
+    if bool in kinds:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    for kind in (int, float):
+        if kind in kinds:
+            try:
+                return kind(text)
+            except ValueError:
+                return text
+    return text
+
+
+def kinds_of(annotation: Any) -> set[Any]:
+    """The plain types within an annotation."""
+    inner = typing.get_args(annotation)
+    if not inner or typing.get_origin(annotation) is typing.Literal:
+        return {annotation}
+    return set().union(*(kinds_of(part) for part in inner if part is not Ellipsis))
+
+
+def choices_of(annotation: Any) -> list[str]:
+    """The values of a field that is one of several words, else none."""
+    return (
+        [str(choice) for choice in typing.get_args(annotation)]
+        if typing.get_origin(annotation) is typing.Literal
+        else []
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _checker(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # for errors alone: `train --help` need not wait for it
+
+    return TypeAdapter(kind, config=ConfigDict(strict=True))
+
+
+def is_legal(value: Any, info: FieldInfo) -> bool:
+    """Whether the field takes ``value``, other fields aside."""
+    kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+    try:
+        _checker(kind).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def is_label(value: object) -> bool:
@@ -118,35 +184,6 @@ def spec_field(
     marks = {"cosmetic": cosmetic, "later": later}
     extra: Any = {"expected": expected, **{mark: True for mark, given in marks.items() if given}}
     return Field(default=default, description=meaning, json_schema_extra=extra, **limits)
-
-
-def problems(
-    error: ValidationError, values: Mapping[str, Any], fields: Mapping[str, FieldInfo]
-) -> list[tuple[str, str]]:
-    """Pydantic's errors as one (field, "expected ...; found ...") per field, in field order."""
-    found: dict[str, str] = {}
-    for item in error.errors(include_url=False):
-        if not item["loc"]:  # a check over several fields, whose message starts with the field
-            field, _, text = str(item["ctx"]["error"]).partition(": ")
-        else:
-            field = str(item["loc"][0])
-            text = _expected(field, values, fields[field])
-        found.setdefault(field, text)
-    return [(field, found[field]) for field in fields if field in found]
-
-
-def _expected(field: str, values: Mapping[str, Any], info: FieldInfo) -> str:
-    extra = info.json_schema_extra
-    expected = extra["expected"] if isinstance(extra, dict) else ""
-    value = values.get(field)
-    legal = {"activation": ACTIVATIONS, "optimizer": tuple(OPTIMIZERS)}.get(field, ())
-    hint = nearest(value, legal) if isinstance(value, str) and legal else ""
-    if legal and not hint:
-        expected = f"{expected}: {', '.join(legal)}"
-    if field == "bn" and value in ("no", "off", "false", False):
-        hint = " (did you mean 'none'?)"
-    shown = repr(value) if not isinstance(value, float) or math.isfinite(value) else str(value)
-    return f"expected {expected}; found {shown if len(shown) <= 80 else shown[:77] + '...'}{hint}"
 
 
 def check_rates(dropout: float | tuple[float, ...], widths: tuple[int, ...]) -> None:

@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wineexp.errors import SpecError, nearest
-from wineexp.specs.fields import MAX_SEED, MIN_SPLITS, is_label
+from wineexp.errors import SpecError, closest
+from wineexp.specs.aliases import FIELD_ALIASES, KEY_ALIASES, field_hint
+from wineexp.specs.fields import MIN_SPLITS, is_label
 from wineexp.specs.looks import Looks, make_looks
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.seeds import read_seeds
+from wineexp.specs.study_keys import RUN_KEYS, STUDY_KEYS
 from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
 
 __all__ = ["MAX_RUNS", "Config", "StudyReader"]
 
 #: Runs of all files together.
 MAX_RUNS = 100_000
-
-STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "split_seeds", "margin", "looks", "look_weights")
-
-#: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
-RUN_KEYS = ("defaults", "seeds", "runs", "grid", "split_seeds", "looks")
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,13 @@ class StudyReader:
             self.problem(root.line, f"expected a mapping of fields at the top, found {kind_of(root.data)}")
             return Config(self.path.stem, ())
         fields: dict[str, LinedValue] = root.data
-        run = not any(key in fields for key in RUN_KEYS)
+        run = not any(_section(key, value) in RUN_KEYS for key, value in fields.items())
         if run and self.asked_looks is None:  # a spec.yaml: its `name` names the run
             return Config(self.path.stem, tuple(self._specs(fields)))
         return self._study(fields, root.line)
 
     def _study(self, fields: dict[str, LinedValue], line: int) -> Config:
-        for key, value in fields.items():
-            if key not in STUDY_KEYS:
-                hint = " (it belongs under defaults)" if key in RunSpec.model_fields else nearest(key, STUDY_KEYS)
-                self.problem(value.line, f"{key}: unknown key{hint}; a study has {', '.join(STUDY_KEYS)}")
+        fields = self._sections(fields)
         name = fields["name"].data if "name" in fields else self.path.stem
         if not is_label(name):  # a file's own name may be anything
             if "name" in fields:
@@ -123,11 +118,9 @@ class StudyReader:
         for variant in variants:
             if seeds is not None and "seed" in variant:
                 self.problem(variant["seed"].line, "seed: expected either seed or seeds, found both")
-                continue
             if splits is not None and "split_seed" in variant:
                 told = "split_seed: expected either split_seed or split_seeds, found both"
                 self.problem(variant["split_seed"].line, told)
-                continue
             for given in self._draws(variant, seeds, splits, own=own):
                 specs += self._specs(given)
         drawn = {spec.split_seed for spec in specs}
@@ -135,6 +128,28 @@ class StudyReader:
             told = f"expected one split of the table, found {len(drawn)}; split_seeds judges without looks"
             self.problem(fields["looks"].line if "looks" in fields else None, f"looks: {told}")
         return Config(name, tuple(specs), margin=margin, looks=looks)
+
+    def _sections(self, fields: dict[str, LinedValue]) -> dict[str, LinedValue]:
+        """The study's keys. What stands under a wrong one is read as what was likely meant, to be checked too."""
+        known = {key: value for key, value in fields.items() if key in STUDY_KEYS}
+        loose: dict[str, LinedValue] = {}
+        for key, value in fields.items():
+            if key in STUDY_KEYS:
+                continue
+            meant = _section(key, value)
+            if meant in STUDY_KEYS:
+                hint = f" (did you mean {meant!r}?)"
+                known.setdefault(meant, value)
+            elif key in RunSpec.model_fields:
+                hint = " (it belongs under defaults)"
+                loose[key] = value
+            else:
+                hint = field_hint(key, RunSpec.model_fields, "{!r}, under defaults")
+            self.problem(value.line, f"{key}: unknown key{hint}; a study has {', '.join(STUDY_KEYS)}")
+        defaults = known.get("defaults", LinedValue({}, 0))
+        if loose and isinstance(defaults.data, dict):
+            known["defaults"] = LinedValue({**loose, **defaults.data}, defaults.line)
+        return known
 
     def _section(self, fields: dict[str, LinedValue], key: str, kind: type) -> Any:
         value = fields.get(key)
@@ -184,20 +199,13 @@ class StudyReader:
         value = fields.get(key)
         if value is None:
             return None
-        if _is_whole(value.data) and 1 <= value.data <= 10_000:
-            return [LinedValue(seed, value.line) for seed in range(value.data)]
-        items = [item.data for item in value.data] if isinstance(value.data, list) else []
-        if items and all(_is_whole(item) and 0 <= item <= MAX_SEED for item in items):
-            if len(set(items)) == len(items):
-                return list(value.data)
-            self.problem(value.line, f"{key}: expected different seeds, found one twice")
-            return []
-        self.problem(
-            value.line,
-            f"{key}: expected how many (a whole number from 1 to 10000) or a list of seeds, "
-            f"found {value.plain()!r}",
-        )
-        return []
+        try:
+            seeds = read_seeds(value.plain())
+        except ValueError as error:
+            self.problem(value.line, f"{key}: {error}")
+            return None
+        lines = value.data if isinstance(value.data, list) else [value] * len(seeds)
+        return [LinedValue(seed, item.line) for seed, item in zip(seeds, lines, strict=True)]
 
     def _looks(self, fields: dict[str, LinedValue]) -> Looks | None:
         """The looks that the file, or the caller, asks for; the order of the seeds may be given as a list."""
@@ -236,18 +244,18 @@ class StudyReader:
         return None
 
     def _grid(self, grid: dict[str, LinedValue], defaults: dict[str, LinedValue]) -> list[dict[str, LinedValue]]:
-        count = 1
+        axes: list[list[tuple[str, LinedValue]]] = []
         for key, value in grid.items():
-            if not isinstance(value.data, list) or not value.data:
+            if isinstance(value.data, list) and value.data:
+                axes.append([(key, item) for item in value.data])
+            else:
                 found = "an empty list" if value.data == [] else kind_of(value.data)
                 self.problem(value.line, f"grid: {key}: expected a list of values, found {found}")
-                return []
-            count *= len(value.data)
+        count = math.prod(map(len, axes))
         if count > MAX_RUNS:
             self.problem(None, f"grid: expected at most {MAX_RUNS:,} runs, found {count:,}")
             return []
-        axes = [[(key, item) for item in value.data] for key, value in grid.items()]
-        return [{**defaults, **dict(point)} for point in itertools.product(*axes)] if axes else []
+        return [{**defaults, **dict(point)} for point in itertools.product(*axes)] if grid else []
 
     def _specs(self, fields: dict[str, LinedValue]) -> list[RunSpec]:
         values = {key: value.plain() for key, value in fields.items()} | self.overrides
@@ -262,5 +270,16 @@ class StudyReader:
             return []
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _section(key: str, value: LinedValue) -> str | None:
+    """The key of a study that ``key`` is, or likely stands for; None for a field, or what is more like one."""
+    if key in STUDY_KEYS:
+        return key
+    if key in RunSpec.model_fields:
+        return None
+    if isinstance(value.data, dict):
+        return closest(key, ("defaults", "grid"), KEY_ALIASES)
+    if isinstance(value.data, list) and any(isinstance(item.data, dict) for item in value.data):
+        return closest(key, ("runs",), KEY_ALIASES)
+    plain = [name for name in STUDY_KEYS if name not in ("defaults", "grid", "runs")]
+    found = closest(key, [*plain, *RunSpec.model_fields], KEY_ALIASES | FIELD_ALIASES)
+    return found if found in plain else None

@@ -10,14 +10,14 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from wineexp.errors import SpecError, nearest
-from wineexp.specs import layers, wording
+from wineexp.specs import layers, parsing, wording
 from wineexp.specs.fields import (
     MAX_LAYERS,
     MAX_SEED,
     MAX_WIDTH,
+    Patience,
     Rates,
     Real,
     Widths,
@@ -25,7 +25,6 @@ from wineexp.specs.fields import (
     check_shares,
     is_label,
     optimizer_defaults,
-    problems,
     spec_field,
 )
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
@@ -105,7 +104,7 @@ class RunSpec(BaseModel):
     eval_train: bool = spec_field(
         False, "record train_loss: the training loss in inference mode, by epoch", "true or false", later=True
     )
-    patience: int | None = spec_field(
+    patience: Patience = spec_field(
         None,
         "early stopping: epochs without a better val_loss to wait; none switches it off",
         "a whole number of at least 0, or none",
@@ -184,16 +183,7 @@ class RunSpec(BaseModel):
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> RunSpec:
         """Return the spec given by ``values``, field name to value; raise ``SpecError`` with all problems."""
-        known = {key: value for key, value in values.items() if key in cls.model_fields}
-        names = [str(key) for key in values if key not in known]
-        unknown = [(name, f"unknown field{nearest(name, cls.model_fields)}") for name in names]
-        try:
-            spec = cls(**known)
-        except ValidationError as error:
-            raise SpecError([*unknown, *problems(error, known, cls.model_fields)]) from None
-        if unknown:
-            raise SpecError(unknown)
-        return spec
+        return parsing.parse(cls, values)
 
     def rates(self) -> tuple[float, ...]:
         """The dropout rate of each hidden layer."""

@@ -15,14 +15,11 @@ def json_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of a config: a spec, or a study of several."""
     spec = RunSpec.model_json_schema()
     fields = {name: _without_marks(field) for name, field in spec["properties"].items()}
-    # A size or a rate may be written short, as on the command line.
-    short = {"type": "string", "examples": ["1024x3", "512,256"]}
-    fields["widths"] = {
-        **fields["widths"],
-        "type": ["array", "integer", "string"],
-        "examples": short["examples"],
-    }
-    fields["dropout"] = {**fields["dropout"], "anyOf": [*fields["dropout"]["anyOf"], {"type": "string"}]}
+    # A size or a rate may be written short, as on the command line; YAML 1.2 reads `none` as text.
+    short = {"type": ["array", "integer", "string"], "examples": ["1024x3", "512,256"]}
+    fields["widths"] = {**fields["widths"], **short}
+    for name, text in (("dropout", {"type": "string"}), ("patience", {"const": "none"})):
+        fields[name] = {**fields[name], "anyOf": [*fields[name]["anyOf"], text]}
     run = {"type": "object", "properties": fields, "additionalProperties": False}
     lists = {name: {"type": "array", "items": field, "minItems": 1} for name, field in fields.items()}
     seed = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}

@@ -22,6 +22,9 @@ MAX_VALUES = 200_000
 
 MAX_DEPTH = 20
 
+#: Of a whole number; beyond it Python makes no float of it and, further up, refuses to print it.
+MAX_BITS = 1000
+
 #: Called with each problem: the line, if known, and what is wrong.
 OnProblem = Callable[[int | None, str], None]
 
@@ -126,6 +129,8 @@ class _Reader:
         if tag.rpartition(":")[2] not in ("str", "int", "float", "bool", "null"):
             raise MarkedYAMLError(problem=f"unexpected tag {tag}", problem_mark=node.start_mark)
         value = self.yaml.constructor.construct_object(node, deep=True)
+        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise MarkedYAMLError(problem="a number too large for any field", problem_mark=node.start_mark)
         return LinedValue(_joined(value) if isinstance(value, str) else value, line)
 
     def _mapping(self, node: MappingNode, depth: int) -> dict[str, LinedValue]:

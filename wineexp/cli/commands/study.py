@@ -69,11 +69,13 @@ def command(
     asked = read_study(config, overrides, looks)  # report mistakes before loading anything heavy
 
     if dry_run:
-        from wineexp.api.training import plan_batch
-        from wineexp.cli.plan_table import show_plan
+        from wineexp.api.studying import plan_study
+        from wineexp.cli.plan_table import show_plan, tell_comparison
 
-        what = {key: how[key] for key in ("data", "out", "force", "skip_failed")}
-        show_plan(plan_batch(asked, **what), None, jobs=how["jobs"], dask=how["dask"])
+        what = {key: how[key] for key in ("reference", "margin", "data", "out", "force", "skip_failed")}
+        plan, reference = plan_study(asked, looks=None, overrides=None, page=page, **what)
+        show_plan(plan, None, jobs=how["jobs"], dask=how["dask"])
+        tell_comparison(plan, reference, page=page)
         return 0
 
     from wineexp.api.studying import study

@@ -9,7 +9,19 @@ import click
 
 from wineexp.cli.options import data_option, given, out_option, spec_options
 from wineexp.cli.training_options import export_options, model_option
+from wineexp.specs.seeds import MAX_SEED_COUNT, read_seeds
 from wineexp.streams import print_json, print_out
+
+
+def _seeds(_: click.Context, __: click.Parameter, text: str) -> int | list[int]:
+    """``5`` as a number, ``1,2,3`` as a list."""
+    try:
+        found = [int(part) for part in text.split(",")]
+        read_seeds(found if "," in text else found[0])
+    except ValueError:
+        told = f"expected how many, from 1 to {MAX_SEED_COUNT}, or different seeds such as 1,2,3"
+        raise click.BadParameter(f"{told}; found {text!r}") from None
+    return found if "," in text else found[0]
 
 
 @click.command()
@@ -19,10 +31,11 @@ from wineexp.streams import print_json, print_out
 @out_option
 @click.option(
     "--seeds",
-    type=click.IntRange(1, 10_000),
-    default=1,
+    metavar="COUNT|A,B,...",
+    default="1",
     show_default=True,
-    help="Number of seeds to train, starting at --seed.",
+    callback=_seeds,
+    help="Number of seeds to train, starting at --seed; or the seeds themselves, such as 1,2,3.",
 )
 @click.option(
     "--threads",
@@ -38,7 +51,7 @@ def command(
     spec_file: Path | None,
     data: str | None,
     out: Path,
-    seeds: int,
+    seeds: int | list[int],
     threads: int | None,
     force: bool,
     keep_model: bool,
@@ -55,7 +68,10 @@ def command(
     """
     from wineexp.api.inputs import read_spec
 
-    spec = read_spec(spec_file, given(fields))  # report mistakes before loading anything heavy
+    fields = given(fields)
+    if isinstance(seeds, list) and "seed" in fields:
+        raise click.UsageError("--seed and --seeds: expected --seed, or a list of seeds; found both")
+    spec = read_spec(spec_file, fields)  # report mistakes before loading anything heavy
 
     from wineexp.api.training import plan_train, train
     from wineexp.cli.watch import TrainObserver, announce
@@ -85,6 +101,6 @@ def command(
     else:
         for run in runs:
             print_out(summary(run))
-        if seeds > 1:
+        if len(runs) > 1:
             print_out(seeds_summary(runs))
     return observer.exit_code(runs)

@@ -38,7 +38,7 @@ def write_file(path: Path, content: bytes, *, error: Refusal = OutputError) -> N
         path.parent.mkdir(parents=True, exist_ok=True)
         staged = _staged_beside(path)
         try:
-            staged.write_bytes(content)
+            _write(staged, content)
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)
@@ -63,10 +63,7 @@ def write_directory(
         staged.mkdir()
         try:
             for name, content in files.items():
-                with (staged / name).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
+                _write(staged / name, content)
             _put(staged, path, files, ours)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -156,6 +153,14 @@ def _put_within(staged: Path, path: Path, files: Mapping[str, bytes], ours: Sequ
         else:
             (path / name).unlink(missing_ok=True)
     (staged / last).replace(path / last)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write and flush to the disk: what is renamed before that may be empty after a power failure."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _staged_beside(path: Path) -> Path:

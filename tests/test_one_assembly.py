@@ -152,7 +152,7 @@ def test_what_one_refuses_the_other_refuses_in_the_same_words(here, cli, small_t
         (lambda: wineexp.batch("c.yaml", jobs=-1), "jobs: expected a whole number of at least 0, found -1"),
         (lambda: wineexp.batch("c.yaml", retries=-1), "retries: expected a whole number of at least 0"),
         (lambda: wineexp.batch("c.yaml", timeout=0), "timeout: expected seconds above 0"),
-        (lambda: wineexp.load_runs("nope"), "nope: expected a run directory or a folder of them"),
+        (lambda: wineexp.load_runs("nope"), "nope: no such file or directory, and outputs has no runs"),
         (lambda: wineexp.load_runs(where="val_mae"), "expected a condition such as dropout=0.3"),
         (lambda: wineexp.compare(), "expected runs: run directories, folders of them"),
         (lambda: wineexp.compare(3), "expected a run, a path or a list of them, found int 3"),

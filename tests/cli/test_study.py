@@ -29,7 +29,9 @@ def test_a_study_trains_compares_and_reports_and_then_trains_only_what_is_missin
     assert "[8/8] done" in err
     assert "effect on val MAE" in out
     folder = tmp_path / "out" / "two_by_two"
-    assert sorted(path.name for path in folder.iterdir()) == ["compare.csv", "compare.png", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "compare.csv", "compare.png", "report.html", "study.json",
+    ]  # fmt: skip
     rows = list(csv.DictReader(io.StringIO((folder / "compare.csv").read_text())))
     assert sorted(row["variant"] for row in rows) == [
         "dropout 0, bn after", "dropout 0, bn none", "dropout 0.3, bn after", "dropout 0.3, bn none",
@@ -71,4 +73,4 @@ def test_a_report_of_runs(cli, small_table, tmp_path, monkeypatch):
     assert (code, out, err) == (0, "", "report: report.html\n")
     assert "<title>mine</title>" in (tmp_path / "report.html").read_text()
     code, _, err = cli("report", "absent")
-    assert (code, err) == (1, "wineexp: absent: no such file or directory\n")
+    assert (code, err) == (1, "wineexp: absent: no such file or directory, and outputs has no runs\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,7 +15,7 @@ from wineexp.specs.run_spec import RunSpec
 if TYPE_CHECKING:
     from wineexp.specs.config import Config
 
-__all__ = ["PathLike", "Runs", "Spec", "Study", "read_run", "read_runs", "read_spec", "read_study"]
+__all__ = ["PathLike", "Runs", "Spec", "Study", "flat", "read_run", "read_runs", "read_spec", "read_study"]
 
 PathLike = str | os.PathLike[str]
 
@@ -99,7 +99,9 @@ def read_runs(given: Sequence[Runs], out: PathLike) -> list[Place]:
     RunError
         For what is neither a run nor a path nor a name, for a name that nothing goes by, and if there are none.
     """
-    places = [place for item in given for place in _places(item, Path(out))]
+    places = [
+        item.path if isinstance(item, Run) else find_place(os.fspath(item), Path(out)) for item in flat(given)
+    ]
     if not places:
         raise RunError("expected runs: run directories, folders of them, history CSVs or curves PNGs; found none")
     return places
@@ -120,14 +122,15 @@ def read_run(given: Run | PathLike, out: PathLike) -> Path:
     raise RunError(f"expected a run, a path or a name, found {_kind(given)}")
 
 
-def _places(given: Any, out: Path) -> list[Place]:
-    if isinstance(given, Run):
-        return [given.path]
-    if isinstance(given, (str, os.PathLike)):
-        return [find_place(os.fspath(given), out)]
-    if isinstance(given, Sequence):
-        return [place for item in given for place in _places(item, out)]
-    raise RunError(f"expected a run, a path or a list of them, found {_kind(given)}")
+def flat(given: Runs | Sequence[Runs]) -> Iterator[Run | PathLike]:
+    """Runs, paths and names, given one by one or in lists; raise ``RunError`` for what is none of them."""
+    if isinstance(given, (Run, str, os.PathLike)):
+        yield given
+    elif isinstance(given, Sequence):
+        for item in given:
+            yield from flat(item)
+    else:
+        raise RunError(f"expected a run, a path or a list of them, found {_kind(given)}")
 
 
 def _kind(value: object) -> str:

@@ -27,7 +27,7 @@ from wineexp.runs.directory import CURVES, HISTORY, RUN_FILES, Run, folder_name,
 from wineexp.runs.study_file import STUDY, TABLE, StudyRuns, find_studies, read_study
 from wineexp.text import some_of
 
-__all__ = ["LEAST", "Place", "find_place", "find_run", "study_runs"]
+__all__ = ["LEAST", "Meant", "Place", "find_meant", "find_place", "find_run", "study_runs"]
 
 #: Characters of a signature that may stand for it.
 LEAST = 4
@@ -59,7 +59,23 @@ class _Known:
         return cls(path, record.signature, tuple(dict.fromkeys((record.label, *own, *record.names))))
 
 
-def find_place(text: str, out: Path) -> Place:
+@dataclass(frozen=True)
+class Meant:
+    """What a RUN stands for.
+
+    Attributes
+    ----------
+    place : Path or tuple of Path
+        A path as given, or one run directory; the directories that a label or a study's name stands for.
+    study : Path or None
+        The study's folder, where it is a study.
+    """
+
+    place: Place
+    study: Path | None = None
+
+
+def find_meant(text: str, out: Path) -> Meant:
     """What a RUN stands for, where several runs may be meant.
 
     Parameters
@@ -68,37 +84,39 @@ def find_place(text: str, out: Path) -> Place:
     out : Path
         The folder in which runs are looked for by name.
 
-    Returns
-    -------
-    Path or tuple of Path
-        A path as given, or one run directory; the directories that a label or a study's name stands for.
-
     Raises
     ------
     RunError
-        Where nothing goes by it, with the nearest name; where several signatures begin so, with their runs; for a
-        study none of whose runs is there.
+        Where nothing goes by it, with the nearest name; where several signatures begin so, with their runs.
     """
     if os.path.exists(text):
         return _at(Path(text))
     name = text.rstrip("/")
     if name and os.path.basename(name) == name and is_run(out / name):
-        return out / name
+        return Meant(out / name)
     known = [_Known.of(path) for path in run_folders(out)]
     if same := [one for one in known if one.signature == name]:
-        return _place(same)
+        return _meant(same)
     if named := [one for one in known if name in one.names]:
-        return tuple(one.path for one in named)
+        return Meant(tuple(one.path for one in named))
     studies = list(find_studies(out))
     for folder, study in studies:
-        if folder.name == name or (isinstance(study, StudyRuns) and study.name == name):
+        if _is_named(folder, study, name):
             return _of_study(folder, known)
     begun = [one for one in known if _PREFIX.fullmatch(name) and one.signature.startswith(name)]
     if len({one.signature for one in begun}) > 1:
         raise RunError(f"{text}: expected one run, found {len(begun)} whose signature begins so: {_listed(begun)}")
     if begun:
-        return _place(begun)
+        return _meant(begun)
     raise RunError(_nothing(text, out, known, [study for _, study in studies]))
+
+
+def find_place(text: str, out: Path) -> Place:
+    """The place alone of :func:`find_meant`; raise ``RunError`` for a study none of whose runs is there, too."""
+    meant = find_meant(text, out)
+    if meant.study is not None and not meant.place:
+        raise RunError(f"{meant.study}: expected runs of the study, found none; wineexp study trains them")
+    return meant.place
 
 
 def find_run(text: str, out: Path) -> Path:
@@ -125,39 +143,43 @@ def study_runs(name: str, out: Path) -> tuple[Path, ...]:
     Raises
     ------
     RunError
-        Where there is no such study, with the nearest; where its file is damaged, or none of its runs is there.
+        Where there is no such study, with the nearest; where its file is damaged.
     """
     studies = list(find_studies(out))
     for folder, study in studies:
-        if folder.name == name or (isinstance(study, StudyRuns) and study.name == name):
-            return _of_study(folder, [_Known.of(path) for path in run_folders(out)])
+        if _is_named(folder, study, name):
+            return _runs_of(folder, [_Known.of(path) for path in run_folders(out)])
     legal = [study.name for _, study in studies if isinstance(study, StudyRuns)]
     begun = _unrecorded(name, out) or "`wineexp study` writes one down as it begins"
     raise RunError(f"{name}: no study of that name in {out}{nearest(name, legal)}; {begun}")
 
 
-def _at(path: Path) -> Place:
+def _at(path: Path) -> Meant:
     """What a path that is there stands for."""
     if path.is_dir():
         if (path / STUDY).is_file() and not is_run(path) and not run_folders(path):
             return _of_study(path, [_Known.of(run) for run in run_folders(path.parent)])
-        return path
+        return Meant(path)
     alone = path.name in (HISTORY, CURVES)  # they can be read without their run
-    return path.parent if path.name in RUN_FILES and not alone and is_run(path.parent) else path
+    return Meant(path.parent if path.name in RUN_FILES and not alone and is_run(path.parent) else path)
 
 
-def _place(same: Sequence[_Known]) -> Place:
+def _meant(same: Sequence[_Known]) -> Meant:
     """One run; or directories of one signature, which hold the same run under several labels."""
-    return same[0].path if len(same) == 1 else tuple(one.path for one in same)
+    return Meant(same[0].path if len(same) == 1 else tuple(one.path for one in same))
 
 
-def _of_study(folder: Path, known: Sequence[_Known]) -> tuple[Path, ...]:
-    study = read_study(folder)
+def _is_named(folder: Path, study: StudyRuns | RunError, name: str) -> bool:
+    return folder.name == name or (isinstance(study, StudyRuns) and study.name == name)
+
+
+def _of_study(folder: Path, known: Sequence[_Known]) -> Meant:
+    return Meant(_runs_of(folder, known), folder)
+
+
+def _runs_of(folder: Path, known: Sequence[_Known]) -> tuple[Path, ...]:
     there = {one.signature: one.path for one in reversed(known)}
-    found = tuple(there[signature] for signature in study.signatures if signature in there)
-    if not found:
-        raise RunError(f"{folder}: expected runs of the study, found none of its {len(study.signatures)}")
-    return found
+    return tuple(there[signature] for signature in read_study(folder).signatures if signature in there)
 
 
 def _nothing(text: str, out: Path, known: Sequence[_Known], studies: Sequence[StudyRuns | RunError]) -> str:

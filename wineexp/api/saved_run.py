@@ -186,7 +186,7 @@ def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "
     conditions = parse_conditions(where)
     places = read_runs(folders, out) if folders else [Path(out)]
     found = [SavedRun(run.path) for place in places for run in _runs(place)]
-    return [run for run in found if all(condition.met(row(run)) for condition in conditions)]
+    return [run for run in dict.fromkeys(found) if all(condition.met(row(run)) for condition in conditions)]
 
 
 def _runs(place: Place) -> Iterable[Run]:

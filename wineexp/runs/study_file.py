@@ -69,7 +69,7 @@ def record_study(folder: Path, name: str, signatures: Sequence[str]) -> None:
     """
     path = folder / STUDY
     if path.exists() and (other := read_study(folder).name) != name:
-        told = f"name: expected one whose folder is free, found {name!r}: {folder} is the study {other!r}'s"
+        told = f"name: expected one whose folder is free, found {name!r}: {folder} belongs to the study {other!r}"
         raise ConfigError([f"{told}; choose another name, or another --out"])
     found = StudyRuns(name=name, signatures=tuple(signatures))
     text = json.dumps(found.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"

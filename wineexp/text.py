@@ -12,6 +12,7 @@ from typing import Any
 __all__ = [
     "align",
     "csv_text",
+    "format_bytes",
     "format_duration",
     "format_interval",
     "indent",
@@ -109,6 +110,14 @@ def format_duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_bytes(count: int) -> str:
+    """Bytes as a person says them: ``812 B``, ``14 kB``, ``2.3 MB``."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} B"
 
 
 def some_of(names: Sequence[str], most: int = 5) -> str:

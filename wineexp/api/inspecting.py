@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.api.comparing import check_figure_name
-from wineexp.api.inputs import PathLike
+from wineexp.api.inputs import PathLike, read_run
 from wineexp.api.saved_run import SavedRun, load_tensorflow
 from wineexp.data.sources import find_again
 from wineexp.data.split import split_table
@@ -42,6 +42,7 @@ def inspect(
     rows: PathLike | pd.DataFrame | None = None,
     *,
     data: PathLike | pd.DataFrame | None = None,
+    out: PathLike = "outputs",
 ) -> Inspection:
     """Look inside a saved run's model, as ``wineexp inspect`` does.
 
@@ -52,15 +53,19 @@ def inspect(
     Parameters
     ----------
     run : SavedRun or path-like
+        A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
     rows : path-like or DataFrame, optional
         A CSV or a table with the columns that the run was trained on, in any order; by default its training rows.
     data : path-like or DataFrame, optional
         Where the run's table is, for its training rows; by default it is looked for as ``train`` does.
+    out : path-like
+        The folder in which the run is looked for by name.
 
     Raises
     ------
     RunError
-        When the run is not done or has no model, or activations are not finite.
+        When there is no such run, or several go by the name; when it is not done or has no model, or
+        activations are not finite.
     DataError
         When the run's table is not found, or a column of ``rows`` is missing or holds anything but finite numbers.
     SelectionError
@@ -75,7 +80,7 @@ def inspect(
     """
     if rows is not None and data is not None:
         raise SelectionError("rows and data: expected rows of your own or the run's table, found both")
-    saved = SavedRun(run.path if isinstance(run, Run) else Path(run))
+    saved = SavedRun(read_run(run, out))
     if saved.status != "done":
         raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
     chosen = _training_rows(saved, data) if rows is None else _new_rows(saved, rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
-from wineexp.execution.observer import Observer, waiting_text
+from wineexp.execution.observer import Observer, names_text, not_named_text, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
 from wineexp.runs.directory import Run
@@ -61,6 +61,12 @@ class CommandObserver(Observer):
 
     def ended(self, run: Run) -> None:
         self.progress.ended(run)
+
+    def named(self, run: Run, names: Sequence[str]) -> None:
+        note(f"{names_text(names)} added to {run.path}, which is done already")
+
+    def not_named(self, run: Run, names: Sequence[str], problem: str) -> None:
+        note(not_named_text(run, names, problem))
 
     def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
         last = number == len(looks.counts)

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.completers import RunPath
+from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
+from wineexp.cli.options import named_runs_option
 from wineexp.streams import print_out
 from wineexp.text import json_text
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=RunPath())
+@click.argument("run", metavar="RUN", type=RunName())
 @click.argument("csv", metavar="CSV", type=click.Path(path_type=Path))
+@named_runs_option
 @click.option(
     "-o",
     "--output",
@@ -35,17 +37,18 @@ from wineexp.text import json_text
     "--json", "as_json", is_flag=True, help="Print JSON: predictions, and metrics if the target is present."
 )
 def command(
-    run: Path, csv: Path, output: Path | None, run_seeds: bool, mc_dropout: int | None, as_json: bool
+    run: str, csv: Path, out: Path, output: Path | None, run_seeds: bool, mc_dropout: int | None, as_json: bool
 ) -> None:
     """Predict new rows with a saved run.
 
-    CSV has the columns that RUN was trained on, in any order; they are scaled as RUN's were. If it also has
-    the target, MAE, RMSE and skill are printed on stderr.
+    RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. CSV has the
+    columns that RUN was trained on, in any order; they are scaled as RUN's were. If it also has the target, MAE,
+    RMSE and skill are printed on stderr.
     """
     from wineexp.api.saved_run import predict
     from wineexp.files import write_file
 
-    found = predict(run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout)
+    found = predict(run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout, out=out)
     if run_seeds:
         for other in found.left_out:
             note(f"left out: {other.path} ({other.status}, or without its model)")

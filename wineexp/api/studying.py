@@ -63,6 +63,7 @@ def study(
     style: Style | None = None,
     overrides: Mapping[str, Any] | None = None,
     data: Data | None = None,
+    sep: str | None = None,
     out: PathLike = "outputs",
     jobs: int | None = None,
     dask: str | None = None,
@@ -91,7 +92,7 @@ def study(
         Whether to write the page, for which the extra ``report`` is needed.
     layout, style
         How the figure is drawn.
-    config, overrides, data, out, jobs, ...
+    config, overrides, data, sep, out, jobs, ...
         As in :func:`wineexp.batch`.
 
     Raises
@@ -112,7 +113,7 @@ def study(
     check_places(jobs, dask, timeout, retries)
     check_margin(margin)
     plan = plan_batch(
-        config, overrides=overrides, looks=looks, data=data, out=out, force=force, skip_failed=skip_failed
+        config, overrides=overrides, looks=looks, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed
     )
     plan = replace(plan, margin=plan.margin if margin is None else margin)
     compared_with = None if reference is None else _planned_reference(plan, reference)

@@ -27,7 +27,9 @@ from wineexp.streams import print_json, print_out
     help="The figure: .png, .svg or .pdf.",
 )
 @table_options
-def command(run: Path, csv: Path | None, data: str | None, output: Path, form: str | None) -> None:
+def command(
+    run: Path, csv: Path | None, data: str | None, sep: str | None, output: Path, form: str | None
+) -> None:
     """Look inside a saved run: what its layers give, and whether its moving averages fit.
 
     For each layer mean, spread and zeros of its activations, in inference mode and as in training: dropout on,
@@ -40,7 +42,7 @@ def command(run: Path, csv: Path | None, data: str | None, output: Path, form: s
     from wineexp.cli.inside import inside
 
     check_figure_name(output)
-    found = inspect(run, csv, data=data)
+    found = inspect(run, csv, data=data, sep=sep)
     write_inspection(found, output)
     say(f"figure: {output}")
     if form == "json":

@@ -72,7 +72,7 @@ def command(
         from wineexp.api.training import plan_batch
         from wineexp.cli.plan_table import show_plan
 
-        what = {key: how[key] for key in ("data", "out", "force", "skip_failed")}
+        what = {key: how[key] for key in ("data", "sep", "out", "force", "skip_failed")}
         show_plan(plan_batch(asked, **what), None, jobs=how["jobs"], dask=how["dask"])
         return 0
 

@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "align",
+    "csv_cell",
     "csv_text",
     "format_bytes",
     "format_duration",
@@ -60,12 +61,13 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     if rows:
-        writer.writerow(map(_cell, rows[0]))
-    writer.writerows([map(_cell, row.values()) for row in rows])
+        writer.writerow(map(csv_cell, rows[0]))
+    writer.writerows([map(csv_cell, row.values()) for row in rows])
     return stream.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """A value as a cell: text is safe to show, and to open in a spreadsheet, which would run it as a formula."""
     if not isinstance(value, str):
         return value
     return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)

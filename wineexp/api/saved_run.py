@@ -12,12 +12,14 @@ import pandas as pd
 
 from wineexp import runtime
 from wineexp.api.inputs import PathLike, Runs, read_run, read_runs
+from wineexp.data.dialect import NUMBER
 from wineexp.errors import RunError
 from wineexp.runs.columns import COLUMNS
 from wineexp.runs.directory import Run, find_runs, is_run, readable_runs
 from wineexp.runs.names import Place
 from wineexp.runs.reader import load_run
 from wineexp.runs.run_table import parse_conditions, row
+from wineexp.text import csv_cell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,8 +89,8 @@ class Predictions:
     Attributes
     ----------
     table : pandas.DataFrame
-        ``row`` (int, from 0), ``predicted``; for several seeds or passes also ``sd``, their standard deviation;
-        ``actual`` if the target is present.
+        ``row`` (int, from 0), the column that is carried, ``predicted``; for several seeds or passes also ``sd``,
+        their standard deviation; ``actual`` if the target is present.
     metrics : dict or None
         ``mae``, ``rmse`` and ``skill`` if the target is present.
     runs : tuple of SavedRun
@@ -97,6 +99,8 @@ class Predictions:
         Seeds of the variant that are not done, or have no model.
     unused : tuple of str
         Columns that the run was not trained on.
+    notes : tuple of str
+        What was dropped of the rows, and which lie far outside those that the run was trained on.
     """
 
     table: pd.DataFrame
@@ -104,6 +108,15 @@ class Predictions:
     runs: tuple[SavedRun, ...]
     left_out: tuple[SavedRun, ...]
     unused: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def as_csv(self) -> str:
+        """The table as CSV. What is carried is safe to open in a spreadsheet, as all that wineexp writes."""
+        table = self.table.rename(columns=csv_cell)
+        carried = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+        for name in carried:
+            table[name] = [one if NUMBER.fullmatch(str(one)) else csv_cell(one) for one in table[name]]
+        return table.to_csv(index=False, lineterminator="\n")
 
 
 def predict(
@@ -113,6 +126,8 @@ def predict(
     run_seeds: bool = False,
     mc_dropout: int | None = None,
     out: PathLike = "outputs",
+    id_column: str | None = None,
+    sep: str | None = None,
 ) -> Predictions:
     """Predict new rows with a saved run, as ``wineexp predict`` does.
 
@@ -121,13 +136,18 @@ def predict(
     run : SavedRun or path-like
         A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
     rows : path-like or DataFrame
-        A CSV or a table with the columns that the run was trained on, in any order.
+        A CSV in any dialect, or a table, with the columns that the run was trained on, in any order; others may
+        hold anything. A target column without any value counts as absent.
     run_seeds : bool
         Predict the mean over all seeds of the run's variant in the same folder, and their spread.
     mc_dropout : int, optional
         Predict the mean of this many passes with dropout on, and their standard deviation.
     out : path-like
         The folder in which the run is looked for by name.
+    id_column : str, optional
+        A column of ``rows`` to carry into the table of predictions.
+    sep : str, optional
+        The CSV's separator; by default its content tells.
 
     Raises
     ------
@@ -152,10 +172,10 @@ def predict(
     load_tensorflow(saved)
     from wineexp.training.prediction import measure_predictions, predict_rows, read_rows
 
-    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved)
+    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved, id_column=id_column, sep=sep)
     table = predict_rows(runs, new, mc_dropout=mc_dropout)
     metrics = None if new.actual is None else measure_predictions(table, saved)
-    return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra)
+    return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra, new.notes)
 
 
 def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "outputs") -> list[SavedRun]:

@@ -65,6 +65,7 @@ def study(
     style: Style | None = None,
     overrides: Mapping[str, Any] | None = None,
     data: Data | None = None,
+    sep: str | None = None,
     out: PathLike = "outputs",
     jobs: int | None = None,
     dask: str | None = None,
@@ -93,7 +94,7 @@ def study(
         Whether to write the page, for which the extra ``report`` is needed.
     layout, style
         How the figure is drawn.
-    config, overrides, data, out, jobs, ...
+    config, overrides, data, sep, out, jobs, ...
         As in :func:`wineexp.batch`.
 
     Raises
@@ -118,6 +119,7 @@ def study(
         page=page,
         overrides=overrides,
         data=data,
+        sep=sep,
         out=out,
         force=force,
         skip_failed=skip_failed,
@@ -151,6 +153,7 @@ def plan_study(
     page: bool,
     overrides: Mapping[str, Any] | None,
     data: Data | None,
+    sep: str | None,
     out: PathLike,
     force: bool,
     skip_failed: bool,
@@ -160,7 +163,7 @@ def plan_study(
         extras.require("report", "the page of a study (or leave it out: --no-report)")
     check_margin(margin)
     asked = read_study(config, overrides, looks)
-    plan = plan_batch(asked, data=data, out=out, force=force, skip_failed=skip_failed)
+    plan = plan_batch(asked, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed)
     plan = replace(plan, name=asked.trial_name, margin=plan.margin if margin is None else margin)
     return plan, None if reference is None else _planned_reference(plan, reference)
 

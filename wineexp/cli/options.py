@@ -15,7 +15,16 @@ from wineexp.specs.fields import choices_of, kinds_of, read_text
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
-__all__ = ["data_option", "flag", "given", "named_runs_option", "out_option", "parse_value", "spec_options"]
+__all__ = [
+    "data_option",
+    "flag",
+    "given",
+    "named_runs_option",
+    "out_option",
+    "parse_value",
+    "sep_option",
+    "spec_options",
+]
 
 Command = Callable[..., Any]
 
@@ -83,10 +92,17 @@ def given(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def data_option(function: Command) -> Command:
-    """``--data``."""
-    return click.option(
+    """``--data`` and ``--sep``."""
+    table = click.option(
         "--data", metavar="TABLE", help="A CSV file, red-wine (the real table or an error) or simulated."
-    )(function)
+    )
+    return table(sep_option(function))
+
+
+def sep_option(function: Command) -> Command:
+    """``--sep``."""
+    meaning = "The CSV file's separator: one character, or tab or space; by default its content tells."
+    return click.option("--sep", metavar="CHARACTER", help=meaning)(function)
 
 
 def out_option(function: Command) -> Command:

@@ -118,8 +118,10 @@ class TrainObserver(CommandObserver):
 
 
 def tell_table(plan: Plan) -> None:
-    """Say which table it is, under ``--verbose``."""
+    """Say what must be known of the table; which it is, under ``--verbose``."""
     table = plan.table
+    for text in table.notes:
+        note(text)
     detail(f"table  {table.kind}, {table.source}, fingerprint {table.fingerprint}")
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.csv_source import check_lines
 from wineexp.data.facts import TableFacts
-from wineexp.data.table import check_lines
 from wineexp.errors import RunError
 from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, read_bounded, run_folders
 from wineexp.runs.history_file import Training, read_history

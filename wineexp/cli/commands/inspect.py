@@ -28,7 +28,9 @@ from wineexp.streams import print_json, print_out
     help="The figure: .png, .svg or .pdf.",
 )
 @table_options
-def command(run: str, csv: Path | None, data: str | None, out: Path, output: Path, form: str | None) -> None:
+def command(
+    run: str, csv: Path | None, data: str | None, sep: str | None, out: Path, output: Path, form: str | None
+) -> None:
     """Look inside a saved run: what its layers give, and whether its moving averages fit.
 
     RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT.
@@ -43,7 +45,7 @@ def command(run: str, csv: Path | None, data: str | None, out: Path, output: Pat
     from wineexp.cli.inside import inside
 
     check_figure_name(output)
-    found = inspect(run, csv, data=data, out=out)
+    found = inspect(run, csv, data=data, sep=sep, out=out)
     write_inspection(found, output)
     say(f"figure: {output}")
     if form == "json":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -251,6 +252,22 @@ def test_tables(run, tmp_path, begin, part, times):
     assert "x.csv: expected lines of at most" in refused(tmp_path, "train", "--data", "x.csv", "--dry-run")
     assert "x.csv: expected lines of at most" in refused(tmp_path, "predict", run, "x.csv")
     assert "x.csv: cannot be read: expected lines of" in refused(tmp_path, "compare", "x.csv")
+
+
+def packed_rows(path, times):
+    with gzip.open(path, "wb", 9) as file:
+        file.write(b"a,quality\n")
+        for _ in range(times):
+            file.write(b"1,2\n" * 250_000)
+
+
+@pytest.mark.slow
+def test_a_packed_table_of_10_gb(run, tmp_path):
+    packed_rows(tmp_path / "x.csv", 10_000 // 4)  # a few MB on the disk
+    for command in (["train", "--data", "x.csv", "--dry-run"], ["predict", run, "x.csv"]):
+        assert "x.csv: expected at most 268,435,456 bytes in a gzip file, found more" in refused(
+            tmp_path, *command
+        )
 
 
 def test_a_long_name_in_a_header_is_refused(cli, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 
@@ -10,6 +11,8 @@ import pandas as pd
 import pytest
 from support.batches import train
 
+import wineexp
+from wineexp.data.table import read_table
 from wineexp.runs.directory import find_runs
 
 
@@ -127,6 +130,95 @@ def test_a_bad_csv_is_one_line(cli, runs, tmp_path, content, code, says):
     assert (found, out) == (code, "")
     assert says in err
     assert str(path) in err
+
+
+DIALECTS = {
+    "semicolons, decimal commas": lambda frame: frame.to_csv(sep=";", decimal=",", index=False).encode(),
+    "quoted decimal commas": lambda frame: frame.to_csv(decimal=",", index=False).encode(),
+    "tabs, an index": lambda frame: frame.to_csv(sep="\t").encode(),
+    "packed, Windows": lambda frame: gzip.compress(frame.to_csv(index=False, lineterminator="\r\n").encode()),
+    "trailing separators": lambda frame: frame.to_csv(index=False).replace("\n", ",\n").encode(),
+    "empty lines": lambda frame: frame.to_csv(index=False, sep="|").replace("\n", "\n\n|||\n").encode(),
+    "no-break spaces": lambda frame: frame.map("\xa0{}".format).to_csv(index=False).encode(),
+}
+
+
+@pytest.mark.parametrize("form", DIALECTS.values(), ids=DIALECTS)
+def test_a_table_that_trains_also_predicts(cli, runs, small_table, tmp_path, form):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(form(small_table.frame))
+    assert read_table(path).fingerprint == small_table.fingerprint
+    code, out, err = cli("predict", runs[True, 0].path, path)
+    assert code == 0, err
+    small_table.frame.to_csv(tmp_path / "plain.csv", index=False)
+    assert out == cli("predict", runs[True, 0].path, tmp_path / "plain.csv")[1]
+
+
+def test_columns_that_are_not_needed_may_have_any_name_and_hold_anything(cli, runs, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(
+        'a;x;;b;x;"note\n(ours)";c;quality\n1,5;1.5;;2;"7;7";"two\nlines";3;\n;;;;;;;\n2;;n/a;2;;;3;\n'
+    )
+    code, out, err = cli("predict", runs[False, 0].path, path, "--id", "note\n(ours)")
+    assert code == 0, err
+    table = read(out)
+    assert list(table.columns) == ["row", "note\n(ours)", "predicted"]
+    assert table["note\n(ours)"].tolist()[0] == "two\nlines"
+    assert len(table) == 2
+    assert "not used: x, x\n" in err
+    assert f"{path}: dropped 1 empty line\n" in err
+    assert f"{path}: dropped, as nothing is in it: 'quality'\n" in err
+    assert "MAE" not in err
+
+
+def test_an_id_is_carried_as_it_is_and_safe(cli, runs, tmp_path):
+    ids = ["007", "-5", "=1+1", "a\x1b[31m", "", "x,y"]
+    path = tmp_path / "x.csv"
+    pd.DataFrame({"wine": ids, "a": 1.0, "b": 2.0, "c": 3.0}).to_csv(path, index=False)
+    code, out, err = cli("predict", runs[False, 0].path, path, "--id", "wine")
+    assert code == 0
+    found = pd.read_csv(io.StringIO(out), dtype=str, keep_default_na=False)["wine"].tolist()
+    assert found == ["007", "-5", "'=1+1", "a\\x1b[31m", "", "x,y"]
+    assert "not used" not in err
+    _, out, _ = cli("predict", runs[False, 0].path, path, "--id", "wine", "--json")
+    assert [row["wine"] for row in json.loads(out)["predictions"]] == ids
+    frame = pd.read_csv(path, dtype={"wine": str}, keep_default_na=False)
+    assert wineexp.predict(runs[False, 0], frame, id_column="wine").table["wine"].tolist() == ids
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        ("win", ":1: no column 'win' (did you mean 'wine'?)"),
+        ("x", ":1: column 'x' occurs twice in the header"),
+        ("row", "id: column 'row' has the name of a column of the output; rename it in the file"),
+    ],
+)
+def test_an_id_that_cannot_be_carried_is_refused(cli, runs, tmp_path, column, says):
+    path = tmp_path / "x.csv"
+    path.write_text("wine,x,x,row,a,b,c\nA,1,1,0,1,2,3\n")
+    code, out, err = cli("predict", runs[False, 0].path, path, "--id", column)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+def test_rows_far_outside_the_training_range_are_noted(cli, runs, small_table, tmp_path):
+    run = runs[True, 0]
+    low, high = run.record.data.ranges[0]
+    train = small_table.frame["a"].drop(pd.read_csv(run.predictions_path)["row"])
+    assert (low, high) == (train.min(), train.max())
+    beside, beyond = high + 0.49 * (high - low), low - 0.51 * (high - low)
+    path = tmp_path / "x.csv"
+    pd.DataFrame({"a": [0.0, beside, beyond], "b": 0.0, "c": 0.0}).to_csv(path, index=False)
+    _, _, err = cli("predict", run.path, path)
+    assert err == (
+        f"note: column 'a': 1 row far outside what the run was trained on, {low:g} to {high:g}; "
+        f"furthest {beyond:g} in row 2, counted from 0\n"
+    )
+    frame = pd.DataFrame({"a": [beyond], "b": 0.0, "c": 0.0, "quality": np.nan})
+    found = wineexp.predict(run, frame)
+    assert len(found.notes) == 1
+    assert found.metrics is None
 
 
 def test_arguments_the_wrong_way_round_are_one_line(cli, runs, valid_rows):

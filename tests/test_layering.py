@@ -170,6 +170,8 @@ def loaded_by(*arguments):
         (["predict", "--help"], 0),
         (["inspect", "--help"], 0),
         (["export", "--help"], 0),
+        (["diff", "--help"], 0),
+        (["rm", "--help"], 0),
         (["export", "mlflow", "x"], 2),
         (["doctor", "--help"], 0),
         (["completion", "bash"], 0),
@@ -199,7 +201,8 @@ def test_comparing_showing_and_reporting_never_load_tensorflow_nor_open_a_model(
     runs = str(tmp_path / "runs")
     for arguments in (
         ["compare", runs, "-o", str(tmp_path / "x.png")], ["report", runs, "-o", str(tmp_path / "x.html")],
-        ["runs", runs], ["show", str(run.path)],
+        ["runs", runs], ["show", str(run.path)], ["show", run.signature[:6], "--out", runs],
+        ["diff", run.signature, str(run.path), "--out", runs],
     ):  # fmt: skip
         code, *loaded = loaded_by(*arguments)
         assert code == "0"

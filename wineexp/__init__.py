@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wineexp.api.comparing import compare, report
+    from wineexp.api.differing import diff
     from wineexp.api.inspecting import inspect
+    from wineexp.api.removing import remove
     from wineexp.api.saved_run import SavedRun, load_runs, predict
     from wineexp.api.sending import export
     from wineexp.api.studying import study
@@ -26,10 +28,12 @@ __all__ = [
     "WineexpError",
     "batch",
     "compare",
+    "diff",
     "export",
     "inspect",
     "load_runs",
     "predict",
+    "remove",
     "report",
     "study",
     "train",
@@ -44,6 +48,8 @@ _ROOMS = {
     "study": "api.studying",
     **dict.fromkeys(("SavedRun", "load_runs", "predict"), "api.saved_run"),
     "export": "api.sending",
+    "diff": "api.differing",
+    "remove": "api.removing",
     "inspect": "api.inspecting",
 }
 

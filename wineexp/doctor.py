@@ -30,14 +30,14 @@ class Examination:
     problems: list[str] = field(default_factory=list)
 
 
-def examine(data: str | None, out: Path) -> Examination:
+def examine(data: str | None, out: Path, sep: str | None = None) -> Examination:
     """Look at everything; what fails becomes a problem, not an exception. Loads TensorFlow."""
     found = Examination()
     checks: list[Callable[[Examination], None]] = [
         _versions,
         _machine,
         _tensorflow,
-        lambda it: _table(it, data),
+        lambda it: _table(it, data, sep),
         _cache,
         lambda it: _outputs(it, out),
         _extras,
@@ -77,9 +77,9 @@ def _tensorflow(found: Examination) -> None:
     found.facts.append(("device", f"{device}" if device != "CPU" else "CPU (TensorFlow sees no GPU)"))
 
 
-def _table(found: Examination, data: str | None) -> None:
+def _table(found: Examination, data: str | None, sep: str | None) -> None:
     try:
-        table = find_table(data, stand_in=True)
+        table = find_table(data, stand_in=True, sep=sep)
     except WineexpError as error:
         found.problems.append(str(error))
         return

@@ -15,7 +15,15 @@ from pathlib import Path
 
 from wineexp.errors import OutputError, WineexpError
 
-__all__ = ["check_replaceable", "check_writable", "refusing", "write_directory", "write_file"]
+__all__ = [
+    "check_replaceable",
+    "check_writable",
+    "ours_among",
+    "refusing",
+    "remove_files",
+    "write_directory",
+    "write_file",
+]
 
 #: Start of the hidden name that something has while it is written; host, process and a random part follow.
 _STAGED = ".wineexp-"
@@ -38,7 +46,7 @@ def write_file(path: Path, content: bytes, *, error: Refusal = OutputError) -> N
         path.parent.mkdir(parents=True, exist_ok=True)
         staged = _staged_beside(path)
         try:
-            staged.write_bytes(content)
+            _write(staged, content)
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)
@@ -63,10 +71,7 @@ def write_directory(
         staged.mkdir()
         try:
             for name, content in files.items():
-                with (staged / name).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
+                _write(staged / name, content)
             _put(staged, path, files, ours)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -102,6 +107,29 @@ def check_replaceable(path: Path, ours: Sequence[str], *, error: Refusal = Outpu
         raise error(f"{path}: stands where a run is to be written: {wrong}; move it away")
 
 
+def remove_files(path: Path, ours: Sequence[str], *, error: Refusal = OutputError) -> list[str]:
+    """Remove our files from a directory, the last of ``ours`` first, and the directory once it is empty.
+
+    Returns the names of what is not ours and stays: other files, folders, links. Raises ``error`` if ``path`` is
+    a link, or the system does not allow it.
+    """
+    if path.is_symlink():
+        raise error(f"{path}: expected a directory, found a symbolic link; remove the link by hand")
+    with refusing(path, error, "removed"):
+        for name in reversed(ours_among(path, ours)):
+            (path / name).unlink(missing_ok=True)
+        left = os.listdir(path)
+        if not left:
+            path.rmdir()
+    return sorted(left)
+
+
+def ours_among(path: Path, ours: Sequence[str]) -> list[str]:
+    """Those of ``ours`` that are files of a directory; what we write is never a link."""
+    there = {entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)}
+    return [name for name in ours if name in there]
+
+
 def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
     """Create ``folder``; raise ``error`` unless files can be written there: better before the work than after."""
     with refusing(folder, error):
@@ -112,12 +140,12 @@ def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
 
 
 @contextlib.contextmanager
-def refusing(path: Path, error: Refusal) -> Iterator[None]:
-    """Raise ``error``, with ``path`` and the reason, where the system refuses to write within."""
+def refusing(path: Path, error: Refusal, done: str = "written") -> Iterator[None]:
+    """Raise ``error``, with ``path`` and the reason, where the system refuses what is to be ``done`` within."""
     try:
         yield
     except OSError as cause:  # a full disk, a folder without permission, a file where a folder should be
-        raise error(f"{path}: cannot be written: {cause.strerror or cause}") from cause
+        raise error(f"{path}: cannot be {done}: {cause.strerror or cause}") from cause
 
 
 def _put(staged: Path, path: Path, files: Mapping[str, bytes], ours: Sequence[str]) -> None:
@@ -156,6 +184,14 @@ def _put_within(staged: Path, path: Path, files: Mapping[str, bytes], ours: Sequ
         else:
             (path / name).unlink(missing_ok=True)
     (staged / last).replace(path / last)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write and flush to the disk: what is renamed before that may be empty after a power failure."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _staged_beside(path: Path) -> Path:

@@ -11,7 +11,9 @@ from typing import Any
 
 __all__ = [
     "align",
+    "csv_cell",
     "csv_text",
+    "format_bytes",
     "format_duration",
     "format_interval",
     "indent",
@@ -59,12 +61,13 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     if rows:
-        writer.writerow(map(_cell, rows[0]))
-    writer.writerows([map(_cell, row.values()) for row in rows])
+        writer.writerow(map(csv_cell, rows[0]))
+    writer.writerows([map(csv_cell, row.values()) for row in rows])
     return stream.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """A value as a cell: text is safe to show, and to open in a spreadsheet, which would run it as a formula."""
     if not isinstance(value, str):
         return value
     return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
@@ -109,6 +112,14 @@ def format_duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_bytes(count: int) -> str:
+    """Bytes as a person says them: ``812 B``, ``14 kB``, ``2.3 MB``."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} B"
 
 
 def some_of(names: Sequence[str], most: int = 5) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 from support import fabricate
@@ -29,7 +30,9 @@ def test_a_study_trains_compares_and_reports_and_then_trains_only_what_is_missin
     assert "[8/8] done" in err
     assert "effect on val MAE" in out
     folder = tmp_path / "out" / "two_by_two"
-    assert sorted(path.name for path in folder.iterdir()) == ["compare.csv", "compare.png", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "compare.csv", "compare.png", "report.html", "study.json",
+    ]  # fmt: skip
     rows = list(csv.DictReader(io.StringIO((folder / "compare.csv").read_text())))
     assert sorted(row["variant"] for row in rows) == [
         "dropout 0, bn after", "dropout 0, bn none", "dropout 0.3, bn after", "dropout 0.3, bn none",
@@ -71,7 +74,46 @@ def test_a_report_of_runs(cli, small_table, tmp_path, monkeypatch):
     assert (code, out, err) == (0, "", "report: report.html\n")
     assert "<title>mine</title>" in (tmp_path / "report.html").read_text()
     code, _, err = cli("report", "absent")
-    assert (code, err) == (1, "wineexp: absent: no such file or directory\n")
+    assert (code, err) == (1, "wineexp: absent: no such file or directory, and outputs has no runs\n")
+
+
+def test_a_trial_leaves_the_finished_study_as_it_is(study, tmp_path):
+    assert study()[0] == 0
+    folder = tmp_path / "out" / "two_by_two"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code, _, err = study("--set", "epochs=1", "--set", "batch_size=16")
+    trial = tmp_path / "out" / "two_by_two_batch_size_16_epochs_1"
+    assert code == 0
+    assert f"figure, table and report: {trial}/" in err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert "<title>two by two batch_size=16 epochs=1</title>" in (trial / "report.html").read_text()
+    there = set((tmp_path / "out").iterdir())
+    assert study("--no-report", "--set", "batch_size=16", "--set", "epochs=1")[0] == 0
+    assert set((tmp_path / "out").iterdir()) == there, "in whatever order"
+
+
+def test_a_study_is_known_by_its_name_from_before_its_first_run(study, cli, tmp_path):
+    assert study("--no-report")[0] == 0
+    out = ["--out", tmp_path / "out"]
+    code, by_name, _ = cli("compare", "two by two", *out, "-o", tmp_path / "x.png", "--json")
+    assert code == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "two_by_two" / "compare.csv").read_text())))
+    found = json.loads(by_name)["variants"]
+    assert [(row["variant"], row["verdict"] or "") for row in found] == [
+        (row["variant"], row["verdict"]) for row in rows
+    ], "and judged as the study judged it"
+    assert len(json.loads(cli("runs", "--study", "two by two", *out, "--json")[1])) == 8
+
+
+def test_another_study_whose_folder_would_be_the_same_is_refused_before_training(study, cli, small_csv, tmp_path):
+    assert study("--no-report")[0] == 0
+    other, out = tmp_path / "other.yaml", tmp_path / "out"
+    other.write_text(CONFIG.replace("two by two", "two/by/two").replace("epochs: 2", "epochs: 3"))
+    there = set(out.iterdir())
+    code, _, err = cli("study", other, "--data", small_csv, "--out", out, "--no-report")
+    assert code == 2
+    assert "belongs to the study 'two by two'; choose another name" in err
+    assert set(out.iterdir()) == there
 
 
 def test_a_dry_run_says_what_would_be_compared_and_refuses_what_the_study_refuses(study, tmp_path):

@@ -19,7 +19,6 @@ BAD = [
     ("a,\n1,2\n", ":1: expected a name for every column"),
     ("a,b\n", ": expected rows of numbers below the header, found none"),
     ("a,b\n1,2\n3,x\n", ":3: column 'b': expected a number, found 'x'"),
-    ("a;b\n1;7,5\n", ":2: column 'b': expected a number, found '7,5'"),
     ("a,b\n1,2\n3,\n", ":3: column 'b': expected a number, found nothing"),
     ("a,b\n1,nan\n", ":2: column 'b': expected a finite number, found 'nan'"),
     ("a,b\n1,2\n\n-inf,2\n", ":4: column 'a': expected a finite number, found '-inf'"),

@@ -227,7 +227,7 @@ def test_any_change_of_a_picture_is_read_or_one_line(finished, data, tmp_path_fa
 
 
 def test_a_stream_in_memory_is_bounded_like_a_file():
-    from wineexp.data.table import MAX_LINE, check_lines
+    from wineexp.data.csv_source import MAX_LINE, check_lines
 
     for size in (MAX_LINE - 1, MAX_LINE):
         check_lines(io.BytesIO(b"a" * size + b"\n" + b"b" * size + b"\r" + b"c" * size))

@@ -73,6 +73,11 @@ def test_a_record_with_it_is_shown_safely(run, cli, tmp_path, monkeypatch, text)
         ["compare", run.path, "-o", "x.png", "--csv"],
         ["compare", run.path / "curves.png", strange / "history.csv", "-o", "x.png"],
         ["report", run.path, "-o", "x.html", "--title", text],
+        ["show", text],
+        ["diff", strange, run.path],
+        ["diff", text, run.path],
+        ["runs", "--study", text],
+        ["rm", text, "--yes"],
         ["predict", strange, text],
         ["inspect", strange, text],
         ["inspect", strange, "--data", text],
@@ -84,6 +89,7 @@ def test_a_record_with_it_is_shown_safely(run, cli, tmp_path, monkeypatch, text)
         [text],
         ["train", f"--{text}"],
         ["data", "--data", text],
+        ["rm", strange, "--yes"],
     ]
     for command in commands:
         _, out, err = cli(*command)

@@ -129,6 +129,14 @@ def test_the_full_range_shows_all():
     assert ax.get_ylim()[1] >= 9
 
 
+def test_a_title_is_written_for_people():
+    spec = RunSpec.parse({"dropout": 0.3, "bn": "after"})
+    (ax,) = figure(curve(label=spec.label(), dropout=0.3, bn="after", epochs=100)).axes
+    assert ax.get_title(loc="left") == "dropout 0.3, batch norm after the activation"
+    (ax,) = figure(curve(label="mine", dropout=0.3, bn="after")).axes
+    assert ax.get_title(loc="left") == "mine"
+
+
 @pytest.mark.parametrize("name", ["$$", "$\\frac{", "<script>alert(1)</script>", "😀 🍷", "x" * 200, "%s {} \\n"])
 def test_names_are_drawn_as_they_are(name):
     shown = replace(curve(label=name), title=name)

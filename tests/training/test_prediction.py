@@ -112,7 +112,10 @@ def test_mc_dropout_is_kerass_own_layers_with_dropout_on(cli, runs, valid_rows):
         ("a,b,c\n1,two,3\n", 2, ":2: column 'b': expected a number, found 'two'"),
         ("a,b,c\n", 2, "expected rows of numbers below the header"),
         ("", 2, "expected a header"),
-        ("a,a,b,c\n1,2,3,4\n", 2, "column 'a' occurs twice"),
+        ("a,a,b,c\n1,2,3,4\n", 2, ":1: column 'a' occurs twice"),
+        ("a;b;c\n1,5;2.5;3\n", 2, ":2: column 'b': expected one decimal mark in the whole file, found '2.5'"),
+        ("a;b;c;d\n1;2;3\n", 2, ":2: expected 4 values, found 3"),
+        ("a,b,c,quality\n1,2,3,\n1,2,3,4\n", 2, ":2: column 'quality': expected a number, found nothing"),
         (None, 2, "no such file"),
     ],
 )

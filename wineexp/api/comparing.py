@@ -36,6 +36,7 @@ def compare(
     reference: Run | PathLike | None = None,
     where: str | Sequence[str] = (),
     margin: float | None = None,
+    out: PathLike = "outputs",
     on_damaged: OnDamaged | None = None,
 ) -> Comparison:
     """Compare runs, as ``wineexp compare`` does.
@@ -43,15 +44,18 @@ def compare(
     Parameters
     ----------
     *runs : SavedRun or path-like, or sequences of them
-        Run directories, folders of them, history CSVs, curves PNGs.
+        Run directories, folders of them, history CSVs, curves PNGs; or the directory names, signatures, labels or
+        studies of runs in ``out``.
     reference : SavedRun or str, optional
         What to compare the others with: a run, a label, settings such as ``"dropout=0,bn=none"``; by default
-        the first run given or, for a folder, the variant nearest the defaults.
+        the first run given, of a study its first or, for a folder, the variant nearest the defaults.
     where : str or sequence of str
         Only runs that meet every condition, such as ``"dropout=0.3"``. Where one is about results, such as
         ``"val_mae<0.6"``, nothing is judged.
     margin : float, optional
         The size below which a difference in val MAE does not matter: a variant may then be the same within it.
+    out : path-like
+        The folder in which runs are looked for by name.
     on_damaged : callable, optional
         Called with the error of each run in a folder that cannot be read, instead of a warning.
 
@@ -76,8 +80,8 @@ def compare(
     """
     conditions = parse_conditions(where)
     check_margin(margin)
-    paths = read_runs(runs)
-    found = load(paths, on_damaged or _warn)
+    places = read_runs(runs, out)
+    found = load(places, on_damaged or _warn)
     texts = [where] if isinstance(where, str) else list(where)
     if conditions:
         chosen = [run for run in found if _meets(run, conditions)]
@@ -85,7 +89,7 @@ def compare(
             raise SelectionError(f"none of {len(found)} runs meets {' and '.join(texts)}")
         found = chosen
     by_results = [text for text, condition in zip(texts, conditions, strict=True) if condition.about_results]
-    first = not paths[0].is_dir() or is_run(paths[0])
+    first = not isinstance(places[0], Path) or not places[0].is_dir() or is_run(places[0])
     name = str(reference.path) if isinstance(reference, Run) else None if reference is None else str(reference)
     selected = " and ".join(by_results) or None
     comparison = compare_runs(found, reference=name, first=first, margin=margin, selected=selected)
@@ -99,6 +103,7 @@ def report(
     reference: Run | PathLike | None = None,
     where: str | Sequence[str] = (),
     margin: float | None = None,
+    out: PathLike = "outputs",
     on_damaged: OnDamaged | None = None,
 ) -> Path:
     """Compare runs and write one self-contained page, as ``wineexp report`` does; return its path.
@@ -108,7 +113,7 @@ def report(
     output : path-like
     title : str, optional
         The title of the page.
-    *runs, reference, where, margin, on_damaged
+    *runs, reference, where, margin, out, on_damaged
         As in :func:`compare`.
 
     Raises
@@ -128,7 +133,7 @@ def report(
     extras.require("report", "the report")
     from wineexp.page.render import render
 
-    comparison = compare(*runs, reference=reference, where=where, margin=margin, on_damaged=on_damaged)
+    comparison = compare(*runs, reference=reference, where=where, margin=margin, out=out, on_damaged=on_damaged)
     files.write_file(Path(output), render(comparison, title=title).encode())
     return Path(output)
 

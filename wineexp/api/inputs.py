@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wineexp.errors import ConfigError, RunError, SpecError
 from wineexp.runs.directory import Run
+from wineexp.runs.names import Place, find_place, find_run
 from wineexp.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from wineexp.specs.config import Config
 
-__all__ = ["PathLike", "Runs", "Spec", "Study", "read_runs", "read_spec", "read_study"]
+__all__ = ["PathLike", "Runs", "Spec", "Study", "flat", "read_run", "read_runs", "read_spec", "read_study"]
 
 PathLike = str | os.PathLike[str]
 
@@ -25,7 +26,7 @@ Spec = RunSpec | PathLike | Mapping[str, Any]
 #: what :func:`read_study` made of one.
 Study: TypeAlias = "PathLike | Mapping[str, Any] | Sequence[RunSpec] | Sequence[PathLike] | Config"
 
-#: Runs: a run or a path, or several of them.
+#: Runs: a run, a path or a name (see :mod:`wineexp.runs.names`), or several of them.
 Runs = Run | PathLike | Sequence[Run | PathLike]
 
 
@@ -69,7 +70,7 @@ def read_study(
     ConfigError
         With every problem of every file; for what is no config; for a config without runs.
     """
-    from wineexp.specs.config import Config, read_configs, read_mapping
+    from wineexp.specs.config import Config, read_configs, read_mapping, told_overrides
 
     if isinstance(config, Config) and not overrides and looks is None:
         return config
@@ -82,35 +83,54 @@ def read_study(
             raise ConfigError(["looks: expected a config, whose seeds they decide; found RunSpecs"])
         if looks is None and all(isinstance(item, RunSpec) for item in config):
             specs = [RunSpec.parse({**item.settings(), **(overrides or {})}) for item in config]  # type: ignore[union-attr]
-            return Config("wineexp", tuple(specs if overrides else config))  # type: ignore[arg-type]
+            told = told_overrides(overrides or {})
+            return Config("wineexp", tuple(specs if overrides else config), overrides=told)  # type: ignore[arg-type]
         if all(isinstance(item, (str, os.PathLike)) for item in config):
             return read_configs([os.fspath(item) for item in config], overrides, looks)  # type: ignore[arg-type]
     found = "none" if isinstance(config, Sequence) and not config else _kind(config)
     raise ConfigError([f"config: expected a YAML file, a mapping or a list of RunSpecs, found {found}"])
 
 
-def read_runs(given: Sequence[Runs]) -> list[Path]:
-    """The paths of runs, given one by one or in lists.
+def read_runs(given: Sequence[Runs], out: PathLike) -> list[Place]:
+    """What runs stand for, given one by one or in lists; names are those of runs in ``out``.
 
     Raises
     ------
     RunError
-        For what is neither a run nor a path, and if there are none.
+        For what is neither a run nor a path nor a name, for a name that nothing goes by, and if there are none.
     """
-    paths = [path for item in given for path in _paths(item)]
-    if not paths:
+    places = [
+        item.path if isinstance(item, Run) else find_place(os.fspath(item), Path(out)) for item in flat(given)
+    ]
+    if not places:
         raise RunError("expected runs: run directories, folders of them, history CSVs or curves PNGs; found none")
-    return paths
+    return places
 
 
-def _paths(given: Any) -> list[Path]:
+def read_run(given: Run | PathLike, out: PathLike) -> Path:
+    """The directory of one run, given as itself, its path or its name in ``out``.
+
+    Raises
+    ------
+    RunError
+        As for :func:`read_runs`; where several runs go by the name.
+    """
     if isinstance(given, Run):
-        return [given.path]
+        return given.path
     if isinstance(given, (str, os.PathLike)):
-        return [Path(given)]
-    if isinstance(given, Sequence):
-        return [path for item in given for path in _paths(item)]
-    raise RunError(f"expected a run, a path or a list of them, found {_kind(given)}")
+        return find_run(os.fspath(given), Path(out))
+    raise RunError(f"expected a run, a path or a name, found {_kind(given)}")
+
+
+def flat(given: Runs | Sequence[Runs]) -> Iterator[Run | PathLike]:
+    """Runs, paths and names, given one by one or in lists; raise ``RunError`` for what is none of them."""
+    if isinstance(given, (Run, str, os.PathLike)):
+        yield given
+    elif isinstance(given, Sequence):
+        for item in given:
+            yield from flat(item)
+    else:
+        raise RunError(f"expected a run, a path or a list of them, found {_kind(given)}")
 
 
 def _kind(value: object) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.api.comparing import check_figure_name
-from wineexp.api.inputs import PathLike
+from wineexp.api.inputs import PathLike, read_run
 from wineexp.api.saved_run import SavedRun, load_tensorflow
 from wineexp.data.sources import find_again
 from wineexp.data.split import split_table
@@ -23,6 +23,7 @@ from wineexp.runs.curves import save
 from wineexp.runs.directory import Run
 from wineexp.runs.inside import LayerInside
 from wineexp.runs.inspection import Inspection
+from wineexp.text import one_line
 
 __all__ = ["inspect", "write_inspection"]
 
@@ -35,6 +36,7 @@ class _Rows:
     x: npt.NDArray[np.float32]
     actual: npt.NDArray[np.floating[Any]] | None
     unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def inspect(
@@ -42,6 +44,8 @@ def inspect(
     rows: PathLike | pd.DataFrame | None = None,
     *,
     data: PathLike | pd.DataFrame | None = None,
+    out: PathLike = "outputs",
+    sep: str | None = None,
 ) -> Inspection:
     """Look inside a saved run's model, as ``wineexp inspect`` does.
 
@@ -52,15 +56,21 @@ def inspect(
     Parameters
     ----------
     run : SavedRun or path-like
+        A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
     rows : path-like or DataFrame, optional
         A CSV or a table with the columns that the run was trained on, in any order; by default its training rows.
     data : path-like or DataFrame, optional
         Where the run's table is, for its training rows; by default it is looked for as ``train`` does.
+    out : path-like
+        The folder in which the run is looked for by name.
+    sep : str, optional
+        The separator of the CSV of either; by default its content tells.
 
     Raises
     ------
     RunError
-        When the run is not done or has no model, or activations are not finite.
+        When there is no such run, or several go by the name; when it is not done or has no model, or
+        activations are not finite.
     DataError
         When the run's table is not found, or a column of ``rows`` is missing or holds anything but finite numbers.
     SelectionError
@@ -75,10 +85,10 @@ def inspect(
     """
     if rows is not None and data is not None:
         raise SelectionError("rows and data: expected rows of your own or the run's table, found both")
-    saved = SavedRun(run.path if isinstance(run, Run) else Path(run))
+    saved = SavedRun(read_run(run, out))
     if saved.status != "done":
         raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
-    chosen = _training_rows(saved, data) if rows is None else _new_rows(saved, rows)
+    chosen = _training_rows(saved, data, sep) if rows is None else _new_rows(saved, rows, sep)
     load_tensorflow(saved)
     from wineexp.training.inspection import inspect_model
     from wineexp.training.prediction import load_model
@@ -109,25 +119,26 @@ def write_inspection(found: Inspection, path: Path) -> None:
     write_file(path, save(found.figure, form))
 
 
-def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None) -> _Rows:
-    table = find_again(run.record.data, data)
+def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str | None) -> _Rows:
+    table = find_again(run.record.data, data, sep=sep)
     split = split_table(table, run.spec)
     return _Rows(f"the training rows of {table.source}", split.x_train, split.y_train)
 
 
-def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame) -> _Rows:
+def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> _Rows:
     load_tensorflow(run)
     from wineexp.training.prediction import read_rows, scale_rows
 
-    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), run)
+    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), run, sep=sep)
     source = "a DataFrame" if isinstance(rows, pd.DataFrame) else os.fspath(rows)
-    return _Rows(source, scale_rows(run, new), new.actual, new.extra)
+    return _Rows(source, scale_rows(run, new), new.actual, new.extra, new.notes)
 
 
 def _notes(run: SavedRun, chosen: _Rows, layers: Sequence[LayerInside]) -> Iterator[str]:
     """What is not used, and what a reader could take for the model's doing and is not."""
+    yield from chosen.notes
     if chosen.unused:
-        yield f"not used: {', '.join(chosen.unused)}"
+        yield f"not used: {', '.join(map(one_line, chosen.unused))}"
     batch = min(run.spec.batch_size, run.record.data.train_rows)
     if len(chosen.x) < batch and any(layer.normalization for layer in layers):
         yield (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from wineexp import runtime
-from wineexp.api.inputs import PathLike
+from wineexp.api.inputs import PathLike, Runs, read_run, read_runs
+from wineexp.data.dialect import NUMBER
 from wineexp.errors import RunError
 from wineexp.runs.columns import COLUMNS
-from wineexp.runs.directory import Run, find_runs, is_run
+from wineexp.runs.directory import Run, find_runs, is_run, readable_runs
+from wineexp.runs.names import Place
 from wineexp.runs.reader import load_run
 from wineexp.runs.run_table import parse_conditions, row
+from wineexp.text import csv_cell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,8 +89,8 @@ class Predictions:
     Attributes
     ----------
     table : pandas.DataFrame
-        ``row`` (int, from 0), ``predicted``; for several seeds or passes also ``sd``, their standard deviation;
-        ``actual`` if the target is present.
+        ``row`` (int, from 0), the column that is carried, ``predicted``; for several seeds or passes also ``sd``,
+        their standard deviation; ``actual`` if the target is present.
     metrics : dict or None
         ``mae``, ``rmse`` and ``skill`` if the target is present.
     runs : tuple of SavedRun
@@ -96,6 +99,8 @@ class Predictions:
         Seeds of the variant that are not done, or have no model.
     unused : tuple of str
         Columns that the run was not trained on.
+    notes : tuple of str
+        What was dropped of the rows, and which lie far outside those that the run was trained on.
     """
 
     table: pd.DataFrame
@@ -103,6 +108,15 @@ class Predictions:
     runs: tuple[SavedRun, ...]
     left_out: tuple[SavedRun, ...]
     unused: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def as_csv(self) -> str:
+        """The table as CSV. What is carried is safe to open in a spreadsheet, as all that wineexp writes."""
+        table = self.table.rename(columns=csv_cell)
+        carried = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+        for name in carried:
+            table[name] = [one if NUMBER.fullmatch(str(one)) else csv_cell(one) for one in table[name]]
+        return table.to_csv(index=False, lineterminator="\n")
 
 
 def predict(
@@ -111,23 +125,35 @@ def predict(
     *,
     run_seeds: bool = False,
     mc_dropout: int | None = None,
+    out: PathLike = "outputs",
+    id_column: str | None = None,
+    sep: str | None = None,
 ) -> Predictions:
     """Predict new rows with a saved run, as ``wineexp predict`` does.
 
     Parameters
     ----------
     run : SavedRun or path-like
+        A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
     rows : path-like or DataFrame
-        A CSV or a table with the columns that the run was trained on, in any order.
+        A CSV in any dialect, or a table, with the columns that the run was trained on, in any order; others may
+        hold anything. A target column without any value counts as absent.
     run_seeds : bool
         Predict the mean over all seeds of the run's variant in the same folder, and their spread.
     mc_dropout : int, optional
         Predict the mean of this many passes with dropout on, and their standard deviation.
+    out : path-like
+        The folder in which the run is looked for by name.
+    id_column : str, optional
+        A column of ``rows`` to carry into the table of predictions.
+    sep : str, optional
+        The CSV's separator; by default its content tells.
 
     Raises
     ------
     RunError
-        When the run is not done, has no model, or no dropout to leave on.
+        When there is no such run, or several go by the name; when it is not done, has no model, or
+        no dropout to leave on.
     DataError
         When a column is missing or holds anything but finite numbers.
 
@@ -139,26 +165,34 @@ def predict(
     >>> list(found.table.columns)
     ['row', 'predicted', 'actual']
     """
-    saved = SavedRun(run.path if isinstance(run, Run) else Path(run))
+    saved = SavedRun(read_run(run, out))
     if saved.status != "done":
         raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
     runs, left_out = _seeds(saved) if run_seeds else ([saved], [])
     load_tensorflow(saved)
     from wineexp.training.prediction import measure_predictions, predict_rows, read_rows
 
-    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved)
+    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved, id_column=id_column, sep=sep)
     table = predict_rows(runs, new, mc_dropout=mc_dropout)
     metrics = None if new.actual is None else measure_predictions(table, saved)
-    return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra)
+    return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra, new.notes)
 
 
-def load_runs(*folders: PathLike, where: str | Sequence[str] = ()) -> list[SavedRun]:
-    """The runs in folders (default: ``outputs``) that meet every condition, such as ``"val_mae<0.6"``.
+def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "outputs") -> list[SavedRun]:
+    """The runs that meet every condition, such as ``"val_mae<0.6"``.
+
+    Parameters
+    ----------
+    *folders : path-like or SavedRun, or sequences of them
+        Folders of runs or run directories; or directory names, signatures, labels or studies of runs in ``out``.
+        By default all of ``out``.
+    where : str or sequence of str
+    out : path-like
 
     Raises
     ------
     RunError
-        If a given folder does not exist.
+        If what is given does not exist, or is not of runs.
     SelectionError
         For an invalid condition.
 
@@ -166,19 +200,24 @@ def load_runs(*folders: PathLike, where: str | Sequence[str] = ()) -> list[Saved
     --------
     >>> import wineexp
     >>> run = wineexp.train(widths=8, epochs=2, data="simulated")
-    >>> wineexp.load_runs(where="widths=8x1") == [run]
+    >>> wineexp.load_runs(where="widths=8x1") == wineexp.load_runs(run.signature[:6]) == [run]
     True
     """
     conditions = parse_conditions(where)
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise RunError(f"{folder}: expected a run directory or a folder of them, found no such folder")
-    found = [
-        SavedRun(run.path)
-        for folder in map(Path, folders or ("outputs",))
-        for run in ([Run(folder)] if is_run(folder) else find_runs(folder))
-    ]
-    return [run for run in found if all(condition.met(row(run)) for condition in conditions)]
+    places = read_runs(folders, out) if folders else [Path(out)]
+    found = [SavedRun(run.path) for place in places for run in _runs(place)]
+    return [run for run in dict.fromkeys(found) if all(condition.met(row(run)) for condition in conditions)]
+
+
+def _runs(place: Place) -> Iterable[Run]:
+    """The runs of a place whose records can be read, as far as it is not one run."""
+    if not isinstance(place, Path):
+        return readable_runs(place)
+    if is_run(place):
+        return [Run(place)]
+    if place.exists() and not place.is_dir():
+        raise RunError(f"{place}: expected a run directory or a folder of them, found a file")
+    return find_runs(place)
 
 
 def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:

@@ -10,7 +10,8 @@ from wineexp.api.inputs import PathLike, Runs, read_runs
 from wineexp.api.places import make_exporters
 from wineexp.errors import RunError, SelectionError, WineexpError
 from wineexp.runs.directory import RECORD, Run, is_run, run_folders
-from wineexp.runs.integrity import check_files, sound_runs
+from wineexp.runs.integrity import check_files, sound
+from wineexp.runs.names import Place
 
 __all__ = ["ExportResult", "export"]
 
@@ -29,6 +30,7 @@ def export(
     tensorboard: PathLike | None = None,
     mlflow: str | None = None,
     experiment: str = "wineexp",
+    out: PathLike = "outputs",
     on_damaged: Callable[[RunError], None] | None = None,
 ) -> ExportResult:
     """Send finished runs to TensorBoard or MLflow; those that are there already are skipped.
@@ -36,13 +38,15 @@ def export(
     Parameters
     ----------
     *runs : SavedRun or path-like, or sequences of them
-        Run directories or folders of them.
+        Run directories or folders of them; or directory names, signatures, labels or studies of runs in ``out``.
     tensorboard : path-like, optional
         A folder for event files.
     mlflow : str, optional
         The address of an MLflow server.
     experiment : str
         The MLflow experiment, created if it does not exist.
+    out : path-like
+        The folder in which runs are looked for by name.
     on_damaged : callable, optional
         Called with the error of each run in a folder that cannot be read.
 
@@ -62,7 +66,7 @@ def export(
     """
     if (tensorboard is None) == (mlflow is None):
         raise SelectionError("export: expected one place, tensorboard or mlflow")
-    found = [run for path in read_runs(runs) for run in _runs(path, on_damaged)]
+    found = [run for place in read_runs(runs, out) for run in _runs(place, on_damaged)]
     (exporter,) = make_exporters(tensorboard, mlflow, experiment)
     sent, problems = 0, []
     for run in found:
@@ -73,18 +77,20 @@ def export(
     return ExportResult(sent, len(found) - sent - len(problems), tuple(problems))
 
 
-def _runs(path: Path, on_damaged: Callable[[RunError], None] | None) -> list[Run]:
-    if is_run(path):
-        check_files(Run(path))
-        return [Run(path)]
-    if not run_folders(path):
-        raise RunError(f"{path}: expected a run directory or a folder of them; found no {RECORD} in it")
+def _runs(place: Place, on_damaged: Callable[[RunError], None] | None) -> list[Run]:
+    if isinstance(place, Path) and is_run(place):
+        check_files(Run(place))
+        return [Run(place)]
+    folders = run_folders(place) if isinstance(place, Path) else place
+    if not folders:
+        raise RunError(f"{place}: expected a run directory or a folder of them; found no {RECORD} in it")
     found = []
-    for _, run in sound_runs(path, hashes=True):
+    for _, run in sound(folders, hashes=True):
         if isinstance(run, Run):
             found.append(run)
         elif on_damaged is not None:
             on_damaged(run)
     if not found:
-        raise RunError(f"{path}: expected runs, found none that is not damaged; see wineexp runs --check")
+        where = folders[0].parent
+        raise RunError(f"{where}: expected runs, found none that is not damaged; see wineexp runs --check")
     return found

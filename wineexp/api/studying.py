@@ -9,7 +9,7 @@ from typing import Any
 
 from wineexp import extras, files
 from wineexp.api.comparing import check_margin, write_figure
-from wineexp.api.inputs import PathLike, Study
+from wineexp.api.inputs import PathLike, Study, read_study
 from wineexp.api.places import check_places, choose_executor, make_exporters
 from wineexp.api.saved_run import SavedRun
 from wineexp.api.training import Data, plan_batch, train_part, watched
@@ -25,6 +25,7 @@ from wineexp.execution.plan import Plan
 from wineexp.exporters.observer import ExportingObserver
 from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.reader import load
+from wineexp.runs.study_file import FIGURE, PAGE, TABLE, record_study
 from wineexp.runs.study_record import PlannedLooks, write_down
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
@@ -44,7 +45,8 @@ class StudyResult:
     comparison : Comparison or None
         None if it was interrupted; the same call then trains the rest.
     folder : Path
-        Where ``compare.png``, ``compare.csv`` and ``report.html`` are.
+        Where ``compare.png``, ``compare.csv`` and ``report.html`` are, and ``study.json``, which lists its runs;
+        with ``overrides`` a folder of its own.
     """
 
     runs: list[SavedRun]
@@ -63,6 +65,7 @@ def study(
     style: Style | None = None,
     overrides: Mapping[str, Any] | None = None,
     data: Data | None = None,
+    sep: str | None = None,
     out: PathLike = "outputs",
     jobs: int | None = None,
     dask: str | None = None,
@@ -91,7 +94,7 @@ def study(
         Whether to write the page, for which the extra ``report`` is needed.
     layout, style
         How the figure is drawn.
-    config, overrides, data, out, jobs, ...
+    config, overrides, data, sep, out, jobs, ...
         As in :func:`wineexp.batch`.
 
     Raises
@@ -116,6 +119,7 @@ def study(
         page=page,
         overrides=overrides,
         data=data,
+        sep=sep,
         out=out,
         force=force,
         skip_failed=skip_failed,
@@ -123,6 +127,8 @@ def study(
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     folder = Path(out) / folder_name(plan.name)
+    fingerprint = plan.table.fingerprint
+    record_study(folder, plan.name, [entry.spec.signature(fingerprint) for entry in plan.entries])
     with watched(exporters, observer or Observer()) as watching:
         study = _Study(plan, executor, watching, folder, compared_with, fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)
@@ -147,6 +153,7 @@ def plan_study(
     page: bool,
     overrides: Mapping[str, Any] | None,
     data: Data | None,
+    sep: str | None,
     out: PathLike,
     force: bool,
     skip_failed: bool,
@@ -155,10 +162,9 @@ def plan_study(
     if page:
         extras.require("report", "the page of a study (or leave it out: --no-report)")
     check_margin(margin)
-    plan = plan_batch(
-        config, overrides=overrides, looks=looks, data=data, out=out, force=force, skip_failed=skip_failed
-    )
-    plan = replace(plan, margin=plan.margin if margin is None else margin)
+    asked = read_study(config, overrides, looks)
+    plan = plan_batch(asked, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed)
+    plan = replace(plan, name=asked.trial_name, margin=plan.margin if margin is None else margin)
     return plan, None if reference is None else _planned_reference(plan, reference)
 
 
@@ -242,13 +248,13 @@ def _write_study(
     layout: Layout,
     style: Style | None,
 ) -> None:
-    write_figure(comparison, folder / "compare.png", title=plan.name, layout=layout, style=style)
+    write_figure(comparison, folder / FIGURE, title=plan.name, layout=layout, style=style)
     table = csv_text(comparison.rows())
-    files.write_file(folder / "compare.csv", table.encode())
+    files.write_file(folder / TABLE, table.encode())
     if page:
         from wineexp.page.render import render
 
-        files.write_file(folder / "report.html", render(comparison, title=plan.name).encode())
+        files.write_file(folder / PAGE, render(comparison, title=plan.name).encode())
 
 
 def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:

@@ -41,6 +41,7 @@ def train(
     *,
     seeds: int | Sequence[int] | None = None,
     data: Data | None = None,
+    sep: str | None = None,
     out: PathLike = "outputs",
     threads: int | None = None,
     force: bool = False,
@@ -61,6 +62,8 @@ def train(
         Train this many seeds, starting at the spec's, or these seeds, and return a list.
     data : path-like or DataFrame, optional
         A table, a CSV file, ``"red-wine"`` or ``"simulated"``; by default what ``wineexp data`` shows.
+    sep : str, optional
+        The CSV file's separator; by default its content tells.
     out : path-like
         The folder for run directories.
     threads : int, optional
@@ -92,7 +95,7 @@ def train(
     >>> run.status, len(run.history)
     ('done', 2)
     """
-    plan = plan_train(read_spec(spec, fields), seeds=seeds, data=data, out=out, force=force)
+    plan = plan_train(read_spec(spec, fields), seeds=seeds, data=data, sep=sep, out=out, force=force)
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
     executor = in_process(count, keep_model=keep_model)
@@ -107,6 +110,7 @@ def batch(
     *,
     overrides: Mapping[str, Any] | None = None,
     data: Data | None = None,
+    sep: str | None = None,
     out: PathLike = "outputs",
     jobs: int | None = None,
     dask: str | None = None,
@@ -140,7 +144,7 @@ def batch(
         How often to retry a run whose worker died.
     fail_fast, skip_failed : bool
         Stop at the first run that fails; do not retry runs that failed before.
-    data, out, force, keep_model, tensorboard, mlflow, progress, observer
+    data, sep, out, force, keep_model, tensorboard, mlflow, progress, observer
         As in :func:`train`, but a simulated table must be requested explicitly.
 
     Raises
@@ -159,7 +163,7 @@ def batch(
     study = read_study(config, overrides)
     if study.looks is not None:
         raise ConfigError(["looks: a batch does not judge what it trains; `wineexp study` does, or give seeds"])
-    plan = plan_batch(study, data=data, out=out, force=force, skip_failed=skip_failed)
+    plan = plan_batch(study, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed)
     exporters = make_exporters(tensorboard, mlflow, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     watching = _observer(observer, progress, many=True)
@@ -168,7 +172,13 @@ def batch(
 
 
 def plan_train(
-    spec: RunSpec, *, seeds: int | Sequence[int] | None, data: Data | None, out: PathLike, force: bool
+    spec: RunSpec,
+    *,
+    seeds: int | Sequence[int] | None,
+    data: Data | None,
+    sep: str | None,
+    out: PathLike,
+    force: bool,
 ) -> Plan:
     """What :func:`train` would do; a simulated table may stand in for the real one."""
     try:
@@ -176,7 +186,7 @@ def plan_train(
     except ValueError as error:
         raise SpecError([("seeds", str(error))]) from None
     specs = [spec.with_seed(seed) for seed in chosen]
-    return make_plan(specs, find_table(data, stand_in=True), Path(out), force=force)
+    return make_plan(specs, find_table(data, stand_in=True, sep=sep), Path(out), force=force)
 
 
 def plan_batch(
@@ -185,13 +195,14 @@ def plan_batch(
     overrides: Mapping[str, Any] | None = None,
     looks: Sequence[int] | None = None,
     data: Data | None,
+    sep: str | None,
     out: PathLike,
     force: bool,
     skip_failed: bool,
 ) -> Plan:
     """What :func:`batch` would do; a simulated table must be asked for."""
     study = read_study(config, overrides, looks)
-    found = find_table(data, stand_in=False)
+    found = find_table(data, stand_in=False, sep=sep)
     return make_plan(
         study.specs,
         found,

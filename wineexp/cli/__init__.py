@@ -31,6 +31,8 @@ COMMANDS = {
     "data": "Show which table would be used and why, or fetch it.",
     "runs": "List runs as a table: filter, sort, choose columns.",
     "show": "Show everything about one run.",
+    "diff": "Show two runs side by side: the settings that differ, then their metrics.",
+    "rm": "Remove runs and studies, after listing them and asking.",
     "doctor": "Check this installation: versions, memory, device, table, extras.",
     "completion": "Print a shell's completion script.",
     "help": "Show the help of wineexp, or of one command.",

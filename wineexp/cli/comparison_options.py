@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from wineexp.cli.completers import RunPath, complete_conditions
+from wineexp.cli.completers import RunName, complete_conditions
+from wineexp.cli.options import named_runs_option
 
 __all__ = ["figure_options", "margin_option", "reference_option", "selection_options"]
 
@@ -17,10 +18,12 @@ Command = Callable[..., Any]
 def selection_options(function: Command) -> Command:
     """Which runs, and against what."""
     options: list[Callable[[Command], Command]] = [
-        click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=RunPath()),
+        click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunName(several=True)),
+        named_runs_option,
         reference_option(
             "The variant to compare the others with: a label, a run directory, or settings such as "
-            "dropout=0,bn=none. By default the first run given; for a folder, the variant nearest the defaults."
+            "dropout=0,bn=none. By default the first run given, of a study its first; for a folder, the variant "
+            "nearest the defaults."
         ),
         click.option(
             "--where",

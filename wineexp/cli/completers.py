@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["RunPath", "complete_columns", "complete_conditions", "complete_fields"]
+__all__ = ["RunName", "complete_columns", "complete_conditions", "complete_fields"]
 
 
 def complete_fields(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -31,17 +31,20 @@ def complete_conditions(_: click.Context, __: click.Parameter, incomplete: str) 
     return [CompletionItem(f"{name}=") for name in COLUMNS if name.startswith(incomplete)]
 
 
-class RunPath(click.Path):
-    """A run directory; a shell completes those below ``outputs`` and what was typed."""
+class RunName(click.ParamType[str]):
+    """A run by its path or name; a shell completes the runs in ``--out`` and below what was typed, and studies."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    name = "run"
+
+    def __init__(self, *, several: bool = False) -> None:
+        self.several = several
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from wineexp.runs.directory import is_run
+        from wineexp.runs.study_file import find_studies
 
-        typed = Path(incomplete)
-        folders = [typed if incomplete.endswith("/") else typed.parent, Path("outputs")]
+        typed, out = Path(incomplete), Path(ctx.params.get("out") or "outputs")
+        folders = [typed if incomplete.endswith("/") else typed.parent, out]
         found = {
             str(path)
             for folder in folders
@@ -49,4 +52,7 @@ class RunPath(click.Path):
             for path in folder.iterdir()
             if incomplete in ("", str(path)[: len(incomplete)], path.name[: len(incomplete)]) and is_run(path)
         }
-        return [CompletionItem(path) for path in sorted(found)] or super().shell_complete(ctx, param, incomplete)
+        if self.several:
+            found |= {folder.name for folder, _ in find_studies(out) if folder.name.startswith(incomplete)}
+        files = click.Path().shell_complete(ctx, param, incomplete)
+        return [CompletionItem(path) for path in sorted(found)] or files

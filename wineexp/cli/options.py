@@ -15,7 +15,16 @@ from wineexp.specs.fields import choices_of, kinds_of, read_text
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
-__all__ = ["data_option", "flag", "given", "out_option", "parse_value", "spec_options"]
+__all__ = [
+    "data_option",
+    "flag",
+    "given",
+    "named_runs_option",
+    "out_option",
+    "parse_value",
+    "sep_option",
+    "spec_options",
+]
 
 Command = Callable[..., Any]
 
@@ -83,18 +92,36 @@ def given(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def data_option(function: Command) -> Command:
-    """``--data``."""
-    return click.option(
+    """``--data`` and ``--sep``."""
+    table = click.option(
         "--data", metavar="TABLE", help="A CSV file, red-wine (the real table or an error) or simulated."
-    )(function)
+    )
+    return table(sep_option(function))
+
+
+def sep_option(function: Command) -> Command:
+    """``--sep``."""
+    meaning = "The CSV file's separator: one character, or tab or space; by default its content tells."
+    return click.option("--sep", metavar="CHARACTER", help=meaning)(function)
 
 
 def out_option(function: Command) -> Command:
-    """``--out``."""
-    return click.option(
-        "--out",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("outputs"),
-        show_default=True,
-        help="The folder for run directories.",
-    )(function)
+    """``--out`` of commands that write runs."""
+    return _out("The folder for run directories.")(function)
+
+
+def named_runs_option(function: Command) -> Command:
+    """``--out`` of commands that take runs, which may be given by name."""
+    return _out("The folder in which runs are looked for by name.", callback=_existing)(function)
+
+
+def _out(meaning: str, **how: Any) -> Callable[[Command], Command]:
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option("--out", type=kind, default=Path("outputs"), show_default=True, help=meaning, **how)
+
+
+def _existing(context: click.Context, parameter: click.Parameter, folder: Path) -> Path:
+    """Refuse a folder that was named and is not there: ``--out figure.png`` was meant to be ``--output``."""
+    if context.get_parameter_source("out") is ParameterSource.COMMANDLINE and not folder.is_dir():
+        raise click.BadParameter(f"expected a folder of runs, found none at {str(folder)!r}")
+    return folder

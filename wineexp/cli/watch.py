@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
-from wineexp.execution.observer import Observer, waiting_text
+from wineexp.execution.observer import Observer, names_text, not_named_text, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
 from wineexp.runs.directory import Run
@@ -62,6 +62,12 @@ class CommandObserver(Observer):
     def ended(self, run: Run) -> None:
         self.progress.ended(run)
 
+    def named(self, run: Run, names: Sequence[str]) -> None:
+        note(f"{names_text(names)} added to {run.path}, which is done already")
+
+    def not_named(self, run: Run, names: Sequence[str], problem: str) -> None:
+        note(not_named_text(run, names, problem))
+
     def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
         last = number == len(looks.counts)
         text = f"look {number} of {len(looks.counts)} ({looks.counts[number - 1]} seeds): {len(told)} told"
@@ -112,8 +118,10 @@ class TrainObserver(CommandObserver):
 
 
 def tell_table(plan: Plan) -> None:
-    """Say which table it is, under ``--verbose``."""
+    """Say what must be known of the table; which it is, under ``--verbose``."""
     table = plan.table
+    for text in table.notes:
+        note(text)
     detail(f"table  {table.kind}, {table.source}, fingerprint {table.fingerprint}")
 
 

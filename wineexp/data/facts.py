@@ -41,6 +41,8 @@ class TableFacts(BaseModel):
         Of the target; None in runs before 0.1.
     features : tuple of str
         In the order that the model takes them.
+    ranges : tuple of pairs of float
+        Lowest and highest value of each feature in the training rows, unscaled; empty in earlier runs.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
@@ -55,4 +57,5 @@ class TableFacts(BaseModel):
     test_rows: _Count = 0
     train_median: _Finite | None = None
     features: tuple[str, ...]
+    ranges: tuple[tuple[_Finite, _Finite], ...] = ()
     scaling: ScalingFacts

@@ -27,7 +27,9 @@ class Found:
     steps: tuple[str, ...]
 
 
-def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, stand_in: bool) -> Found:
+def find_table(
+    data: str | os.PathLike[str] | pd.DataFrame | None = None, *, stand_in: bool, sep: str | None = None
+) -> Found:
     """Return the table to use, in the order given in the README.
 
     Parameters
@@ -36,6 +38,8 @@ def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sta
         A table; a path; ``red-wine`` (the real table or an error) or ``simulated``; ``$WINEEXP_DATA`` by default.
     stand_in : bool
         Whether the simulated table may be used when the real one is not available.
+    sep : str, optional
+        The separator of the CSV file that is named; by default its content tells.
 
     Raises
     ------
@@ -43,15 +47,21 @@ def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sta
         If a named table is missing or unsuitable, or the real one is not available and no stand-in is allowed.
     """
     if isinstance(data, pd.DataFrame):
+        if sep is not None:
+            raise DataError("sep: expected with the path of a CSV file as data, found a DataFrame")
         return Found(table_of_frame(data), ("a DataFrame: given as data",))
     if data is not None and not isinstance(data, (str, os.PathLike)):
         raise DataError(f"data: expected a DataFrame, a path, red-wine or simulated; found {type(data).__name__}")
     named = os.fspath(data) if data else os.environ.get("WINEEXP_DATA")
+    if sep is not None and named in (None, "", "simulated", "red-wine"):
+        raise DataError(
+            f"sep: expected with a CSV file, found {named or 'none'}; name it with --data or $WINEEXP_DATA"
+        )
     if named == "simulated":
         return Found(simulated_table(), ("simulated: as requested",))
     if named and named != "red-wine":
         origin = "--data" if data else "$WINEEXP_DATA"
-        return Found(read_table(named), (f"{named}: named by {origin}",))
+        return Found(read_table(named, sep=sep), (f"{named}: named by {origin}",))
     steps: list[str] = []
     for path, origin in _configured():
         if not path.exists():
@@ -75,7 +85,9 @@ def find_table(data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sta
     return Found(simulated_table(), (*steps, "simulated: falling back to simulated data"))
 
 
-def find_again(facts: TableFacts, data: str | os.PathLike[str] | pd.DataFrame | None = None) -> Table:
+def find_again(
+    facts: TableFacts, data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sep: str | None = None
+) -> Table:
     """Return the table that a run was trained on: found as :func:`find_table` does, and known by its fingerprint.
 
     The path on record is not opened: a run may come from elsewhere.
@@ -86,6 +98,8 @@ def find_again(facts: TableFacts, data: str | os.PathLike[str] | pd.DataFrame | 
         What the run recorded of it.
     data : str, path-like or DataFrame, optional
         As in :func:`find_table`; a simulated table is made anew without it.
+    sep : str, optional
+        As in :func:`find_table`.
 
     Raises
     ------
@@ -94,11 +108,11 @@ def find_again(facts: TableFacts, data: str | os.PathLike[str] | pd.DataFrame | 
     """
     wanted = f"the run's table ({one_line(facts.source)}, fingerprint {facts.fingerprint[:8]})"
     remedy = "give it with --data PATH or $WINEEXP_DATA"
-    if data is None and facts.kind == "simulated":
+    if data is None and sep is None and facts.kind == "simulated":
         data = "simulated"
     if data is None and facts.kind == "custom" and not _named():  # what could be fetched is not it
         raise DataError(f"expected {wanted}, found no table; {remedy}")
-    table = find_table(data, stand_in=False).table
+    table = find_table(data, stand_in=False, sep=sep).table
     if table.fingerprint != facts.fingerprint:
         raise DataError(f"{table.source}: expected {wanted}, found fingerprint {table.fingerprint[:8]}; {remedy}")
     return table

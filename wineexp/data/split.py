@@ -195,6 +195,10 @@ def _fit_scaling(x: npt.NDArray[np.float64], scale: str) -> Scaling:
     return Scaling(low, np.where(spread > 0, spread, 1.0))  # a constant column stays, at zero
 
 
+def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    return tuple(zip(x.min(axis=0).tolist(), x.max(axis=0).tolist(), strict=True))
+
+
 def table_facts(table: Table, split: Split) -> TableFacts:
     """What is recorded of the table and its split; the scaling is what ``predict`` needs on new rows."""
     return TableFacts(
@@ -208,6 +212,7 @@ def table_facts(table: Table, split: Split) -> TableFacts:
         **({"test_rows": len(split.y_test)} if len(split.y_test) else {}),
         train_median=float(np.median(split.y_train)),
         features=split.features,
+        ranges=_ranges(table.frame.loc[split.train_rows, list(split.features)].to_numpy()),
         scaling=ScalingFacts(
             center=tuple(split.scaling.center.tolist()), scale=tuple(split.scaling.scale.tolist())
         ),

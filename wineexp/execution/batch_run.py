@@ -17,7 +17,7 @@ from wineexp.execution.plan import Plan, Planned
 from wineexp.runs.directory import RUN_FILES, Run, directory_name, is_run
 from wineexp.runs.reader import check_run
 from wineexp.runs.result import RunResult
-from wineexp.runs.writer import write_run
+from wineexp.runs.writer import add_names, write_run
 
 __all__ = ["Executed", "execute"]
 
@@ -67,6 +67,7 @@ def execute(
                 files.check_replaceable(_place(plan, entry), RUN_FILES, error=RunError)
     observer.started(plan)
     with contextlib.closing(Claims(plan.out)) as claims:
+        _add_names(plan, claims, observer)
         batch = _Batch(plan, executor, observer, claims, runs, fail_fast=fail_fast)
         try:
             batch.train()
@@ -198,6 +199,25 @@ class _Batch:
         return task.spec.signature(self._plan.table.fingerprint)
 
 
+def _add_names(plan: Plan, claims: Claims, observer: Observer) -> None:
+    """Give finished runs the names that they are asked for under now; a failure to do so is told."""
+    for entry in plan.entries:
+        run = entry.done
+        if run is None or run.status != "done" or set(entry.names) <= set(run.record.names):
+            continue
+        signature = run.signature
+        try:
+            if claims.take(signature):
+                if new := add_names(run, entry.names):
+                    observer.named(run, new)
+            else:
+                observer.not_named(run, entry.names, f"{claims.owner(signature)} trains it; name it afterwards")
+        except RunError as error:
+            observer.not_named(run, entry.names, str(error))
+        finally:
+            claims.release(signature)
+
+
 def _place(plan: Plan, entry: Planned) -> Path:
     """Where an entry's run is written."""
     table = plan.table
@@ -210,11 +230,17 @@ def _written_since(plan: Plan, entry: Planned) -> Run | None:
     if not is_run(run.path):
         return None
     with contextlib.suppress(RunError):
-        old = any(run.path == known.path and run.record == known.record for known in entry.known)
+        old = any(run.path == known.path and _same(run, known) for known in entry.known)
         if not old and run.status != "interrupted":
             check_run(run)
             return run
     return None
+
+
+def _same(run: Run, known: Run) -> bool:
+    """Whether it is the same training, whatever names it was given since."""
+    one, other = (each.record.model_copy(update={"names": ()}) for each in (run, known))
+    return one == other
 
 
 class _Outcomes:

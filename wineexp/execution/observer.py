@@ -11,7 +11,7 @@ from wineexp.runs.directory import Run
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Observer", "waiting_text"]
+__all__ = ["Observer", "names_text", "not_named_text", "waiting_text"]
 
 
 def waiting_text(count: int, owner: str, claim: Path) -> str:
@@ -21,6 +21,16 @@ def waiting_text(count: int, owner: str, claim: Path) -> str:
         f"waiting for {runs} that {owner} trains. Should it die, this process trains {them} within a minute. "
         f"If you know that nobody trains there, delete {claim}"
     )
+
+
+def not_named_text(run: Run, names: Sequence[str], problem: str) -> str:
+    """Which names were not added to a run, and why."""
+    return f"{run.path}: {names_text(names)} not added: {problem}"
+
+
+def names_text(names: Sequence[str]) -> str:
+    """``name 'x'`` or ``names 'x', 'y'``."""
+    return f"name{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
 
 
 class Observer:
@@ -42,6 +52,13 @@ class Observer:
 
     def ended(self, run: Run) -> None:
         """A run has ended and is recorded, by this process or another that trained it meanwhile."""
+
+    def named(self, run: Run, names: Sequence[str]) -> None:
+        """A finished run was asked for under these names, which it had not: they are added to its record."""
+
+    def not_named(self, run: Run, names: Sequence[str], problem: str) -> None:
+        """As :meth:`named`, but they could not be added; all else goes on."""
+        warnings.warn(not_named_text(run, names, problem), stacklevel=2)
 
     def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
         """At look ``number`` of ``looks`` these variants were told from the reference, and these were not."""

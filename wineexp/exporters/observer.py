@@ -57,6 +57,12 @@ class ExportingObserver(Observer):
         self.inner.ended(run)
         self._export(run)
 
+    def named(self, run: Run, names: Sequence[str]) -> None:
+        self.inner.named(run, names)
+
+    def not_named(self, run: Run, names: Sequence[str], problem: str) -> None:
+        self.inner.not_named(run, names, problem)
+
     def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
         self.inner.looked(number, looks, told, still_open)
 

@@ -19,6 +19,7 @@ from matplotlib.text import Text
 
 from wineexp.runs.loss_axis import LossAxis
 from wineexp.runs.record import Record
+from wineexp.specs.wording import say
 from wineexp.text import visible
 
 __all__ = [
@@ -85,6 +86,14 @@ class Curve:
     history: pd.DataFrame
 
     @property
+    def heading(self) -> str:
+        """Its name, or what differs from the defaults in words, or ``plain``."""
+        spec = self.record.spec
+        if self.label != spec.label() or spec.name is not None:
+            return self.label
+        return ", ".join(say(field, getattr(spec, field)) for field in spec.differing()) or self.label
+
+    @property
     def baseline(self) -> float | None:
         """The validation loss of the best constant; None if the run did not get that far."""
         return self.record.metrics.baseline_loss
@@ -106,7 +115,7 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     mark_constant(ax, spec.epochs, spec.loss, curve.baseline)
     ax.set_xlabel("epoch")
     ax.set_ylabel(LOSS_NAMES[spec.loss])
-    write_title(ax, curve.label, curve.title)
+    write_title(ax, curve.heading, curve.title)
     if curve.record.simulated:
         watermark(ax)
     handles = ax.get_legend_handles_labels()[0] + axis_key(axis)

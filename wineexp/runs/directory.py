@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ __all__ = [
     "folder_name",
     "is_run",
     "read_bounded",
+    "readable_runs",
     "run_folders",
 ]
 
@@ -149,7 +150,12 @@ def run_folders(folder: Path) -> list[Path]:
 
 def find_runs(folder: Path, damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:
     """The runs directly below ``folder``, by name; those with an unreadable record go to ``damaged``."""
-    for path in run_folders(folder):
+    return readable_runs(run_folders(folder), damaged)
+
+
+def readable_runs(paths: Iterable[Path], damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:
+    """The runs of these directories; those with an unreadable record go to ``damaged``."""
+    for path in paths:
         run = Run(path)
         try:
             run.record  # noqa: B018 - reads and checks it

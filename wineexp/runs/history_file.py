@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wineexp.data.table import check_lines
+from wineexp.data.csv_source import check_lines
 from wineexp.errors import RunError, first_line
 from wineexp.runs.directory import read_bounded
 from wineexp.runs.record import Metrics

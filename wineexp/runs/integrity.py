@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from wineexp.errors import RunError
 from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, Run, read_bounded, run_folders
 
-__all__ = ["LARGE", "check_files", "check_hash", "read_checked", "sound_runs"]
+__all__ = ["LARGE", "check_files", "check_hash", "read_checked", "sound", "sound_runs"]
 
 #: Files over so many bytes (models) are hashed only where they are used, or on request.
 LARGE = 1_000_000
@@ -78,7 +78,12 @@ def _compare(run: Run, path: Path, sha256: str) -> None:
 
 def sound_runs(folder: Path, *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
     """Each run directory below ``folder``, by name, with its run, or with why it is damaged."""
-    for path in run_folders(folder):
+    return sound(run_folders(folder), hashes=hashes)
+
+
+def sound(paths: Iterable[Path], *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
+    """Each of these run directories with its run, or with why it is damaged."""
+    for path in paths:
         run = Run(path)
         try:
             check_files(run, hashes=hashes)

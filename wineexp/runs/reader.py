@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.csv_source import check_lines
 from wineexp.data.facts import TableFacts
-from wineexp.data.table import check_lines
 from wineexp.errors import RunError
 from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, read_bounded, run_folders
 from wineexp.runs.history_file import Training, read_history
 from wineexp.runs.integrity import check_files, read_checked
+from wineexp.runs.names import Place
 from wineexp.runs.number_table import read_numbers
 from wineexp.runs.picture import read_png
 from wineexp.runs.record import Metrics, Record, Status
@@ -98,14 +99,15 @@ class LoadedRun:
         return ~np.asarray(gaps, bool)
 
 
-def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = None) -> list[LoadedRun]:
+def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = None) -> list[LoadedRun]:
     """Read run directories, folders of them, history CSVs and curves PNGs, in any mix.
 
     Parameters
     ----------
-    paths : sequence of Path
+    places : sequence of Path or tuple of Path
+        A tuple has run directories that a name stands for.
     damaged : callable, optional
-        Called with the error of each run in a folder that cannot be read; a run given directly raises.
+        Called with the error of each run in a folder or tuple that cannot be read; a run given directly raises.
 
     Returns
     -------
@@ -119,13 +121,14 @@ def load(paths: Sequence[Path], damaged: Callable[[RunError], None] | None = Non
         For a path that does not exist, holds no run, is no CSV of a history or no PNG written by wineexp.
     """
     found: dict[str | tuple[Path, int | None], LoadedRun] = {}
-    for loaded in (loaded for path in paths for loaded in _load(path, damaged)):
+    for loaded in (loaded for place in places for loaded in _load(place, damaged)):
         path, number = loaded.place
         key = loaded.record.signature if loaded.record else (path.resolve(), number)
         if key not in found or (found[key].predictions is None and loaded.predictions is not None):
             found[key] = loaded
-    if paths and not found:
-        raise RunError(f"{paths[0]}: expected runs, found none that is not damaged; see wineexp runs --check")
+    if places and not found:
+        first = places[0] if isinstance(places[0], Path) else places[0][0].parent
+        raise RunError(f"{first}: expected runs, found none that is not damaged; see wineexp runs --check")
     return list(found.values())
 
 
@@ -210,22 +213,16 @@ def _contradiction(
     return None
 
 
-def _load(path: Path, damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:
-    if is_run(path):
+def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:
+    if not isinstance(path, Path):
+        yield from _load_several(path, damaged)
+    elif is_run(path):
         yield load_run(Run(path))
     elif path.is_dir():
         folders = run_folders(path)
         if not folders:
             raise RunError(f"{path}: expected a run directory or a folder of them; found no {RECORD} in it")
-        for folder in folders:
-            try:
-                check_files(Run(folder))
-                loaded = load_run(Run(folder))
-            except RunError as error:
-                if damaged is not None:
-                    damaged(error)
-            else:
-                yield loaded
+        yield from _load_several(folders, damaged)
     elif not path.exists():
         raise RunError(f"{path}: no such file or directory")
     elif path.suffix.lower() == ".png":
@@ -235,6 +232,18 @@ def _load(path: Path, damaged: Callable[[RunError], None] | None) -> Iterator[Lo
         yield from _load_csv(path)
     else:
         raise RunError(f"{path}: expected a run directory, a folder of them, a history.csv or a curves.png")
+
+
+def _load_several(folders: Sequence[Path], damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:
+    for folder in folders:
+        try:
+            check_files(Run(folder))
+            loaded = load_run(Run(folder))
+        except RunError as error:
+            if damaged is not None:
+                damaged(error)
+        else:
+            yield loaded
 
 
 def _load_csv(path: Path) -> Iterator[LoadedRun]:

@@ -278,6 +278,8 @@ class Record(BaseModel):
             return "data.features: expected different columns beside the target"
         if not len(self.data.scaling.center) == len(self.data.scaling.scale) == features:
             return f"data.scaling: expected {features} numbers each, one per feature"
+        if len(self.data.ranges) not in (0, features):
+            return f"data.ranges: expected {features} pairs of numbers, one per feature"
         if 0.0 in self.data.scaling.scale:
             return "data.scaling.scale: expected numbers other than 0"
         return None

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from wineexp import files
 from wineexp.specs.looks import Looks
 
-__all__ = ["PlannedLooks", "studies_with_looks", "write_down"]
+__all__ = ["LOOKS", "PlannedLooks", "studies_with_looks", "write_down"]
 
 #: The record's file, in the study's folder.
-NAME = "looks.json"
+LOOKS = "looks.json"
 
 #: A record of looks is a few hundred bytes; what is larger is not ours.
 MAX_BYTES = 1024 * 1024
@@ -81,7 +81,7 @@ def write_down(folder: Path, planned: PlannedLooks, runs_before: int, signatures
     OutputError
         If it cannot be written.
     """
-    path = folder / NAME
+    path = folder / LOOKS
     notes = []
     try:
         entries = _read(path)
@@ -112,7 +112,7 @@ def studies_with_looks(folder: Path, signatures: Collection[str]) -> list[str]:
     One whose record is damaged is among them: it cannot be told, so it is not taken for one that did not.
     """
     found = []
-    for path in sorted(folder.glob(f"*/{NAME}")):
+    for path in sorted(folder.glob(f"*/{LOOKS}")):
         try:
             planned = {signature for entry in _read(path) for signature in entry.signatures}
         except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from wineexp.runs.record import SCHEMA, FileFacts, Record
 from wineexp.runs.result import RunResult
 from wineexp.text import visible
 
-__all__ = ["write_run"]
+__all__ = ["add_names", "write_run"]
 
 
 def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), planned: str = "") -> Run:
@@ -54,6 +55,22 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
     present[directory.RECORD] = _text(record.model_copy(update={"files": facts})).encode()
     files.write_directory(out / name, present, ours=RUN_FILES, error=RunError)
     return Run(out / name)
+
+
+def add_names(run: Run, names: Sequence[str]) -> tuple[str, ...]:
+    """Add names to the record of a run that is there already, all else as it was; return those that it had not.
+
+    Raises
+    ------
+    RunError
+        When the record cannot be read, or not be written.
+    """
+    record = Run(run.path).record  # as it is now
+    new = tuple(name for name in dict.fromkeys(names) if name not in record.names)
+    if new:
+        named = record.model_copy(update={"names": (*record.names, *new)})
+        files.write_file(run.path / directory.RECORD, _text(named).encode(), error=RunError)
+    return new
 
 
 def _record(result: RunResult, name: str, names: tuple[str, ...], planned: str) -> Record:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wineexp.errors import ConfigError
 from wineexp.specs.grammar import MAX_RUNS, Config, StudyReader
+from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.wording import format_value
+from wineexp.text import one_line
 
-__all__ = ["Config", "read_config", "read_configs", "read_mapping"]
+__all__ = ["Config", "read_config", "read_configs", "read_mapping", "told_overrides"]
 
 
 def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -54,7 +58,8 @@ def read_configs(
     if len(planned) > 1:
         raise ConfigError(["looks: expected the same in all files, or in none"])
     margin = margins.pop() if len(margins) == 1 else None
-    return Config("+".join(config.name for config in configs), tuple(specs), file, margin, *planned)
+    name = "+".join(config.name for config in configs)
+    return Config(name, tuple(specs), file, margin, planned.pop(), told_overrides(given))
 
 
 def read_mapping(
@@ -66,10 +71,17 @@ def read_mapping(
         content = json.dumps(values, indent=1, default=_plain).encode()  # JSON is YAML 1.2
     except (TypeError, ValueError) as error:
         raise ConfigError([f"config: expected text, numbers, booleans, lists and mappings: {error}"]) from None
-    config = StudyReader(Path("config"), dict(overrides or {}), problems, content, looks).read()
+    given = dict(overrides or {})
+    config = StudyReader(Path("config"), given, problems, content, looks).read()
     if problems:
         raise ConfigError(problems)
-    return config
+    return replace(config, overrides=told_overrides(given))
+
+
+def told_overrides(overrides: Mapping[str, Any]) -> str:
+    """Overrides as text, in the order of the spec's fields, whatever the order in which they were given."""
+    names = [name for name in RunSpec.model_fields if name in overrides]
+    return one_line(" ".join(f"{name}={format_value(overrides[name])}" for name in names))
 
 
 def _plain(value: Any) -> Any:

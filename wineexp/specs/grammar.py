@@ -40,6 +40,8 @@ class Config:
         The size below which a difference does not matter; of several files, where they agree on one.
     looks : Looks or None
         When seeds are added only while it cannot be told; ``specs`` then has the most that may be trained.
+    overrides : str
+        What overrides the fields of every run, as ``epochs=20 seed=0``; empty where nothing does.
     """
 
     name: str
@@ -47,6 +49,12 @@ class Config:
     file: str | None = None
     margin: float | None = None
     looks: Looks | None = None
+    overrides: str = ""
+
+    @property
+    def trial_name(self) -> str:
+        """The study's name and what overrides it: a trial is a study of its own, beside the one that it tries."""
+        return f"{self.name} {self.overrides}" if self.overrides else self.name
 
 
 class StudyReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.cells import open_csv
+from wineexp.data.facts import TableFacts
 from wineexp.data.split import Scaling
-from wineexp.data.table import column_names, read_table, table_of_frame
+from wineexp.data.table import table_of_frame
 from wineexp.errors import DataError, RunError, first_line, nearest
 from wineexp.runs.directory import MODEL, Run
 from wineexp.runs.integrity import check_hash
+from wineexp.text import one_line
 from wineexp.training.model import build_model, keras_defaults
 from wineexp.training.trainer import predict
 
@@ -28,6 +31,9 @@ __all__ = ["NewRows", "load_model", "measure_predictions", "predict_rows", "read
 #: The weights within a ``.keras`` file, and bytes that they may take beyond their own: names, an index.
 WEIGHTS = "model.weights.h5"
 SLACK = 1_000_000
+
+#: The columns of predictions; a column that is carried along has another name.
+OUTPUT = ("row", "predicted", "sd", "actual")
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -44,11 +50,17 @@ class NewRows:
         The target, if present.
     extra : tuple of str
         Columns that are not used.
+    notes : tuple of str
+        What was dropped, and what lies far outside the rows that the run was trained on.
+    ids : tuple of str and list, or None
+        A column that is carried into the output: its name, and a value for each row.
     """
 
     features: Doubles
     actual: Doubles | None
     extra: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    ids: tuple[str, list[Any]] | None = None
 
 
 @keras_defaults()
@@ -97,29 +109,91 @@ def _why_not(run: Run) -> str:
     return "the file was deleted" if MODEL in run.record.files else "it was trained with --no-model"
 
 
-def read_rows(source: Path | pd.DataFrame, run: Run) -> NewRows:
+def read_rows(
+    source: Path | pd.DataFrame, run: Run, *, id_column: str | None = None, sep: str | None = None
+) -> NewRows:
     """Read a CSV, or take a DataFrame, with the columns that the run was trained on, in any order.
+
+    A target column without any value counts as absent.
+
+    Parameters
+    ----------
+    source : Path or DataFrame
+        A CSV in any dialect that :func:`wineexp.data.table.read_table` reads; columns that are not needed may hold
+        anything, and have any name.
+    run : Run
+    id_column : str, optional
+        A column to carry into the output.
+    sep : str, optional
+        The CSV's separator; by default its content tells.
 
     Raises
     ------
     DataError
         When a column is missing, or one that is needed holds anything but finite numbers.
     """
-    names, target = list(run.record.data.features), run.spec.target
-    columns = list(source.columns) if isinstance(source, pd.DataFrame) else column_names(source)
-    where = "the DataFrame" if isinstance(source, pd.DataFrame) else source
-    missing = [name for name in names if name not in columns]
-    if columns and missing:
-        told = "; ".join(f"no column {name!r}{nearest(name, map(str, columns))}" for name in missing)
-        raise DataError(f"{where}: {told}; the run was trained on: {', '.join(names)}")
-    needed = [name for name in columns if name in (*names, target)]
+    data, target = run.record.data, run.spec.target
+    if id_column in OUTPUT:
+        raise DataError(f"id: column {id_column!r} has the name of a column of the output; rename it in the file")
     if isinstance(source, pd.DataFrame):
-        frame = table_of_frame(source[needed]).frame
+        frame, extra, ids = _of_frame(source, data, target, id_column)
+        notes: tuple[str, ...] = ()
     else:
-        frame = read_table(source, only=[*names, target]).frame
-    extra = tuple(str(name) for name in columns if name not in needed)
-    actual = frame[target].to_numpy(np.float64) if target in frame else None
-    return NewRows(frame[names].to_numpy(np.float64), actual, extra)
+        file = open_csv(source, sep)
+        _check_columns(str(source), file.names, data.features)
+        cells = file.read([*data.features, target], carry=id_column)
+        frame, ids, notes = cells.numbers, cells.carried, cells.notes
+        extra = [name for name in file.names if name not in (*data.features, target)]
+        for name in data.features:
+            if name in cells.empty:
+                where = f"{source}:{file.form.skip + 1}: column {name!r}"
+                raise DataError(f"{where}: expected a number, found nothing, here and in every other row")
+    features = frame[list(data.features)].to_numpy(np.float64)
+    return NewRows(
+        features=features,
+        actual=frame[target].to_numpy(np.float64) if target in frame else None,
+        extra=tuple(name for name in extra if name != id_column),
+        notes=(*notes, *_far_outside(features, data)),
+        ids=None if id_column is None or ids is None else (id_column, ids),
+    )
+
+
+def _of_frame(
+    source: pd.DataFrame, data: TableFacts, target: str, id_column: str | None
+) -> tuple[pd.DataFrame, list[str], list[Any] | None]:
+    """The numbers of a DataFrame, the names of columns that are not used, and the column to carry."""
+    _check_columns("the DataFrame", list(map(str, source.columns)), data.features)
+    if id_column is not None and list(source.columns).count(id_column) != 1:
+        found = list(source.columns).count(id_column)
+        raise DataError(f"the DataFrame: expected one column {id_column!r}, found {found}")
+    needed = [name for name in source.columns if name in data.features]
+    if target in source.columns and not source[target].isna().to_numpy().all():
+        needed.append(target)
+    frame = table_of_frame(source[list(dict.fromkeys(needed))]).frame
+    extra = [str(name) for name in source.columns if name not in (*data.features, target)]
+    return frame, extra, None if id_column is None else source[id_column].tolist()
+
+
+def _check_columns(where: str, columns: Sequence[str], features: Sequence[str]) -> None:
+    """Raise ``DataError`` naming each feature that is missing."""
+    missing = [name for name in features if name not in columns]
+    if missing:
+        told = "; ".join(f"no column {name!r}{nearest(name, columns)}" for name in missing)
+        raise DataError(f"{where}: {told}; the run was trained on: {', '.join(map(one_line, features))}")
+
+
+def _far_outside(features: Doubles, data: TableFacts) -> Iterator[str]:
+    """Features whose values lie outside those that were trained on, by more than half of their range."""
+    for name, values, (low, high) in zip(data.features, features.T, data.ranges, strict=False):
+        beyond = np.maximum(low - values, values - high)
+        far = np.flatnonzero(beyond > 0.5 * (high - low))
+        if len(far):
+            worst = int(beyond.argmax())
+            rows = f"{len(far)} row{'s' if len(far) > 1 else ''}"
+            yield (
+                f"column {name!r}: {rows} far outside what the run was trained on, {low:g} to {high:g}; "
+                f"furthest {values[worst]:g} in row {worst}, counted from 0"
+            )
 
 
 def scale_rows(run: Run, rows: NewRows) -> npt.NDArray[np.float32]:
@@ -151,8 +225,8 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
     Returns
     -------
     pandas.DataFrame
-        ``row`` (int, from 0), ``predicted``; with several samples ``sd``, their standard deviation; ``actual``
-        where it is known.
+        ``row`` (int, from 0), the column that is carried, ``predicted``; with several samples ``sd``, their
+        standard deviation; ``actual`` where it is known.
 
     Raises
     ------
@@ -169,6 +243,8 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         _check_rows(samples[-1][:, None], "the prediction is not finite")
     table = np.stack(samples)
     columns: dict[str, Any] = {"row": np.arange(table.shape[1])}
+    if rows.ids is not None:
+        columns[rows.ids[0]] = rows.ids[1]
     columns["predicted"] = table[0] if len(table) == 1 else table.mean(axis=0, dtype=np.float64)
     if len(table) > 1:
         columns["sd"] = table.std(axis=0, ddof=1, dtype=np.float64)

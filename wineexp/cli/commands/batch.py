@@ -31,6 +31,7 @@ def command(
     configs: tuple[Path, ...],
     overrides: dict[str, Any],
     data: str | None,
+    sep: str | None,
     out: Path,
     force: bool,
     skip_failed: bool,
@@ -52,6 +53,7 @@ def command(
 
     what: dict[str, Any] = {
         "data": data,
+        "sep": sep,
         "out": out,
         "force": force,
         "skip_failed": skip_failed,

@@ -33,7 +33,8 @@ from wineexp.streams import print_json, print_out
 @figure_options
 @table_options
 def command(
-    paths: tuple[Path, ...],
+    runs: tuple[str, ...],
+    out: Path,
     reference: str | None,
     where: tuple[str, ...],
     margin: float | None,
@@ -45,10 +46,11 @@ def command(
 ) -> None:
     """Compare runs: one figure, one table, and which differences are real.
 
-    RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix; a CSV may also be
-    Keras's CSVLogger's or a saved History. Runs that differ only in the seed are one variant. Each variant is
-    compared with the reference on the validation rows, paired by seed and by row: better, worse or cannot tell.
-    CSV and PNG files hold no predictions, so they give curves but no verdict.
+    RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix; or a directory name,
+    signature, label or study of runs in OUT. A CSV may also be Keras's CSVLogger's or a saved History. Runs that
+    differ only in the seed are one variant. Each variant is compared with the reference on the validation rows,
+    paired by seed and by row: better, worse or cannot tell. CSV and PNG files hold no predictions, so they give
+    curves but no verdict.
     """
     from wineexp.runs.run_table import parse_conditions
 
@@ -60,7 +62,7 @@ def command(
 
     check_figure_name(output)
     found = compare(
-        paths, reference=reference, where=where, margin=margin, on_damaged=lambda e: note(f"left out: {e}")
+        runs, reference=reference, where=where, margin=margin, out=out, on_damaged=lambda e: note(f"left out: {e}")
     )
     write_figure(found, output, layout=layout, style=Style(**style))
     say(f"figure: {output}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wineexp.cli.notes import say
+from wineexp.cli.notes import note, say
 from wineexp.cli.options import data_option
 from wineexp.streams import print_json, print_out
 from wineexp.text import align, one_line
@@ -14,7 +14,7 @@ from wineexp.text import align, one_line
 @click.argument("action", type=click.Choice(["info", "fetch"]), default="info")
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
-def command(action: str, data: str | None, as_json: bool) -> None:
+def command(action: str, data: str | None, sep: str | None, as_json: bool) -> None:
     """Show which table would be used and why, or fetch it.
 
     \b
@@ -32,7 +32,7 @@ def command(action: str, data: str | None, as_json: bool) -> None:
         else:
             print_out(f"{address}\n-> {path}")
         return
-    found = find_table(data, stand_in=True)
+    found = find_table(data, stand_in=True, sep=sep)
     table = found.table
     facts = {
         "kind": table.kind,
@@ -42,12 +42,15 @@ def command(action: str, data: str | None, as_json: bool) -> None:
         "distinct_rows": len(table.frame.drop_duplicates()),
         "columns": list(table.frame.columns),
         "steps": list(found.steps),
+        "notes": list(table.notes),
     }
     if as_json:
         print_json(facts)
         return
     for step in found.steps:
         say(f"  {step}")
+    for text in table.notes:
+        note(text)
     rows = [
         ("table", table.source),
         ("kind", table.kind),

@@ -14,7 +14,7 @@ from wineexp.streams import print_json, print_out
 @data_option
 @out_option
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def command(data: str | None, out: Path, as_json: bool) -> int:
+def command(data: str | None, sep: str | None, out: Path, as_json: bool) -> int:
     """Check this installation: versions, memory, device, table, extras.
 
     Prints one screen of facts and problems, to paste into a bug report. The exit code is 1 if there is a
@@ -23,7 +23,7 @@ def command(data: str | None, out: Path, as_json: bool) -> int:
     from wineexp.doctor import examine
     from wineexp.text import align
 
-    found = examine(data, out)
+    found = examine(data, out, sep)
     if as_json:
         facts = {name: value for name, value in found.facts if name}
         print_json({"facts": facts, "problems": found.problems})

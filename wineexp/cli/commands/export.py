@@ -7,24 +7,26 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.completers import RunPath
+from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
+from wineexp.cli.options import named_runs_option
 from wineexp.streams import print_err
 
 
 @click.command()
 @click.argument("place", type=click.Choice(["mlflow", "tensorboard"]))
-@click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=RunPath())
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunName(several=True))
+@named_runs_option
 @click.option(
     "--to",
     metavar="URI|DIR",
     help="The MLflow server (default: $MLFLOW_TRACKING_URI) or the folder of event files (default: tensorboard).",
 )
 @click.option("--experiment", default="wineexp", show_default=True, help="MLflow's experiment.")
-def command(place: str, paths: tuple[Path, ...], to: str | None, experiment: str) -> int:
+def command(place: str, runs: tuple[str, ...], out: Path, to: str | None, experiment: str) -> int:
     """Send finished runs to MLflow or TensorBoard; those that are there already are skipped.
 
-    RUN is a run directory or a folder of them.
+    RUN is a run directory or a folder of them; or a directory name, signature, label or study of runs in OUT.
     """
     if place == "mlflow":
         to = to or os.environ.get("MLFLOW_TRACKING_URI")
@@ -34,10 +36,11 @@ def command(place: str, paths: tuple[Path, ...], to: str | None, experiment: str
     from wineexp.api.sending import export
 
     found = export(
-        paths,
+        runs,
         tensorboard=(to or "tensorboard") if place == "tensorboard" else None,
         mlflow=to if place == "mlflow" else None,
         experiment=experiment,
+        out=out,
         on_damaged=lambda error: note(f"left out: {error}"),
     )
     for problem in found.problems:

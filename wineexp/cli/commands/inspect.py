@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.completers import RunPath
+from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import data_option
+from wineexp.cli.options import data_option, named_runs_option
 from wineexp.cli.tables import print_csv, table_options
 from wineexp.streams import print_json, print_out
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=RunPath())
+@click.argument("run", metavar="RUN", type=RunName())
 @click.argument("csv", metavar="[CSV]", required=False, type=click.Path(path_type=Path))
 @data_option
+@named_runs_option
 @click.option(
     "-o",
     "--output",
@@ -27,8 +28,12 @@ from wineexp.streams import print_json, print_out
     help="The figure: .png, .svg or .pdf.",
 )
 @table_options
-def command(run: Path, csv: Path | None, data: str | None, output: Path, form: str | None) -> None:
+def command(
+    run: str, csv: Path | None, data: str | None, sep: str | None, out: Path, output: Path, form: str | None
+) -> None:
     """Look inside a saved run: what its layers give, and whether its moving averages fit.
+
+    RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT.
 
     For each layer mean, spread and zeros of its activations, in inference mode and as in training: dropout on,
     batch normalization by the statistics of each batch. For each batch normalization gamma, beta, and its moving
@@ -40,7 +45,7 @@ def command(run: Path, csv: Path | None, data: str | None, output: Path, form: s
     from wineexp.cli.inside import inside
 
     check_figure_name(output)
-    found = inspect(run, csv, data=data)
+    found = inspect(run, csv, data=data, sep=sep, out=out)
     write_inspection(found, output)
     say(f"figure: {output}")
     if form == "json":

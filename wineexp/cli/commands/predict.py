@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.completers import RunPath
+from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
+from wineexp.cli.options import named_runs_option, sep_option
 from wineexp.streams import print_out
-from wineexp.text import json_text
+from wineexp.text import json_text, one_line
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=RunPath())
+@click.argument("run", metavar="RUN", type=RunName())
 @click.argument("csv", metavar="CSV", type=click.Path(path_type=Path))
+@named_runs_option
 @click.option(
     "-o",
     "--output",
@@ -31,31 +33,44 @@ from wineexp.text import json_text
     type=click.IntRange(2, 100_000),
     help="Uncertainty estimate: mean and standard deviation of N passes with dropout left on.",
 )
+@click.option("--id", "id_column", metavar="COLUMN", help="A column of CSV to carry into the output.")
+@sep_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print JSON: predictions, and metrics if the target is present."
 )
 def command(
-    run: Path, csv: Path, output: Path | None, run_seeds: bool, mc_dropout: int | None, as_json: bool
+    run: str,
+    csv: Path,
+    out: Path,
+    output: Path | None,
+    run_seeds: bool,
+    mc_dropout: int | None,
+    id_column: str | None,
+    sep: str | None,
+    as_json: bool,
 ) -> None:
     """Predict new rows with a saved run.
 
-    CSV has the columns that RUN was trained on, in any order; they are scaled as RUN's were. If it also has
-    the target, MAE, RMSE and skill are printed on stderr.
+    RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. CSV has the
+    columns that RUN was trained on, in any order; they are scaled as RUN's were. Others may hold
+    anything. If it also has the target, MAE, RMSE and skill are printed on stderr.
     """
     from wineexp.api.saved_run import predict
     from wineexp.files import write_file
 
-    found = predict(run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout)
+    found = predict(run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout, id_column=id_column, sep=sep, out=out)
     if run_seeds:
         for other in found.left_out:
             note(f"left out: {other.path} ({other.status}, or without its model)")
         say(f"seeds {', '.join(str(other.spec.seed) for other in found.runs)}")
     if found.unused:
-        note(f"not used: {', '.join(found.unused)}")
+        note(f"not used: {', '.join(map(one_line, found.unused))}")
+    for told in found.notes:
+        note(told)
     if as_json:
         text = json_text({"predictions": found.table.to_dict("records"), "metrics": found.metrics}, plain=True)
     else:
-        text = found.table.to_csv(index=False, lineterminator="\n")
+        text = found.as_csv()
     if output is None:
         print_out(text, end="")
     else:

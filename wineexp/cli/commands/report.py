@@ -23,7 +23,8 @@ from wineexp.cli.notes import note, say
 )
 @click.option("--title", help="The page's title.")
 def command(
-    paths: tuple[Path, ...],
+    runs: tuple[str, ...],
+    out: Path,
     reference: str | None,
     where: tuple[str, ...],
     margin: float | None,
@@ -32,18 +33,20 @@ def command(
 ) -> None:
     """Write one self-contained page: the answer, the curves, the table, the runs.
 
-    RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix. The page
+    RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix; or a directory name,
+    signature, label or study of runs in OUT. The page
     opens from an email, in any browser, without a network. Needs the extra wineexp[report].
     """
     from wineexp.api.comparing import report
 
     path = report(
-        paths,
+        runs,
         output=output,
         title=title,
         reference=reference,
         where=where,
         margin=margin,
+        out=out,
         on_damaged=lambda error: note(f"left out: {error}"),
     )
     say(f"report: {path}")

@@ -8,6 +8,7 @@ import click
 
 from wineexp.cli.completers import complete_columns, complete_conditions
 from wineexp.cli.notes import note, say
+from wineexp.cli.options import out_option
 from wineexp.cli.tables import print_table, table_options
 
 
@@ -15,6 +16,8 @@ from wineexp.cli.tables import print_table, table_options
 @click.argument(
     "folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
+@out_option
+@click.option("--study", metavar="NAME", help="Only the runs of this study, in its order.")
 @click.option(
     "--where",
     metavar="CONDITION",
@@ -28,6 +31,7 @@ from wineexp.cli.tables import print_table, table_options
     shell_complete=complete_columns,
     help="Sort by a column; -COLUMN sorts in descending order.",
 )
+@click.option("--newest", is_flag=True, help="The newest first, with the time: as --sort -recorded.")
 @click.option(
     "--columns",
     metavar="A,B,...",
@@ -38,28 +42,40 @@ from wineexp.cli.tables import print_table, table_options
 @table_options
 def command(
     folders: tuple[Path, ...],
+    out: Path,
+    study: str | None,
     where: tuple[str, ...],
     sort: str | None,
+    newest: bool,
     columns: str | None,
     check: bool,
     form: str | None,
 ) -> int:
     """List runs as a table: filter, sort, choose columns.
 
-    FOLDER holds run directories; outputs by default. Columns are the fields of the spec (its loss is called
+    FOLDER holds run directories; by default OUT does. Columns are the fields of the spec (its loss is called
     loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, threads, device,
     seconds, recorded.
     """
+    if newest and sort:
+        raise click.UsageError("--newest and --sort: expected one of them")
+
     from wineexp.runs.columns import COLUMNS, find_column
-    from wineexp.runs.directory import Run
-    from wineexp.runs.integrity import sound_runs
+    from wineexp.runs.directory import Run, run_folders
+    from wineexp.runs.integrity import sound
+    from wineexp.runs.names import study_runs
     from wineexp.runs.run_table import damaged_row, default_columns, parse_conditions, row, select, sort_rows
 
     known = COLUMNS.values()
     wanted = parse_conditions(where)
     chosen = [find_column(name, known) for name in columns.split(",")] if columns else None
     find_column((sort or "run").removeprefix("-"), known)
-    found = [pair for folder in folders or (Path("outputs"),) for pair in sound_runs(folder)]
+    paths = [
+        path
+        for folder in folders or (out,)
+        for path in (run_folders(folder) if study is None else study_runs(study, folder))
+    ]
+    found = list(sound(paths))
     if check:
         from wineexp.runs.reader import check_runs
 
@@ -67,9 +83,10 @@ def command(
     rows = [row(run) if isinstance(run, Run) else damaged_row(path, run) for path, run in found]
     count = sum(row["status"] == "damaged" for row in rows)
     rows = select(rows, wanted)
-    if sort:
-        rows = sort_rows(rows, sort)
-    print_table(chosen or default_columns(rows), rows, form, empty="no runs")
+    if sort or newest:
+        rows = sort_rows(rows, sort or "-recorded")
+    shown = chosen or default_columns(rows) + ([COLUMNS["recorded"]] if newest else [])
+    print_table(shown, rows, form, empty="no runs")
     if check:
         say(f"{len(found)} runs checked, {count} damaged")
     elif count:

@@ -6,22 +6,26 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.completers import RunPath
+from wineexp.cli.completers import RunName
+from wineexp.cli.options import named_runs_option
 from wineexp.streams import print_json, print_out
 
 
 @click.command()
-@click.argument("run", type=RunPath())
+@click.argument("run", metavar="RUN", type=RunName())
+@named_runs_option
 @click.option("--json", "as_json", is_flag=True, help="Print run.json.")
-def command(run: Path, as_json: bool) -> None:
+def command(run: str, out: Path, as_json: bool) -> None:
     """Show everything about one run.
 
-    Prints its spec, layers, metrics, where the time went, and its environment.
+    RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. Prints its
+    spec, layers, metrics, where the time went, and its environment.
     """
+    from wineexp.api.inputs import read_run
     from wineexp.runs.directory import Run
     from wineexp.runs.summary import whole_run
 
-    shown = Run(run)
+    shown = Run(read_run(run, out))
     if as_json:
         print_json(shown.record.as_json())
     else:

@@ -72,7 +72,7 @@ def command(
         from wineexp.api.studying import plan_study
         from wineexp.cli.plan_table import show_plan, tell_comparison
 
-        what = {key: how[key] for key in ("reference", "margin", "data", "out", "force", "skip_failed")}
+        what = {key: how[key] for key in ("reference", "margin", "data", "sep", "out", "force", "skip_failed")}
         plan, reference = plan_study(asked, looks=None, overrides=None, page=page, **what)
         show_plan(plan, None, jobs=how["jobs"], dask=how["dask"])
         tell_comparison(plan, reference, page=page)

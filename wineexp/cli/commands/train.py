@@ -50,6 +50,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str) -> int | list[int]:
 def command(
     spec_file: Path | None,
     data: str | None,
+    sep: str | None,
     out: Path,
     seeds: int | list[int],
     threads: int | None,
@@ -74,12 +75,13 @@ def command(
     spec = read_spec(spec_file, fields)  # report mistakes before loading anything heavy
 
     from wineexp.api.training import plan_train, train
-    from wineexp.cli.watch import TrainObserver, announce
+    from wineexp.cli.watch import TrainObserver, announce, tell_table
     from wineexp.runs.summary import layer_table, seeds_summary, summary
 
     if dry_run:
-        plan = plan_train(spec, seeds=seeds, data=data, out=out, force=force)
+        plan = plan_train(spec, seeds=seeds, data=data, sep=sep, out=out, force=force)
         announce(plan)
+        tell_table(plan)
         print_out(layer_table(plan.specs[0], plan.table.feature_count))
         return 0
     observer = TrainObserver()
@@ -87,6 +89,7 @@ def command(
         spec,
         seeds=seeds,
         data=data,
+        sep=sep,
         out=out,
         threads=threads,
         force=force,

@@ -1,0 +1,46 @@
+"""``wineexp rm``: runs and studies removed, once they are listed and confirmed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from wineexp.cli.completers import RunName
+from wineexp.cli.notes import note, say
+from wineexp.cli.options import named_runs_option
+from wineexp.streams import print_err
+from wineexp.text import align, format_bytes, one_line
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunName(several=True))
+@named_runs_option
+@click.option("--yes", is_flag=True, help="Remove without asking: for scripts.")
+def command(runs: tuple[str, ...], out: Path, yes: bool) -> int:
+    """Remove runs and studies, after listing them and asking.
+
+    RUN is a run directory; or a directory name, signature, label or study of runs in OUT. A study goes with its
+    runs, except those of another study, and with its figure, table and page. Files that are not wineexp's stay. A
+    run that another process trains is not removed.
+    """
+    from wineexp.api.removing import plan_removal, remove_planned
+
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("expected a terminal to ask on, found none; --yes removes without asking")
+    planned = plan_removal(*runs, out=out)
+    if not yes:  # to a person, who must see it whatever --quiet says
+        rows = [[one_line(str(one.path)), one.what, format_bytes(one.size)] for one in planned]
+        print_err(align(rows, right=(2,)))
+    for one in planned:
+        if one.stays:
+            theirs = ", ".join(one_line(str(one.path / name)) for name in one.stays)
+            note(f"stays, as it is not wineexp's: {theirs}")
+    what = f"{len(planned)} directories" if len(planned) > 1 else "it"
+    if not yes and not click.confirm(f"remove {what} for good?", err=True):
+        say("nothing was removed")
+        return 1
+    for path in remove_planned(planned):
+        say(f"removed: {path}")
+    return 0

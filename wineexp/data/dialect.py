@@ -1,0 +1,207 @@
+"""How a CSV is written: separator, header, decimal mark, told from its content."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from wineexp.data.csv_source import MAX_LINE, CsvSource
+from wineexp.errors import DataError
+
+__all__ = ["NUMBER", "THOUSANDS", "Dialect", "check_separator", "find_dialect", "is_blank"]
+
+#: In the order in which they are preferred where the content tells nothing.
+SEPARATORS = (",", ";", "\t", "|")
+
+#: What people type for a separator that a shell makes hard to type.
+SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+
+#: A number as programs and spreadsheets write it, with either decimal mark, without the spaces around it.
+NUMBER = re.compile(r"[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+#: One that is another number where commas part thousands: 1,234 is 1.234 or 1234.
+THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+
+#: The line by which a spreadsheet is told the separator.
+HINT = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+#: Lines and characters by which the separator is chosen, and rows that are looked at below the header. A header
+#: of names with line breaks takes many lines, one of 10,000 columns many characters.
+SAMPLE_LINES, SAMPLE_SIZE, SAMPLE_ROWS = 200, MAX_LINE, 10
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written.
+
+    Attributes
+    ----------
+    separator : str
+    decimal : {".", ","}
+        What the first rows tell; the rows below may tell more.
+    names : tuple of str
+        The header's, empty ones too.
+    line : int
+        The header's first line, from 1.
+    skip : int
+        Lines down to the header's last.
+    width : int
+        Cells of a row: as many as names, or more where lines end in separators.
+    """
+
+    separator: str
+    decimal: str
+    names: tuple[str, ...]
+    line: int
+    skip: int
+    width: int
+
+    @property
+    def needed(self) -> int:
+        """Cells that each row must have: down to the last column with a name."""
+        return max(at for at, name in enumerate(self.names, 1) if name.strip())
+
+
+def is_blank(row: Iterable[str]) -> bool:
+    """Whether no cell holds anything but spaces."""
+    return not "".join(row).strip()
+
+
+def check_separator(text: str) -> str:
+    """The separator that ``text`` names: itself, or ``tab``, ``comma``, ``semicolon``, ``pipe``, ``space``.
+
+    Raises
+    ------
+    DataError
+        For more than one character, or one that numbers and quotes are written with.
+    """
+    separator = SPELLED.get(text.lower(), text)
+    if len(separator) != 1 or not separator.isascii() or separator.isalnum() or separator in "\"'+-._\r\n\0":
+        raise DataError(
+            f"sep: expected one character that no number has, such as ; or |, or tab or space; found {text!r}"
+        )
+    return separator
+
+
+def find_dialect(source: CsvSource, separator: str | None = None) -> Dialect:
+    """How ``source`` is written.
+
+    The separator is the one by which the first rows are as long as the header and hold the most numbers. (Of a
+    table of numbers with two columns or more, only one can read every cell as a number.)
+
+    Parameters
+    ----------
+    source : CsvSource
+    separator : str, optional
+        The one to use instead.
+
+    Raises
+    ------
+    DataError
+        Where there is no header.
+    """
+    with source.text() as text:
+        lines = _sample(text)
+    hint = HINT.fullmatch(lines[0]) if len(lines) > 1 else None
+    before = 1 if hint else 0
+    if separator is None and hint:
+        separator = hint[1]
+    separator = separator or _separator(lines)
+    names, line, skip = _header(source, separator, before)
+    rows = _rows(lines[skip:], separator)
+    extra = [row for row in rows if len(row) > len(names) and is_blank(row[len(names) :])]
+    width = max(map(len, [names, *extra]))
+    return Dialect(separator, _decimal(rows), tuple(names), line, skip, width)
+
+
+def _sample(text: TextIO) -> list[str]:
+    """The first lines, with their ends."""
+    lines: list[str] = []
+    size = 0
+    while (size < SAMPLE_SIZE or len(lines) < 2) and len(lines) < SAMPLE_LINES:
+        line = text.readline(MAX_LINE)
+        if not line:
+            break
+        lines.append(line)
+        size += len(line)
+    return lines
+
+
+def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """The first rows of ``lines`` that are not blank; what csv cannot read ends them."""
+    found = []
+    try:
+        for row in csv.reader(lines, delimiter=separator):
+            if not is_blank(row):
+                found.append(row)
+            if len(found) > SAMPLE_ROWS:
+                break
+    except csv.Error:
+        return found
+    return found
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """The separator that reads the sample best."""
+    whole = "".join(lines)
+    found = [one for one in SEPARATORS if one in whole]
+    if len(found) == 1 and found[0] in lines[0]:  # most files, at once
+        return found[0]
+    return max(SEPARATORS, key=lambda one: _score(lines, one))
+
+
+def _score(lines: Sequence[str], separator: str) -> tuple[bool, float, float, int]:
+    """How well the separator reads the sample: several columns, rows as long as the header, numbers, columns."""
+    header, *rows = _rows(lines, separator) or [[]]
+    width = len(header)
+    while width and not header[width - 1].strip():
+        width -= 1
+    fitting = [row for row in rows if width <= len(row) and is_blank(row[width:])]
+    cells = [cell.strip() for row in rows for cell in row if cell.strip()]
+    numbers = sum(NUMBER.fullmatch(cell) is not None for cell in cells)
+    return len(header) > 1, len(fitting) / max(1, len(rows)), numbers / max(1, len(cells)), width
+
+
+def _header(source: CsvSource, separator: str, before: int) -> tuple[list[str], int, int]:
+    """The names, the header's first line, and the last."""
+    read: list[str] = []
+    with source.text(skip=before) as text:
+        reader = csv.reader(_keeping(text, read), delimiter=separator)
+        first = before + 1
+        try:
+            for names in reader:
+                if not is_blank(names):
+                    break
+                first = before + reader.line_num + 1
+            else:
+                raise DataError(
+                    f"{source.path}:1: expected a header with column names, found an empty line or file"
+                )
+            skip = before + reader.line_num
+            if skip > first:  # a name with a line break, or a quote that takes all that follows for one name
+                list(csv.reader(read[first - before - 1 :], delimiter=separator, strict=True))
+        except csv.Error as error:  # a name longer than csv takes, a quote that never ends
+            raise DataError(f"{source.path}:{first}: expected a header with column names: {error}") from None
+    if any("\0" in name for name in names):
+        raise DataError(f"{source.path}:{first}: expected a CSV file, found binary bytes")
+    if all(NUMBER.fullmatch(name.strip()) for name in names if name.strip()):
+        shown = "".join(read[first - before - 1 :]).strip()[:60]
+        raise DataError(f"{source.path}:{first}: expected a header with column names, found numbers: {shown}")
+    return names, first, skip
+
+
+def _keeping(text: TextIO, read: list[str]) -> Iterable[str]:
+    """The lines of ``text``, each kept in ``read`` as it goes."""
+    while line := text.readline(MAX_LINE):
+        read.append(line)
+        yield line
+
+
+def _decimal(rows: Sequence[Sequence[str]]) -> str:
+    """A comma where some cell is a number by it and cannot be thousands, and none has a point."""
+    numbers = [cell.strip() for row in rows for cell in row if NUMBER.fullmatch(cell.strip())]
+    commas = any("," in cell and not THOUSANDS.fullmatch(cell) for cell in numbers)
+    return "," if commas and not any("." in cell for cell in numbers) else "."

@@ -1,0 +1,160 @@
+"""A CSV read cell by cell: each number named where it cannot be read, or all of them written plainly.
+
+A dialect that pandas does not read as it stands (rows of separators alone, ``20000000000000000000``, a no-break
+space before a digit) becomes text that it does, so that one parser makes every number of every dialect.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from wineexp.data.csv_source import CsvSource
+from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect, is_blank
+from wineexp.errors import DataError
+
+__all__ = ["Rewritten", "rewrite", "unnamed"]
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """The cells that are wanted, one row a line, ``,`` between them, with decimal points.
+
+    Attributes
+    ----------
+    text : io.StringIO
+        A column is numbers, or nothing in every row.
+    carried : list of str
+        The cells of the column to carry, as they are.
+    blank : int
+        Rows that hold nothing, which are left out.
+    commas : bool
+        Whether numbers had decimal commas.
+    beyond : int
+        Empty columns at the end of some rows, behind those that the dialect knows of.
+    """
+
+    text: io.StringIO
+    carried: list[str]
+    blank: int
+    commas: bool
+    beyond: int
+
+
+def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: int | None = None) -> Rewritten:
+    """Write the numbers of the columns at ``wanted`` plainly.
+
+    Raises
+    ------
+    DataError
+        With line and column of the first cell that is no finite number, or whose row has another length.
+    """
+    walk = _Walk(source, form, sorted(wanted))
+    text = io.StringIO()
+    carried = []
+    for line, row in walk.rows():
+        text.write(",".join([walk.number(line, at, row[at]) for at in walk.wanted]) + "\n")
+        if carry is not None:
+            carried.append(row[carry])
+    walk.check_commas()
+    text.seek(0)
+    return Rewritten(text, carried, walk.blank, "," in walk.marks, walk.beyond)
+
+
+@dataclass
+class _Walk:
+    """What is known of the cells so far."""
+
+    source: CsvSource
+    form: Dialect
+    wanted: list[int]
+    blank: int = 0
+    beyond: int = 0
+    #: Decimal mark -> the first number that has it, with its line.
+    marks: dict[str, tuple[int, str]] = field(default_factory=dict)
+    #: The first number that may have a comma for thousands.
+    unsure: DataError | None = None
+    sure: bool = False
+    #: Column -> the line of its first empty cell, as long as it has no others.
+    empty: dict[int, int] = field(default_factory=dict)
+    filled: set[int] = field(default_factory=set)
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Each row that holds something with its line, as long as the header or longer by empty cells."""
+        line = self.form.skip
+        with self.source.text(skip=line) as text:
+            reader = csv.reader(text, delimiter=self.form.separator, strict=True)
+            try:
+                for row in reader:
+                    first, line = line + 1, self.form.skip + reader.line_num
+                    if is_blank(row):
+                        self.blank += 1
+                        continue
+                    if len(row) < self.form.needed or not is_blank(row[len(self.form.names) :]):
+                        raise self._wrong_length(first, len(row))
+                    self.beyond = max(self.beyond, len(row) - self.form.width)
+                    yield first, row + [""] * (self.form.width - len(row))
+            except csv.Error as error:
+                raise DataError(f"{self.source.path}:{line + 1}: expected a row of a CSV: {error}") from None
+
+    def number(self, line: int, at: int, cell: str) -> str:
+        """The cell's number with a decimal point; nothing where its column is empty so far."""
+        text = cell.strip()
+        if not text and at not in self.filled:
+            self.empty.setdefault(at, line)
+            return ""
+        if not text or at in self.empty:
+            raise self._fault(self.empty.get(at, line), at, "expected a number, found nothing")
+        self.filled.add(at)
+        plain = text.replace(",", ".")
+        if not NUMBER.fullmatch(text):
+            raise self._fault(line, at, f"expected a {_kind(text)}number, found {cell[:60]!r}")
+        if not math.isfinite(float(plain)):
+            raise self._fault(line, at, f"expected a finite number, found {cell[:60]!r}")
+        if "." in plain:
+            self._note_mark(line, at, text)
+        return plain
+
+    def _note_mark(self, line: int, at: int, text: str) -> None:
+        """Remember a decimal mark; raise ``DataError`` where the other one was found before."""
+        mark, other = (",", ".") if "," in text else (".", ",")
+        self.marks.setdefault(mark, (line, text))
+        if other in self.marks:
+            before, found = self.marks[other]
+            both = f"found {text[:60]!r}, and {found[:60]!r} in line {before}"
+            raise self._fault(line, at, f"expected one decimal mark in the whole file, {both}")
+        if mark == "," and not self.sure:
+            self.sure = THOUSANDS.fullmatch(text) is None
+            either = f"which is {text.replace(',', '.')} or {text.replace(',', '')}: write it without the comma"
+            self.unsure = self.unsure or self._fault(line, at, f"expected a number, found {text!r}, {either}")
+
+    def check_commas(self) -> None:
+        """Raise ``DataError`` where every comma may part thousands."""
+        if self.unsure and not self.sure and self.form.decimal != ",":
+            raise self.unsure
+
+    def _wrong_length(self, line: int, length: int) -> DataError:
+        return DataError(f"{self.source.path}:{line}: expected {self.form.needed} values, found {length}")
+
+    def _fault(self, line: int, at: int, said: str) -> DataError:
+        names = self.form.names
+        if not names[at].strip():
+            return unnamed(self.source, self.form, at)
+        return DataError(f"{self.source.path}:{line}: column {names[at]!r}: {said}")
+
+
+def unnamed(source: CsvSource, form: Dialect, at: int) -> DataError:
+    """What is wrong with a header that has no name for a column of values."""
+    where = f"{source.path}:{form.line}"
+    return DataError(f"{where}: expected a name for every column, found an empty one for column {at + 1}")
+
+
+def _kind(text: str) -> str:
+    """``finite `` for what Python reads as infinity or no number."""
+    try:
+        return "" if math.isfinite(float(text)) else "finite "
+    except ValueError:
+        return ""

@@ -1,0 +1,129 @@
+"""Two runs side by side: what differs in what they were, and in what they reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from wineexp.runs.columns import COLUMNS, FIELD_KEYS
+from wineexp.runs.directory import Run
+from wineexp.runs.record import Environment, Metrics
+
+__all__ = ["Difference", "Pair", "difference"]
+
+#: Facts of a run, besides its spec, that a difference may come from.
+_FACTS = ("status", "reason", "kind", "source")
+
+#: Fields of the spec that decide which rows are judged, and on what.
+_ROWS = ("target", "split", "train_fraction", "test_fraction", "split_seed")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One value of two runs.
+
+    Attributes
+    ----------
+    part : str
+        ``setting`` of the spec, ``circumstance`` (table, outcome, environment) or ``metric``.
+    key : str
+        As in ``wineexp runs``; of an environment as in run.json.
+    first, second
+        Plain values, None where one is not known.
+    difference : float or None
+        Of a metric: the second minus the first, where both are known.
+    """
+
+    part: Literal["setting", "circumstance", "metric"]
+    key: str
+    first: Any
+    second: Any
+    difference: float | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two runs, the settings and circumstances that differ, and all metrics that one of them has.
+
+    Attributes
+    ----------
+    first, second : Path
+        The run directories.
+    pairs : tuple of Pair
+        Settings, then circumstances, then metrics.
+    notes : tuple of str
+        What a reader must know of them.
+    """
+
+    first: Path
+    second: Path
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...]
+
+    def part(self, name: str) -> list[Pair]:
+        """The settings, circumstances or metrics alone."""
+        return [pair for pair in self.pairs if pair.part == name]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each pair as a mapping, in order."""
+        return [asdict(pair) for pair in self.pairs]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        return {
+            "first": str(self.first),
+            "second": str(self.second),
+            "differences": self.rows(),
+            "notes": list(self.notes),
+        }
+
+
+def difference(first: Run, second: Run) -> Difference:
+    """Hold two runs side by side."""
+    pairs = (*_settings(first, second), *_circumstances(first, second), *_metrics(first, second))
+    return Difference(first.path, second.path, pairs, tuple(_notes(first, second)))
+
+
+def _settings(first: Run, second: Run) -> Iterator[Pair]:
+    for key in FIELD_KEYS.values():
+        one, other = (COLUMNS[key].value(run) for run in (first, second))
+        if one != other:
+            yield Pair("setting", key, one, other)
+
+
+def _circumstances(first: Run, second: Run) -> Iterator[Pair]:
+    pairs = {key: [COLUMNS[key].value(run) for run in (first, second)] for key in _FACTS}
+    pairs["fingerprint"] = [run.record.data.fingerprint for run in (first, second)]
+    for name in Environment.model_fields:
+        pairs[name] = [getattr(run.record.environment, name) for run in (first, second)]
+    for key, (one, other) in pairs.items():
+        if one != other:
+            yield Pair("circumstance", key, one, other)
+
+
+def _metrics(first: Run, second: Run) -> Iterator[Pair]:
+    for name in Metrics.model_fields:
+        one, other = (getattr(run.record.metrics, name) for run in (first, second))
+        if one is not None or other is not None:
+            yield Pair("metric", name, one, other, None if one is None or other is None else other - one)
+
+
+def _notes(first: Run, second: Run) -> Iterator[str]:
+    one, other = first.record, second.record
+    for run in (first, second):
+        if run.status != "done":
+            yield f"{run.path} is {run.record.outcome}: its metrics are not known"
+    if one.simulated or other.simulated:
+        yield "on a SIMULATED table: these figures say nothing about wine"
+    if one.data.fingerprint != other.data.fingerprint:
+        yield "they are of different tables: their metrics are of different rows"
+    elif differing := [name for name in _ROWS if getattr(one.spec, name) != getattr(other.spec, name)]:
+        yield f"they differ in {', '.join(differing)}: their metrics are of different rows or targets"
+    if one.signature == other.signature:
+        yield "one spec on one table: metrics that differ come from the circumstances alone"
+    elif one.variant_signature == other.variant_signature:
+        yield "two seeds of one variant: what differs between them is chance"
+    else:
+        yield "two runs are no verdict, as another seed may differ as much: `wineexp compare` judges over seeds"

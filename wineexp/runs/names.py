@@ -1,0 +1,206 @@
+"""What a RUN stands for: a path, or the directory name, signature, label or study of runs in a folder.
+
+The one place that decides it, for every command and function. Of several meanings the first holds:
+
+1. a path that is there: a run directory, a folder of them, a history CSV, a curves PNG, any other file of a run,
+   a study's folder;
+2. the name of a run directory in the folder of runs (``--out``);
+3. a whole signature;
+4. a label, or another name that a config gave the run: all runs that go by it;
+5. a study's name, or its folder's: all its runs that are there, in the config's order;
+6. the beginning of a signature, of ``LEAST`` characters at least, where one signature alone begins so.
+
+A name that a person gave comes before the beginning of a signature, which is a name by chance.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from wineexp.errors import RunError, nearest
+from wineexp.runs.directory import CURVES, HISTORY, RUN_FILES, Run, folder_name, is_run, run_folders
+from wineexp.runs.study_file import STUDY, TABLE, StudyRuns, find_studies, read_study
+from wineexp.text import some_of
+
+__all__ = ["LEAST", "Meant", "Place", "find_meant", "find_place", "find_run", "study_runs"]
+
+#: Characters of a signature that may stand for it.
+LEAST = 4
+
+#: A path, or the run directories that a name stands for.
+Place: TypeAlias = Path | tuple[Path, ...]
+
+_PREFIX = re.compile(f"[0-9a-f]{{{LEAST},7}}")
+
+#: Runs that a message lists; what is more is counted.
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A run directory and what it goes by; of one whose record cannot be read its directory's name tells."""
+
+    path: Path
+    signature: str
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> _Known:
+        try:
+            record = Run(path).record
+        except RunError:
+            return cls(path, path.name.rpartition("-")[2], ())
+        own = (record.spec.name,) if record.spec.name else ()
+        return cls(path, record.signature, tuple(dict.fromkeys((record.label, *own, *record.names))))
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What a RUN stands for.
+
+    Attributes
+    ----------
+    place : Path or tuple of Path
+        A path as given, or one run directory; the directories that a label or a study's name stands for.
+    study : Path or None
+        The study's folder, where it is a study.
+    """
+
+    place: Place
+    study: Path | None = None
+
+
+def find_meant(text: str, out: Path) -> Meant:
+    """What a RUN stands for, where several runs may be meant.
+
+    Parameters
+    ----------
+    text : str
+    out : Path
+        The folder in which runs are looked for by name.
+
+    Raises
+    ------
+    RunError
+        Where nothing goes by it, with the nearest name; where several signatures begin so, with their runs.
+    """
+    if os.path.exists(text):
+        return _at(Path(text))
+    name = text.rstrip("/")
+    if name and os.path.basename(name) == name and is_run(out / name):
+        return Meant(out / name)
+    known = [_Known.of(path) for path in run_folders(out)]
+    if same := [one for one in known if one.signature == name]:
+        return _meant(same)
+    if named := [one for one in known if name in one.names]:
+        return Meant(tuple(one.path for one in named))
+    studies = list(find_studies(out))
+    for folder, study in studies:
+        if _is_named(folder, study, name):
+            return _of_study(folder, known)
+    begun = [one for one in known if _PREFIX.fullmatch(name) and one.signature.startswith(name)]
+    if len({one.signature for one in begun}) > 1:
+        raise RunError(f"{text}: expected one run, found {len(begun)} whose signature begins so: {_listed(begun)}")
+    if begun:
+        return _meant(begun)
+    raise RunError(_nothing(text, out, known, [study for _, study in studies]))
+
+
+def find_place(text: str, out: Path) -> Place:
+    """The place alone of :func:`find_meant`; raise ``RunError`` for a study none of whose runs is there, too."""
+    meant = find_meant(text, out)
+    if meant.study is not None and not meant.place:
+        raise RunError(f"{meant.study}: expected runs of the study, found none; wineexp study trains them")
+    return meant.place
+
+
+def find_run(text: str, out: Path) -> Path:
+    """The directory of the one run that a RUN stands for; a file of a run, such as its model, stands for it.
+
+    Raises
+    ------
+    RunError
+        As in :func:`find_place`; where several runs go by it, with all of them.
+    """
+    place = find_place(text, out)
+    if isinstance(place, Path):
+        inside = place.name in RUN_FILES and place.is_file() and is_run(place.parent)
+        return place.parent if inside else place
+    if len(place) > 1:
+        names = some_of([path.name for path in place], _LISTED)
+        raise RunError(f"{text}: expected one run, found {len(place)} that go by it; give one of {names}")
+    return place[0]
+
+
+def study_runs(name: str, out: Path) -> tuple[Path, ...]:
+    """The run directories of a study, by its name or its folder's, in the config's order.
+
+    Raises
+    ------
+    RunError
+        Where there is no such study, with the nearest; where its file is damaged.
+    """
+    studies = list(find_studies(out))
+    for folder, study in studies:
+        if _is_named(folder, study, name):
+            return _runs_of(folder, [_Known.of(path) for path in run_folders(out)])
+    legal = [study.name for _, study in studies if isinstance(study, StudyRuns)]
+    begun = _unrecorded(name, out) or "`wineexp study` writes one down as it begins"
+    raise RunError(f"{name}: no study of that name in {out}{nearest(name, legal)}; {begun}")
+
+
+def _at(path: Path) -> Meant:
+    """What a path that is there stands for."""
+    if path.is_dir():
+        if (path / STUDY).is_file() and not is_run(path) and not run_folders(path):
+            return _of_study(path, [_Known.of(run) for run in run_folders(path.parent)])
+        return Meant(path)
+    alone = path.name in (HISTORY, CURVES)  # they can be read without their run
+    return Meant(path.parent if path.name in RUN_FILES and not alone and is_run(path.parent) else path)
+
+
+def _meant(same: Sequence[_Known]) -> Meant:
+    """One run; or directories of one signature, which hold the same run under several labels."""
+    return Meant(same[0].path if len(same) == 1 else tuple(one.path for one in same))
+
+
+def _is_named(folder: Path, study: StudyRuns | RunError, name: str) -> bool:
+    return folder.name == name or (isinstance(study, StudyRuns) and study.name == name)
+
+
+def _of_study(folder: Path, known: Sequence[_Known]) -> Meant:
+    return Meant(_runs_of(folder, known), folder)
+
+
+def _runs_of(folder: Path, known: Sequence[_Known]) -> tuple[Path, ...]:
+    there = {one.signature: one.path for one in reversed(known)}
+    return tuple(there[signature] for signature in read_study(folder).signatures if signature in there)
+
+
+def _nothing(text: str, out: Path, known: Sequence[_Known], studies: Sequence[StudyRuns | RunError]) -> str:
+    """Why nothing was found, and what is near."""
+    named = [study.name for study in studies if isinstance(study, StudyRuns)]
+    legal = dict.fromkeys([name for one in known for name in one.names] + named)
+    legal |= dict.fromkeys(name for one in known for name in (one.path.name, one.signature))
+    looked = f"nor a run's directory name, signature (at least {LEAST} of its characters), label or study in {out}"
+    if not known:
+        looked = f"and {out} has no runs"
+    hint = _unrecorded(text, out)
+    return f"{text}: no such file or directory, {looked}{nearest(text, legal)}{f'; {hint}' if hint else ''}"
+
+
+def _unrecorded(name: str, out: Path) -> str:
+    """What to do about a study of an earlier version, which did not write down its runs; empty for none."""
+    folder = out / folder_name(name)
+    if (folder / TABLE).is_file() and not (folder / STUDY).is_file():
+        return f"{folder} is of an earlier version: the same `wineexp study` again writes down its runs"
+    return ""
+
+
+def _listed(runs: Sequence[_Known]) -> str:
+    return some_of([one.path.name for one in runs], _LISTED)

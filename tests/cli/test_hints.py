@@ -114,6 +114,7 @@ CONFIGS = [
     ("default: {epochs: 3}\n", "1: default: unknown key (did you mean 'defaults'?); a study has"),
     ("sweep: {epochs: [3]}\n", "1: sweep: unknown key (did you mean 'grid'?); a study has"),
     ("variants: [{epochs: 3}]\n", "1: variants: unknown key (did you mean 'runs'?); a study has"),
+    ("seeds: 1,2,3\n", "1: seeds: expected how many ... found '1,2,3' (did you mean [1, 2, 3]?)"),
     ("repeats: 3\n", "1: repeats: unknown key (did you mean 'seeds'?); a study has"),
     ("dropout: 30\n", "1: dropout: expected ...; found 30 (did you mean 0.3?)"),
     ("widths: 3x3\ndropout: [30%, 20%, 10%]\n", "2: dropout: ... (did you mean '0.3,0.2,0.1'?)"),

@@ -52,7 +52,7 @@ def completed_by_bash(line, cwd):
         ("wineexp runs --sort val_m", ["val_mae", "val_mae_se", "val_mae_twins", "val_mae_unseen"]),
         ("wineexp runs --where drop", ["dropout="]),
         ("wineexp batch x.yaml --set bn_m", ["bn_momentum="]),
-        ("wineexp compare --layout ", ["overlay", "grid", "verdict"]),
+        ("wineexp compare --layout ", ["auto", "overlay", "grid", "verdict"]),
     ],
 )
 def test_bash_completes_commands_fields_and_values(here, line, offered):

@@ -35,7 +35,10 @@ def read_seeds(value: Any, first: int = 0) -> list[int]:
             return items
         raise ValueError("expected different seeds, found one twice")
     told = f"expected how many (a whole number from 1 to {MAX_SEED_COUNT}) or a list of seeds"
-    raise ValueError(f"{told}, found {value!r}")
+    parts = value.split(",") if isinstance(value, str) and len(value) <= 80 else []
+    meant = [int(part) for part in parts if part.strip().isdecimal()]
+    hint = f" (did you mean {meant}?)" if len(meant) > 1 and len(meant) == len(parts) else ""
+    raise ValueError(f"{told}, found {value!r}{hint}")
 
 
 def _is_whole(value: Any) -> bool:

@@ -165,7 +165,7 @@ def test_the_lessons_config_is_the_lesson():
     from wineexp.specs.config import read_config
 
     (spec,) = read_config(ROOT / "configs/lesson.yaml").specs
-    assert spec.model_copy(update={"name": None}) == RunSpec(dropout=0.3, bn="after")
+    assert spec.model_copy(update={"name": None}) == RunSpec(dropout=0.3, bn="after", eval_train=True)
 
 
 def test_closing_early_ends_the_executor(small_table, tmp_path):

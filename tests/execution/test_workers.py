@@ -232,7 +232,7 @@ def numbers_of_done(folder):
 
 def test_a_run_that_is_always_heard_of_is_stopped_in_time_too(small_table, tmp_path):
     wanted = [RunSpec.parse({**QUICK, "widths": "4", "batch_size": 1024, "epochs": 10**6})]
-    (run,) = batch(wanted, small_table, tmp_path, LocalWorkers(1, timeout=2))
+    (run,) = batch(wanted, small_table, tmp_path, LocalWorkers(1, timeout=8))  # XLA compiles for a second
     assert (run.status, run.record.reason) == ("failed", "timeout")
     assert len(run.history_path.read_text().splitlines()) > 100
 

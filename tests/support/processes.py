@@ -27,6 +27,9 @@ def end_started():
         if process.poll() is None:
             process.kill()  # its workers end with it
             process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def start(arguments, cwd, *, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, code=None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
+import wineexp
 from wineexp.execution.executor import InProcess
 from wineexp.specs.config import read_config
 from wineexp.specs.run_spec import RunSpec
@@ -140,11 +142,12 @@ def test_the_python_that_the_readme_shows_works(reader, capsys):
     exec(compile(text, "README.md", "exec"), {"__name__": "readme"})
 
 
-@pytest.mark.parametrize(
-    "name", ["batch", "compare", "export", "inspect", "load_runs", "predict", "report", "study", "train"]
-)
+#: The public functions, each of which shows an example.
+FUNCTIONS = [name for name in wineexp.__all__ if inspect.isfunction(getattr(wineexp, name))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_examples_in_the_docstrings_run(name, monkeypatch, tmp_path, tensorflow):
-    import wineexp
     from wineexp.data.simulated import simulated_table
 
     monkeypatch.chdir(tmp_path)

@@ -13,6 +13,8 @@ import pytest
 from support import fabricate
 from support.terminal import shown_on_a_terminal
 
+from wineexp.runs.study_file import record_study
+
 SCRIPTS = Path(sys.executable).parent
 QUICK = ["--widths", "8", "--epochs", "3", "--batch-size", "32"]
 
@@ -63,6 +65,15 @@ def test_bash_completes_runs_by_name_and_by_path(here):
     runs = sorted(str(path.relative_to(here)) for path in here.glob("outputs/8x1*"))
     for line in ("wineexp show ", "wineexp show outputs/", "wineexp show 8x1", "wineexp compare outputs/8x"):
         assert completed_by_bash(line, here) == runs
+
+
+def test_bash_completes_studies_where_several_runs_are_taken_and_looks_in_out(here):
+    run = next(here.glob("outputs/8x1-e*"))
+    record_study(here / "outputs" / "my_study", "my study", [run.name.rpartition("-")[2]])
+    assert completed_by_bash("wineexp compare my", here) == ["my_study"]
+    assert completed_by_bash("wineexp show my", here) != ["my_study"]
+    (here / "outputs").rename(here / "elsewhere")
+    assert completed_by_bash("wineexp show --out elsewhere 8x1-e", here) == [f"elsewhere/{run.name}"]
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -115,4 +115,6 @@ def test_a_command_says_it(cli, small_table, small_csv, tmp_path):
     assert code == 0
     assert f"note: name 'my first model' added to {run.path}, which is done already" in err
     assert "added" not in cli("train", *flags)[2]
-    assert cli("show", "my first model", "--out", tmp_path)[0] == 0
+    code, out, _ = cli("show", "my first model", "--out", tmp_path)
+    assert code == 0
+    assert "names\n  my first model\n" in out

@@ -69,9 +69,11 @@ def _distance(variant: Variant) -> tuple[bool, int]:
 
 
 def _goes_by(variant: Variant, name: str) -> bool:
-    """Whether ``name`` is the variant's label, its name, or a directory of one of its runs."""
+    """Whether ``name`` is the variant's label, its name, or a directory or signature of one of its runs."""
     labels = (variant.label, variant.name, variant.spec.label() if variant.spec else None)
-    return name in labels or any(name.rstrip("/") in (str(run.path), run.path.name) for run in variant.runs)
+    signatures = [run.record.signature for run in variant.runs if run.record]
+    paths = [text for run in variant.runs for text in (str(run.path), run.path.name)]
+    return name in labels or name in signatures or name.rstrip("/") in paths
 
 
 def _set_so(variants: Sequence[Variant], text: str) -> list[Variant]:

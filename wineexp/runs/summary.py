@@ -10,7 +10,7 @@ from wineexp.runs.directory import Run
 from wineexp.runs.record import Record
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
-from wineexp.text import align, indent
+from wineexp.text import align, indent, one_line
 
 __all__ = ["header", "layer_table", "outcome", "seeds_summary", "summary", "time_spent", "whole_run"]
 
@@ -128,6 +128,7 @@ def whole_run(run: Run) -> str:
     spent = time_spent(record)
     parts = [
         f"{record.directory}: {record.outcome}, recorded {record.recorded}",
+        *([f"names\n{indent(_lines(record.names))}"] if record.names else []),
         *([f"error\n{indent(record.error)}"] if record.error else []),
         _block("spec", record.spec.settings()),
         f"layers\n{indent(layer_table(record.spec, len(record.data.features)))}",
@@ -171,6 +172,10 @@ def outcome(run: Run) -> str:
 def _block(title: str, values: Mapping[str, Any]) -> str:
     rows = [(key, ", ".join(map(str, v)) if isinstance(v, list) else _number(v)) for key, v in values.items()]
     return f"{title}\n{indent(align(rows)) if rows else '  none'}"
+
+
+def _lines(names: Sequence[str]) -> str:
+    return "\n".join(map(one_line, names))
 
 
 def _number(value: Any) -> str:

@@ -124,7 +124,7 @@ def test_every_command_that_is_shown_works(page, reader, cli):
     for text in blocks(page, "sh"):
         for line in text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            if not words or words[0] in OTHERS:
+            if not words or words[0].removeprefix(".venv/bin/") in OTHERS:
                 continue
             assert words[0] == "wineexp", line
             prepare(cli, reader)

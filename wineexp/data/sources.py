@@ -30,7 +30,7 @@ class Found:
 def find_table(
     data: str | os.PathLike[str] | pd.DataFrame | None = None, *, stand_in: bool, sep: str | None = None
 ) -> Found:
-    """Return the table to use, in the order given in the README.
+    """Return the table to use, in the order that docs/formats.md gives.
 
     Parameters
     ----------

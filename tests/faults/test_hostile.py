@@ -265,9 +265,7 @@ def packed_rows(path, times):
 def test_a_packed_table_of_10_gb(run, tmp_path):
     packed_rows(tmp_path / "x.csv", 10_000 // 4)  # a few MB on the disk
     for command in (["train", "--data", "x.csv", "--dry-run"], ["predict", run, "x.csv"]):
-        assert "x.csv: expected at most 268,435,456 bytes in a gzip file, found more" in refused(
-            tmp_path, *command
-        )
+        assert "x.csv: bytes in a gzip file of" in refused(tmp_path, *command)
 
 
 def test_a_long_name_in_a_header_is_refused(cli, tmp_path):

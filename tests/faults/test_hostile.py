@@ -222,6 +222,7 @@ def test_a_record_that_lists_fewer_features_does_not_fit_the_weights(run, small_
     record = json.loads((run / "run.json").read_text())
     data = record["data"]
     data["features"], scaling = data["features"][:2], data["scaling"]
+    data["ranges"] = data["ranges"][:2]
     data["scaling"] = {name: values[:2] for name, values in scaling.items()}
     (run / "run.json").write_text(json.dumps(record))
     code, out, err = cli("predict", run, small_csv)
@@ -265,9 +266,7 @@ def packed_rows(path, times):
 def test_a_packed_table_of_10_gb(run, tmp_path):
     packed_rows(tmp_path / "x.csv", 10_000 // 4)  # a few MB on the disk
     for command in (["train", "--data", "x.csv", "--dry-run"], ["predict", run, "x.csv"]):
-        assert "x.csv: expected at most 268,435,456 bytes in a gzip file, found more" in refused(
-            tmp_path, *command
-        )
+        assert "bytes in a gzip file of" in refused(tmp_path, *command)
 
 
 def test_a_long_name_in_a_header_is_refused(cli, tmp_path):

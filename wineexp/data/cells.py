@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -210,7 +210,7 @@ def counting(values: npt.NDArray[np.float64]) -> list[int]:
     return [int(at) for at in likely if np.array_equal(values[:, at], values[0, at] + np.arange(len(values)))]
 
 
-def _parse(text: TextIO, names: Sequence[int], **options: Any) -> pd.DataFrame | None:
+def _parse(text: TextIO | BinaryIO, names: Sequence[int], **options: Any) -> pd.DataFrame | None:
     """``text`` below its header by pandas; None where it reads rows otherwise than they are written."""
     try:
         with warnings.catch_warnings():

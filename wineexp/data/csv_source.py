@@ -13,14 +13,14 @@ from typing import BinaryIO, TextIO
 
 from wineexp.errors import DataError
 
-__all__ = ["MAX_LINE", "MAX_UNPACKED", "CsvSource", "check_lines", "open_source"]
+__all__ = ["LITTLE", "MAX_LINE", "CsvSource", "check_lines", "open_source"]
 
 #: Bytes of a line in a table; a table of 10,000 columns needs a tenth.
 MAX_LINE = 1 << 20
 
-#: Bytes that a gzip file may unpack to: four times a table of a million rows like the red-wine one. gzip makes a
-#: thousandth of what repeats, so that a small file could otherwise take all memory.
-MAX_UNPACKED = 1 << 28
+#: Bytes that any gzip file may unpack to, what a larger may for each byte of its own, and what none may exceed.
+#: Tables of numbers unpack to 3 to 20 times their size, what repeats to a thousand: that could take all memory.
+LITTLE, MOST_FOLD, MAX_UNPACKED = 1 << 24, 100, 1 << 28
 
 GZIP = b"\x1f\x8b"
 
@@ -80,7 +80,7 @@ def open_source(path: Path) -> CsvSource:
     ------
     DataError
         For no file, a directory, a line of more than ``MAX_LINE`` bytes, a gzip file that
-        is damaged or unpacks to more than ``MAX_UNPACKED`` bytes.
+        is damaged or unpacks to far more than tables do.
     """
     if path.is_dir():
         raise DataError(f"{path}: expected a CSV file, found a directory")
@@ -111,13 +111,14 @@ def check_lines(file: BinaryIO) -> None:
 
 
 def _unpack(path: Path, file: BinaryIO) -> bytes:
+    size = path.stat().st_size
+    most = min(max(LITTLE, MOST_FOLD * size), MAX_UNPACKED)
     try:
         with gzip.GzipFile(fileobj=file) as packed:
-            content = packed.read(MAX_UNPACKED + 1)
+            content = packed.read(most + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: expected a whole gzip file, found a damaged one: {error}") from None
-    if len(content) > MAX_UNPACKED:
-        raise DataError(
-            f"{path}: expected at most {MAX_UNPACKED:,} bytes in a gzip file, found more; unpack it first"
-        )
+    if len(content) > most:
+        expected = f"at most {most:,} bytes in a gzip file of {size:,}"
+        raise DataError(f"{path}: expected {expected}, found more; unpack it first")
     return content

@@ -100,7 +100,7 @@ def _title(record: Record) -> str:
     table = "SIMULATED TABLE: " if record.simulated else ""
     reason = f" ({record.reason})" if record.reason else ""
     outcome = "" if record.status == "done" else f"{record.status.upper()}{reason}: "
-    return f"{outcome}{table}{record.spec.describe()}"
+    return f"{outcome}{table}{record.spec.describe(without={'eval_train'})}"
 
 
 def _text(record: Record) -> str:

@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize, stats
 
 from wineexp.comparison.estimate import LEAST, chi_squares
-from wineexp.comparison.statistics import Difference
+from wineexp.comparison.statistics import Difference, Seeds, UnpairedDifference
 
 
 def seeds_alone(mean, seeds, variance=1.0):
@@ -41,6 +41,28 @@ def test_shares_are_parts_of_the_variance_by_hand():
     assert found.shares() == pytest.approx({"seeds": 1 / 3, "rows": 1 / 3, "both": 1 / 3})
     assert Difference(0.1, 4, 100, -0.4, 10.0, 0.0).shares() == {"seeds": 0.0, "rows": 1.0, "both": 0.0}
     assert Difference(0.1, 4, 100, 0.0, 0.0, 0.0).shares() == {}
+
+
+def test_shares_of_other_seeds_in_each_by_hand():
+    found = UnpairedDifference(0.1, 100, 10.0, (Seeds(4, 0.4, 40.0), Seeds(2, 0.2, 20.0)))
+    assert found.parts() == pytest.approx({"seeds": 0.2, "rows": 0.1, "both": 0.2})
+    assert found.shares() == pytest.approx({"seeds": 0.4, "rows": 0.2, "both": 0.4})
+    below_0 = UnpairedDifference(0.1, 100, -10.0, (Seeds(4, -0.4, 40.0), Seeds(2, -0.2, 20.0)))
+    assert below_0.parts() == pytest.approx({"seeds": 0.0, "rows": 0.0, "both": 0.2})
+
+
+def test_the_seeds_are_told_in_words():
+    assert [Difference(0.1, count, 100, 0.4, 10.0, 40.0).seeds_told for count in (1, 4)] == ["1 seed", "4 seeds"]
+    pairs = ((4, 4), (4, 2))
+    told = [UnpairedDifference(0.1, 9, 1.0, (Seeds(a, 0.0, 0.0), Seeds(b, 0.0, 0.0))).seeds_told for a, b in pairs]
+    assert told == ["4 seeds each", "4 and 2 seeds"]
+
+
+def test_what_one_seed_would_tell_is_what_the_rows_tell():
+    """Its rows vary by their own variance and by the rest, which one seed does not take apart."""
+    expected = stats.t.ppf(0.975, 99) * np.sqrt((10.0 + 40.0) / 100)
+    assert Difference(0.1, 4, 100, 0.4, 10.0, 40.0).halves(0.975, 1) == pytest.approx(expected)
+    assert Difference(0.1, 1, 100, 0.0, 10.0, 40.0).half(0.975) == pytest.approx(expected)
 
 
 def test_the_probability_at_both_ends():

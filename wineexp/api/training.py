@@ -195,7 +195,7 @@ def plan_batch(
     overrides: Mapping[str, Any] | None = None,
     looks: Sequence[int] | None = None,
     data: Data | None,
-    sep: str | None,
+    sep: str | None = None,
     out: PathLike,
     force: bool,
     skip_failed: bool,

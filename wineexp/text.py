@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "json_text",
     "json_visible",
     "one_line",
+    "short_path",
+    "short_source",
     "some_of",
     "visible",
 ]
@@ -126,3 +130,22 @@ def some_of(names: Sequence[str], most: int = 5) -> str:
     """The first of ``names``, separated by ``;``, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return "; ".join(names[:most]) + more
+
+
+def short_path(path: Path) -> str:
+    """A path below the current directory as seen from there; of any other the name alone."""
+    full = Path(os.path.abspath(path))  # not resolved: a link keeps the name that the reader knows
+    here = Path.cwd()
+    inside = full.is_relative_to(here) and full != here
+    above_home = here != Path.home() and Path.home().is_relative_to(here)  # there, it would name the user
+    return str(full.relative_to(here)) if inside and not above_home else full.name
+
+
+def short_source(source: str) -> str:
+    """A table's source without the folders above it; an address and words stay as they are."""
+    place, bracket, origin = source.partition(" (from ")
+    if PurePosixPath(place).is_absolute() or place.startswith(("../", "~")):
+        place = short_path(Path(place))
+    elif PureWindowsPath(place).is_absolute():
+        place = PureWindowsPath(place).name
+    return place + bracket + origin

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support import fabricate
+from support.terminal import answered_on_a_terminal
 
 import wineexp
 from wineexp.errors import RunError
@@ -29,33 +29,14 @@ def there():
     return sorted(path.name for path in Path("outputs").iterdir())
 
 
-def on_a_terminal(answer, *arguments):
-    """Exit code and screen of ``wineexp rm`` where a person types ``answer``."""
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wineexp", "rm", *map(str, arguments)],
-        stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
-    )  # fmt: skip
-    os.close(follower)
-    os.write(leader, answer)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(leader, 65536)
-        except OSError:  # the other side is closed
-            break
-    os.close(leader)
-    return process.wait(60), shown.decode()
-
-
 def test_a_person_sees_the_list_and_is_asked(runs):
-    code, shown = on_a_terminal(b"n\n", runs[0].signature, runs[1].path)
+    code, shown = answered_on_a_terminal(["rm", runs[0].signature, runs[1].path], b"n\n")
     assert code == 1
     assert "nothing was removed" in shown
     assert there() == sorted(run.path.name for run in runs)
-    code, shown = on_a_terminal(b"\n", runs[0].signature)
+    code, shown = answered_on_a_terminal(["rm", runs[0].signature], b"\n")
     assert code == 1, "no is the default"
-    code, shown = on_a_terminal(b"y\n", runs[0].signature, runs[1].path, "--quiet")
+    code, shown = answered_on_a_terminal(["rm", runs[0].signature, runs[1].path, "--quiet"], b"y\n")
     assert code == 0
     assert [line.split()[:2] for line in shown.splitlines()][1:3] == [[str(run.path), "done"] for run in runs[:2]]
     assert "remove 2 directories for good? [y/N]" in shown

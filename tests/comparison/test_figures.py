@@ -143,7 +143,7 @@ def test_the_third_curve_is_drawn_where_there_is_one(small_table, tmp_path):
 def test_dropout_is_named_only_where_there_is_any(small_table, tmp_path):
     fabricate.save(tmp_path, small_table, bn="after")
     texts = [text.get_text() for text in curves(compare_runs(load([tmp_path])).figure).legends[1].get_texts()]
-    assert "loss (training rows, while they train)" in texts
+    assert "loss (training rows, during the epoch)" in texts
 
 
 def test_order_and_colours_do_not_hang_on_the_call(runs):

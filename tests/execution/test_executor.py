@@ -49,13 +49,14 @@ def test_a_task_that_is_tried_again_comes_before_its_variants_others():
     assert (again.task, again.tries, again.seen) == (attempt.task, 1, [])
 
 
-def test_the_longest_runs_come_first_and_those_alike_in_the_plans_order():
+def test_the_longest_runs_come_first_and_those_alike_in_the_plans_order(red_wine):
     """Begun last, a run of 1,000 epochs would keep one core busy while the others are done."""
     plan = [
         RunSpec(widths=[64], epochs=100),
         RunSpec(widths=[64], epochs=100, bn="after"),
         RunSpec(widths=[64], epochs=1000, seed=1),
         RunSpec(widths=[1024] * 3, epochs=100),
+        RunSpec(widths=[64], epochs=100, batch_size=1),
     ]
-    order = longest_first([Task(number, spec) for number, spec in enumerate(plan)], 11)
-    assert [task.number for task in order] == [3, 2, 0, 1]
+    order = longest_first([Task(number, spec) for number, spec in enumerate(plan)], red_wine)
+    assert [task.number for task in order] == [4, 3, 2, 0, 1]

@@ -16,9 +16,9 @@ from wineexp.comparison.compare import compare_runs
 from wineexp.page.charts import errors_charts
 from wineexp.page.render import render
 from wineexp.page.repeat import config_text
-from wineexp.page.words import short_source
 from wineexp.runs.reader import load
 from wineexp.specs.config import read_config
+from wineexp.text import short_source
 
 HOSTILE = [
     "<script>window.hacked = 1</script>", "</script><img src=x onerror=hacked=1>", "$$", "😀", "x" * 200,

@@ -347,7 +347,7 @@ def test_without_val_loss_the_loss_is_drawn_alone(tmp_path, layout, metric):
 def test_a_key_stands_for_what_is_drawn(tmp_path):
     legends = compared(tmp_path, a="loss\n0.5\n0.4\n").figure.legends
     texts = [[text.get_text() for text in legend.get_texts()] for legend in legends]
-    assert texts == [["a (reference)"], ["loss (training rows, while they train)"]]
+    assert texts == [["a (reference)"], ["loss (training rows, during the epoch)"]]
 
 
 def test_nothing_is_said_of_a_loss_that_is_not_known(tmp_path):

@@ -23,7 +23,7 @@ from wineexp.runs.curves import save
 from wineexp.runs.directory import Run
 from wineexp.runs.inside import LayerInside
 from wineexp.runs.inspection import Inspection
-from wineexp.text import one_line
+from wineexp.text import one_line, short_source
 
 __all__ = ["inspect", "write_inspection"]
 
@@ -122,7 +122,7 @@ def write_inspection(found: Inspection, path: Path) -> None:
 def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str | None) -> _Rows:
     table = find_again(run.record.data, data, sep=sep)
     split = split_table(table, run.spec)
-    return _Rows(f"the training rows of {table.source}", split.x_train, split.y_train)
+    return _Rows(f"the training rows of {short_source(table.source)}", split.x_train, split.y_train)
 
 
 def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> _Rows:

@@ -18,7 +18,9 @@ def inside(found: Inspection) -> str:
     """The whole inspection as text, with a blank line between the parts."""
     parts = [one_line(f"{found.title}: {found.where}")]
     parts.append(
-        f"activations; off: dropout off, as when it predicts; on: as in training\n{_table(found, ACTIVATIONS)}"
+        "activations; off: dropout off, as when it predicts; on: as in training; dead: units that are 0 on every\n"
+        "row; noise/signal: what training changes in a unit, beside what it tells one row from another by\n"
+        f"{_table(found, ACTIVATIONS)}"
     )
     if found.normalizations:
         parts.append(f"batch normalization, weights\n{_table(found, WEIGHTS)}")

@@ -21,6 +21,7 @@ __all__ = [
     "given",
     "named_runs_option",
     "out_option",
+    "output_option",
     "parse_value",
     "sep_option",
     "spec_options",
@@ -103,6 +104,19 @@ def sep_option(function: Command) -> Command:
     """``--sep``."""
     meaning = "The CSV file's separator: one character, or tab or space; by default its content tells."
     return click.option("--sep", metavar="CHARACTER", help=meaning)(function)
+
+
+def output_option(meaning: str, default: str | None = None) -> Callable[[Command], Command]:
+    """``-o``: the file to write."""
+    return click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=default,
+        show_default=default is not None,
+        help=meaning,
+    )
 
 
 def out_option(function: Command) -> Command:

@@ -120,7 +120,7 @@ class _Batch:
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
     def results(self, tasks: Sequence[Task], begin: Begin) -> Results:
-        waiting, attempts = deque(by_shape(longest_first(tasks, self.table.feature_count))), dict[int, Attempt]()
+        waiting, attempts = deque(by_shape(longest_first(tasks, self.table))), dict[int, Attempt]()
         self.client.subscribe_topic(self.name, lambda event: self.news.put(_Epochs(*event[1])))
         try:
             self._fill(waiting, attempts, begin)

@@ -50,8 +50,8 @@ Results = Generator[tuple["Task", RunResult], None, None]
 #: puts in its place. It is sent to other processes by name, so it must be at the top level of a module.
 Train = Callable[..., RunResult]
 
-#: What an epoch takes besides its products, in parameters whose products take as long: 5 ms at 64x3, AMD EPYC.
-BESIDES = 40_000
+#: What a training step takes besides its products, in floating-point operations: 1 ms of one core, AMD EPYC.
+BESIDES = 40e6
 
 
 def always(task: Task) -> bool:
@@ -152,12 +152,14 @@ class TaskQueue:
         queue.appendleft(Attempt(attempt.task, attempt.tries + 1))
 
 
-def longest_first(tasks: Sequence[Task], features: int) -> list[Task]:
+def longest_first(tasks: Sequence[Task], table: Table) -> list[Task]:
     """Those with the most to train first, so that no core idles at the end; within a factor of two as planned."""
 
     def work(task: Task) -> int:
-        values = task.spec.epochs * (task.spec.parameter_count(features) + BESIDES)
-        return math.frexp(values)[1]
+        spec = task.spec
+        rows = len(table.frame) * spec.train_fraction
+        products = 6 * rows * spec.parameter_count(table.feature_count)  # see training/epoch.py
+        return math.frexp(spec.epochs * (products + BESIDES * math.ceil(rows / spec.batch_size)))[1]
 
     return sorted(tasks, key=work, reverse=True)
 

@@ -104,7 +104,7 @@ class LocalWorkers:
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`."""
-        queue = TaskQueue(longest_first(tasks, table.feature_count), begin)
+        queue = TaskQueue(longest_first(tasks, table), begin)
         crew: list[_Worker] = []
         try:
             for _ in range(min(self.jobs, len(tasks))):

@@ -12,7 +12,7 @@ from wineexp.page import tables, words
 from wineexp.page.bars import effect_bars, verdict_bars
 from wineexp.page.payload import judged_variants, payload, residual_rows
 from wineexp.page.repeat import config_text, repeat_text
-from wineexp.text import visible
+from wineexp.text import short_path, visible
 
 __all__ = ["render"]
 
@@ -107,7 +107,7 @@ def _tables(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "columns": heads,
         "rows": tables.rows(comparison, heads),
         "facts": tables.facts(comparison) if len(comparison.variants) == 1 and shown else [],
-        "unfinished": [f"{run.outcome} {words.short_path(run.path)}" for run in comparison.unfinished],
+        "unfinished": [f"{run.outcome} {short_path(run.path)}" for run in comparison.unfinished],
         "effects": effect_bars(comparison.effects),
     }
 

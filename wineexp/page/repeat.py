@@ -12,10 +12,10 @@ from typing import Any
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
 from wineexp.errors import SpecError
-from wineexp.page.words import short_source
 from wineexp.specs.looks import Looks, make_looks
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
 from wineexp.specs.wording import format_widths
+from wineexp.text import short_source
 
 __all__ = ["config_text", "repeat_text"]
 

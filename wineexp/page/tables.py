@@ -10,11 +10,11 @@ import numpy as np
 from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry, with_content
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
-from wineexp.page.words import short_path, val_losses
+from wineexp.page.words import val_losses
 from wineexp.runs.columns import Column
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.wording import format_value
-from wineexp.text import format_interval
+from wineexp.text import format_interval, short_path
 
 __all__ = ["columns", "environments", "facts", "rows", "run_facts", "sampled"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from wineexp.comparison.questions import quoted, setting_words
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.reader import LoadedRun
+from wineexp.text import short_source
 
 __all__ = [
     "brackets",
@@ -26,8 +26,6 @@ __all__ = [
     "lead",
     "overlay_text",
     "question",
-    "short_path",
-    "short_source",
     "target",
     "val_losses",
     "without_places",
@@ -172,28 +170,6 @@ def data_text(comparison: Comparison) -> str:
 def _split_text(comparison: Comparison) -> str:
     seeds = sorted({run.spec.split_seed for run in comparison.runs if run.spec})
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} of them, the first described here"
-
-
-# -- places: a page is sent to others, who have neither these folders nor need to know them --------
-
-
-def short_path(path: Path) -> str:
-    """A path below the current directory as seen from there; of any other the name alone."""
-    full = Path(os.path.abspath(path))  # not resolved: a link keeps the name that the reader knows
-    here = Path.cwd()
-    inside = full.is_relative_to(here) and full != here
-    above_home = here != Path.home() and Path.home().is_relative_to(here)  # there, it would name the user
-    return str(full.relative_to(here)) if inside and not above_home else full.name
-
-
-def short_source(source: str) -> str:
-    """A table's source without the folders above it; an address and words stay as they are."""
-    place, bracket, origin = source.partition(" (from ")
-    if PurePosixPath(place).is_absolute() or place.startswith(("../", "~")):
-        place = short_path(Path(place))
-    elif PureWindowsPath(place).is_absolute():
-        place = PureWindowsPath(place).name
-    return place + bracket + origin
 
 
 def without_places(text: str, comparison: Comparison) -> str:

@@ -135,7 +135,7 @@ def loss_words(dropout: bool) -> dict[str, str]:
     """What each loss is, for a legend; ``dropout`` says whether there is any."""
     return {
         "val_loss": "val_loss (validation rows)",
-        "loss": f"loss (training rows, {'dropout on' if dropout else 'while they train'})",
+        "loss": f"loss (training rows, {'dropout on' if dropout else 'during the epoch'})",
         "train_loss": f"train_loss (training rows, {'dropout off' if dropout else 'after the epoch'})",
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wineexp.runs.columns import Column, number
 from wineexp.runs.inside import LayerInside
+from wineexp.text import short_source
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +55,8 @@ class Inspection:
 
     @property
     def where(self) -> str:
-        """How many rows, and which."""
-        return f"{self.rows} rows, {self.source}"
+        """How many rows, and which; for a figure that is passed on, without folders."""
+        return f"{self.rows} rows, {short_source(self.source)}"
 
     @property
     def normalizations(self) -> tuple[LayerInside, ...]:

@@ -9,21 +9,14 @@ import click
 
 from wineexp.cli.comparison_options import figure_options, selection_options
 from wineexp.cli.notes import note, say
+from wineexp.cli.options import output_option
 from wineexp.cli.tables import print_csv, table_options
 from wineexp.streams import print_json, print_out
 
 
 @click.command()
 @selection_options
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("compare.png"),
-    show_default=True,
-    help="The figure: .png, .svg or .pdf.",
-)
+@output_option("The figure: .png, .svg or .pdf.", "compare.png")
 @click.option(
     "--plan",
     metavar="SIZE",

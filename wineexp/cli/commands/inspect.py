@@ -8,7 +8,7 @@ import click
 
 from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import data_option, named_runs_option
+from wineexp.cli.options import data_option, named_runs_option, output_option
 from wineexp.cli.tables import print_csv, table_options
 from wineexp.streams import print_json, print_out
 
@@ -18,15 +18,7 @@ from wineexp.streams import print_json, print_out
 @click.argument("csv", metavar="[CSV]", required=False, type=click.Path(path_type=Path))
 @data_option
 @named_runs_option
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("inspect.png"),
-    show_default=True,
-    help="The figure: .png, .svg or .pdf.",
-)
+@output_option("The figure: .png, .svg or .pdf.", "inspect.png")
 @table_options
 def command(
     run: str, csv: Path | None, data: str | None, sep: str | None, out: Path, output: Path, form: str | None

@@ -8,7 +8,7 @@ import click
 
 from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import named_runs_option, sep_option
+from wineexp.cli.options import named_runs_option, output_option, sep_option
 from wineexp.streams import print_out
 from wineexp.text import json_text, one_line
 
@@ -17,13 +17,7 @@ from wineexp.text import json_text, one_line
 @click.argument("run", metavar="RUN", type=RunName())
 @click.argument("csv", metavar="CSV", type=click.Path(path_type=Path))
 @named_runs_option
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the CSV to this file instead of stdout.",
-)
+@output_option("Write the CSV to this file instead of stdout.")
 @click.option(
     "--run-seeds", is_flag=True, help="Mean and spread over all seeds of RUN's variant in the same folder."
 )

@@ -8,19 +8,12 @@ import click
 
 from wineexp.cli.comparison_options import selection_options
 from wineexp.cli.notes import note, say
+from wineexp.cli.options import output_option
 
 
 @click.command()
 @selection_options
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("report.html"),
-    show_default=True,
-    help="The file to write.",
-)
+@output_option("The file to write.", "report.html")
 @click.option("--title", help="The page's title.")
 def command(
     runs: tuple[str, ...],

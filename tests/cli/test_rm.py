@@ -146,6 +146,17 @@ def test_a_study_goes_with_its_own_runs_and_files_but_not_with_anothers(cli, run
     assert not Path("outputs/b").exists()
 
 
+def test_beside_a_study_that_cannot_be_read_none_is_removed_with_its_runs(cli, runs):
+    record_study(Path("outputs/a"), "a", [run.signature for run in runs])
+    record_study(Path("outputs/b"), "b", [runs[0].signature])
+    Path("outputs/b/study.json").write_text("{")
+    before = there()
+    code, _, err = cli("rm", "a", "--yes")
+    assert code == 1
+    assert "outputs/b/study.json: is damaged" in err
+    assert there() == before
+
+
 def test_python_removes_without_asking_and_says_what(runs):
     assert wineexp.remove(runs[0], runs[0].signature, runs[1].path) == [runs[0].path, runs[1].path]
     assert there() == [runs[2].path.name]

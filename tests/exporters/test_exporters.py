@@ -37,11 +37,12 @@ def read_events(folder):
 def test_events_hold_the_history_and_the_metrics_as_tensorboard_reads_them(small_table, tmp_path):
     from tensorboard.util import tensor_util
 
-    run = fabricate.save(tmp_path / "runs", small_table, dropout=[0.1], bn="after")
+    losses = [(1.0 / (1 + epoch), 1.2 / (1 + epoch), 0.9 / (1 + epoch)) for epoch in range(6)]
+    run = fabricate.save(tmp_path / "runs", small_table, losses=losses, dropout=[0.1], bn="after", eval_train=True)
     assert EventLog(tmp_path / "tb").export(run)
     events = read_events(tmp_path / "tb" / run.path.name)
     history = pd.read_csv(run.history_path)
-    for tag in ("loss", "val_loss"):
+    for tag in ("loss", "val_loss", "train_loss"):
         values = [float(tensor_util.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
         assert values == pytest.approx(history[tag].tolist(), rel=1e-6)
         assert [event.step for event in events.Tensors(tag)] == history["epoch"].tolist()

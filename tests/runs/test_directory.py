@@ -13,6 +13,8 @@ from support import fabricate
 from wineexp.errors import RunError
 from wineexp.runs import directory
 from wineexp.runs.directory import Run, directory_name, done_runs, find_runs, run_folders
+from wineexp.runs.picture import read_png
+from wineexp.runs.reader import load_run
 from wineexp.runs.record import Metrics
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.runs.writer import write_run
@@ -46,6 +48,23 @@ def test_a_recorded_run_has_the_contracts_files(small_table, tmp_path):
     assert run.spec == done.spec
     assert run.record.signature == signature
     assert run.record.environment.threads == 1
+
+
+def test_the_third_loss_is_written_read_and_carried_by_the_picture(small_table, tmp_path):
+    losses = [(1.5, 1.25, 1 / 3), (0.1, 0.2, 0.3)]
+    run = fabricate.save(tmp_path, small_table, losses=losses, epochs=2, eval_train=True)
+    assert run.history_path.read_text().splitlines()[:2] == [
+        "epoch,loss,val_loss,train_loss", "0,1.5,1.25,0.3333333333333333",
+    ]  # fmt: skip
+    history = load_run(run).history
+    assert history[["loss", "val_loss", "train_loss"]].to_numpy().tolist() == [list(row) for row in losses]
+    pd.testing.assert_frame_equal(read_png(run.path / "curves.png").history, history)
+    history.drop(columns="train_loss").to_csv(run.history_path, index=False)
+    record = json.loads((run.path / "run.json").read_text())
+    record.pop("files")
+    (run.path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(RunError, match="is damaged: expected a column train_loss, by its spec"):
+        load_run(Run(run.path))
 
 
 def test_a_failed_run_has_its_error_and_no_model(small_table, tmp_path):

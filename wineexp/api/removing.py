@@ -122,9 +122,15 @@ def _several(place: Path | tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _of_others(folder: Path) -> set[str]:
-    """Signatures of the runs of all other studies beside that one."""
-    others = [study for path, study in find_studies(folder.parent) if path.name != folder.name]
-    return {signature for study in others if isinstance(study, StudyRuns) for signature in study.signatures}
+    """Signatures of the runs of all other studies beside that one; raise ``RunError`` where one cannot be read."""
+    found: set[str] = set()
+    for path, study in find_studies(folder.parent):
+        if path.name == folder.name:
+            continue
+        if not isinstance(study, StudyRuns):
+            raise study  # its runs would go with this study's
+        found.update(study.signatures)
+    return found
 
 
 def _of_run(path: Path) -> Removal:

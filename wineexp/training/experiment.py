@@ -45,6 +45,8 @@ def run(
     history and predictions, bit for bit, with a cache or without.
     """
     start = time.perf_counter()
+    if spec.precision != "float32":
+        runtime.check_bfloat16()  # this may be a worker on another machine
     split = split_table(table, spec)
     model = build_model(spec, len(split.features))
     with nullcontext(cache) if cache else closing(TrainerCache()) as trainers:

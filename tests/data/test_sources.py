@@ -184,6 +184,24 @@ def test_a_nearer_pyproject_hides_one_further_up(tmp_path, monkeypatch, red_wine
         find_table("red-wine", stand_in=True)
 
 
+def test_a_path_that_is_not_there_is_told_but_not_that_of_the_authors_in_a_fresh_clone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "[project]\nname = 'NAME'\n[tool.wineexp]\ndata = ['../mine/wine.csv']\n"
+    (tmp_path / "pyproject.toml").write_text(text.replace("NAME", "my-own"))
+    found = find_table(stand_in=True)
+    assert found.steps[0].endswith(f"mine/wine.csv: named in {tmp_path / 'pyproject.toml'}, but does not exist")
+    (tmp_path / "pyproject.toml").write_text(text.replace("NAME", "wineexp"))
+    found = find_table(stand_in=True)
+    assert "mine" not in "".join((*found.steps, *found.notes))
+
+
+@pytest.mark.parametrize("text", ["tool = 3\n", "project = 3\n", "[tool]\nother = 3\n", ""])
+def test_a_pyproject_that_does_not_speak_of_it_changes_nothing(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert find_table(stand_in=True).steps[0] == "winequality-red.csv or red-wine.csv: neither here nor in data/"
+
+
 def test_a_copy_of_another_dialect_is_known_by_its_values(tmp_path, monkeypatch, red_wine):
     monkeypatch.chdir(tmp_path)
     red_wine.frame.to_csv("red-wine.csv", index=False, sep=",")
@@ -249,7 +267,7 @@ def test_the_stand_in_serves_only_where_it_may(tmp_path, monkeypatch):
         find_table(stand_in=False)
 
 
-@pytest.mark.parametrize("text", ["[tool.wineexp\n", "[tool.wineexp]\ndata = 3\n"])
+@pytest.mark.parametrize("text", ["[tool.wineexp\n", "[tool.wineexp]\ndata = 3\n", "[tool]\nwineexp = 3\n"])
 def test_a_broken_pyproject_is_an_error(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text(text)

@@ -129,11 +129,20 @@ def _configured() -> list[tuple[Path, str]]:
             section: Any = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(f"{file}: cannot be read: {error}") from None
-        paths = section.get("tool", {}).get("wineexp", {}).get("data", [])
+        tool = section.get("tool")
+        ours = tool.get("wineexp", {}) if isinstance(tool, dict) else {}
+        paths = ours.get("data", []) if isinstance(ours, dict) else ours
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
             raise DataError(f"{file}: [tool.wineexp] data: expected a list of paths, found {paths!r}")
-        return [((folder / path).resolve(), str(file)) for path in paths]
+        found = [((folder / path).resolve(), str(file)) for path in paths]
+        return [one for one in found if one[0].exists()] if _is_checkout(section) else found
     return []
+
+
+def _is_checkout(section: dict[str, Any]) -> bool:
+    """Whether it is the pyproject.toml of wineexp itself, which names where its authors keep the table."""
+    project = section.get("project")
+    return isinstance(project, dict) and project.get("name") == "wineexp"
 
 
 def _search(*, real: bool, stand_in: bool) -> Found:

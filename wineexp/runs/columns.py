@@ -130,8 +130,8 @@ _FACTS: tuple[Column[Recorded], ...] = (
     _fact("source", "where the table came from", lambda run: run.record.data.source),
     _fact(
         "fingerprint",
-        "that of the table's values, its first 8 characters",
-        lambda r: r.record.data.fingerprint[:8],
+        "how the fingerprint of its table's values begins",
+        lambda run: run.record.data.fingerprint[:8],
     ),
     _fact("threads", "threads it was trained with", lambda run: run.record.environment.threads),
     _fact("device", "CPU, or the GPU that TensorFlow saw", lambda run: run.record.environment.device),

@@ -46,7 +46,8 @@ def compare(
     ----------
     *runs : SavedRun or path-like, or sequences of them
         Run directories, folders of them, history CSVs, curves PNGs; or the directory names, signatures, labels or
-        studies of runs in ``out``.
+        studies of runs in ``out``. Runs on the simulated table that lie beside real ones in a folder, a label or a
+        study are left out, with a note; those that are given themselves are refused beside real ones.
     reference : SavedRun or str, optional
         What to compare the others with: a run, a label, settings such as ``"dropout=0,bn=none"``; by default
         the first run given, of a study its first or, for a folder, the variant nearest the defaults.

@@ -235,6 +235,8 @@ def test_another_table_under_that_name_is_passed_over_and_the_note_says_how_to_u
     assert found.table.kind == "simulated"
     assert found.notes[0].startswith("passed over winequality-red.csv:")
     assert says in found.notes[0]
+    assert len(found.notes) == 2
+    assert found.notes[1].startswith("a SIMULATED table stands in; for the real one, download https://")
     with pytest.raises(DataError) as caught:
         find_table(stand_in=False)
     assert found.notes[0] in str(caught.value)

@@ -161,11 +161,10 @@ def _search(*, real: bool, stand_in: bool) -> Found:
     if real or not stand_in:
         raise DataError("; ".join([*passed, told, missing.remedy, "or take the stand-in: --data simulated"]))
     steps.append("simulated: the stand-in, made by wineexp")
-    return Found(
-        simulated_table(),
-        tuple(steps),
-        (*passed, f"{told}: a SIMULATED one stands in", f"for the real one, {missing.remedy}"),
-    )
+    helps = f"for the real one, {missing.remedy}"
+    if passed:  # two lines are read, a third is not
+        return Found(simulated_table(), tuple(steps), (*passed, f"a SIMULATED table stands in; {helps}"))
+    return Found(simulated_table(), tuple(steps), (f"{told}: a SIMULATED one stands in", helps))
 
 
 def _in_configured(real: bool, steps: list[str]) -> Table | None:

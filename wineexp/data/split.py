@@ -205,8 +205,11 @@ def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
     return tuple(zip(x.min(axis=0).tolist(), x.max(axis=0).tolist(), strict=True))
 
 
-def table_facts(table: Table, split: Split) -> TableFacts:
-    """What is recorded of the table and its split; the scaling is what ``predict`` needs on new rows."""
+def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableFacts:
+    """What is recorded of the table and its split; the scaling is what ``predict`` needs on new rows.
+
+    ``in_model``: the saved model begins with the scaling.
+    """
     return TableFacts(
         source=table.source,
         kind=table.kind,
@@ -220,6 +223,8 @@ def table_facts(table: Table, split: Split) -> TableFacts:
         features=split.features,
         ranges=_ranges(table.frame.loc[split.train_rows, list(split.features)].to_numpy()),
         scaling=ScalingFacts(
-            center=tuple(split.scaling.center.tolist()), scale=tuple(split.scaling.scale.tolist())
+            center=tuple(split.scaling.center.tolist()),
+            scale=tuple(split.scaling.scale.tolist()),
+            **({"in_model": True} if in_model else {}),
         ),
     )

@@ -28,7 +28,7 @@ WEIGHTS = "model.weights.h5"
 #: square of much more.
 DIVISORS = (1e-6, 1e18)
 
-#: What float32 may cost between raw features and scaled ones: a thousandth, of values above 1 their thousandth.
+#: What float32 may cost a scaled feature: a thousandth of its spread; beyond one spread, of the scaled value.
 MOST_ROUNDED = 1e-3
 
 Floats = npt.NDArray[np.float32]

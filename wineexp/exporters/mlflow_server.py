@@ -88,7 +88,12 @@ class MLflowServer:
         with self.setting_up():
             found = self.client.get_experiment_by_name(name)
             if found is None:
-                return str(self.client.create_experiment(name))
+                try:
+                    return str(self.client.create_experiment(name))
+                except Exception:
+                    found = self.client.get_experiment_by_name(name)  # another process may have been quicker
+                    if found is None:
+                        raise
         if found.lifecycle_stage != "active":
             raise RuntimeSetupError(
                 f"MLflow at {self.place}: expected an experiment {name!r} that is there, found it deleted; give "
@@ -112,11 +117,11 @@ class MLflowServer:
     def holder(self, record: Record) -> str | None:
         """The name of an experiment that has a run, whichever it is; None where none has it whole."""
         names = {one.experiment_id: str(one.name) for one in self._pages(self.client.search_experiments)}
-        ids = sorted(names, key=int)  # of several, the oldest
+        ids = sorted(names, key=_age)
         for at in range(0, len(ids), PAGE):
             known = self.known(record, ids[at : at + PAGE])
             if whole := [one.info.experiment_id for one in known if one.info.status != UNFINISHED]:
-                return names[min(whole, key=int)]
+                return names[min(whole, key=_age)]
         return None
 
     def is_there(self, what: str, find: Callable[[], list[Any]]) -> bool:
@@ -222,6 +227,11 @@ class MLflowServer:
             token = page.token
             if not token:
                 return
+
+
+def _age(experiment: str) -> tuple[int, str]:
+    """By which the ids of experiments, numbers as text, are from the oldest to the newest."""
+    return len(experiment), experiment
 
 
 def _begun(known: Any) -> datetime:

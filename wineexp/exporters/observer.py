@@ -74,7 +74,9 @@ class ExportingObserver(Observer):
     def close(self) -> None:
         for exporter, sent in zip(self.exporters, self._sent, strict=True):
             known = list(sent.values())
-            self.inner.sent(sent_text(exporter.name, known.count(True), known.count(False), known.count(None)))
+            if known:
+                told = sent_text(exporter.name, known.count(True), known.count(False), known.count(None))
+                self.inner.sent(told)
         self.inner.close()
 
     def compared(self, comparison: Comparison, name: str) -> None:

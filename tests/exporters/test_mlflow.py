@@ -22,11 +22,15 @@ import wineexp
 from wineexp.errors import ExportError, RuntimeSetupError, SelectionError
 from wineexp.exporters import mlflow_server
 from wineexp.exporters.mlflow import MLflowLog
+from wineexp.exporters.mlflow_model import write_model
 from wineexp.exporters.mlflow_place import Chosen, choose_address, choose_experiment
 from wineexp.exporters.mlflow_server import MLflowServer
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::ResourceWarning",
+    "ignore:.*Any type hint:UserWarning",  # of MLflow's own code, as it is loaded
 )
 
 CONFIG = "defaults: {widths: 4, epochs: 2}\nseeds: 2\ngrid: {bn: [none, after]}\n"
@@ -146,9 +150,7 @@ def test_mlflow_loads_the_model_and_knows_its_columns(
 ):
     import mlflow
 
-    run = wineexp.train(
-        widths=4, epochs=2, scale="standard", data=small_csv, out=tmp_path, mlflow=server, experiment="model"
-    )
+    run = wineexp.train(widths=4, epochs=2, data=small_csv, out=tmp_path, mlflow=server, experiment="model")
     (sent,) = runs_of(client, "model")
     rows = small_table.frame.loc[run.predictions["row"]]
     expected = pytest.approx(run.predictions["predicted"].to_numpy(), rel=1e-4)
@@ -162,6 +164,21 @@ def test_mlflow_loads_the_model_and_knows_its_columns(
     assert plain.predict(rows[["c", "a", "b"]]).to_numpy()[:, 0] == expected, "columns are found by name"
     with pytest.raises(mlflow.MlflowException, match="missing inputs"):
         plain.predict(rows[["a", "b"]])
+
+
+def test_a_model_names_its_columns_only_where_it_takes_them_unscaled(small_csv, tmp_path, tensorflow):
+    import mlflow
+
+    for scale in ("none", "standard"):
+        run = wineexp.train(widths=4, epochs=1, scale=scale, data=small_csv, out=tmp_path)
+        (tmp_path / scale).mkdir()
+        made = mlflow.models.Model.load(str(write_model(run, tmp_path / scale)))
+        raw = scale == "none" or getattr(run.record.data.scaling, "in_model", False)
+        assert (made.get_input_schema() is not None) == raw
+        assert ("python_function" in made.flavors) == raw
+        assert "keras" in made.flavors
+        if raw:
+            assert made.get_input_schema().input_names() == ["a", "b", "c"]
 
 
 def test_the_commit_is_told_of_what_was_trained_there_and_of_nothing_else(
@@ -205,7 +222,6 @@ def test_export_finds_what_a_batch_has_sent(cli, server, client, small_csv, tmp_
     assert told("wineexp", server, 1, 0) in cli(*train, "--epochs", 1)[2]
     assert len(runs_of(client, "sent")) == 2
     assert names_of(client, "wineexp") == [path.name for path in (tmp_path / "out").glob("*epochs1*")]
-    assert cli("batch", tmp_path / "c.yaml", *common, "--jobs", 0, "--set", "seed=7")[0] == 2
     assert cli("export", "mlflow", tmp_path / "out", "--to", server)[2].count(" 0 runs sent") == 2
 
 

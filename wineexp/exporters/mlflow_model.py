@@ -18,8 +18,8 @@ REQUIREMENTS, PYTHON = "requirements.txt", "python_env.yaml"
 def write_model(run: Run, folder: Path) -> Path:
     """Write a run's model into ``folder/model``, as ``mlflow.keras`` saves one, but without loading Keras.
 
-    Its signature has the table's columns by name, so that ``mlflow.pyfunc`` finds them in any order and refuses
-    rows that lack one.
+    Where it takes features as the table has them, its signature has their names, so that ``mlflow.pyfunc`` finds
+    them in any order and refuses rows that lack one. Where it takes scaled ones, it is for ``mlflow.keras`` alone.
     """
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -28,8 +28,7 @@ def write_model(run: Run, folder: Path) -> Path:
     made = folder / FOLDER
     made.mkdir()
     shutil.copyfile(run.model_path, made / MODEL)
-    columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in record.data.features]
-    described = Model(signature=ModelSignature(Schema(columns), Schema([ColSpec(DataType.double)])))
+    described = Model()
     described.add_flavor(
         "keras",
         data=Path(MODEL).stem,  # its loader adds the suffix
@@ -37,12 +36,18 @@ def write_model(run: Run, folder: Path) -> Path:
         keras_backend="tensorflow",
         save_exported_model=False,
     )
-    described.add_flavor(
-        "python_function",
-        loader_module="mlflow.keras",
-        python_version=versions.python,
-        env={"virtualenv": PYTHON},
-    )
+    # A record from before models could begin with their scaling does not say so.
+    if record.spec.scale == "none" or getattr(record.data.scaling, "in_model", False):
+        columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in record.data.features]
+        described.signature = ModelSignature(Schema(columns), Schema([ColSpec(DataType.double)]))
+        described.add_flavor(
+            "python_function",
+            loader_module="mlflow.keras",
+            python_version=versions.python,
+            env={"virtualenv": PYTHON},
+        )
+    else:
+        described.metadata = {"takes": "scaled features: (value - center) / scale, of data.scaling in run.json"}
     described.save(str(made / "MLmodel"))
     packages = {"keras": versions.keras, "tensorflow": versions.tensorflow, "numpy": versions.numpy}
     pinned = [f"{name}=={version}" if version else name for name, version in packages.items()]

@@ -38,7 +38,7 @@ class ExportingObserver(Observer):
     def __init__(self, exporters: Sequence[Exporter], inner: Observer) -> None:
         self.exporters, self.inner = exporters, inner
         # Of each exporter: run -> whether it was sent now; None where it could not be.
-        self._sent: list[dict[Path, bool | None]] = [{} for _ in exporters]
+        self._sent: list[dict[Run, bool | None]] = [{} for _ in exporters]
 
     def started(self, plan: Plan) -> None:
         self.inner.started(plan)
@@ -92,10 +92,10 @@ class ExportingObserver(Observer):
             try:
                 now = exporter.export(run)
             except WineexpError as error:
-                sent[run.path] = None
+                sent[run] = None
                 self.not_sent(str(error))
             else:
-                sent[run.path] = now or sent.get(run.path) or False  # each look of a study sends all its runs
+                sent[run] = now or sent.get(run) or False  # each look of a study sends all its runs
 
 
 def sent_text(name: str, sent: int, present: int, failed: int) -> str:

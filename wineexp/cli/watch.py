@@ -28,7 +28,8 @@ class CommandObserver(Observer):
         The last that was begun; None until training begins.
     planned : int
         Runs of all plans that were begun: a study with looks has one for each.
-    problems : list of str
+    told, problems : list of str
+        What was sent where, and what could not be.
     deleted : list of Path
         Runs that someone else deleted meanwhile.
     """
@@ -37,6 +38,7 @@ class CommandObserver(Observer):
         self.progress = Observer() if is_quiet() else progress or BatchProgress()
         self.plan: Plan | None = None
         self.planned = 0
+        self.told: list[str] = []
         self.problems: list[str] = []
         self.deleted: list[Path] = []
 
@@ -77,12 +79,17 @@ class CommandObserver(Observer):
             text += f", {len(still_open)} not yet: on to {looks.counts[number]} seeds"
         say(text)
 
+    def sent(self, text: str) -> None:
+        self.told.append(text)
+
     def not_sent(self, problem: str) -> None:
         self.problems.append(problem)
 
     def close(self) -> None:
-        """Restore the terminal; report what could not be sent, even under ``--quiet``, and how to send it."""
+        """Restore the terminal; report what was sent, and even under ``--quiet`` what could not be."""
         self.progress.close()
+        for text in self.told:
+            say(text)
         for problem in self.problems:
             print_err(f"wineexp: {problem}")
         if self.problems:

@@ -63,6 +63,9 @@ class Observer:
     def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
         """At look ``number`` of ``looks`` these variants were told from the reference, and these were not."""
 
+    def sent(self, text: str) -> None:
+        """How many runs were sent on to one place, told once, at the end."""
+
     def not_sent(self, problem: str) -> None:
         """A finished run could not be sent on; training goes on."""
         warnings.warn(problem, stacklevel=2)

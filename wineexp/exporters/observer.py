@@ -14,7 +14,7 @@ from wineexp.runs.directory import Run
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Exporter", "ExportingObserver"]
+__all__ = ["Exporter", "ExportingObserver", "sent_text"]
 
 
 class Exporter(Protocol):
@@ -37,6 +37,8 @@ class ExportingObserver(Observer):
 
     def __init__(self, exporters: Sequence[Exporter], inner: Observer) -> None:
         self.exporters, self.inner = exporters, inner
+        # Of each exporter: run -> whether it was sent now; None where it could not be.
+        self._sent: list[dict[Run, bool | None]] = [{} for _ in exporters]
 
     def started(self, plan: Plan) -> None:
         self.inner.started(plan)
@@ -70,6 +72,11 @@ class ExportingObserver(Observer):
         self.inner.not_sent(problem)
 
     def close(self) -> None:
+        for exporter, sent in zip(self.exporters, self._sent, strict=True):
+            known = list(sent.values())
+            if known:
+                told = sent_text(exporter.name, known.count(True), known.count(False), known.count(None))
+                self.inner.sent(told)
         self.inner.close()
 
     def compared(self, comparison: Comparison, name: str) -> None:
@@ -81,8 +88,17 @@ class ExportingObserver(Observer):
                 self.not_sent(str(error))
 
     def _export(self, run: Run) -> None:
-        for exporter in self.exporters:
+        for exporter, sent in zip(self.exporters, self._sent, strict=True):
             try:
-                exporter.export(run)
+                now = exporter.export(run)
             except WineexpError as error:
+                sent[run] = None
                 self.not_sent(str(error))
+            else:
+                sent[run] = now or sent.get(run) or False  # each look of a study sends all its runs
+
+
+def sent_text(name: str, sent: int, present: int, failed: int) -> str:
+    """``TensorBoard: 2 runs sent, 1 was there already, 0 failed``."""
+    runs, were = "run" if sent == 1 else "runs", "was" if present == 1 else "were"
+    return f"{name}: {sent} {runs} sent, {present} {were} there already, {failed} failed"

@@ -60,6 +60,7 @@ def command(
     as_json: bool,
     tensorboard: Path | None,
     mlflow: str | None,
+    experiment: str | None,
     **fields: Any,
 ) -> int:
     """Train one model and save its run.
@@ -96,6 +97,7 @@ def command(
         keep_model=keep_model,
         tensorboard=tensorboard,
         mlflow=mlflow,
+        experiment=experiment,
         observer=observer,
     )
     if as_json:

@@ -236,9 +236,10 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[L
 
 def _load_several(folders: Sequence[Path], damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:
     for folder in folders:
+        run = Run(folder)
         try:
-            check_files(Run(folder))
-            loaded = load_run(Run(folder))
+            check_files(run)
+            loaded = load_run(run)
         except RunError as error:
             if damaged is not None:
                 damaged(error)

@@ -105,12 +105,12 @@ def draw_variant(
 
     ``faint`` draws the mean of val_loss alone.
     """
-    epochs = scale.epochs_of(variant)
+    epochs = variant.epochs
     columns = scale.columns(variant, style)
     for column in columns[:1] if faint else columns:
         lines = scale.values(variant, column)
         mean, half = seed_mean(lines)
-        beyond = np.isnan(mean) & scale.written(variant, column)  # written as NaN: drawn at the edge
+        beyond = np.isnan(mean) & variant.lines[column].written.all(axis=0)  # written as NaN: drawn at the edge
         leads = column == columns[0]
         width, alpha = (1.0, 0.8) if faint else (1.8 if leads else 1.25, 1.0)
         drawn = np.where(beyond, np.inf, mean)

@@ -66,7 +66,7 @@ def _lines(scale: Scale, variant: Variant) -> dict[str, Any]:
     others = [name for name in scale.columns(variant, Style()) if name != "val_loss"]
     return {
         "label": variant.label,
-        "epochs": scale.epochs_of(variant).tolist(),
+        "epochs": variant.epochs.tolist(),
         "val_loss": _plain(mean),
         **{name: _plain(seed_mean(scale.values(variant, name))[0]) for name in others},
         "seeds": [_plain(line) for line in lines] if 1 < len(lines) < MIN_BAND else [],

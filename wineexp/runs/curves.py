@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,7 +124,7 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     return fig
 
 
-def loss_axis(baseline: float | None, curves: Sequence[npt.ArrayLike], *, full_range: bool = False) -> LossAxis:
+def loss_axis(baseline: float | None, curves: Iterable[npt.ArrayLike], *, full_range: bool = False) -> LossAxis:
     """The axis for a constant's loss, or one that fits the curves where it is not known or all is to be shown."""
     if baseline and not full_range:
         return LossAxis.of_constant(baseline)

@@ -23,6 +23,7 @@ from wineexp.runs.curves import save
 from wineexp.runs.directory import Run
 from wineexp.runs.inside import LayerInside
 from wineexp.runs.inspection import Inspection
+from wineexp.runs.new_rows import read_rows
 from wineexp.text import one_line, short_source
 
 __all__ = ["inspect", "write_inspection"]
@@ -127,7 +128,7 @@ def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str
 
 def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> _Rows:
     load_tensorflow(run)
-    from wineexp.training.prediction import read_rows, scale_rows
+    from wineexp.training.prediction import scale_rows
 
     new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), run, sep=sep)
     source = "a DataFrame" if isinstance(rows, pd.DataFrame) else os.fspath(rows)

@@ -17,6 +17,7 @@ from wineexp.errors import RunError
 from wineexp.runs.columns import COLUMNS
 from wineexp.runs.directory import Run, find_runs, is_run, readable_runs
 from wineexp.runs.names import Place
+from wineexp.runs.new_rows import read_rows
 from wineexp.runs.reader import load_run
 from wineexp.runs.run_table import parse_conditions, row
 from wineexp.text import csv_cell
@@ -170,7 +171,7 @@ def predict(
         raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
     runs, left_out = _seeds(saved) if run_seeds else ([saved], [])
     load_tensorflow(saved)
-    from wineexp.training.prediction import measure_predictions, predict_rows, read_rows
+    from wineexp.training.prediction import measure_predictions, predict_rows
 
     new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved, id_column=id_column, sep=sep)
     table = predict_rows(runs, new, mc_dropout=mc_dropout)

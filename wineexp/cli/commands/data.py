@@ -21,6 +21,7 @@ def command(action: str, data: str | None, sep: str | None, as_json: bool) -> No
     info   what train would use, and each source that was tried
     fetch  download the real table into the cache
     """
+    from wineexp.data.encoding import index_notes
     from wineexp.data.sources import find_table
 
     if action == "fetch":
@@ -34,6 +35,8 @@ def command(action: str, data: str | None, sep: str | None, as_json: bool) -> No
         return
     found = find_table(data, stand_in=True, sep=sep)
     table = found.table
+    notes = [*table.notes, *index_notes(table, table.frame.columns)]
+    text = table.category_counts.items()
     facts = {
         "kind": table.kind,
         "source": table.source,
@@ -42,20 +45,22 @@ def command(action: str, data: str | None, sep: str | None, as_json: bool) -> No
         "distinct_rows": len(table.frame.drop_duplicates()),
         "columns": list(table.frame.columns),
         "steps": list(found.steps),
-        "notes": list(table.notes),
+        "text": dict(table.category_counts),
+        "notes": notes,
     }
     if as_json:
         print_json(facts)
         return
     for step in found.steps:
         say(f"  {step}")
-    for text in table.notes:
-        note(text)
+    for told in notes:
+        note(told)
     rows = [
         ("table", table.source),
         ("kind", table.kind),
         ("rows", f"{facts['rows']} ({facts['distinct_rows']} distinct)"),
         ("columns", ", ".join(table.frame.columns)),
+        *([("text", ", ".join(f"{name} ({count} different)" for name, count in text))] if text else []),
         ("fingerprint", table.fingerprint),
     ]
     print_out(align([[name, one_line(value)] for name, value in rows]))

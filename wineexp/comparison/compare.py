@@ -137,7 +137,7 @@ def _same_rows(runs: Sequence[LoadedRun]) -> None:
             if not np.array_equal(others[:2], found[:2]):
                 raise SelectionError(
                     f"runs on different splits cannot be compared: {first.path} and {run.path} have other "
-                    "validation rows; a column that differs in every row makes none identical, unless it is left out"
+                    "validation rows: a column that differs in every row is used in one and left out of the other"
                 )
 
 

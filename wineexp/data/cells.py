@@ -14,7 +14,7 @@ import pandas as pd
 
 from wineexp.data.csv_source import CsvSource, open_source
 from wineexp.data.dialect import Dialect, check_separator, find_dialect
-from wineexp.data.rewriting import Survey, rewrite, survey, unnamed
+from wineexp.data.rewriting import Survey, rewrite, row_lines, survey, unnamed
 from wineexp.errors import DataError, nearest
 from wineexp.text import some_of
 
@@ -109,6 +109,10 @@ class CsvFile:
         found = survey(self.source, self.form)
         columns = [at for at in columns if at not in found.faults]
         return self._cells(columns, self._rewritten(columns, list(found.faults)), found)
+
+    def place(self, row: int) -> str:
+        """Where a row is, for an error."""
+        return f"{self.source.path}:{row_lines(self.source, self.form)[row]}"
 
     def _cells(self, columns: Sequence[int], parsed: _Parsed, found: Survey | None = None) -> Cells:
         values = parsed.values

@@ -17,7 +17,7 @@ from wineexp.errors import DataError, nearest
 from wineexp.specs.column_fields import is_name
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
-from wineexp.text import one_line
+from wineexp.text import one_line, some_of
 
 __all__ = ["Encoding", "check_columns", "encoding_of", "fit_encoding", "index_notes", "most_features"]
 
@@ -108,9 +108,8 @@ def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
     chosen = _chosen(table, spec)
     if not chosen:
         raise DataError(f"{table.source}: expected features beside the target {spec.target!r}, found none")
-    for name in chosen:
-        if name in table.faults:
-            _check_text(table, name, spec)
+    if texts := [name for name in chosen if name in table.faults]:
+        _check_texts(table, texts, spec)
     if spec.group in table.faults and (table.frame[spec.group] == "").any():
         row = int((table.frame[spec.group] == "").argmax())
         raise DataError(f"{table.place(row)}: column {spec.group!r}: expected a group, found nothing")
@@ -142,35 +141,42 @@ def index_notes(table: Table, columns: Iterable[str]) -> Iterator[str]:
             yield f"{table.source}: column {name!r} {what}; if it is an index, {_leave_out(name)}"
 
 
-def _leave_out(name: str) -> str:
-    """What to type to leave a column out."""
-    if not is_name(name):
-        return "leave it out of the table"
-    return f"leave it out with --drop {shlex.quote(format_value([name]))}"
+def _leave_out(*names: str) -> str:
+    """What to type to leave columns out."""
+    it = "them" if len(names) > 1 else "it"
+    if not all(map(is_name, names)):
+        return f"leave {it} out of the table"
+    return f"leave {it} out with --drop {shlex.quote(format_value(names))}"
 
 
-def _check_text(table: Table, name: str, spec: RunSpec) -> None:
-    """Raise ``DataError`` unless a column of text is to be encoded, and can be."""
-    cells = table.frame[name]
-    wrong: tuple[int, str] | None = None
-    if (cells == "").any():
-        wrong = int((cells == "").argmax()), "expected text to encode, found nothing"
-    elif (numbers := cells.str.fullmatch(NUMBER)).any():
-        row = int(numbers.argmax())
-        wrong = row, f"expected text in every row to encode it, found the number {cells[row]!r}"
-    elif (cells.str.len() > MAX_LENGTH).any():
-        wrong = int((cells.str.len() > MAX_LENGTH).argmax()), f"expected at most {MAX_LENGTH} characters to encode"
-    count = table.category_counts[name]
-    if spec.encode == "none":
-        able = wrong is None and count <= MAX_CATEGORIES
-        raise DataError(
-            f"{table.faults[name]}; {_leave_out(name)}{', or encode it with --encode onehot' if able else ''}"
-        )
-    if wrong is not None:
-        raise DataError(f"{table.place(wrong[0])}: column {name!r}: {wrong[1]}; {_leave_out(name)}")
+def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
+    """Raise ``DataError`` unless columns of text are to be encoded, and can be."""
+    faults = {name: fault for name in names if (fault := _encoding_fault(table, name))}
+    if spec.encode != "none":
+        for name, fault in faults.items():
+            raise DataError(f"{fault}; {_leave_out(name)}")
+        return
+    others = f"; others like it: {some_of(list(map(one_line, names[1:])))}" if len(names) > 1 else ""
+    encode = "" if faults else f", or encode {'them' if others else 'it'} with --encode onehot"
+    raise DataError(f"{table.faults[names[0]]}{others}; {_leave_out(*names)}{encode}")
+
+
+def _encoding_fault(table: Table, name: str) -> str | None:
+    """Why a column of text cannot be encoded; None where it can."""
+    cells, count = table.frame[name], table.category_counts[name]
+    numbers, long = cells.str.fullmatch(NUMBER), cells.str.len() > MAX_LENGTH
+    for wrong, said in (
+        (cells == "", "expected text to encode, found nothing"),
+        (numbers, "expected text in every row to encode it, found the number {!r}"),
+        (long, f"expected at most {MAX_LENGTH} characters to encode, found more"),
+    ):
+        if wrong.any():
+            row = int(wrong.argmax())
+            return f"{table.place(row)}: column {name!r}: {said.format(cells[row])}"
     if count > MAX_CATEGORIES:
         expected = f"expected at most {MAX_CATEGORIES} categories to encode, found {count:,}"
-        raise DataError(f"{table.source}: column {name!r}: {expected}; {_leave_out(name)}")
+        return f"{table.source}: column {name!r}: {expected}"
+    return None
 
 
 def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, target: str) -> Encoding:

@@ -16,7 +16,7 @@ from wineexp.data.csv_source import CsvSource
 from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect, is_blank
 from wineexp.errors import DataError
 
-__all__ = ["Rewritten", "Survey", "rewrite", "survey", "unnamed"]
+__all__ = ["Rewritten", "Survey", "rewrite", "row_lines", "survey", "unnamed"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ def survey(source: CsvSource, form: Dialect) -> Survey:
                     raise
                 faults[at] = str(fault)
     return Survey(faults, lines)
+
+
+def row_lines(source: CsvSource, form: Dialect) -> list[int]:
+    """The first line of each row that holds something; raise ``DataError`` for a row of another length."""
+    return [line for line, _ in _Walk(source, form, []).rows()]
 
 
 def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Collection[int] = ()) -> Rewritten:

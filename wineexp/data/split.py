@@ -114,9 +114,10 @@ def split_table(table: Table, spec: RunSpec) -> Split:
     valid = rest.drop(test.index)
     sizes = [len(train), len(valid), *([len(test)] if spec.test_fraction else [])]
     if min(sizes) < 2:
+        within = "" if groups is None else f" in {groups.max() + 1} groups"
         shares = f"{spec.train_fraction:g}" + (f" and {spec.test_fraction:g}" if spec.test_fraction else "")
         raise DataError(
-            f"{table.source}: {len(frame)} rows are too few to split by {shares}: "
+            f"{table.source}: {len(frame)} rows{within} are too few to split by {shares}: "
             f"expected at least 2 rows on each side, found {' and '.join(map(str, sizes))}"
         )
     encoding = fit_encoding(table, columns, train, spec.target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -100,9 +100,9 @@ class Table:
             return f"{self.source}: row {row}, counted from 0"
         return f"{self.source}:{self.lines[row]}"
 
-    def check_numbers(self, *names: str) -> None:
+    def check_numbers(self, names: Iterable[str] | None = None) -> None:
         """Raise ``DataError`` where one of these columns, by default of all, is not numbers in every row."""
-        for name in names or self.frame.columns:
+        for name in self.frame.columns if names is None else names:
             if name in self.faults:
                 raise DataError(self.faults[name])
 
@@ -227,7 +227,7 @@ def check_target(table: Table, target: str) -> None:
         raise DataError(f"{table.source}: no column {target!r}{nearest(target, columns)}; it has: {has}")
     if len(columns) < 2:
         raise DataError(f"{table.source}: expected features beside the target {target!r}, found none")
-    table.check_numbers(target)
+    table.check_numbers([target])
     values = table.frame[target].to_numpy()
     if (values == values[0]).all():
         raise DataError(

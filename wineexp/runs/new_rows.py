@@ -109,7 +109,9 @@ def _of_file(
             raise DataError(f"{where}: expected a number, found nothing, here and in every other row")
     text = {name: [cell.strip() for cell in cells.carried[name]] for name in encoding.categories}
     frame = cells.numbers.assign(**{name: pd.Series(column, dtype=object) for name, column in text.items()})
-    _check_text(str(source), frame, encoding)
+    if absent := _absent(frame, encoding):
+        name, row = absent
+        raise DataError(f"{file.place(row)}: column {name!r}: expected text, found nothing")
     extra = [name for name in file.names if name not in (*encoding.columns, target)]
     return frame, extra, None if id_column is None else cells.carried[id_column], cells.notes
 
@@ -127,18 +129,20 @@ def _of_frame(
     if target in source.columns and not source[target].isna().to_numpy().all():
         needed.append(target)
     table = table_of_frame(source[list(dict.fromkeys(needed))])
-    table.check_numbers(*(name for name in table.frame.columns if name not in encoding.categories))
-    _check_text(where, table.frame, encoding)
+    table.check_numbers(name for name in table.frame.columns if name not in encoding.categories)
+    if absent := _absent(table.frame, encoding):
+        name, row = absent
+        raise DataError(f"{where}: column {name!r}: expected text, found nothing in row {row}, counted from 0")
     extra = [str(name) for name in source.columns if name not in (*encoding.columns, target)]
     return table.frame, extra, None if id_column is None else source[id_column].tolist()
 
 
-def _check_text(where: str, frame: pd.DataFrame, encoding: Encoding) -> None:
-    """Raise ``DataError`` where a column that was encoded holds nothing."""
+def _absent(frame: pd.DataFrame, encoding: Encoding) -> tuple[str, int] | None:
+    """The first column that was encoded with a row that holds nothing there, and that row; None where all hold."""
     for name in encoding.categories:
         if len(rows := np.flatnonzero(frame[name] == "")):
-            told = f"expected text, found nothing in row {rows[0]}, counted from 0"
-            raise DataError(f"{where}: column {name!r}: {told}")
+            return name, int(rows[0])
+    return None
 
 
 def _check_columns(where: str, columns: Sequence[str], features: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ FIELD_ALIASES = _each(
         "split_seed": "splitrandomstate",
         "group": "groups groupby groupcolumn groupkfold cluster",
         "target": "label y targetcolumn outcome",
-        "features": "columns cols usecols inputs predictors featurecolumns x",
+        "features": "columns cols usecols inputs predictors featurecolumns",
         "drop": "dropcolumns dropcols exclude ignore omit without",
         "encode": "onehot encoding encoder dummies getdummies categorical",
         "seed": "randomseed randomstate rng rngseed",

@@ -60,7 +60,8 @@ def _named(value: str) -> str:
 _Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_named)]
 
 Column = Annotated[_Name | None, BeforeValidator(read_none)]
-Columns = Annotated[tuple[_Name, ...] | None, BeforeValidator(read_names)]
+_Names = Annotated[tuple[_Name, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
+Columns = Annotated[_Names | None, BeforeValidator(read_names)]
 
 _NAMES = "one or more names of columns, each once, such as alcohol,pH; or none"
 

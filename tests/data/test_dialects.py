@@ -276,3 +276,17 @@ def test_every_dialect_of_a_table_is_that_table(tmp_path_factory, drawn):
     for only in (list(frame)[:1], list(frame)[::-1]):
         cells = open_csv(path).read(only)
         pd.testing.assert_frame_equal(cells.numbers, expected.frame[[name for name in frame if name in only]])
+
+
+def test_text_is_kept_up_to_what_memory_holds(tmp_path, monkeypatch):
+    from wineexp.data import rewriting
+
+    path = write(tmp_path, "a,b,c\n" + "x,1,y\n" * 60)
+    assert len(read_table(path).frame) == 60
+    for bound, value in (("MAX_CELLS", 119), ("MAX_TEXT", 117)):  # 2 columns of 60 rows, the first row not counted
+        with monkeypatch.context() as patch:
+            patch.setattr(rewriting, bound, value)
+            with pytest.raises(
+                DataError, match=r"mine.csv:2: column 'a': expected a number, found 'x'; more than"
+            ):
+                read_table(path)

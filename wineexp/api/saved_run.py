@@ -138,7 +138,8 @@ def predict(
         A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
     rows : path-like or DataFrame
         A CSV in any dialect, or a table, with the columns that the run was trained on, in any order; others may
-        hold anything. A target column without any value counts as absent.
+        hold anything. A target column without any value counts as absent. Text is encoded as the run's was; a
+        category that it was not trained on counts as none, with a note.
     run_seeds : bool
         Predict the mean over all seeds of the run's variant in the same folder, and their spread.
     mc_dropout : int, optional
@@ -156,7 +157,7 @@ def predict(
         When there is no such run, or several go by the name; when it is not done, has no model, or
         no dropout to leave on.
     DataError
-        When a column is missing or holds anything but finite numbers.
+        When a column is missing or holds anything but finite numbers, or nothing where text was encoded.
 
     Examples
     --------

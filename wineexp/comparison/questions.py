@@ -43,6 +43,9 @@ _FIELDS = {
     "scale": "scaling",
     "epochs": "the number of epochs",
     "patience": "early stopping",
+    "features": "the choice of features",
+    "drop": "leaving out columns",
+    "encode": "one-hot encoding",
 }
 
 

@@ -19,6 +19,11 @@ from wineexp.errors import DataError
 __all__ = ["Rewritten", "Survey", "rewrite", "row_lines", "survey", "unnamed"]
 
 
+#: Of all columns that are not numbers: as much as memory holds beside a model. Such a column is kept, since only a
+#: spec says whether it is used.
+MAX_CELLS, MAX_TEXT = 5_000_000, 1 << 28
+
+
 @dataclass(frozen=True)
 class Rewritten:
     """The cells that are wanted, one row a line, ``,`` between them, with decimal points.
@@ -66,13 +71,18 @@ def survey(source: CsvSource, form: Dialect) -> Survey:
     Raises
     ------
     DataError
-        With line and column, for a row of another length, and for values in a column without a name.
+        With line and column, for a row of another length, for values in a column without a name, and for text of
+        more than ``MAX_CELLS`` cells or ``MAX_TEXT`` characters.
     """
     walk = _Walk(source, form, list(range(form.width)))
     faults: dict[int, str] = {}
-    lines = []
+    lines: list[int] = []
+    size = rows = 0
     for line, row in walk.rows():
-        lines.append(line)
+        rows += 1
+        if rows <= MAX_CELLS:
+            lines.append(line)
+        size += sum(len(row[at]) for at in faults)
         for at in walk.wanted:
             if at in faults:
                 continue
@@ -82,6 +92,11 @@ def survey(source: CsvSource, form: Dialect) -> Survey:
                 if at >= len(form.names) or not form.names[at].strip():
                     raise
                 faults[at] = str(fault)
+        if faults and (size > MAX_TEXT or rows * len(faults) > MAX_CELLS):
+            told = f"more than {MAX_CELLS:,} cells or {MAX_TEXT:,} characters of text"
+            raise DataError(
+                f"{next(iter(faults.values()))}; {told} cannot be kept: leave such columns out of the table"
+            )
     return Survey(faults, lines)
 
 

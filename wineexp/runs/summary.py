@@ -20,6 +20,9 @@ _TABLES = {
     "custom": "a table",
 }
 
+#: Facts of a table that a person reads off its features, or not at all.
+_UNTOLD = {"scaling", "categories"}
+
 
 def header(spec: RunSpec, source: str, kind: str, features: int) -> str:
     """What is about to be trained, on what."""
@@ -132,7 +135,7 @@ def whole_run(run: Run) -> str:
         *([f"error\n{indent(record.error)}"] if record.error else []),
         _block("spec", record.spec.settings()),
         f"layers\n{indent(layer_table(record.spec, len(record.data.features)))}",
-        _block("data", record.data.model_dump(mode="json", exclude={"scaling"}, exclude_unset=True)),
+        _block("data", record.data.model_dump(mode="json", exclude=_UNTOLD, exclude_unset=True)),
         _block("metrics", record.metrics.model_dump(exclude_unset=True)),
         f"where the time went\n{indent(align(spent, right=(1, 2)) if spent else 'none')}",
         _block("environment", record.environment.known()),

@@ -67,13 +67,13 @@ REFUSED = {
     ),
     "text that can be encoded": (
         {"features": "artist"},
-        ":2: column 'artist': expected a number, found ' Queen '; leave it out with --drop artist, or encode it "
-        "with --encode onehot",
+        ":2: column 'artist': expected a number, found ' Queen '; leave it out of features, or encode it with "
+        "--encode onehot",
     ),
     "a number among text": (
-        {"features": "hp", "encode": "onehot"},
+        {"drop": "artist,id,bar", "encode": "onehot"},
         ":2: column 'hp': expected text in every row to encode it, found the number '0'; leave it out with --drop "
-        "hp",
+        "artist,bar,id,hp",
     ),
     "no such feature": (
         {"features": "lenght"},
@@ -207,7 +207,8 @@ def test_a_category_that_no_training_row_has_is_told():
     train = split_table(table_of_frame(frame), RunSpec(encode="onehot")).train_rows
     frame.loc[next(row for row in range(20) if row not in train), "artist"] = "Queen"
     table = table_of_frame(frame)
-    (note,) = split_notes(table, split_table(table, RunSpec(encode="onehot")))
+    spec = RunSpec(encode="onehot")
+    (note,) = split_notes(table, spec, split_table(table, spec))
     assert note.endswith(
         "column 'artist': 1 row that validate or test with a category that no training row has: 'Queen'"
     )
@@ -220,12 +221,13 @@ def test_what_may_be_an_index_is_told_only_where_it_is_a_feature(tmp_path, colum
     numbers = range(1, 21) if column == "id" else np.random.RandomState(0).permutation(20)
     path = write(tmp_path, f"{column},a,quality\n" + "".join(f"{n},{n % 7},{n % 3}\n" for n in numbers))
     table = read_table(path)
-    (note,) = split_notes(table, split_table(table, RunSpec()))
+    (note,) = split_notes(table, RunSpec(), split_table(table, RunSpec()))
     quoted = column if column == "id" else f"'{column}'"
     assert f"column '{column}' {told}" in note
     assert note.endswith(f"if it is an index, leave it out with --drop {quoted}")
     for fields in ({"drop": column}, {"features": "a"}):
-        assert not list(split_notes(table, split_table(table, RunSpec.parse(fields))))
+        spec = RunSpec.parse(fields)
+        assert not list(split_notes(table, spec, split_table(table, spec)))
 
 
 def test_the_fingerprint_of_text_is_that_of_its_utf_8(tmp_path):

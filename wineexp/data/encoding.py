@@ -96,13 +96,9 @@ def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
     """
     check_target(table, spec.target)
     has = list(table.frame.columns)
-    named = {
-        "features": spec.features or (),
-        "drop": spec.drop or (),
-        "group": (spec.group,) if spec.group else (),
-    }
-    for field, names in named.items():
-        for name in names:
+    group = () if spec.group is None else (spec.group,)
+    for field, names in {"features": spec.features, "drop": spec.drop, "group": group}.items():
+        for name in names or ():
             if name not in has and not (field == "drop" and name in table.empty):
                 raise DataError(f"{table.source}: {field}: {_no_column(table, field, name)}")
     chosen = _chosen(table, spec)
@@ -133,20 +129,22 @@ def _no_column(table: Table, field: str, name: str) -> str:
     return f"no column {name!r}{nearest(name, columns)}; it has: {', '.join(map(one_line, columns))}"
 
 
-def index_notes(table: Table, columns: Iterable[str]) -> Iterator[str]:
+def index_notes(table: Table, columns: Iterable[str], spec: RunSpec) -> Iterator[str]:
     """Which of these columns may be an index, and how to leave it out."""
     for name in columns:
         if name in table.index_like:
             what = "counts the rows" if name in table.counts else "has the name that pandas gives an index"
-            yield f"{table.source}: column {name!r} {what}; if it is an index, {_leave_out(name)}"
+            yield f"{table.source}: column {name!r} {what}; if it is an index, {_leave_out(spec, name)}"
 
 
-def _leave_out(*names: str) -> str:
-    """What to type to leave columns out."""
+def _leave_out(spec: RunSpec, *names: str) -> str:
+    """How to leave columns out, besides those that are."""
     it = "them" if len(names) > 1 else "it"
+    if spec.features is not None:
+        return f"leave {it} out of features"
     if not all(map(is_name, names)):
         return f"leave {it} out of the table"
-    return f"leave {it} out with --drop {shlex.quote(format_value(names))}"
+    return f"leave {it} out with --drop {shlex.quote(format_value((*(spec.drop or ()), *names)))}"
 
 
 def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
@@ -154,11 +152,11 @@ def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
     faults = {name: fault for name in names if (fault := _encoding_fault(table, name))}
     if spec.encode != "none":
         for name, fault in faults.items():
-            raise DataError(f"{fault}; {_leave_out(name)}")
+            raise DataError(f"{fault}; {_leave_out(spec, name)}")
         return
     others = f"; others like it: {some_of(list(map(one_line, names[1:])))}" if len(names) > 1 else ""
     encode = "" if faults else f", or encode {'them' if others else 'it'} with --encode onehot"
-    raise DataError(f"{table.faults[names[0]]}{others}; {_leave_out(*names)}{encode}")
+    raise DataError(f"{table.faults[names[0]]}{others}; {_leave_out(spec, *names)}{encode}")
 
 
 def _encoding_fault(table: Table, name: str) -> str | None:

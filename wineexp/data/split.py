@@ -204,9 +204,9 @@ def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
     return tuple(zip(x.min(axis=0).tolist(), x.max(axis=0).tolist(), strict=True))
 
 
-def split_notes(table: Table, split: Split) -> Iterator[str]:
+def split_notes(table: Table, spec: RunSpec, split: Split) -> Iterator[str]:
     """What a reader must know of the columns as they are used."""
-    yield from index_notes(table, split.encoding.columns)
+    yield from index_notes(table, split.encoding.columns, spec)
     others = table.frame.drop(split.train_rows)
     for name, rows in split.encoding.unseen(others):
         told = f"{len(rows)} row{'s' if len(rows) > 1 else ''} that validate or test"

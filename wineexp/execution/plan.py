@@ -198,7 +198,7 @@ def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int]
     for kind, spec in {_kind(spec): spec for spec in specs}.items():
         split = split_table(table, spec)
         features[kind] = len(split.features)
-        notes |= dict.fromkeys(split_notes(table, split))
+        notes |= dict.fromkeys(split_notes(table, spec, split))
     return features, tuple(notes)
 
 

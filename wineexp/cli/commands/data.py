@@ -6,6 +6,7 @@ import click
 
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import data_option
+from wineexp.specs.run_spec import RunSpec
 from wineexp.streams import print_json, print_out
 from wineexp.text import align, one_line
 
@@ -35,7 +36,7 @@ def command(action: str, data: str | None, sep: str | None, as_json: bool) -> No
         return
     found = find_table(data, stand_in=True, sep=sep)
     table = found.table
-    notes = [*table.notes, *index_notes(table, table.frame.columns)]
+    notes = [*table.notes, *index_notes(table, table.frame.columns, RunSpec())]
     text = table.category_counts.items()
     facts = {
         "kind": table.kind,

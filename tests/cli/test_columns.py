@@ -115,7 +115,7 @@ def test_a_dry_run_counts_the_features_and_tells_of_an_index(cli, csv, songs, tm
     assert code == 0
     assert "total 49," in out  # (4 features + 1) * 8 + 8 + 1
     assert err.endswith(
-        f"note: {csv}: column 'row' counts the rows; if it is an index, leave it out with --drop row\n"
+        f"note: {csv}: column 'row' counts the rows; if it is an index, leave it out with --drop artist,id,row\n"
     )
     code, out, err = cli("train", *flags, "--drop", "row")
     assert "total 41," in out

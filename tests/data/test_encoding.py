@@ -208,9 +208,10 @@ def test_a_category_that_no_training_row_has_is_told():
     frame.loc[next(row for row in range(20) if row not in train), "artist"] = "Queen"
     table = table_of_frame(frame)
     spec = RunSpec(encode="onehot")
-    (note,) = split_notes(table, spec, split_table(table, spec))
-    assert note.endswith(
-        "column 'artist': 1 row that validate or test with a category that no training row has: 'Queen'"
+    (note,) = split_notes(table, spec, split_table(table, spec)).values()
+    assert note == (
+        "a DataFrame: column 'artist': 1 validation or test row has a category that no training row of split_seed "
+        "0 has, which counts as none: 'Queen'"
     )
 
 
@@ -221,13 +222,13 @@ def test_what_may_be_an_index_is_told_only_where_it_is_a_feature(tmp_path, colum
     numbers = range(1, 21) if column == "id" else np.random.RandomState(0).permutation(20)
     path = write(tmp_path, f"{column},a,quality\n" + "".join(f"{n},{n % 7},{n % 3}\n" for n in numbers))
     table = read_table(path)
-    (note,) = split_notes(table, RunSpec(), split_table(table, RunSpec()))
+    (note,) = split_notes(table, RunSpec(), split_table(table, RunSpec())).values()
     quoted = column if column == "id" else f"'{column}'"
     assert f"column '{column}' {told}" in note
     assert note.endswith(f"if it is an index, leave it out with --drop {quoted}")
     for fields in ({"drop": column}, {"features": "a"}):
         spec = RunSpec.parse(fields)
-        assert not list(split_notes(table, spec, split_table(table, spec)))
+        assert split_notes(table, spec, split_table(table, spec)) == {}
 
 
 def test_the_fingerprint_of_text_is_that_of_its_utf_8(tmp_path):

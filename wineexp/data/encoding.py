@@ -129,12 +129,14 @@ def _no_column(table: Table, field: str, name: str) -> str:
     return f"no column {name!r}{nearest(name, columns)}; it has: {', '.join(map(one_line, columns))}"
 
 
-def index_notes(table: Table, columns: Iterable[str], spec: RunSpec) -> Iterator[str]:
-    """Which of these columns may be an index, and how to leave it out."""
+def index_notes(table: Table, columns: Iterable[str], spec: RunSpec) -> dict[str, str]:
+    """Which of these columns may be an index, each with how to leave it out."""
+    notes = {}
     for name in columns:
         if name in table.index_like:
             what = "counts the rows" if name in table.counts else "has the name that pandas gives an index"
-            yield f"{table.source}: column {name!r} {what}; if it is an index, {_leave_out(spec, name)}"
+            notes[name] = f"{table.source}: column {name!r} {what}; if it is an index, {_leave_out(spec, name)}"
+    return notes
 
 
 def _leave_out(spec: RunSpec, *names: str) -> str:

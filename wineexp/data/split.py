@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,14 +204,19 @@ def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
     return tuple(zip(x.min(axis=0).tolist(), x.max(axis=0).tolist(), strict=True))
 
 
-def split_notes(table: Table, spec: RunSpec, split: Split) -> Iterator[str]:
-    """What a reader must know of the columns as they are used."""
-    yield from index_notes(table, split.encoding.columns, spec)
+def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, str], str]:
+    """What a reader must know of the columns as they are used: what it is about, the column -> the note."""
+    columns = split.encoding.columns
+    notes = {("index", name): note for name, note in index_notes(table, columns, spec).items()}
     others = table.frame.drop(split.train_rows)
     for name, rows in split.encoding.unseen(others):
-        told = f"{len(rows)} row{'s' if len(rows) > 1 else ''} that validate or test"
+        has = "rows have" if len(rows) > 1 else "row has"
         found = some_of([repr(one)[:60] for one in sorted(others[name].iloc[rows].unique())])
-        yield f"{table.source}: column {name!r}: {told} with a category that no training row has: {found}"
+        notes["unseen", name] = (
+            f"{table.source}: column {name!r}: {len(rows)} validation or test {has} a category that no training "
+            f"row of split_seed {spec.split_seed} has, which counts as none: {found}"
+        )
+    return notes
 
 
 def table_facts(table: Table, split: Split) -> TableFacts:

@@ -194,12 +194,12 @@ def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int]
     Returns the number of features for each kind of spec, and what a reader must know of the table.
     """
     features: dict[Kind, int] = {}
-    notes = dict.fromkeys(table.notes)
+    notes: dict[tuple[str, str], str] = {}
     for kind, spec in {_kind(spec): spec for spec in specs}.items():
         split = split_table(table, spec)
         features[kind] = len(split.features)
-        notes |= dict.fromkeys(split_notes(table, spec, split))
-    return features, tuple(notes)
+        notes = split_notes(table, spec, split) | notes  # one of many splits is enough
+    return features, (*table.notes, *notes.values())
 
 
 def _kind(spec: RunSpec) -> Kind:

@@ -36,7 +36,7 @@ def command(action: str, data: str | None, sep: str | None, as_json: bool) -> No
         return
     found = find_table(data, stand_in=True, sep=sep)
     table = found.table
-    notes = [*table.notes, *index_notes(table, table.frame.columns, RunSpec())]
+    notes = [*table.notes, *index_notes(table, table.frame.columns, RunSpec()).values()]
     text = table.category_counts.items()
     facts = {
         "kind": table.kind,

@@ -192,6 +192,8 @@ def test_the_schema_accepts_what_the_reader_accepts(cli):
         {"widths": "1024x3", "dropout": [0.1, 0.2, 0.3]},
         {"name": "s", "seeds": 5, "defaults": {"epochs": 3}, "grid": {"dropout": [0.0, 0.3], "bn": ["none"]}},
         {"seeds": [1, 2], "runs": [{"name": "a", "bn": "after"}]},
+        {"drop": "alcohol,pH", "encode": "onehot", "split": "grouped", "group": "artist"},
+        {"grid": {"drop": ["none", None, "alcohol", ["alcohol", "pH"]]}},
     ]
     bad = [
         {"drpout": 1},
@@ -200,6 +202,9 @@ def test_the_schema_accepts_what_the_reader_accepts(cli):
         {"grid": {"bn": "none"}},
         {"runs": [{"seeds": 1}]},
         {"seeds": 0},
+        {"drop": 0.3},
+        {"features": []},
+        {"encode": True},
     ]
     assert all(validator.is_valid(config) for config in good)
     assert not any(validator.is_valid(config) for config in bad)

@@ -127,7 +127,7 @@ class TrainObserver(CommandObserver):
 def tell_table(plan: Plan) -> None:
     """Say what must be known of the table; which it is, under ``--verbose``."""
     table = plan.table
-    for text in (*plan.found.notes, *table.notes):
+    for text in plan.notes:
         note(text)
     detail(f"table  {table.kind}, {table.source}, fingerprint {table.fingerprint}")
 
@@ -137,4 +137,4 @@ def announce(plan: Plan) -> None:
     table, first = plan.table, plan.specs[0]
     for step in plan.found.steps:
         detail(f"table  {step}")
-    say(header(first, table.source, table.kind, table.feature_count))
+    say(header(first, table.source, table.kind, plan.feature_count(first)))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wineexp import runtime, signals
+from wineexp.data.encoding import most_features
 from wineexp.data.table import Table
 from wineexp.runs.record import Reason, Status
 from wineexp.runs.result import RunResult, history_frame, unfinished
@@ -158,7 +159,7 @@ def longest_first(tasks: Sequence[Task], table: Table) -> list[Task]:
     def work(task: Task) -> int:
         spec = task.spec
         rows = len(table.frame) * spec.train_fraction
-        products = 6 * rows * spec.parameter_count(table.feature_count)  # see training/epoch.py
+        products = 6 * rows * spec.parameter_count(most_features(table, spec))  # see training/epoch.py
         return math.frexp(spec.epochs * (products + BESIDES * math.ceil(rows / spec.batch_size)))[1]
 
     return sorted(tasks, key=work, reverse=True)

@@ -84,7 +84,7 @@ class BatchProgress(Observer):
     """
 
     def __init__(self) -> None:
-        self.features = 0
+        self.plan: Plan | None = None
         self.view: Any = None
         self.running: dict[RunSpec, tuple[int, Any]] = {}  # epochs done, and the bar
         self.ended_runs = self.planned = 0
@@ -94,7 +94,7 @@ class BatchProgress(Observer):
         self.close()  # of the plan before, where a study has several
         waiting, count = plan.waiting, len(plan.entries)
         self.ended_runs, self.work_done = 0, 0.0
-        self.features = plan.table.feature_count
+        self.plan = plan
         self.planned = len(waiting)
         self.work = sum(map(self._work, waiting))
         self.began = time.monotonic()
@@ -149,7 +149,8 @@ class BatchProgress(Observer):
         self.overall = self.view.add_task("all runs", total=self.work, note=f"0/{self.planned} runs")
 
     def _work(self, spec: RunSpec) -> float:
-        return float(spec.epochs * (spec.parameter_count(self.features) + 1000))
+        parameters = self.plan.parameters(spec) if self.plan else 0
+        return float(spec.epochs * (parameters + 1000))
 
     def _completed(self) -> float:
         under_way = sum(self._work(spec) * done / spec.epochs for spec, (done, _) in self.running.items())

@@ -20,6 +20,9 @@ _TABLES = {
     "custom": "a table",
 }
 
+#: Facts of a table that a person reads off its features, or not at all.
+_UNTOLD = {"scaling", "categories"}
+
 
 def header(spec: RunSpec, source: str, kind: str, features: int) -> str:
     """What is about to be trained, on what."""
@@ -107,10 +110,11 @@ def _finished(run: Run, record: Record) -> list[tuple[str, str]]:
 
 def _model(record: Record) -> str:
     """What model.keras is fed with where it is loaded by Keras."""
+    text = f", text as data.categories of {RECORD} encode it" if record.data.categories else ""
     if record.spec.scale == "none":
-        return f"{MODEL} takes features as the table has them"
+        return f"{MODEL} takes features as the table has them{text}"
     if record.data.scaling.in_model:
-        return f"{MODEL} takes features as the table has them: it begins with their scaling"
+        return f"{MODEL} takes features as the table has them{text}: it begins with their scaling"
     return f"{MODEL} takes scaled features: (value - center) / scale, of data.scaling in {RECORD}"
 
 
@@ -144,7 +148,7 @@ def whole_run(run: Run) -> str:
         _block("spec", record.spec.settings()),
         f"layers\n{indent(layer_table(record.spec, len(record.data.features)))}",
         *([f"model\n{indent(_model(record))}"] if run.model_path.is_file() else []),
-        _block("data", record.data.model_dump(mode="json", exclude={"scaling"}, exclude_unset=True)),
+        _block("data", record.data.model_dump(mode="json", exclude=_UNTOLD, exclude_unset=True)),
         _block("metrics", record.metrics.model_dump(exclude_unset=True)),
         f"where the time went\n{indent(align(spent, right=(1, 2)) if spent else 'none')}",
         _block("environment", record.environment.known()),

@@ -36,6 +36,7 @@ __all__ = [
     "is_legal",
     "kinds_of",
     "optimizer_defaults",
+    "read_none",
     "read_text",
     "spec_field",
 ]
@@ -96,7 +97,7 @@ def _as_float(value: object) -> object:
     return float(value) + 0.0 if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-def _read_none(value: object) -> object:
+def read_none(value: object) -> object:
     """``none``, which YAML 1.2 reads as text, as None."""
     return None if value == "none" else value
 
@@ -106,7 +107,7 @@ _Rate = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
 
 Widths = Annotated[tuple[_Width, ...], BeforeValidator(_read_widths)]
 Rates = Annotated[_Rate | tuple[_Rate, ...], BeforeValidator(_read_rates)]
-Patience = Annotated[int | None, BeforeValidator(_read_none)]
+Patience = Annotated[int | None, BeforeValidator(read_none)]
 Real = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
 
 

@@ -83,7 +83,7 @@ def command(
         plan = plan_train(spec, seeds=seeds, data=data, sep=sep, out=out, force=force)
         announce(plan)
         tell_table(plan)
-        print_out(layer_table(plan.specs[0], plan.table.feature_count))
+        print_out(layer_table(plan.specs[0], plan.feature_count(plan.specs[0])))
         return 0
     observer = TrainObserver()
     runs = train(

@@ -15,6 +15,7 @@ __all__ = [
     "align",
     "csv_cell",
     "csv_text",
+    "epoch_number",
     "format_bytes",
     "format_duration",
     "format_interval",
@@ -35,6 +36,11 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 
 #: How a cell begins that a spreadsheet runs as a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def epoch_number(epoch: Any) -> Any:
+    """An epoch, or an array of them, as people count: from 1, as Keras's bar; files have 0, as its CSVLogger."""
+    return epoch + 1
 
 
 def visible(text: str) -> str:

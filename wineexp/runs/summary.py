@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wineexp.runs.columns import COLUMNS, told_metrics
 from wineexp.runs.directory import Run
 from wineexp.runs.record import Record
 from wineexp.specs.layers import Layer
@@ -71,6 +72,7 @@ def _finished(run: Run, record: Record) -> list[tuple[str, str]]:
     def shown(value: float | None, form: str = ".4f") -> str:
         return "not finite" if value is None else format(value, form)
 
+    best = COLUMNS["best_epoch"].text(metrics.best_epoch)
     skill = "no skill defined" if metrics.skill is None else f"skill {metrics.skill:+.1%} over it"
     gap = None if metrics.val_mae is None or metrics.train_mae is None else metrics.val_mae - metrics.train_mae
     rows = [
@@ -82,8 +84,7 @@ def _finished(run: Run, record: Record) -> list[tuple[str, str]]:
         ("training MAE", f"{shown(metrics.train_mae)} (dropout off); gap {shown(gap, '+.4f')}"),
         (
             "best epoch",
-            f"{metrics.best_epoch} of {_epochs(run)}, val_loss {shown(metrics.best_val_loss)}; "
-            f"last {shown(metrics.val_loss)}",
+            f"{best} of {_epochs(run)}, val_loss {shown(metrics.best_val_loss)}; last {shown(metrics.val_loss)}",
         ),
     ]
     if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
@@ -133,7 +134,7 @@ def whole_run(run: Run) -> str:
         _block("spec", record.spec.settings()),
         f"layers\n{indent(layer_table(record.spec, len(record.data.features)))}",
         _block("data", record.data.model_dump(mode="json", exclude={"scaling"}, exclude_unset=True)),
-        _block("metrics", record.metrics.model_dump(exclude_unset=True)),
+        _block("metrics", told_metrics(record.metrics)),
         f"where the time went\n{indent(align(spent, right=(1, 2)) if spent else 'none')}",
         _block("environment", record.environment.known()),
         "files\n" + indent("\n".join(str(path) for path in sorted(run.path.iterdir()))),

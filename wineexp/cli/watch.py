@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
+from wineexp.execution.executor import Place
 from wineexp.execution.observer import Observer, names_text, not_named_text, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
@@ -48,6 +49,9 @@ class CommandObserver(Observer):
         for problem in plan.damaged:
             note(f"trained again: {problem}")
         self.progress.started(plan)
+
+    def placed(self, place: Place, count: int) -> None:
+        self.progress.placed(place, count)
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         self.progress.epoch(spec, epoch, loss, val_loss)
@@ -134,4 +138,4 @@ def announce(plan: Plan) -> None:
         for step in plan.found.steps:
             note(step)
         note("training on a SIMULATED table; `wineexp data` shows why the real one is not used")
-    say(header(first, table.source, table.kind, table.feature_count))
+    say(header(first, table))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from wineexp.comparison.comparison import Comparison
 from wineexp.errors import WineexpError
+from wineexp.execution.executor import Place
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
@@ -44,8 +45,11 @@ class ExportingObserver(Observer):
             if entry.done:
                 self._export(entry.done)
 
-    def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
-        self.inner.epoch(spec, epoch, loss, val_loss)
+    def placed(self, place: Place, count: int) -> None:
+        self.inner.placed(place, count)
+
+    def losses(self, spec: RunSpec, epoch: int, losses: Sequence[float]) -> None:
+        self.inner.losses(spec, epoch, losses)
 
     def waiting(self, count: int, owner: str, claim: Path) -> None:
         self.inner.waiting(count, owner, claim)

@@ -175,7 +175,7 @@ def test_what_tells_names_apart_is_kept():
     assert list(shortened(names, 30).values()) == [
         "32x3-dropout0.3-bn_none…ochs20", "32x3-dropout0.3-bn_after…chs20", "32x3-dropout0.3-bn_before…hs20",
     ]  # fmt: skip
-    assert list(shortened(names, 12).values()) == ["32x3-…none…", "32x3…after…", "32x…before…"]
+    assert list(shortened(names, 12).values()) == ["32x3-d…none…", "32x3-…after…", "32x3…before…"]
 
 
 def test_the_screen_of_the_tests_shows_what_a_terminal_would():

@@ -53,6 +53,9 @@ Results = Generator[tuple["Task", RunResult], None, None]
 #: puts in its place. It is sent to other processes by name, so it must be at the top level of a module.
 Train = Callable[..., RunResult]
 
+#: What a process that trains does first.
+_UNTIL_FIRST_EPOCH = "loading TensorFlow, compiling the first epoch"
+
 #: What a training step takes besides its products, in floating-point operations: 1 ms of one core, AMD EPYC.
 BESIDES = 40e6
 
@@ -104,7 +107,7 @@ class Place:
     def of_workers(cls, count: int) -> Place:
         """So many worker processes."""
         workers = count_of(count, "worker")
-        return cls(f"on {workers}", f"starting {workers}")
+        return cls(f"on {workers}", f"starting {workers}: {_UNTIL_FIRST_EPOCH}")
 
 
 @runtime_checkable
@@ -229,7 +232,7 @@ class InProcess:
 
     def place(self, runs: int) -> Place:
         """Where so many runs train, in words."""
-        return Place(f"in this process, {count_of(self.threads, 'thread')}", "loading TensorFlow")
+        return Place(f"in this process, {count_of(self.threads, 'thread')}", _UNTIL_FIRST_EPOCH)
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each result; after Ctrl-C the current run's, as interrupted, and no more."""

@@ -106,7 +106,7 @@ class LiveView:
     def _table(self, running: list[tuple[RunSpec, Reached]]) -> list[RenderableType]:
         """The heading, and a line for each run."""
         width = self.console.width
-        counted = max(len("epoch"), *(len(_of(one.epochs, spec.epochs)) for spec, one in running))
+        counted = max(len("epoch"), *(len(_of(spec.epochs, spec.epochs)) for spec, _ in running))
         room = width - counted - 2
         with_constant = room - 2 * LOSS - CONSTANT >= LEAST_NAME
         room -= 2 * LOSS + CONSTANT * with_constant

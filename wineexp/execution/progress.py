@@ -54,6 +54,8 @@ class BatchProgress(Observer):
             return
         self.standing.ended(run)
         self._tell_ended(run)
+        if not self.standing.left:
+            self.close()  # what is said next stands below
 
     def close(self) -> None:
         """Leave the terminal as it was; called too when the command ends early."""
@@ -65,7 +67,8 @@ class BatchProgress(Observer):
     _keeps_view = True
 
     def _tell_study(self, plan: Plan) -> None:
-        print_err(f"study  {plan.name}")
+        looks = f", judged at {', '.join(map(str, plan.looks.counts))} seeds" if plan.looks else ""
+        print_err(f"study  {plan.name}{looks}")
         print_err(f"table  {table_words(plan.table)}")
 
     def _tell_left_out(self, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping
@@ -70,8 +71,9 @@ class LiveView:
         self._live.start()
 
     def tell(self, line: str) -> None:
-        """Print a line above the view."""
-        self.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
+        """Print a line above the view, if there is anyone to read it."""
+        with contextlib.suppress(OSError):  # the terminal is gone: training goes on
+            self.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
     def name(self, spec: RunSpec, width: int) -> str:
         """A run's name in at most ``width`` characters, which no other variant's looks like."""
@@ -85,7 +87,8 @@ class LiveView:
         """Leave the terminal as it was; with ``keep``, the line for all runs stays."""
         self._open = False
         self._live.transient = not keep
-        self._live.stop()
+        with contextlib.suppress(OSError):
+            self._live.stop()
 
     def render(self) -> RenderableType:
         """What is to be seen at this moment."""

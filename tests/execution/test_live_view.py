@@ -60,7 +60,7 @@ def test_what_is_trained_is_told_at_once_and_that_workers_start(tmp_path, small_
     ]
     before = "\n".join(line for screen in screens[: number + 1] for line in screen)
     assert "%" not in before, "no 0 % of what has not begun"
-    assert "epoch" not in before
+    assert "/20" not in before
     after = first(screens, "all runs")[0]
     assert not any("starting" in line for screen in screens[after:] for line in screen)
 

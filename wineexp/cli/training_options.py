@@ -50,7 +50,7 @@ def export_options(function: Command) -> Command:
             "--tensorboard",
             metavar="DIR",
             type=click.Path(file_okay=False, path_type=Path),
-            help="Also write TensorBoard event files there, one subfolder per run.",
+            help="Also write TensorBoard event files there, one subfolder per run, while it trains.",
         ),
         click.option(
             "--mlflow",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
+from wineexp.execution.executor import Place
 from wineexp.execution.observer import Observer, names_text, not_named_text, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
@@ -50,6 +51,9 @@ class CommandObserver(Observer):
         for problem in plan.damaged:
             note(f"trained again: {problem}")
         self.progress.started(plan)
+
+    def placed(self, place: Place, count: int) -> None:
+        self.progress.placed(place, count)
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         self.progress.epoch(spec, epoch, loss, val_loss)
@@ -137,4 +141,4 @@ def announce(plan: Plan) -> None:
     table, first = plan.table, plan.specs[0]
     for step in plan.found.steps:
         detail(f"table  {step}")
-    say(header(first, table.source, table.kind, plan.feature_count(first)))
+    say(header(first, table, plan.feature_count(first)))

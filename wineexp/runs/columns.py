@@ -16,14 +16,18 @@ from wineexp.runs.record import Metrics, Record, Status
 from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
+from wineexp.text import epoch_number
 
-__all__ = ["COLUMNS", "FIELD_KEYS", "Column", "Recorded", "find_column", "number", "plain"]
+__all__ = ["COLUMNS", "FIELD_KEYS", "Column", "Recorded", "find_column", "number", "plain", "told_metrics"]
 
 Source = TypeVar("Source")
 
 #: A spec's field -> the key of its column. Its ``loss`` is the name of a loss, a metric's ``loss`` its value.
 FIELD_KEYS = {name: "loss_name" if name == "loss" else name for name in RunSpec.model_fields}
 
+
+#: The metric that is the number of an epoch.
+_EPOCH = "best_epoch"
 
 #: What a column is called elsewhere, for hints.
 _ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} | {
@@ -113,7 +117,19 @@ def _metric(name: str) -> Column[Recorded]:
     info = Metrics.model_fields[name]
     extra: dict[str, Any] = info.json_schema_extra  # type: ignore[assignment]
     value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
-    return Column(name, str(info.title), str(info.description), value, number(extra["form"]), extra["listed"])
+    text = number(extra["form"])
+    shown = (lambda epoch: text(None if epoch is None else epoch_number(epoch))) if name == _EPOCH else text
+    return Column(name, str(info.title), str(info.description), value, shown, extra["listed"])
+
+
+def told_metrics(metrics: Metrics) -> dict[str, Any]:
+    """All that is known of a run's metrics, for people: the best epoch under its heading, counted from 1."""
+    values = metrics.model_dump(exclude_unset=True)
+    heading = str(Metrics.model_fields[_EPOCH].title)
+    return {
+        heading if name == _EPOCH else name: epoch_number(value) if name == _EPOCH and value is not None else value
+        for name, value in values.items()
+    }
 
 
 _FACTS: tuple[Column[Recorded], ...] = (

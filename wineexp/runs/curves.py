@@ -20,7 +20,7 @@ from matplotlib.text import Text
 from wineexp.runs.loss_axis import LossAxis
 from wineexp.runs.record import Record
 from wineexp.specs.wording import say
-from wineexp.text import visible
+from wineexp.text import epoch_number, visible
 
 __all__ = [
     "COLOURS",
@@ -110,9 +110,10 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     axis = loss_axis(curve.baseline, [history[name] for name in drawn], full_range=full_range)
     axis.set_on(ax)
     words = loss_words(any(spec.rates()))
+    epochs = epoch_number(history["epoch"])
     for number, name in enumerate(drawn):
         values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged
-        ax.plot(history["epoch"], values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
+        ax.plot(epochs, values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
     mark_constant(ax, spec.epochs, spec.loss, curve.baseline)
     ax.set_xlabel("epoch")
     ax.set_ylabel(LOSS_NAMES[spec.loss])

@@ -69,7 +69,7 @@ class Metrics(BaseModel):
     loss: _Number | None = _metric("loss", ".4f", "training loss of the last epoch, dropout on")
     val_loss: _Number | None = _metric("val_loss", ".4f", "validation loss of the last epoch")
     best_val_loss: _Number | None = _metric("best val_loss", ".4f", "lowest validation loss of any epoch")
-    best_epoch: int | None = _metric("best epoch", ".0f", "epoch of the lowest validation loss, from 0", listed=5)
+    best_epoch: int | None = _metric("best epoch", ".0f", "epoch of the lowest val_loss; from 0 in data", listed=5)
     last10_val_loss: _Number | None = _metric(
         "last 10 val_loss", ".4f", "mean validation loss of the last ten epochs"
     )

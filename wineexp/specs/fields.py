@@ -24,6 +24,7 @@ __all__ = [
     "MAX_SEED",
     "MAX_WIDTH",
     "MIN_SPLITS",
+    "PRECISION",
     "Patience",
     "Rates",
     "Real",
@@ -200,6 +201,14 @@ def check_rates(dropout: float | tuple[float, ...], widths: tuple[int, ...]) -> 
             f"dropout: expected one rate or {len(widths)}, one for each hidden layer of "
             f"{format_widths(widths)}; found {len(dropout)} rates: {', '.join(f'{rate:g}' for rate in dropout)}"
         )
+
+
+PRECISION: Any = spec_field(
+    "float32",
+    "mixed_bfloat16 multiplies the hidden layers' matrices in bfloat16; on processors that have it",
+    "float32 or mixed_bfloat16",
+    later=True,
+)
 
 
 def check_precision(precision: str, widths: tuple[int, ...]) -> None:

@@ -18,6 +18,7 @@ from wineexp.specs.fields import (
     MAX_LAYERS,
     MAX_SEED,
     MAX_WIDTH,
+    PRECISION,
     Patience,
     Rates,
     Real,
@@ -97,12 +98,7 @@ class RunSpec(BaseModel):
     loss: Literal["mae", "mse", "huber"] = spec_field(
         "mae", "loss: mean absolute error, mean squared error or Huber (delta 1)", "mae, mse or huber"
     )
-    precision: Literal["float32", "mixed_bfloat16"] = spec_field(
-        "float32",
-        "mixed_bfloat16 multiplies the hidden layers' matrices in bfloat16; on processors that have it",
-        "float32 or mixed_bfloat16",
-        later=True,
-    )
+    precision: Literal["float32", "mixed_bfloat16"] = PRECISION
     batch_size: int = spec_field(
         256, "rows per training step", "a whole number from 1 to 2147483647", ge=1, le=2**31 - 1
     )

@@ -65,7 +65,7 @@ def run(
         epochs=len(history), fit_seconds=fitted.seconds, first_epoch_seconds=fitted.first_epoch_seconds
     )
     if fitted.ended == "diverged":
-        error = f"the loss turned NaN or infinite in epoch {len(history) - 1}; try a lower learning rate"
+        error = f"the loss turned NaN or infinite in epoch {len(history)}; try a lower learning rate"
         return unfinished(
             spec, table, "failed", "diverged", error,
             history=history, timing=timing, threads=threads, made=_made(fitted.compiler),

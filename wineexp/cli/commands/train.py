@@ -77,7 +77,8 @@ def command(
 
     from wineexp.api.training import plan_train, train
     from wineexp.cli.watch import TrainObserver, announce, tell_table
-    from wineexp.runs.summary import layer_table, seeds_summary, summary
+    from wineexp.runs.seeds_table import seeds_table
+    from wineexp.runs.summary import layer_table, summary
 
     if dry_run:
         plan = plan_train(spec, seeds=seeds, data=data, sep=sep, out=out, force=force)
@@ -104,8 +105,5 @@ def command(
         records = [run.record.as_json() for run in runs]
         print_json(records[0] if seeds == 1 else records)
     else:
-        for run in runs:
-            print_out(summary(run))
-        if len(runs) > 1:
-            print_out(seeds_summary(runs))
+        print_out(seeds_table(runs) if len(runs) > 1 else "\n".join(map(summary, runs)))
     return observer.exit_code(runs)

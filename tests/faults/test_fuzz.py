@@ -208,7 +208,16 @@ def test_any_bytes_are_a_table_or_one_line(tmp_path_factory, content):
     else:
         assert isinstance(table, Table)
         assert len(table.frame)
-        assert (table.frame.dtypes == "float64").all()
+        assert len(table.fingerprint) == 64
+        for name in table.frame:
+            if name not in table.faults:
+                assert table.frame[name].dtype == "float64"
+                continue
+            assert all(isinstance(cell, str) for cell in table.frame[name])
+            assert str(path) in table.place(len(table.frame) - 1)
+            with pytest.raises(DataError) as caught:
+                table.check_numbers([name])
+            assert str(caught.value).startswith(f"{path}:")
 
 
 @MANY

@@ -27,6 +27,7 @@ FLOORS = [
     ["runs"],
     ["data"],
     ["specs"],
+    ["notebook"],
     ["runtime", "extras", "files", "signals", "streams"],
     ["text", "errors"],
 ]

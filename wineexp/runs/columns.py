@@ -17,13 +17,16 @@ from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
-__all__ = ["COLUMNS", "FIELD_KEYS", "Column", "Recorded", "find_column", "number", "plain"]
+__all__ = ["COLUMNS", "FIELD_KEYS", "TARGET", "Column", "Recorded", "find_column", "number", "plain"]
 
 Source = TypeVar("Source")
 
 #: A spec's field -> the key of its column. Its ``loss`` is the name of a loss, a metric's ``loss`` its value.
 FIELD_KEYS = {name: "loss_name" if name == "loss" else name for name in RunSpec.model_fields}
 
+
+#: The unit of a column whose numbers are in that of the target.
+TARGET = "target"
 
 #: What a column is called elsewhere, for hints.
 _ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} | {
@@ -80,6 +83,8 @@ class Column(Generic[Source]):
         A value as people read it.
     listed : int
         Its place among the columns shown by default; 0: not among them.
+    unit : str
+        Its unit, where neither heading nor format tells it; ``TARGET`` for that of the column that is predicted.
     """
 
     key: str
@@ -88,6 +93,7 @@ class Column(Generic[Source]):
     value: Callable[[Source], Any]
     text: Callable[[Any], str] = plain
     listed: int = 0
+    unit: str = ""
 
 
 def _fact(
@@ -113,7 +119,9 @@ def _metric(name: str) -> Column[Recorded]:
     info = Metrics.model_fields[name]
     extra: dict[str, Any] = info.json_schema_extra  # type: ignore[assignment]
     value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
-    return Column(name, str(info.title), str(info.description), value, number(extra["form"]), extra["listed"])
+    unit = TARGET if re.search("MAE|RMSE", str(info.title)) else ""  # errors have the unit of what is predicted
+    text = number(extra["form"])
+    return Column(name, str(info.title), str(info.description), value, text, extra["listed"], unit)
 
 
 _FACTS: tuple[Column[Recorded], ...] = (

@@ -122,6 +122,11 @@ def test_private_names_of_other_packages_stand_in_their_two_files(path):
 
 
 @each_module
+def test_nothing_needs_a_notebook_to_be_shown_in_one(path):
+    assert not {module.split(".")[0] for module in imports(path)} & {"IPython", "ipykernel", "ipywidgets"}
+
+
+@each_module
 def test_modules_and_functions_fit_the_eye(path):
     text = path.read_text()
     assert len(text.splitlines()) <= MAX_MODULE_LINES

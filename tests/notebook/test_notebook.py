@@ -284,10 +284,8 @@ def visit(chromium, tmp_path):
             f'<div class="jp-RenderedHTMLCommon" data-kind="{kind}">{found._repr_html_()}</div>'
             for kind, found in outputs.items()
         )
-        path.write_text(
-            f'<!doctype html><meta charset="utf-8"><style>{JUPYTERLAB}</style><body class="{theme}">{cells}</body>',
-            encoding="utf-8",
-        )
+        head = f'<!doctype html><meta charset="utf-8"><style>{JUPYTERLAB}</style>'
+        path.write_text(f'{head}<body class="{theme}">{cells}</body>', encoding="utf-8")
         page = chromium.new_page(viewport={"width": width, "height": 900})
         problems = []
         page.on("console", lambda message: problems.append(message.text))

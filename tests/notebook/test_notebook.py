@@ -167,6 +167,7 @@ def test_predictions_show_the_first_rows_and_how_many_there_are(shown):
     assert "the first 10 of 30 rows" in text
     assert "MAE 0.2500, RMSE 0.2500, skill +10.0%" in text
     assert "not used: colour" in text
+    assert re.search(r"0\s+a\s+5\.2500\s+5\.5000", text), "a column's numbers have as many decimals as each other"
 
 
 def test_a_simulated_table_is_named_before_anything_else(tmp_path):

@@ -132,10 +132,9 @@ class Predictions:
             Head(str(name), units.get(str(name), ""), numeric=pd.api.types.is_numeric_dtype(self.table[name]))
             for name in self.table
         )
-        rows = tuple(
-            tuple(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in line)
-            for line in self.table.head(_SHOWN).itertuples(index=False)
-        )
+        shown = self.table.head(_SHOWN)
+        columns = [_as_text(shown[name]) for name in shown]
+        rows = tuple(zip(*columns, strict=True))
         card = Card(
             self._title(),
             SIMULATED if any(run.record.simulated for run in self.runs) else "",
@@ -152,6 +151,14 @@ class Predictions:
         for name in carried:
             table[name] = [one if NUMBER.fullmatch(str(one)) else csv_cell(one) for one in table[name]]
         return table.to_csv(index=False, lineterminator="\n")
+
+
+def _as_text(column: pd.Series) -> list[str]:
+    """The cells of a column; numbers with as many decimals as each other, none where all are whole."""
+    if not pd.api.types.is_float_dtype(column):
+        return list(map(str, column))
+    form = ".0f" if (column % 1 == 0).all() else ".4f"
+    return [format(cell, form) for cell in column]
 
 
 def predict(

@@ -47,4 +47,4 @@ class StudyResult:
         return to_html(replace(card, lines=(*card.lines, self._told())))
 
     def _told(self) -> str:
-        return f"{counted(self.runs)}; figure, table and page in {self.folder}/"
+        return f"{counted(self.runs)}; files in {self.folder}/"

@@ -28,7 +28,7 @@ FLOORS = [
     ["data"],
     ["specs"],
     ["notebook"],
-    ["runtime", "extras", "files", "signals", "streams"],
+    ["runtime", "extras", "files", "markup", "signals", "streams"],
     ["text", "errors"],
 ]
 

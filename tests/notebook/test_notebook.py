@@ -170,6 +170,17 @@ def test_predictions_show_the_first_rows_and_how_many_there_are(shown):
     assert re.search(r"0\s+a\s+5\.2500\s+5\.5000", text), "a column's numbers have as many decimals as each other"
 
 
+def test_columns_that_say_nothing_here_are_left_out(small_table, tmp_path):
+    run = fabricate.save(tmp_path, small_table)
+    alone = text_of(wineexp.compare(tmp_path)._repr_html_())
+    assert "val MAE [95 %]" in alone
+    assert not re.search("verdict|reference|test MAE|MAE twins", alone), "one variant, no test rows, no twins"
+    curves = text_of(wineexp.compare(run.history_path)._repr_html_())
+    assert "best epoch" in curves
+    assert "MAE [95 %]" not in curves, "a CSV has no predictions"
+    assert "curves only, no verdict" in curves
+
+
 def test_a_simulated_table_is_named_before_anything_else(tmp_path):
     fabricate.save(tmp_path, simulated_table())
     for found in (wineexp.load_runs(tmp_path)[0], wineexp.load_runs(tmp_path), wineexp.compare(tmp_path)):
@@ -386,6 +397,17 @@ def test_numbers_are_flush_right_words_left_and_the_verdict_is_in_sight(visit, s
     assert card.locator(".wide").evaluate("region => region.scrollWidth > region.clientWidth"), (
         "the rest by scrolling"
     )
+
+
+@pytest.mark.slow
+def test_without_its_style_a_card_is_still_read(visit, shown):
+    """JupyterLab takes the style out of what somebody else's notebook shows, until that is trusted."""
+    page = visit({"comparison": shown["comparison"]}, width=600)
+    page.locator("style").evaluate_all("styles => styles.forEach(style => style.remove())")
+    card = page.locator(".wineexp-card")
+    assert card.locator(":is(p, li, th, td)").count() == len(card.locator(":is(p, li, th, td):visible").all())
+    assert "val MAE [95 %]\nquality" in card.locator("thead").inner_text()
+    assert re.search(r"help together\? No: worse by 0\.\d{3} \[.*\] val MAE\. 3 seeds", card.inner_text())
 
 
 @pytest.mark.slow

@@ -208,7 +208,10 @@ class Comparison:
             lines.append(f"Each question compares with the reference, {quoted(self.reference.label)}.")
         left_out = [f"not ranked: {run.path}, {run.outcome}" for run in self.unfinished]
         target = next((variant.spec.target for variant in self.variants if variant.spec), TARGET)
-        table = column_table(with_content(TERMINAL, self.entries), self.entries, target=target)
+        columns = with_content(TERMINAL, self.entries)
+        if not self.verdicts:
+            columns = [column for column in columns if column.key != "verdict"]
+        table = column_table(columns, self.entries, target=target)
         return Card(
             title or self.title,
             SIMULATED if self.simulated else "",

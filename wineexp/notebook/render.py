@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import base64
-import functools
 import html
-from typing import TYPE_CHECKING, Any
 
 from wineexp import extras
+from wineexp.markup import template
 from wineexp.notebook.card import Card
-from wineexp.text import visible
-
-if TYPE_CHECKING:
-    import jinja2
 
 __all__ = ["MOST_FIGURE_BYTES", "to_html"]
 
@@ -28,7 +23,7 @@ def to_html(card: Card) -> str:
     figure, large = card.figure or b"", ""
     if len(figure) > MOST_FIGURE_BYTES:
         figure, large = b"", f"The figure has {len(figure) / 1e6:.1f} MB, more than a notebook should keep."
-    shown: str = _template().render(
+    shown: str = template("wineexp.notebook", "card.html.j2").render(
         card=card, picture=base64.b64encode(figure).decode(), broad=_is_broad(figure), large=large
     )
     return shown
@@ -37,22 +32,3 @@ def to_html(card: Card) -> str:
 def _is_broad(figure: bytes) -> bool:
     """Whether a PNG has no room beside the facts: over twice as wide as high (its specification, 11.2.1)."""
     return len(figure) > 24 and int.from_bytes(figure[16:20]) > 2 * int.from_bytes(figure[20:24])
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("wineexp.notebook"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_safe,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("card.html.j2")
-
-
-def _safe(value: Any) -> Any:
-    return visible(value) if type(value) is str else value

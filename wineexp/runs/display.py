@@ -29,12 +29,15 @@ def column_table(
 ) -> Table:
     """The table of these columns, a row for each source, with headings and formats as they are declared.
 
+    A column that no source has a value for is left out.
+
     Parameters
     ----------
     target : str
         What is predicted: the unit of its errors.
     """
-    values = [[column.value(source) for column in columns] for source in sources]
+    known = [column for column in columns if any(_has_content(column.value(source)) for source in sources)]
+    values = [[column.value(source) for column in known] for source in sources]
     heads = tuple(
         Head(
             column.heading,
@@ -42,13 +45,17 @@ def column_table(
             column.meaning,
             all(_is_number(line[number]) for line in values),
         )
-        for number, column in enumerate(columns)
+        for number, column in enumerate(known)
     )
     rows = tuple(
-        tuple("" if value is None else column.text(value) for column, value in zip(columns, line, strict=True))
+        tuple("" if value is None else column.text(value) for column, value in zip(known, line, strict=True))
         for line in values[:MOST_ROWS]
     )
     return Table(heads, rows, len(values), caption)
+
+
+def _has_content(value: object) -> bool:
+    return any(map(_has_content, value)) if isinstance(value, tuple) else value not in (None, "", [])
 
 
 def _is_number(value: object) -> bool:

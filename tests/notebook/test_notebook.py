@@ -116,9 +116,13 @@ def test_each_result_is_one_line_that_says_what_it_is(shown, kind, says):
     assert re.fullmatch(says, repr(shown[kind]))
 
 
-def test_a_verdict_is_its_sentence(shown):
-    (verdict,) = shown["comparison"].verdicts
-    assert repr(verdict) == f"Verdict({verdict.sentence()})"
+def test_what_a_comparison_is_made_of_is_a_line_too(small_table, tmp_path):
+    found = wineexp.compare(fabricate.save_cross(tmp_path, small_table))
+    for verdict in found.verdicts:
+        assert repr(verdict) == f"Verdict({verdict.sentence()})"
+    assert repr(found.variants[1]) == "Variant('dropout 0, bn after': 3 finished, 0 unfinished)"
+    pattern = r"Effect\(dropout 0\.3 instead of dropout 0: val MAE \+0\.06\d \[\+0\.\d{3}, \+0\.\d{3}\]\)"
+    assert re.fullmatch(pattern, repr(found.effects[0]))
 
 
 def test_a_comparison_answers_first_then_draws_then_has_every_row(shown):

@@ -2,7 +2,8 @@
 
     python benchmarks/train.py [--table CSV] [--rounds N] [--widths 1024 64] [--epochs 100] [--peers PYTHON]
 
-Whole processes, alternating; each ratio is taken within a round. PYTHON is an environment with the peers (the
+Whole processes, alternating; each ratio is taken within a round. Where the processor multiplies bfloat16,
+wineexp is timed with ``precision: mixed_bfloat16`` too. PYTHON is an environment with the peers (the
 extra ``bench``): one of their own, as importing TensorFlow takes longer where JAX is installed. What it lacks is
 left out.
 """
@@ -16,6 +17,10 @@ import tempfile
 from pathlib import Path
 
 from side_by_side import Timing, median, ratios, timed
+
+from wineexp import runtime
+from wineexp.errors import RuntimeSetupError
+from wineexp.specs.fields import BFLOAT16_KERNEL
 
 HERE = Path(__file__).resolve().parent
 
@@ -39,12 +44,16 @@ def compare(table: str, width: int, epochs: int, rounds: int, peers: str) -> Non
         rivals["Keras fit on JAX"] = ([peers, *plain[1:]], {"KERAS_BACKEND": "jax"})
     if has(peers, "torch"):
         rivals["PyTorch loop"] = ([peers, str(HERE / "torch_loop.py"), *plain[2:]], {})
-    times: dict[str, list[Timing]] = {name: [] for name in ("wineexp", *rivals)}
+    ours = {"wineexp": ["--precision", "float32"]}
+    if width**2 >= BFLOAT16_KERNEL and multiplies_bfloat16():
+        ours["wineexp, bfloat16"] = ["--precision", "mixed_bfloat16"]
+    times: dict[str, list[Timing]] = {name: [] for name in (*ours, *rivals)}
     for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as out:
-            ours = [sys.executable, "-m", "wineexp", "train", "--widths", f"{width}x3", "--epochs", str(epochs)]
-            ours += ["--dropout", "0.3", "--bn", "after", "--data", table, "--out", out, "--json"]
-            times["wineexp"].append(timed(ours))
+        for name, flags in ours.items():
+            with tempfile.TemporaryDirectory() as out:
+                command = [sys.executable, "-m", "wineexp", "train", "--widths", f"{width}x3", *flags]
+                command += ["--dropout", "0.3", "--bn", "after", "--epochs", str(epochs)]
+                times[name].append(timed([*command, "--data", table, "--out", out, "--json"]))
         for name, (command, env) in rivals.items():
             times[name].append(timed(command, env))
     print(f"\n{width}x3, {epochs} epochs, {rounds} rounds: medians; ratios wineexp / other, median (range)")
@@ -58,6 +67,15 @@ def compare(table: str, width: int, epochs: int, rounds: int, peers: str) -> Non
             line += f"   fit {ratios(ours_, rows, lambda t: t.fit)}  whole {ratios(ours_, rows, lambda t: t.wall)}"
             line += f"  peak {ratios(ours_, rows, lambda t: t.memory)}"
         print(line, flush=True)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor trains with ``mixed_bfloat16``."""
+    try:
+        runtime.check_bfloat16()
+    except RuntimeSetupError:
+        return False
+    return True
 
 
 def has(python: str, module: str) -> bool:

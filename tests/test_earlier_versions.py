@@ -58,7 +58,13 @@ def test_records_are_read_as_of_schema_1_and_lose_nothing():
         # Fields that came later are written out, at the default that means what the spec always meant.
         assert run.record.as_json() == {
             **saved,
-            "spec": {**saved["spec"], "test_fraction": 0.0, "weight_decay": 0.0, "eval_train": False},
+            "spec": {
+                **saved["spec"],
+                "test_fraction": 0.0,
+                "weight_decay": 0.0,
+                "eval_train": False,
+                "precision": "float32",
+            },
         }
 
 

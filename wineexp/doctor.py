@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Callable
@@ -79,15 +78,14 @@ def _tensorflow(found: Examination) -> None:
 
 def _table(found: Examination, data: str | None, sep: str | None) -> None:
     try:
-        table = find_table(data, stand_in=True, sep=sep)
+        used = find_table(data, stand_in=True, sep=sep)
     except WineexpError as error:
         found.problems.append(str(error))
         return
-    found.facts.append(("table", f"{table.table.kind}, {table.table.source}"))
-    found.facts += [("", step) for step in table.steps]
-    asked = data or os.environ.get("WINEEXP_DATA")
-    if table.table.kind == "simulated" and asked != "simulated":
-        found.problems.append("the real table is not available; train would use the simulated one: wineexp data")
+    found.facts.append(("table", f"{used.table.kind}, {used.table.source}"))
+    found.facts += [("", step) for step in used.steps]
+    if used.table.kind == "simulated" and used.notes:  # one that was asked for has none
+        found.problems.append("; ".join(used.notes))
 
 
 def _cache(found: Examination) -> None:

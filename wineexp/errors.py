@@ -63,7 +63,14 @@ class DataError(WineexpError):
 
 
 class DownloadError(WineexpError):
-    """The table could not be downloaded."""
+    """The table could not be downloaded.
+
+    ``reason`` is why, ``remedy`` what helps, where that is known, ``tried`` what was found at each address.
+    """
+
+    def __init__(self, reason: str, remedy: str = "", tried: Iterable[str] = ()) -> None:
+        self.reason, self.remedy, self.tried = reason, remedy, tuple(tried)
+        super().__init__(f"the red-wine table was not fetched: {reason}; {remedy}" if remedy else reason)
 
 
 class RunError(WineexpError):

@@ -19,6 +19,7 @@ __all__ = [
     "SMALL_MODEL",
     "available_cores",
     "available_memory",
+    "check_bfloat16",
     "choose_threads",
     "environment",
     "load",
@@ -36,6 +37,9 @@ LOCK = threading.RLock()
 #: They round differently, so one default holds everywhere; and off, as on an AMD EPYC (Zen 4) they took a third
 #: longer for three layers of 64, and for large models XLA is faster than either. A user's own setting stays.
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+
+#: Instructions that multiply bfloat16, as Linux names them; without them it is emulated, slower than float32.
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 #: Up to this many parameters, one thread is at least as fast as two: handing work over costs what it saves.
 SMALL_MODEL = 100_000
@@ -62,6 +66,21 @@ def available_memory() -> float:
 def choose_threads(parameters: int) -> int:
     """Threads for one run of a model with this many parameters: one for a small model, else every core."""
     return 1 if parameters <= SMALL_MODEL else available_cores()
+
+
+def check_bfloat16() -> None:
+    """Raise ``RuntimeSetupError`` where ``mixed_bfloat16`` would be slower than float32, or was never tried."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:  # not Linux
+        flags = set()
+    if not flags & BFLOAT16_FLAGS:
+        raise RuntimeSetupError(
+            "precision: expected float32, since this processor is not known to multiply bfloat16 (AVX512_BF16 or "
+            "AMX): mixed_bfloat16 would be slower"
+        )
+    if (device := _device()) != "CPU":
+        raise RuntimeSetupError(f"precision: expected float32 on {device}; mixed_bfloat16 is for processors")
 
 
 def running_threads() -> int | None:
@@ -192,8 +211,6 @@ def versions() -> dict[str, str]:
 
 def environment(threads: int) -> dict[str, Any]:
     """What a run's result may depend on besides its spec and table, JSON-ready."""
-    tensorflow = sys.modules.get("tensorflow")
-    gpus = [device.name for device in tensorflow.config.list_logical_devices("GPU")] if tensorflow else []
     return {
         "python": platform.python_version(),
         **versions(),
@@ -201,5 +218,12 @@ def environment(threads: int) -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "cores": available_cores(),
         "threads": threads,
-        "device": gpus[0] if gpus else "CPU",
+        "device": _device(),
     }
+
+
+def _device() -> str:
+    """What TensorFlow trains on in this process, as far as it is loaded."""
+    tensorflow = sys.modules.get("tensorflow")
+    gpus = [device.name for device in tensorflow.config.list_logical_devices("GPU")] if tensorflow else []
+    return str(gpus[0]) if gpus else "CPU"

@@ -137,7 +137,9 @@ def test_the_doctor_tells_what_is_there_and_what_is_wrong(cli, here, small_csv, 
     assert found["problems"] == ["absent.csv: no such file"]
     monkeypatch.delenv("WINEEXP_DATA")
     code, out, _ = cli("doctor")
-    assert "PROBLEM: the real table is not available" in out
+    (problem,) = [line for line in out.splitlines() if line.startswith("PROBLEM: ")]
+    assert "the red-wine table is not available" in problem
+    assert problem.endswith("then: wineexp data add wine+quality.zip")
 
 
 def test_the_version_is_told_without_loading_tensorflow():

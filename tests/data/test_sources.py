@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +12,9 @@ import threading
 import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from wineexp.data.download import cached_path, fetch
@@ -111,22 +115,143 @@ def test_a_damaged_cache_is_not_used(server, monkeypatch, tmp_path):
     monkeypatch.setenv("WINEEXP_ADDRESSES", f"{server}/good.zip")
     found = find_table("red-wine", stand_in=False)
     assert found.table.kind == "red-wine"
-    assert "not the bytes that UCI serves" in found.steps[0]
+    assert [step for step in found.steps if "not the bytes that UCI serves" in step]
 
 
-def test_the_first_source_that_has_it_wins(tmp_path, monkeypatch, red_wine_path, small_csv):
-    deep = tmp_path / "a" / "b"
-    deep.mkdir(parents=True)
-    monkeypatch.chdir(deep)
-    (tmp_path / "pyproject.toml").write_text(f"[tool.wineexp]\ndata = ['nowhere.csv', '{red_wine_path}']\n")
-    assert find_table(stand_in=False).table.kind == "red-wine"
-    monkeypatch.setenv("WINEEXP_DATA", str(small_csv))
+#: Places of the table, in the order in which they are asked; each is taken away in turn.
+PLACES = [
+    "named",
+    "environment",
+    "pyproject.toml",
+    "winequality-red.csv",
+    "red-wine.csv",
+    "data/winequality-red.csv",
+    "data/red-wine.csv",
+    "cache",
+    "address",
+    "simulated",
+]
+
+
+@pytest.mark.parametrize("first", PLACES)
+def test_the_first_place_that_has_it_wins(server, tmp_path, monkeypatch, red_wine_path, first):
+    here = tmp_path / "a" / "b"
+    (here / "data").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    left = PLACES[PLACES.index(first) :]
+    for name in ("named", "environment", "configured", *(name for name in left if name.endswith(".csv"))):
+        shutil.copy(red_wine_path, here / name)
+    if "environment" in left:
+        monkeypatch.setenv("WINEEXP_DATA", "environment")
+    if "pyproject.toml" in left:
+        (tmp_path / "pyproject.toml").write_text("[tool.wineexp]\ndata = ['nowhere.csv', 'a/b/configured']\n")
+    if "cache" in left:
+        fetch((f"{server}/good.csv",))
+    if "address" in left:
+        monkeypatch.setenv("WINEEXP_ADDRESSES", f"{server}/missing.csv {server}/good.zip")
+    found = find_table("named" if first == "named" else None, stand_in=True)
+    expected = {
+        "pyproject.toml": str(here / "configured"),
+        "cache": str(cached_path()),
+        "address": f"{cached_path()} (from {server}/good.zip)",
+        "simulated": "simulated from the real table's summary figures",
+    }
+    assert found.table.source == expected.get(first, first)
+    assert bool(found.notes) == (first == "simulated")
+    if first != "named":
+        assert find_table("red-wine" if first != "simulated" else "simulated", stand_in=False).table.kind == (
+            "simulated" if first == "simulated" else "red-wine"
+        )
+
+
+def test_another_table_that_is_configured_is_taken_but_not_for_the_real_one(
+    tmp_path, monkeypatch, red_wine_path, small_csv
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(red_wine_path, tmp_path / "red-wine.csv")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.wineexp]\ndata = ['{small_csv}']\n")
     assert find_table(stand_in=False).table.kind == "custom"
-    assert find_table("simulated", stand_in=False).table.kind == "simulated"
+    assert find_table("red-wine", stand_in=False).table.source == "red-wine.csv"
+
+
+def test_a_nearer_pyproject_hides_one_further_up(tmp_path, monkeypatch, red_wine_path):
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.wineexp]\ndata = ['{red_wine_path}']\n")
     assert find_table("red-wine", stand_in=False).table.kind == "red-wine"
     (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'nearer'\n")
     with pytest.raises(DataError, match="--data simulated"):
         find_table("red-wine", stand_in=True)
+
+
+def test_a_path_that_is_not_there_is_told_but_not_that_of_the_authors_in_a_fresh_clone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "[project]\nname = 'NAME'\n[tool.wineexp]\ndata = ['../mine/wine.csv']\n"
+    (tmp_path / "pyproject.toml").write_text(text.replace("NAME", "my-own"))
+    found = find_table(stand_in=True)
+    assert found.steps[0].endswith(f"mine/wine.csv: named in {tmp_path / 'pyproject.toml'}, but does not exist")
+    (tmp_path / "pyproject.toml").write_text(text.replace("NAME", "wineexp"))
+    found = find_table(stand_in=True)
+    assert "mine" not in "".join((*found.steps, *found.notes))
+
+
+@pytest.mark.parametrize("text", ["tool = 3\n", "project = 3\n", "[tool]\nother = 3\n", ""])
+def test_a_pyproject_that_does_not_speak_of_it_changes_nothing(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert find_table(stand_in=True).steps[0] == "winequality-red.csv or red-wine.csv: neither here nor in data/"
+
+
+def test_a_copy_of_another_dialect_is_known_by_its_values(tmp_path, monkeypatch, red_wine):
+    monkeypatch.chdir(tmp_path)
+    red_wine.frame.to_csv("red-wine.csv", index=False, sep=",")
+    found = find_table(stand_in=False)
+    assert (found.table.kind, found.table.source, found.notes) == ("red-wine", "red-wine.csv", ())
+
+
+USE_IT = "; to train on it: --data ./winequality-red.csv"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda frame: frame.head(20), "found 20 rows of 12 columns instead of 1,599" + USE_IT),
+        (lambda frame: frame.assign(pH=frame["pH"] + 0.1), "found other values in 'pH'" + USE_IT),
+        (lambda frame: frame[::-1], "found its rows in another order, or some values changed" + USE_IT),
+        (lambda frame: frame.drop(columns="pH"), "found 1,599 rows of 11 columns, without 'pH'" + USE_IT),
+        (lambda frame: frame.assign(b=1.0), "found 1,599 rows of 13 columns, which are more than its 12" + USE_IT),
+        (lambda frame: frame[frame.columns[::-1]], "12 columns, of which 'quality' stands where 'fixed acidity'"),
+        (lambda frame: frame.rename(columns={"pH": "ph"}), "found its values under other column names" + USE_IT),
+        (lambda frame: pd.concat([frame] * 25), "found 2.38 MB, too much for it" + USE_IT),
+        (lambda frame: frame.assign(pH="acid"), "winequality-red.csv:2: column 'pH': expected a number"),
+    ],
+)
+def test_another_table_under_that_name_is_passed_over_and_the_note_says_how_to_use_it(
+    tmp_path, monkeypatch, red_wine, change, says
+):
+    monkeypatch.chdir(tmp_path)
+    change(red_wine.frame).to_csv("winequality-red.csv", index=False, sep=";")
+    found = find_table(stand_in=True)
+    assert found.table.kind == "simulated"
+    assert found.notes[0].startswith("passed over winequality-red.csv:")
+    assert says in found.notes[0]
+    assert len(found.notes) == 2
+    assert found.notes[1].startswith("a SIMULATED table stands in; for the real one, download https://")
+    with pytest.raises(DataError) as caught:
+        find_table(stand_in=False)
+    assert found.notes[0] in str(caught.value)
+    (tmp_path / "data").mkdir()
+    red_wine.frame.to_csv("data/red-wine.csv", index=False)
+    found = find_table(stand_in=True)
+    assert (found.table.source, len(found.notes)) == ("data/red-wine.csv", 1)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_under_that_name_is_not_opened(tmp_path, monkeypatch, make):
+    monkeypatch.chdir(tmp_path)
+    make(Path("red-wine.csv"))
+    found = find_table(stand_in=True)
+    assert found.notes[0] == "passed over red-wine.csv: expected a file, found a directory or a device"
 
 
 def test_a_named_table_must_exist(monkeypatch, tmp_path):
@@ -144,7 +269,7 @@ def test_the_stand_in_serves_only_where_it_may(tmp_path, monkeypatch):
         find_table(stand_in=False)
 
 
-@pytest.mark.parametrize("text", ["[tool.wineexp\n", "[tool.wineexp]\ndata = 3\n"])
+@pytest.mark.parametrize("text", ["[tool.wineexp\n", "[tool.wineexp]\ndata = 3\n", "[tool]\nwineexp = 3\n"])
 def test_a_broken_pyproject_is_an_error(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text(text)
@@ -157,7 +282,8 @@ def test_a_cache_that_cannot_be_written_is_blamed_once_and_no_address_is_asked(m
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(DownloadError) as caught:
         fetch(("http://127.0.0.1:9/a.csv", "http://127.0.0.1:9/b.csv"))
-    assert str(caught.value) == f"{cached_path().parent}: cannot be written: Not a directory"
+    assert caught.value.reason == f"{cached_path().parent}: cannot be written: Not a directory"
+    assert str(caught.value).endswith("in this folder: winequality-red.csv is found there")
 
 
 def test_what_helps_is_said_once_and_not_for_a_mistyped_file(cli, monkeypatch, tmp_path):

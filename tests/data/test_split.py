@@ -97,11 +97,13 @@ def test_scaling_is_fitted_on_the_training_rows(red_wine, scale):
         assert split.x_valid.max() > 1 or split.x_valid.min() < 0  # the validation rows had no say
 
 
-def test_a_constant_feature_is_scaled_to_zero_not_to_nan(small_table):
-    frame = small_table.frame.assign(a=3.0)
+@pytest.mark.parametrize("value", [3.0, 0.1, 1e9 + 0.1])  # the mean of many times 0.1 is not 0.1
+def test_a_constant_feature_is_scaled_to_zero_not_to_nan(small_table, value):
+    frame = small_table.frame.assign(a=value)
     for scale in ("standard", "minmax"):
         split = split_table(Table(frame, "t", "custom"), RunSpec(scale=scale))
         assert (split.x_train[:, 0] == 0).all()
+        assert split.scaling(np.array([[value + 1, 0.0, 0.0]]))[0, 0] == pytest.approx(1.0), "not 1e16"
 
 
 @pytest.mark.parametrize(

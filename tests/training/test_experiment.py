@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support.processor import multiplying_bfloat16
 
 from wineexp.specs.run_spec import RunSpec
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
+
 
 QUICK = {"widths": "8,8", "epochs": 4, "batch_size": 32}
 
@@ -141,6 +144,41 @@ def test_a_finished_run_leaves_nothing_behind_in_the_process(small_table):
     objects()
     first = objects(seed=1)
     assert objects(seed=3) - first < 500, "a traced epoch has some 9,000 objects"
+
+
+@multiplying_bfloat16
+@pytest.mark.parametrize("threads", [1, 2])
+def test_mixed_bfloat16_repeats_and_says_so(small_table, tmp_path, threads):
+    """Each in a process of its own, where the count of threads can be chosen."""
+    small_table.frame.to_csv(tmp_path / "t.csv", index=False)
+    command = [sys.executable, "-m", "wineexp", "train", "--widths", "256x2", "--epochs", "3", "--dropout", "0.3"]
+    command += ["--precision", "mixed_bfloat16", "--data", "t.csv", "--threads", str(threads)]
+    for out in ("one", "two"):
+        subprocess.run([*command, "--out", out], cwd=tmp_path, check=True, capture_output=True)
+    first, again = (next((tmp_path / out).iterdir()) for out in ("one", "two"))
+    assert (first / "history.csv").read_bytes() == (again / "history.csv").read_bytes()
+    assert first.name.startswith("256x2-dropout0.3-precision_mixed_bfloat16-epochs3-s0-")
+    made = json.loads((first / "run.json").read_text())
+    assert made["environment"]["compiler"] == "TensorFlow"
+    assert made["spec"]["precision"] == "mixed_bfloat16"
+
+
+def test_mixed_bfloat16_is_refused_before_training_where_it_would_be_slower(small_table, monkeypatch, tmp_path):
+    import wineexp
+    from wineexp import runtime
+    from wineexp.errors import RuntimeSetupError
+
+    monkeypatch.setattr(runtime, "BFLOAT16_FLAGS", {"no such instruction"})
+    spec = {"widths": "256x2", "epochs": 2, "precision": "mixed_bfloat16"}
+    calls = [
+        lambda: wineexp.train(spec, data=small_table.frame, out=tmp_path / "o"),
+        lambda: wineexp.batch({"runs": [spec]}, data=small_table.frame, out=tmp_path / "o"),
+        lambda: run(small_table, **spec),  # a worker on a machine of another kind
+    ]
+    for call in calls:
+        with pytest.raises(RuntimeSetupError, match="expected float32, since this processor is not known"):
+            call()
+    assert not (tmp_path / "o").exists()
 
 
 def test_early_stopping_ends_with_the_best_epochs_weights(small_table):

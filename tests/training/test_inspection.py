@@ -58,7 +58,20 @@ def loaded(run):
 
 
 def training_rows(run, table):
+    """As the trained layers take them."""
     return split_table(table, run.spec).x_train
+
+
+def raw_rows(run, table):
+    """The same as the file's model takes them, which begins with the scaling."""
+    return table.frame.loc[split_table(table, run.spec).train_rows, ["a", "b", "c"]].to_numpy("float32")
+
+
+def trained_layers(model):
+    """All but the scaling, which is no part of what was trained."""
+    import keras
+
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.Normalization)]
 
 
 def expect(layer, values, mode=""):
@@ -78,12 +91,13 @@ def expect(layer, values, mode=""):
 def test_figures_are_those_of_a_keras_model_cut_at_that_layer(name, inspect, runs, small_table):
     import keras
 
-    model, x = loaded(runs[name]), training_rows(runs[name], small_table)
+    model, x = loaded(runs[name]), raw_rows(runs[name], small_table)
     layers, found = inspect(name)
-    assert list(layers) == ["input", *(layer.name for layer in model.layers)]
+    assert list(layers) == ["input", *(layer.name for layer in trained_layers(model))]
+    assert (len(layers) <= len(model.layers)) == (name == "after"), "the one that is scaled"
     assert found["rows"] == len(x)
-    expect(layers["input"], x)
-    for layer in model.layers:
+    expect(layers["input"], training_rows(runs[name], small_table))
+    for layer in trained_layers(model):
         cut = keras.Model(model.inputs[0], layer.output)
         values = cut.predict(x, verbose=0)
         expect(layers[layer.name], values)
@@ -100,16 +114,17 @@ def test_training_mode_is_kerass_own_batch_by_batch(name, inspect, runs, small_t
     from wineexp.training.model import derive_seed
     from wineexp.training.trainer import shuffled
 
-    model, x = loaded(runs[name]), training_rows(runs[name], small_table)
+    model, x = loaded(runs[name]), raw_rows(runs[name], small_table)
     tensors = [keras.Input((x.shape[1],))]
     for layer in model.layers:  # called anew: in a loaded Sequential, each output hangs on calls of its own
         tensors.append(layer(tensors[-1]))
-    whole = keras.Model(tensors[0], tensors[1:])
+    trained = trained_layers(model)
+    whole = keras.Model(tensors[0], tensors[-len(trained) :])
     order = shuffled(len(x), derive_seed(0, 0, "order"))(0)
     quiet = [np.asarray(part) for part in whole(x[order], training=False)]
     batches = [whole(x[order[at : at + 32]], training=True) for at in range(0, len(x), 32)]
     layers, _ = inspect(name)
-    for layer, inference, *parts in zip(model.layers, quiet, *batches, strict=True):
+    for layer, inference, *parts in zip(trained, quiet, *batches, strict=True):
         values = np.concatenate([np.asarray(part) for part in parts])
         expect(layers[layer.name], values, "_training")
         noise = np.sqrt((values.astype(np.float64) - inference).var(axis=0).mean())
@@ -120,7 +135,7 @@ def test_training_mode_is_kerass_own_batch_by_batch(name, inspect, runs, small_t
 def test_moving_averages_are_held_against_what_comes_into_the_layer(name, inspect, runs, small_table):
     import keras
 
-    model, x = loaded(runs[name]), training_rows(runs[name], small_table)
+    model, x = loaded(runs[name]), raw_rows(runs[name], small_table)
     layers, _ = inspect(name)
     normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert len(normalizations) == 2 + (name == "before")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.processor import multiplying_bfloat16
 
 from wineexp.errors import CallbackError
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
@@ -14,11 +15,12 @@ from wineexp.specs.run_spec import RunSpec
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
-def fit(model, optimizer, loss, train, valid, *, batch_size, xla=False, eval_train=False, **options):
+def fit(model, optimizer, loss, train, valid, **options):
     """A trainer that fits once."""
     from wineexp.training.trainer import Trainer
 
-    settings = {"batch_size": batch_size, "xla": xla, "eval_train": eval_train}
+    own = ("batch_size", "xla", "eval_train", "precision")
+    settings = {name: options.pop(name) for name in own if name in options}
     return Trainer(model, optimizer, loss, train, valid, **settings).fit(**options)
 
 
@@ -131,6 +133,62 @@ def test_every_optimizer_of_the_spec_trains(name, xla):
     )  # fmt: skip
     assert np.isfinite(fitted.history["loss"]).all()
     assert fitted.history["loss"][0] != fitted.history["loss"][2]
+
+
+@multiplying_bfloat16
+@pytest.mark.parametrize("transposed", [{}, {"transpose_a": True}, {"transpose_b": True}])
+def test_a_bfloat16_product_rounds_its_factors_and_itself_and_adds_up_in_float32(transposed):
+    import tensorflow as tf
+
+    from wineexp.training.keras_internals import bfloat16_product
+
+    random = np.random.RandomState(0)
+    a, b = (random.normal(size=(48, 48)).astype(np.float32) for _ in range(2))
+    found = tf.function(lambda *pair: bfloat16_product(*pair, **transposed), autograph=False)(a, b).numpy()
+    rounded = [part.astype(tf.bfloat16.as_numpy_dtype).astype(np.float64) for part in (a, b)]
+    left, right = rounded[0].T if "transpose_a" in transposed else rounded[0], rounded[1]
+    expected = left @ (right.T if "transpose_b" in transposed else right)
+    assert found.dtype == np.float32
+    # 2**-8 is half of bfloat16's last place; sums in bfloat16 would be off several times as far.
+    np.testing.assert_allclose(found, expected, rtol=1.01 * 2**-8, atol=1e-4)
+
+
+@multiplying_bfloat16
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_mixed_bfloat16_trains_as_keras_does_with_that_policy_on_the_inner_layers(variant):
+    import keras
+
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import shuffled
+
+    spec = RunSpec.parse({"widths": "32x3", **variant})
+    (x, y), valid, order = data(), data(40, 1), shuffled(90, 3)
+    models = [build_model(spec, 5) for _ in range(3)]
+    dense = [layer for layer in models[2].layers if isinstance(layer, keras.layers.Dense)]
+    for layer in dense[1:-1]:
+        layer.dtype_policy = keras.dtype_policies.DTypePolicy("mixed_bfloat16")
+    models[2].compile(optimizer=build_optimizer("adam", 0.001), loss="mae")
+    losses = []
+    for model, precision in zip(models[:2], ("float32", "mixed_bfloat16"), strict=True):
+        fitted = fit(
+            model, build_optimizer("adam", 0.001), "mae", (x, y), valid, batch_size=30, epochs=4, order=order,
+            precision=precision,
+        )  # fmt: skip
+        losses.append(fitted.history["loss"])
+    theirs = []
+    for epoch in range(4):
+        rows = np.split(order(epoch), 3)
+        found = []
+        for part in rows:
+            models[2].reset_metrics()
+            found.append(float(models[2].train_on_batch(x[part], y[part, None])))
+        theirs.append(np.mean(found))
+    assert losses[1] != losses[0], "it rounds"
+    assert losses[1] == pytest.approx(theirs, rel=5e-3)
+    assert {weight.dtype for weight in models[1].weights} <= {"float32", "int32"}
+    assert fitted.history["val_loss"][-1] == pytest.approx(
+        np.abs(models[1](valid[0]).numpy()[:, 0] - valid[1]).mean(), rel=1e-6
+    ), "validated as it is saved, in float32"
 
 
 def train(callbacks=(), epochs=3, rate=0.001, optimizer="adam", loss="mae", dropout=0.0, **options):

@@ -18,6 +18,7 @@ from wineexp.errors import RunError, SelectionError
 from wineexp.runs.columns import Recorded
 from wineexp.runs.curves import save
 from wineexp.runs.directory import Run, is_run
+from wineexp.runs.names import Place
 from wineexp.runs.reader import LoadedRun, load
 from wineexp.runs.run_table import Condition, parse_conditions, row
 from wineexp.runs.study_record import studies_with_looks
@@ -53,7 +54,8 @@ def compare(
     ----------
     *runs : SavedRun or path-like, or sequences of them
         Run directories, folders of them, history CSVs, curves PNGs; or the directory names, signatures, labels or
-        studies of runs in ``out``.
+        studies of runs in ``out``. Runs on the simulated table that lie beside real ones in a folder, a label or a
+        study are left out, with a note; those that are given themselves are refused beside real ones.
     reference : SavedRun or str, optional
         What to compare the others with: a run, a label, settings such as ``"dropout=0,bn=none"``; by default
         the first run given, of a study its first or, for a folder, the variant nearest the defaults.
@@ -97,11 +99,13 @@ def compare(
         if not chosen:
             raise SelectionError(f"none of {len(found)} runs meets {' and '.join(texts)}")
         found = chosen
+    found, left_out = _without_stand_ins(found, places)
     by_results = [text for text, condition in zip(texts, conditions, strict=True) if condition.about_results]
     first = not isinstance(places[0], Path) or not places[0].is_dir() or is_run(places[0])
     name = str(reference.path) if isinstance(reference, Run) else None if reference is None else str(reference)
     selected = " and ".join(by_results) or None
     comparison = compare_runs(found, reference=name, first=first, margin=margin, selected=selected)
+    comparison = replace(comparison, notes=(*left_out, *comparison.notes))
     return _with_looks_told(comparison) if comparison.verdicts else comparison
 
 
@@ -202,6 +206,30 @@ def _with_looks_told(comparison: Comparison) -> Comparison:
         "and keeps it"
     )
     return replace(comparison, notes=(*comparison.notes, note))
+
+
+def _without_stand_ins(runs: list[LoadedRun], places: Sequence[Place]) -> tuple[list[LoadedRun], list[str]]:
+    """The runs without those on the simulated table that only happen to lie beside real ones, and a note of these.
+
+    They were not asked for where a folder, a label or a study has both: a first try, before the table was there. A
+    run that is given itself stays, and is refused beside real ones.
+    """
+    given = {place for place in places if isinstance(place, Path) and (is_run(place) or not place.is_dir())}
+    left: set[Path] = set()
+    for place in places:
+        if place in given:
+            continue
+        inside = place if isinstance(place, tuple) else ()
+        here = [run for run in runs if run.path.parent == place or run.path in inside]
+        simulated = {run.path for run in here if run.record and run.record.simulated}
+        if len(simulated) < len(here):
+            left |= simulated - given
+    if not left:
+        return runs, []
+    count, them = ("1 run", "it") if len(left) == 1 else (f"{len(left)} runs", "them")
+    names = some_of(sorted(path.name for path in left))
+    told = f"left out: {count} on the SIMULATED table ({names}); to see {them} alone: --where kind=simulated"
+    return [run for run in runs if run.path not in left], [told]
 
 
 def _meets(run: LoadedRun, conditions: Sequence[Condition]) -> bool:

@@ -16,7 +16,7 @@ from wineexp.api.comparing import check_figure_name
 from wineexp.api.inputs import PathLike, read_run
 from wineexp.api.saved_run import SavedRun, load_tensorflow
 from wineexp.data.sources import find_again
-from wineexp.data.split import split_table
+from wineexp.data.split import Scaling, split_table
 from wineexp.errors import RunError, SelectionError
 from wineexp.files import write_file
 from wineexp.runs.curves import save
@@ -122,7 +122,9 @@ def write_inspection(found: Inspection, path: Path) -> None:
 def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str | None) -> _Rows:
     table = find_again(run.record.data, data, sep=sep)
     split = split_table(table, run.spec)
-    return _Rows(f"the training rows of {short_source(table.source)}", split.x_train, split.y_train)
+    raw = table.frame.loc[split.train_rows, list(split.features)].to_numpy(np.float64)
+    x = Scaling.of(run.record.data.scaling)(raw)  # as its model was trained, whatever this version would fit
+    return _Rows(f"the training rows of {short_source(table.source)}", x, split.y_train)
 
 
 def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> _Rows:

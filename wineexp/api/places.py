@@ -11,7 +11,7 @@ from wineexp.execution.executor import Executor, InProcess
 from wineexp.execution.plan import Plan
 from wineexp.exporters.observer import Exporter
 
-__all__ = ["check_places", "choose_executor", "choose_jobs", "in_process", "make_exporters"]
+__all__ = ["check_places", "check_processor", "choose_executor", "choose_jobs", "in_process", "make_exporters"]
 
 
 def check_places(jobs: int | None, dask: str | None, timeout: float | None, retries: int) -> None:
@@ -26,6 +26,12 @@ def check_places(jobs: int | None, dask: str | None, timeout: float | None, retr
         raise SelectionError("jobs and dask: expected only one of them; a cluster has its own workers")
     if jobs == 0 and timeout is not None:
         raise SelectionError("timeout: needs a worker process that can be stopped; with jobs 0 there is none")
+
+
+def check_processor(plan: Plan) -> None:
+    """Raise ``RuntimeSetupError`` where this machine cannot train a spec's ``precision``."""
+    if any(spec.precision != "float32" for spec in plan.waiting):
+        runtime.check_bfloat16()
 
 
 def choose_jobs(plan: Plan, jobs: int | None) -> int:
@@ -46,6 +52,8 @@ def choose_executor(
     ------
     SelectionError
         See :func:`check_places`.
+    RuntimeSetupError
+        See :func:`check_processor`.
     MissingExtraError
         Where Dask is asked for and not installed.
     """
@@ -54,6 +62,7 @@ def choose_executor(
         from wineexp.execution.dask_cluster import DaskCluster
 
         return DaskCluster(dask, timeout=timeout, retries=retries, keep_model=keep_model)
+    check_processor(plan)
     if jobs == 0:
         return in_process(1, keep_model=keep_model)
     from wineexp.execution import workers

@@ -61,11 +61,15 @@ class SavedRun(Run):
         return predict(self, rows, mc_dropout=mc_dropout).table
 
     def load_model(self) -> Any:
-        """The trained ``keras.Sequential``: built from the spec, with the saved weights, not compiled."""
+        """The ``keras.Sequential`` of model.keras: built from the spec, with the saved weights, not compiled.
+
+        It takes raw features where ``record.data.scaling.in_model`` says so, otherwise scaled ones.
+        """
         load_tensorflow(self)
         from wineexp.training.prediction import load_model
+        from wineexp.training.scaling_layers import as_saved
 
-        return load_model(self)
+        return as_saved(self, load_model(self))
 
     def __repr__(self) -> str:
         return f"SavedRun({run_line(self)})"

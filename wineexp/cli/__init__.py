@@ -28,7 +28,7 @@ COMMANDS = {
     "predict": "Predict new rows with a saved run.",
     "inspect": "Look inside a saved run: what its layers give, and whether its moving averages fit.",
     "export": "Send finished runs to MLflow or TensorBoard; those that are there already are skipped.",
-    "data": "Show which table would be used and why, or fetch it.",
+    "data": "Show which table would be used and why, fetch it, or add a copy of it.",
     "runs": "List runs as a table: filter, sort, choose columns.",
     "show": "Show everything about one run.",
     "diff": "Show two runs side by side: the settings that differ, then their metrics.",

@@ -120,7 +120,7 @@ class TrainObserver(CommandObserver):
 def tell_table(plan: Plan) -> None:
     """Say what must be known of the table; which it is, under ``--verbose``."""
     table = plan.table
-    for text in table.notes:
+    for text in (*plan.found.notes, *table.notes):
         note(text)
     detail(f"table  {table.kind}, {table.source}, fingerprint {table.fingerprint}")
 
@@ -130,8 +130,4 @@ def announce(plan: Plan) -> None:
     table, first = plan.table, plan.specs[0]
     for step in plan.found.steps:
         detail(f"table  {step}")
-    if table.kind == "simulated":
-        for step in plan.found.steps:
-            note(step)
-        note("training on a SIMULATED table; `wineexp data` shows why the real one is not used")
     say(header(first, table.source, table.kind, table.feature_count))

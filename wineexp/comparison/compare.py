@@ -138,10 +138,11 @@ def _same(runs: Sequence[LoadedRun], fact: str, refusal: str) -> None:
             values.setdefault(getattr(run.data, fact), run)
     if len(values) > 1:
         one, other = list(values.values())[:2]
-        chosen = "kind" if fact == "kind" else "source"
+        # Not by the source: one table has several, and a file of one name may have had several tables.
+        chosen = next(iter(values)) if fact == "kind" else next(iter(values))[:8]
         raise SelectionError(
             f"{refusal}: {one.path} has {_table(one)} and {other.path} has {_table(other)}; "
-            f"choose with --where '{chosen}={getattr(one.data, chosen)}'"
+            f"choose with --where {fact}={chosen}"
         )
 
 

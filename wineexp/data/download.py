@@ -8,18 +8,18 @@ import os
 import tempfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import pooch
 import requests
 
 from wineexp import files
+from wineexp.data.red_wine import FILE_NAME, MAX_BYTES
 from wineexp.data.table import RED_WINE_SHA256
-from wineexp.errors import DownloadError
+from wineexp.errors import DownloadError, first_line
 
-__all__ = ["ADDRESSES", "cached", "cached_path", "fetch"]
-
-FILE_NAME = "winequality-red.csv"
+__all__ = ["ADDRESSES", "ZIP", "cached", "cached_path", "fetch", "is_served", "unzipped"]
 
 #: Where the real table is served: UCI's zip, its older CSV address, then a mirror of the same bytes.
 ADDRESSES = (
@@ -28,8 +28,14 @@ ADDRESSES = (
     "https://raw.githubusercontent.com/mlflow/mlflow/master/tests/datasets/winequality-red.csv",
 )
 
-MAX_BYTES = 2_000_000  # the zip has about 100 kB, the CSV 84 kB
 SECONDS_PER_ADDRESS = 15.0
+
+#: How a zip begins.
+ZIP = b"PK"
+
+#: What helps where the table cannot be fetched, and where the cache cannot be written, by whatever way it comes.
+ADD_IT = f"download {ADDRESSES[0]} in a browser, then: wineexp data add {ADDRESSES[0].rpartition('/')[2]}"
+LAY_IT_HERE = f"unpack {ADDRESSES[0]} in this folder: {FILE_NAME} is found there"
 
 
 def cached_path() -> Path:
@@ -40,7 +46,12 @@ def cached_path() -> Path:
 def cached() -> bool:
     """Whether the cache holds the real table, byte for byte."""
     path = cached_path()
-    return path.is_file() and _sha256(path.read_bytes()) == RED_WINE_SHA256
+    return path.is_file() and is_served(path.read_bytes())
+
+
+def is_served(content: bytes) -> bool:
+    """Whether these are the table's bytes as UCI serves them."""
+    return _sha256(content) == RED_WINE_SHA256
 
 
 def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_PER_ADDRESS) -> tuple[Path, str]:
@@ -53,25 +64,50 @@ def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_
     Raises
     ------
     DownloadError
-        If the cache cannot be written, before any address is tried; else with one reason per address.
+        If the cache cannot be written, before any address is tried; else with one reason per address. It says
+        what helps.
     """
     if addresses is None:
         given = os.environ.get("WINEEXP_ADDRESSES")
         addresses = ADDRESSES if given is None else tuple(given.split())
-    path, reasons = cached_path(), []
+    path, reasons = cached_path(), {}
     if addresses:
-        files.check_writable(path.parent, error=DownloadError)
+        _check_cache(path.parent)
     for address in addresses:
         try:
             content = _download(address, seconds)
-        except (DownloadError, requests.RequestException, OSError, zipfile.BadZipFile, KeyError) as error:
-            reasons.append(f"{address}: {_reason(error)}")
+        except (DownloadError, requests.RequestException, OSError) as error:
+            reasons[address] = _reason(error)
             continue
-        if _sha256(content) == RED_WINE_SHA256:
+        if is_served(content):
             files.write_file(path, content, error=DownloadError)
             return path, address
-        reasons.append(f"{address}: its bytes are not the table's (SHA-256 {_sha256(content)[:12]}...)")
-    raise DownloadError("not fetched: " + ("; ".join(reasons) or "no address to ask"))
+        reasons[address] = f"its bytes are not the table's (SHA-256 {_sha256(content)[:12]}...)"
+    told = "; ".join(dict.fromkeys(reasons.values())) or "no address to ask"
+    raise DownloadError(told, ADD_IT, [f"{address}: {reason}" for address, reason in reasons.items()])
+
+
+def unzipped(content: bytes) -> bytes:
+    """The table's bytes out of a zip of them; raise ``DownloadError`` where it holds none, or too many."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(FILE_NAME) as member:
+            return _bounded(member.read(MAX_BYTES + 1))
+    except KeyError:
+        raise DownloadError(f"the zip holds no {FILE_NAME}") from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+    ) as error:  # also encrypted, or packed unusually
+        raise DownloadError(first_line(error)) from None
+
+
+def _check_cache(folder: Path) -> None:
+    try:
+        files.check_writable(folder, error=DownloadError)
+    except DownloadError as error:
+        raise DownloadError(str(error), LAY_IT_HERE) from None
 
 
 def _download(address: str, seconds: float) -> bytes:
@@ -83,10 +119,7 @@ def _download(address: str, seconds: float) -> bytes:
             address, known_hash=None, fname="download", path=folder, downloader=_Bounded(seconds)
         )
         content = Path(name).read_bytes()
-    if content[:2] != b"PK":
-        return content
-    with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(FILE_NAME) as member:
-        return _bounded(member.read(MAX_BYTES + 1))
+    return unzipped(content) if content.startswith(ZIP) else content
 
 
 class _Bounded:
@@ -110,7 +143,7 @@ class _Bounded:
 
 def _bounded(content: bytes) -> bytes:
     if len(content) > MAX_BYTES:
-        raise DownloadError(f"sent more than {MAX_BYTES:,} bytes")
+        raise DownloadError(f"holds more than {MAX_BYTES:,} bytes")
     return content
 
 
@@ -125,6 +158,4 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
-    if isinstance(error, KeyError):
-        return f"the zip holds no {FILE_NAME}"
     return str(error)

@@ -16,12 +16,17 @@ _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ScalingFacts(BaseModel):
-    """What ``predict`` needs to scale new rows: ``(features - center) / scale``, one number per feature."""
+    """What ``predict`` needs to scale new rows: ``(features - center) / scale``, one number per feature.
+
+    ``in_model``: model.keras begins with it and takes raw features; not written where it takes scaled ones, as in
+    earlier runs.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     center: tuple[_Finite, ...]
     scale: tuple[_Finite, ...]
+    in_model: bool = False
 
 
 class TableFacts(BaseModel):

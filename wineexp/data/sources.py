@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from wineexp.data.facts import TableFacts
+from wineexp.data.red_wine import FILE_NAME, read_red_wine
 from wineexp.data.simulated import simulated_table
 from wineexp.data.table import Table, read_table, table_of_frame
 from wineexp.errors import DataError, DownloadError
@@ -18,13 +19,27 @@ from wineexp.text import one_line
 
 __all__ = ["Found", "find_again", "find_table"]
 
+#: What the real table's file is called, and where it is looked for, as seen from the working directory.
+NAMES = (FILE_NAME, "red-wine.csv")
+NEARBY = tuple(Path(folder, name) for folder in (".", "data") for name in NAMES)
+
 
 @dataclass(frozen=True)
 class Found:
-    """A table and how it was found: one line for each source that was tried."""
+    """A table and how it was found.
+
+    Attributes
+    ----------
+    table : Table
+    steps : tuple of str
+        One line for each source that was tried.
+    notes : tuple of str
+        What a reader must know of it: a file that was passed over; that a stand-in serves, why, and what helps.
+    """
 
     table: Table
     steps: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def find_table(
@@ -62,27 +77,7 @@ def find_table(
     if named and named != "red-wine":
         origin = "--data" if data else "$WINEEXP_DATA"
         return Found(read_table(named, sep=sep), (f"{named}: named by {origin}",))
-    steps: list[str] = []
-    for path, origin in _configured():
-        if not path.exists():
-            steps.append(f"{path}: named in {origin}, but does not exist")
-            continue
-        table = read_table(path)
-        if named != "red-wine" or table.kind == "red-wine":
-            return Found(table, (*steps, f"{path}: named in {origin}"))
-        steps.append(f"{path}: named in {origin}, but it is not the red-wine table")
-    try:
-        return Found(read_table(*_cached_or_fetched(steps)), tuple(steps))
-    except DownloadError as error:
-        steps.append(str(error))
-    if named == "red-wine" or not stand_in:
-        raise DataError(
-            "the red-wine table is not available: "
-            + "; ".join(steps)
-            + ". Download it elsewhere and pass it with "
-            "--data PATH or $WINEEXP_DATA, or use the stand-in with --data simulated"
-        )
-    return Found(simulated_table(), (*steps, "simulated: falling back to simulated data"))
+    return _search(real=named == "red-wine", stand_in=stand_in)
 
 
 def find_again(
@@ -134,11 +129,72 @@ def _configured() -> list[tuple[Path, str]]:
             section: Any = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(f"{file}: cannot be read: {error}") from None
-        paths = section.get("tool", {}).get("wineexp", {}).get("data", [])
+        tool = section.get("tool")
+        ours = tool.get("wineexp", {}) if isinstance(tool, dict) else {}
+        paths = ours.get("data", []) if isinstance(ours, dict) else ours
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
             raise DataError(f"{file}: [tool.wineexp] data: expected a list of paths, found {paths!r}")
-        return [((folder / path).resolve(), str(file)) for path in paths]
+        found = [((folder / path).resolve(), str(file)) for path in paths]
+        return [one for one in found if one[0].exists()] if _is_checkout(section) else found
     return []
+
+
+def _is_checkout(section: dict[str, Any]) -> bool:
+    """Whether it is the pyproject.toml of wineexp itself, which names where its authors keep the table."""
+    project = section.get("project")
+    return isinstance(project, dict) and project.get("name") == "wineexp"
+
+
+def _search(*, real: bool, stand_in: bool) -> Found:
+    """The table where none was named, of the first place that has one; with ``real`` the red-wine table alone."""
+    steps: list[str] = []
+    passed: list[str] = []
+    table = _in_configured(real, steps) or _in_folder(steps, passed)
+    if table is not None:
+        return Found(table, tuple(steps), tuple(passed))
+    try:
+        return Found(read_table(*_cached_or_fetched(steps)), tuple(steps), tuple(passed))
+    except DownloadError as error:
+        missing = error
+    steps += missing.tried or [missing.reason]
+    told = f"the red-wine table is not available (not here, not in the cache, not fetched: {missing.reason})"
+    if real or not stand_in:
+        raise DataError("; ".join([*passed, told, missing.remedy, "or take the stand-in: --data simulated"]))
+    steps.append("simulated: the stand-in, made by wineexp")
+    helps = f"for the real one, {missing.remedy}"
+    if passed:  # two lines are read, a third is not
+        return Found(simulated_table(), tuple(steps), (*passed, f"a SIMULATED table stands in; {helps}"))
+    return Found(simulated_table(), tuple(steps), (f"{told}: a SIMULATED one stands in", helps))
+
+
+def _in_configured(real: bool, steps: list[str]) -> Table | None:
+    for path, origin in _configured():
+        if not path.exists():
+            steps.append(f"{path}: named in {origin}, but does not exist")
+            continue
+        table = read_table(path)
+        if not real or table.kind == "red-wine":
+            steps.append(f"{path}: named in {origin}")
+            return table
+        steps.append(f"{path}: named in {origin}, but it is not the red-wine table")
+    return None
+
+
+def _in_folder(steps: list[str], passed: list[str]) -> Table | None:
+    """The real table under a name of its own in this folder; another table of that name must be asked for."""
+    there = [path for path in NEARBY if os.path.exists(path)]
+    for path in there:
+        try:
+            table = read_red_wine(path)
+        except DataError as error:
+            steps.append(str(error))
+            passed.append(f"passed over {error}")
+        else:
+            steps.append(f"{path}: found here, and known by its values")
+            return table
+    if not there:
+        steps.append(f"{' or '.join(NAMES)}: neither here nor in data/")
+    return None
 
 
 def _cached_or_fetched(steps: list[str]) -> tuple[Path, str]:
@@ -150,6 +206,8 @@ def _cached_or_fetched(steps: list[str]) -> tuple[Path, str]:
         return path, str(path)
     if path.exists():
         steps.append(f"{path}: in the cache, but not the bytes that UCI serves; fetched again")
+    else:
+        steps.append(f"{path}: not in the cache")
     path, address = download.fetch()
     steps.append(f"{address}: fetched to {path}")
     return path, f"{path} (from {address})"

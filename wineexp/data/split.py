@@ -32,6 +32,11 @@ class Scaling:
     center: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
 
+    @classmethod
+    def of(cls, facts: ScalingFacts) -> Scaling:
+        """The scaling that was recorded."""
+        return cls(np.array(facts.center), np.array(facts.scale))
+
     def __call__(self, features: npt.NDArray[np.float64]) -> Floats:
         """Features of shape (rows, features), float64, as the model takes them, float32 (infinite: too large)."""
         with np.errstate(over="ignore", invalid="ignore"):
@@ -192,15 +197,19 @@ def _fit_scaling(x: npt.NDArray[np.float64], scale: str) -> Scaling:
             low, spread = x.mean(axis=0), x.std(axis=0)
         else:
             low, spread = x.min(axis=0), np.ptp(x, axis=0)
-    return Scaling(low, np.where(spread > 0, spread, 1.0))  # a constant column stays, at zero
+    constant = (x == x[0]).all(axis=0)  # by its values: rounding gives a column of 0.1 a spread of 2e-16
+    return Scaling(np.where(constant, x[0], low), np.where(~constant & (spread > 0), spread, 1.0))
 
 
 def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
     return tuple(zip(x.min(axis=0).tolist(), x.max(axis=0).tolist(), strict=True))
 
 
-def table_facts(table: Table, split: Split) -> TableFacts:
-    """What is recorded of the table and its split; the scaling is what ``predict`` needs on new rows."""
+def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableFacts:
+    """What is recorded of the table and its split; the scaling is what ``predict`` needs on new rows.
+
+    ``in_model``: the saved model begins with the scaling.
+    """
     return TableFacts(
         source=table.source,
         kind=table.kind,
@@ -214,6 +223,8 @@ def table_facts(table: Table, split: Split) -> TableFacts:
         features=split.features,
         ranges=_ranges(table.frame.loc[split.train_rows, list(split.features)].to_numpy()),
         scaling=ScalingFacts(
-            center=tuple(split.scaling.center.tolist()), scale=tuple(split.scaling.scale.tolist())
+            center=tuple(split.scaling.center.tolist()),
+            scale=tuple(split.scaling.scale.tolist()),
+            **({"in_model": True} if in_model else {}),
         ),
     )

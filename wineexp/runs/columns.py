@@ -136,6 +136,11 @@ _FACTS: tuple[Column[Recorded], ...] = (
     _fact("label", "its name, or the settings that differ from the defaults", lambda run: run.label),
     _fact("kind", "kind of its table: red-wine, simulated or custom", lambda run: run.record.data.kind),
     _fact("source", "where the table came from", lambda run: run.record.data.source),
+    _fact(
+        "fingerprint",
+        "how the fingerprint of its table's values begins",
+        lambda run: run.record.data.fingerprint[:8],
+    ),
     _fact("threads", "threads it was trained with", lambda run: run.record.environment.threads),
     _fact("device", "CPU, or the GPU that TensorFlow saw", lambda run: run.record.environment.device),
     _fact("seconds", "wall seconds of the whole run", lambda run: run.record.timing.run_seconds, number(".1f")),

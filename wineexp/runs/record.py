@@ -282,6 +282,8 @@ class Record(BaseModel):
             return f"data.ranges: expected {features} pairs of numbers, one per feature"
         if 0.0 in self.data.scaling.scale:
             return "data.scaling.scale: expected numbers other than 0"
+        if self.data.scaling.in_model and self.spec.scale == "none":
+            return "data.scaling.in_model: expected true with a scale alone; the spec's is none"
         return None
 
 

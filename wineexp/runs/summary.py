@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wineexp.runs.directory import Run
+from wineexp.runs.directory import MODEL, RECORD, Run
 from wineexp.runs.record import Record
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
@@ -114,10 +114,21 @@ def facts(run: Run) -> list[tuple[str, str]]:
                 "train nor choose)",
             )
         )
+    if run.model_path.is_file() and record.spec.scale != "none" and not data.scaling.in_model:
+        rows.append(("model", _model(record)))
     threads, device = record.environment.threads, record.environment.device
     spent = f"{shown(record.timing.fit_seconds, '.1f')} s"
     rows.append(("time", f"{spent}, {threads} thread{'s' if threads != 1 else ''} on {device}"))
     return rows
+
+
+def _model(record: Record) -> str:
+    """What model.keras is fed with where it is loaded by Keras."""
+    if record.spec.scale == "none":
+        return f"{MODEL} takes features as the table has them"
+    if record.data.scaling.in_model:
+        return f"{MODEL} takes features as the table has them: it begins with their scaling"
+    return f"{MODEL} takes scaled features: (value - center) / scale, of data.scaling in {RECORD}"
 
 
 def _epochs(run: Run) -> int:
@@ -149,6 +160,7 @@ def whole_run(run: Run) -> str:
         *([f"error\n{indent(record.error)}"] if record.error else []),
         _block("spec", record.spec.settings()),
         f"layers\n{indent(layer_table(record.spec, len(record.data.features)))}",
+        *([f"model\n{indent(_model(record))}"] if run.model_path.is_file() else []),
         _block("data", record.data.model_dump(mode="json", exclude={"scaling"}, exclude_unset=True)),
         _block("metrics", record.metrics.model_dump(exclude_unset=True)),
         f"where the time went\n{indent(align(spent, right=(1, 2)) if spent else 'none')}",

@@ -31,6 +31,7 @@ FIELD_ALIASES = _each(
         "learning_rate": "lr learnrate learningrateinit eta stepsize",
         "weight_decay": "wd decay l2 l2reg weightdecayrate",
         "loss": "lossfn lossfunction criterion objective",
+        "precision": "dtype dtypepolicy policy mixedprecision amp bf16 bfloat16",
         "batch_size": "bs batch minibatch minibatchsize",
         "epochs": "epoch nepochs numepochs maxepochs iterations maxiter steps",
         "eval_train": "evaltrainloss trainloss evaluatetrain",

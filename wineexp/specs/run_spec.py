@@ -21,6 +21,7 @@ from wineexp.specs.fields import (
     Rates,
     Real,
     Widths,
+    check_precision,
     check_rates,
     check_shares,
     is_label,
@@ -94,6 +95,12 @@ class RunSpec(BaseModel):
     )
     loss: Literal["mae", "mse", "huber"] = spec_field(
         "mae", "loss: mean absolute error, mean squared error or Huber (delta 1)", "mae, mse or huber"
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = spec_field(
+        "float32",
+        "mixed_bfloat16 multiplies the hidden layers' matrices in bfloat16; on processors that have it",
+        "float32 or mixed_bfloat16",
+        later=True,
     )
     batch_size: int = spec_field(
         256, "rows per training step", "a whole number from 1 to 2147483647", ge=1, le=2**31 - 1
@@ -178,6 +185,7 @@ class RunSpec(BaseModel):
     def _agreeing(self) -> RunSpec:
         check_rates(self.dropout, self.widths)
         check_shares(self.train_fraction, self.test_fraction)
+        check_precision(self.precision, self.widths)
         return self
 
     @classmethod

@@ -50,6 +50,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "learning_rate": lambda rate: f"learning rate {rate:g}",
     "weight_decay": lambda share: f"weight decay {share:g}" if share else "",
     "loss": str,
+    "precision": lambda kind: "" if kind == "float32" else kind,
     "batch_size": lambda rows: f"batch {rows}",
     "epochs": lambda count: f"{count} epochs",
     "eval_train": lambda there: "with train_loss" if there else "",
@@ -63,6 +64,7 @@ _WITHOUT = {
     "scale": "no scaling",
     "patience": "no early stopping",
     "eval_train": "without train_loss",
+    "precision": "float32",
 }
 
 #: Comes last, if it is included at all.

@@ -47,6 +47,8 @@ class Epoch:
         Whether the training rows are evaluated too, once it has trained on them.
     xla : bool
         Whether XLA compiles it.
+    precision : {"float32", "mixed_bfloat16"}
+        See :func:`~wineexp.training.kernels.train_batch`; XLA cannot compile the latter.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Epoch:
         units: Sequence[int],
         eval_train: bool,
         xla: bool,
+        precision: str,
     ) -> None:
         self._model, self._optimizer, self._loss = model, optimizer, loss
-        self._rows, self._batch_size, self._units, self._xla = rows, batch_size, units, xla
+        self._rows, self._batch_size, self._units = rows, batch_size, units
+        self._xla, self._precision = xla, precision
         evaluated = (valid_rows, rows) if eval_train else (valid_rows,)
         self._parts = _parts(model.count_params(), rows, evaluated, batch_size, sum(units))
         self._longest = max(stop - start for (start, stop), *_ in self._parts)
@@ -140,7 +144,9 @@ class Epoch:
                 for i, drawn in enumerate(bits)
             ]
             features, targets = tf.gather(x, rows), tf.gather(y, rows)
-            return train_batch(self._model, self._optimizer, self._loss, features, targets, masks)
+            return train_batch(
+                self._model, self._optimizer, self._loss, features, targets, masks, precision=self._precision
+            )
 
         def evaluate(features: tf.Tensor, targets: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
             def body(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:

@@ -9,6 +9,7 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 
 from wineexp import runtime, signals
@@ -21,6 +22,7 @@ from wineexp.runs.result import LOSS_COLUMNS, RunResult, history_frame, unfinish
 from wineexp.specs.run_spec import RunSpec
 from wineexp.training.keras_internals import uses_onednn
 from wineexp.training.model import build_model, derive_seed, keras_defaults, model_bytes
+from wineexp.training.scaling_layers import carry_scaling, takes_raw
 from wineexp.training.trainer import OnEpoch, predict, shuffled
 from wineexp.training.trainer_cache import TrainerCache
 
@@ -45,6 +47,8 @@ def run(
     history and predictions, bit for bit, with a cache or without.
     """
     start = time.perf_counter()
+    if spec.precision != "float32":
+        runtime.check_bfloat16()  # this may be a worker on another machine
     split = split_table(table, spec)
     model = build_model(spec, len(split.features))
     with nullcontext(cache) if cache else closing(TrainerCache()) as trainers:
@@ -78,7 +82,10 @@ def run(
         split.twins,
         None if on_test is None else (split.y_test, on_test),
     )
-    saved = model_bytes(model) if keep_model else None
+    raw = table.frame[list(split.features)].to_numpy(np.float64)
+    in_model = keep_model and spec.scale != "none" and takes_raw(split.scaling, raw)
+    whole = carry_scaling(model, split.scaling) if in_model else model
+    saved = model_bytes(whole) if keep_model else None
     return RunResult(
         spec=spec,
         status="done",
@@ -87,7 +94,7 @@ def run(
         test_predictions=None
         if on_test is None
         else _predictions(split.test_rows, split.y_test, on_test, split.test_twins),
-        data=table_facts(table, split),
+        data=table_facts(table, split, in_model=in_model),
         metrics=metrics,
         timing=timing.model_copy(update={"run_seconds": time.perf_counter() - start}),
         environment=Environment(**runtime.environment(threads), **_made(fitted.compiler)),

@@ -1,7 +1,8 @@
 """All the private names of TensorFlow and Keras that are used, each with what is lost without it.
 
 They may disappear with any release: pyproject.toml has upper bounds, a test names each one, and ``make canary``
-runs the tests on the newest releases. Without one of them results stay correct; only time or memory is lost.
+runs the tests on the newest releases. Without one of them results stay correct; time or memory is lost, or
+``precision: mixed_bfloat16``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "PRIVATE_NAMES",
     "adam_moments",
     "allow_tracing_again",
+    "bfloat16_product",
     "dismantle",
     "forgetting_gradients",
     "missing",
@@ -42,6 +44,7 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("keras.src.saving.saving_lib", "H5IOStore"): "the same",
     ("keras.src.saving.saving_lib", "_save_state"): "the same",
     ("tensorflow.python.util._pywrap_util_port", "IsMklEnabled"): "`onednn` in run.json",
+    ("tensorflow.Graph", "_MklMatMul"): "mixed_bfloat16, which fails then",
     ("keras.callbacks.TensorBoard", "_should_trace"): "its profiler cannot be told apart, so it is refused",
 }
 
@@ -64,6 +67,10 @@ def _there(owner: str, name: str) -> bool:
         return hasattr(optimizer, name)
     if owner == "tensorflow.function":
         return hasattr(tf.function(lambda: None), name)
+    if owner == "tensorflow.Graph":
+        with contextlib.suppress(Exception), tf.Graph().as_default():
+            return bfloat16_product(tf.zeros((2, 2)), tf.zeros((2, 2))) is not None
+        return False
     if owner == "keras.callbacks.TensorBoard":
         return hasattr(keras.callbacks.TensorBoard(), name)
     return _get(owner, name) is not None
@@ -118,6 +125,27 @@ def forgetting_gradients() -> Iterator[None]:
 def allow_tracing_again(function: Any) -> None:
     """Mark a compiled function as new: TensorFlow mistakes each trainer's for one that is traced repeatedly."""
     function._omit_frequent_tracing_warning = True
+
+
+def bfloat16_product(
+    a: tf.Tensor, b: tf.Tensor, *, transpose_a: bool = False, transpose_b: bool = False
+) -> tf.Tensor:
+    """``tf.matmul`` of two float32 matrices, rounded to bfloat16 and multiplied by oneDNN; in a graph only.
+
+    TensorFlow would choose this kernel by itself if oneDNN was switched on for the whole process, which would
+    change the low bits of float32 too. Asked for by its label it runs without; Eigen's takes twice as long.
+    """
+    kind = tf.bfloat16
+    attributes = {
+        "T": tf.compat.v1.AttrValue(type=kind.as_datatype_enum),
+        "transpose_a": tf.compat.v1.AttrValue(b=transpose_a),
+        "transpose_b": tf.compat.v1.AttrValue(b=transpose_b),
+        "_kernel": tf.compat.v1.AttrValue(s=b"MklNameChangeOp"),
+    }
+    graph = tf.compat.v1.get_default_graph()
+    rounded = [tf.cast(a, kind), tf.cast(b, kind)]
+    product = graph.create_op("_MklMatMul", rounded, [kind], name="product", attrs=attributes)
+    return tf.cast(product.outputs[0], tf.float32)
 
 
 def adam_moments(optimizer: keras.optimizers.Optimizer, weights: Sequence[Any]) -> list[tuple[Any, Any]] | None:

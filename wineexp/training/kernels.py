@@ -14,7 +14,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from wineexp.training.keras_internals import adam_moments
+from wineexp.training.keras_internals import adam_moments, bfloat16_product
 
 __all__ = ["Mask", "loss_sum", "train_batch"]
 
@@ -59,10 +59,19 @@ def train_batch(
     x: tf.Tensor,
     y: tf.Tensor,
     masks: Sequence[Mask],
+    *,
+    precision: str = "float32",
 ) -> tf.Tensor:
-    """Update ``model`` by one batch, and return the sum of the losses over its rows, float64."""
+    """Update ``model`` by one batch, and return the sum of the losses over its rows, float64.
+
+    With ``mixed_bfloat16`` the products between hidden layers, of forward and backward pass, are in bfloat16, as
+    under Keras's policy of that name. What it would round beside them stays in float32: the features, the
+    predictions, what is added up.
+    """
     rows = tf.cast(tf.shape(x)[0], x.dtype)
-    predicted, passes = _forward(model, x, rows, iter(masks))
+    inner = [layer for layer in model.layers if type(layer) is keras.layers.Dense][1:-1]
+    rounded = inner if precision == "mixed_bfloat16" else []
+    predicted, passes = _forward(model, x, rows, iter(masks), rounded)
     losses, derivative = LOSSES[loss](predicted - y)
     gradient, found = derivative / rows, Gradients()
     for backward in reversed(passes):
@@ -90,13 +99,15 @@ def _sum(losses: tf.Tensor) -> tf.Tensor:
 
 
 def _forward(
-    model: keras.Sequential, x: tf.Tensor, rows: tf.Tensor, masks: Iterator[Mask]
+    model: keras.Sequential, x: tf.Tensor, rows: tf.Tensor, masks: Iterator[Mask], rounded: Sequence[object]
 ) -> tuple[tf.Tensor, list[Backward]]:
-    """The output in training mode, and each layer's backward pass."""
+    """The output in training mode, and each layer's backward pass; ``rounded`` layers multiply in bfloat16."""
     passes: list[Backward] = []
     for layer in model.layers:
         if type(layer) is keras.layers.Dense:
-            x, backward = _dense(layer, x, is_first=not passes)
+            x, backward = _dense(
+                layer, x, bfloat16_product if layer in rounded else tf.matmul, is_first=not passes
+            )
         elif type(layer) is keras.layers.Dropout:
             x, backward = _dropout(x, next(masks))
         elif type(layer) is keras.layers.BatchNormalization:
@@ -109,15 +120,17 @@ def _forward(
     return x, passes
 
 
-def _dense(layer: keras.layers.Dense, x: tf.Tensor, *, is_first: bool) -> tuple[tf.Tensor, Backward]:
+def _dense(
+    layer: keras.layers.Dense, x: tf.Tensor, product: Callable[..., tf.Tensor], *, is_first: bool
+) -> tuple[tf.Tensor, Backward]:
     kernel = layer.kernel.value
-    y, derivative = _activation(layer.activation, tf.nn.bias_add(tf.matmul(x, kernel), layer.bias.value))
+    y, derivative = _activation(layer.activation, tf.nn.bias_add(product(x, kernel), layer.bias.value))
 
     def backward(dy: tf.Tensor, found: Gradients) -> tf.Tensor:
         dz = derivative(dy)
         found[id(layer.bias)] = tf.raw_ops.BiasAddGrad(out_backprop=dz)
-        found[id(layer.kernel)] = tf.matmul(x, dz, transpose_a=True)
-        return dz if is_first else tf.matmul(dz, kernel, transpose_b=True)  # nothing comes before the first
+        found[id(layer.kernel)] = product(x, dz, transpose_a=True)
+        return dz if is_first else product(dz, kernel, transpose_b=True)  # nothing comes before the first
 
     return y, backward
 

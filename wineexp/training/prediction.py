@@ -24,12 +24,12 @@ from wineexp.runs.directory import MODEL, Run
 from wineexp.runs.integrity import check_hash
 from wineexp.text import one_line
 from wineexp.training.model import build_model, keras_defaults
+from wineexp.training.scaling_layers import WEIGHTS, check_scaling
 from wineexp.training.trainer import predict
 
 __all__ = ["NewRows", "load_model", "measure_predictions", "predict_rows", "read_rows", "scale_rows"]
 
-#: The weights within a ``.keras`` file, and bytes that they may take beyond their own: names, an index.
-WEIGHTS = "model.weights.h5"
+#: Bytes that a model's weights may take beyond their own: names, an index.
 SLACK = 1_000_000
 
 #: The columns of predictions; a column that is carried along has another name.
@@ -65,25 +65,29 @@ class NewRows:
 
 @keras_defaults()
 def load_model(run: Run) -> keras.Sequential:
-    """The run's model, not compiled: built anew from its spec, with the weights of its file.
+    """The run's model as it was trained, for scaled rows, not compiled: built anew, with the weights of its file.
 
     Nothing else of the file is used, so that no config in it is ever followed.
 
     Raises
     ------
     RunError
-        When the run is not done, has no model, or its file cannot be loaded.
+        When the run is not done, has no model, or its file cannot be loaded or holds another scaling.
     """
     if run.status != "done":
         raise RunError(f"{run.path}: expected a finished run, found one that is {run.status}")
     if not run.model_path.is_file():
         raise RunError(f"{run.path}: has no {run.model_path.name}: {_why_not(run)}")
     check_hash(Run(run.path), run.model_path)  # as it is now: it may have been trained again
-    model = build_model(run.spec, len(run.record.data.features))
+    features = len(run.record.data.features)
+    model = build_model(run.spec, features)
     try:
-        # float32 or int32 each; a dropout layer also keeps the two numbers of its seed
-        _check_size(run.model_path, 4 * (model.count_params() + 2 * len(model.layers)))
+        # 4 bytes each; a dropout layer also keeps the two numbers of its seed, a scaling layer two per feature
+        _check_size(run.model_path, 4 * (model.count_params() + 2 * len(model.layers) + 4 * features))
         model.load_weights(run.model_path)
+        check_scaling(run)
+    except RunError:
+        raise
     except Exception as error:  # noqa: BLE001 - a damaged or hostile file raises whatever Keras meets in it
         raise RunError(f"{run.model_path}: cannot be loaded: {first_line(error)}") from None
     return model
@@ -204,8 +208,7 @@ def scale_rows(run: Run, rows: NewRows) -> npt.NDArray[np.float32]:
     RunError
         When a feature is too large for float32.
     """
-    scaling = run.record.data.scaling
-    x = Scaling(np.array(scaling.center), np.array(scaling.scale))(rows.features)
+    x = Scaling.of(run.record.data.scaling)(rows.features)
     _check_rows(x, "a feature is too large for float32")
     return x
 

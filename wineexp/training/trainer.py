@@ -106,6 +106,8 @@ class Trainer:
     xla : bool
         Whether XLA compiles the epoch: machine code made for this model and processor, which takes a second more.
         It rounds differently.
+    precision : {"float32", "mixed_bfloat16"}
+        Of the products between hidden layers in training; ``mixed_bfloat16`` without ``xla``.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Trainer:
         batch_size: int,
         eval_train: bool = False,
         xla: bool = False,
+        precision: str = "float32",
     ) -> None:
         model.compile(optimizer=optimizer, loss=LOSSES[loss]())
         optimizer.build(model.trainable_variables)
@@ -135,6 +138,7 @@ class Trainer:
             units=self._masks.units,
             eval_train=eval_train,
             xla=xla,
+            precision=precision,
         )
 
     def _set_inputs(

@@ -35,9 +35,9 @@ def xla_repays(spec: RunSpec, rows: int) -> bool:
     """Whether XLA's compilation repays within one run on so many training rows.
 
     By the spec and the table alone: XLA rounds differently, and a run must not depend on what is trained beside
-    it, nor on how fast the machine was.
+    it, nor on how fast the machine was. Never for ``mixed_bfloat16``, which XLA would emulate.
     """
-    if len(spec.widths) > XLA_LAYERS:
+    if len(spec.widths) > XLA_LAYERS or spec.precision != "float32":
         return False
     saved = XLA_SAVES_PER_BATCH * math.ceil(rows / spec.batch_size) + XLA_SAVES_PER_VALUE * rows * sum(spec.widths)
     return spec.epochs * saved > XLA_SECONDS * len(spec.widths)
@@ -93,6 +93,7 @@ class TrainerCache:
                 batch_size=spec.batch_size,
                 eval_train=spec.eval_train,
                 xla=xla,
+                precision=spec.precision,
             )
             self._shape = shape
             self._compiled_by_xla += xla

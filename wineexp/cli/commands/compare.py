@@ -43,7 +43,7 @@ def command(
     signature, label or study of runs in OUT. A CSV may also be Keras's CSVLogger's or a saved History. Runs that
     differ only in the seed are one variant. Each variant is compared with the reference on the validation rows,
     paired by seed and by row: better, worse or cannot tell. CSV and PNG files hold no predictions, so they give
-    curves but no verdict.
+    curves but no verdict. Runs on the simulated table are left out of a folder that has real ones.
     """
     from wineexp.runs.run_table import parse_conditions
 

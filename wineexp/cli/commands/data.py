@@ -1,6 +1,8 @@
-"""``wineexp data``: which table, and why."""
+"""``wineexp data``: which table, and why; and the real one into the cache."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -10,28 +12,64 @@ from wineexp.streams import print_json, print_out
 from wineexp.text import align, one_line
 
 
+class _Action(click.Choice[str]):
+    """What to do; a file in its place was meant for one of two ways to name it."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.choices and Path(value).is_file():
+            meant = f"did you mean wineexp data add {value}, or wineexp data --data {value}?"
+            raise click.UsageError(f"data: expected {', '.join(self.choices)}; found a file ({meant})")
+        return super().convert(value, param, ctx)
+
+
 @click.command()
-@click.argument("action", type=click.Choice(["info", "fetch"]), default="info")
+@click.argument("action", type=_Action(["info", "fetch", "add"]), default="info")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
-def command(action: str, data: str | None, sep: str | None, as_json: bool) -> None:
-    """Show which table would be used and why, or fetch it.
+def command(action: str, file: Path | None, data: str | None, sep: str | None, as_json: bool) -> None:
+    """Show which table would be used and why, fetch it, or add a copy of it.
 
     \b
-    info   what train would use, and each source that was tried
-    fetch  download the real table into the cache
+    info      what train would use, and each source that was tried
+    fetch     download the real table into the cache
+    add FILE  put a copy of the real table into the cache: a CSV, or UCI's zip
     """
-    from wineexp.data.sources import find_table
+    _check(action, file, data, sep)
+    if action == "info":
+        _tell(data, sep, as_json)
+        return
+    if action == "add":
+        from wineexp.data.adding import add_table
 
-    if action == "fetch":
+        assert file is not None
+        path, origin = add_table(file, sep=sep), {"file": str(file)}
+    else:
         from wineexp.data.download import fetch
 
         path, address = fetch()
-        if as_json:
-            print_json({"path": str(path), "address": address})
-        else:
-            print_out(f"{address}\n-> {path}")
-        return
+        origin = {"address": address}
+    if as_json:
+        print_json({"path": str(path), **origin})
+    else:
+        print_out(f"{one_line(*origin.values())}\n-> {path}")
+
+
+def _check(action: str, file: Path | None, data: str | None, sep: str | None) -> None:
+    """Refuse what the action has no use for."""
+    if action == "add" and file is None:
+        raise click.UsageError("add: expected FILE, a copy of the red-wine table, found nothing")
+    if action != "add" and file is not None:
+        raise click.UsageError(f"{action}: expected no FILE, found {str(file)!r}; a table is named with --data")
+    if action != "info" and data is not None:
+        raise click.UsageError(f"--data: expected with info, found with {action}, which is of the red-wine table")
+    if action == "fetch" and sep is not None:
+        raise click.UsageError("--sep: expected with a CSV file, found with fetch")
+
+
+def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
+    from wineexp.data.sources import find_table
+
     found = find_table(data, stand_in=True, sep=sep)
     table = found.table
     facts = {
@@ -42,15 +80,13 @@ def command(action: str, data: str | None, sep: str | None, as_json: bool) -> No
         "distinct_rows": len(table.frame.drop_duplicates()),
         "columns": list(table.frame.columns),
         "steps": list(found.steps),
-        "notes": list(table.notes),
+        "notes": [*found.notes, *table.notes],
     }
     if as_json:
         print_json(facts)
         return
     for step in found.steps:
         say(f"  {step}")
-    for text in table.notes:
-        note(text)
     rows = [
         ("table", table.source),
         ("kind", table.kind),
@@ -59,3 +95,5 @@ def command(action: str, data: str | None, sep: str | None, as_json: bool) -> No
         ("fingerprint", table.fingerprint),
     ]
     print_out(align([[name, one_line(value)] for name, value in rows]))
+    for text in (*found.notes, *table.notes):
+        note(text)

@@ -54,8 +54,8 @@ def command(
     """List runs as a table: filter, sort, choose columns.
 
     FOLDER holds run directories; by default OUT does. Columns are the fields of the spec (its loss is called
-    loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, threads, device,
-    seconds, recorded.
+    loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, fingerprint,
+    threads, device, seconds, recorded.
     """
     if newest and sort:
         raise click.UsageError("--newest and --sort: expected one of them")

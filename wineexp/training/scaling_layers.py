@@ -1,0 +1,127 @@
+"""The fitted scaling as Keras layers, so that a saved model takes raw features. Loads TensorFlow.
+
+In float32, as the model: other backends and converters of Keras models have no other type on every device.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from wineexp.data.split import Scaling
+from wineexp.errors import RunError
+from wineexp.runs.directory import Run
+
+__all__ = ["WEIGHTS", "as_saved", "carry_scaling", "check_scaling", "takes_raw"]
+
+#: The weights within a ``.keras`` file.
+WEIGHTS = "model.weights.h5"
+
+#: What a Normalization divides by as it is: for less Keras puts its epsilon, 1e-7, and float32 cannot hold the
+#: square of much more.
+DIVISORS = (1e-6, 1e18)
+
+#: What float32 may cost a scaled feature: a thousandth of its spread; beyond one spread, of the scaled value.
+MOST_ROUNDED = 1e-3
+
+Floats = npt.NDArray[np.float32]
+
+
+def _moments(scaling: Scaling) -> list[tuple[Floats, Floats]]:
+    """Mean and variance of each Normalization, in order, shape (features,).
+
+    One; where a spread is no divisor for it, a second, inverted one multiplies by what the first has left.
+    """
+    divisor = np.clip(scaling.scale, *DIVISORS)
+    steps = [(scaling.center, divisor)]
+    with np.errstate(over="ignore", under="ignore"):  # a model that this spoils does not take raw features
+        if (divisor != scaling.scale).any():
+            steps.append((np.zeros_like(divisor), divisor / scaling.scale))
+        return [(mean.astype(np.float32), (sd**2).astype(np.float32)) for mean, sd in steps]
+
+
+def _layers(scaling: Scaling) -> list[keras.layers.Normalization]:
+    found = []
+    for number, (mean, variance) in enumerate(_moments(scaling)):
+        layer = keras.layers.Normalization(invert=number == 1, dtype="float32", name=_name(number))
+        # As weights: of numbers given to the constructor, Keras writes a config, and wineexp follows none.
+        layer.build((None, len(mean)))
+        layer.set_weights([mean, variance, np.int64(0)])
+        layer.finalize_state()
+        found.append(layer)
+    return found
+
+
+def _name(number: int) -> str:
+    """A layer's name, that of its weights in the file too."""
+    return f"normalization_{number}" if number else "normalization"
+
+
+def takes_raw(scaling: Scaling, features: npt.NDArray[np.float64]) -> bool:
+    """Whether the layers scale raw features of shape (rows, features), as float32, as the scaling does.
+
+    They do not where float32 cannot hold the raw values or tell them apart, as with seconds since 1970 over an
+    hour, nor where a spread is beyond 1e-25 to 1e25.
+    """
+    exact = scaling.exact(features)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values: npt.NDArray[np.floating[Any]] = features.astype(np.float32)
+        for number, (mean, variance) in enumerate(_moments(scaling)):  # as the layers do; calling them takes 10 ms
+            sd = np.maximum(np.sqrt(variance), np.float32(keras.config.epsilon()))
+            values = mean + values * sd if number else (values - mean) / sd
+        lost = np.abs(values - exact)
+    return bool((lost <= MOST_ROUNDED * np.maximum(np.abs(exact), 1.0)).all())  # NaN is not
+
+
+def carry_scaling(model: keras.Sequential, scaling: Scaling) -> keras.Sequential:
+    """A model of the same layers that begins with the scaling, so that it takes raw features; not compiled."""
+    inputs = keras.Input(model.input_shape[1:], dtype="float32", name="input_layer")
+    return keras.Sequential([inputs, *_layers(scaling), *model.layers], name=model.name)
+
+
+def as_saved(run: Run, model: keras.Sequential) -> keras.Sequential:
+    """Of a run's model as it was trained, the one that Keras loads from its file."""
+    scaling = run.record.data.scaling
+    if not scaling.in_model:
+        return model
+    # Layers of its own, so that each has one output, as of a file.
+    whole = keras.models.clone_model(carry_scaling(model, Scaling.of(scaling)))
+    whole.load_weights(run.model_path)
+    return whole
+
+
+def check_scaling(run: Run) -> None:
+    """Raise ``RunError`` where the run's model does not begin with the scaling of its record, or with none.
+
+    The sizes within the file were looked at before.
+    """
+    data = run.record.data
+    expected = _moments(Scaling.of(data.scaling)) if data.scaling.in_model else []
+    found = _saved_moments(run.model_path)
+    if [[part.shape for part in step] for step in found] != [[part.shape for part in step] for step in expected]:
+        one = f"{len(expected)} scaling layer" if expected else "no scaling layer"
+        raise _damaged(run, one, f"{len(found)}, or of another size" if found else "none")
+    for step, other in zip(expected, found, strict=True):
+        for what, numbers, others in zip(("mean", "variance"), step, other, strict=True):
+            for at in np.flatnonzero(numbers != others)[:1]:
+                column = f"{what} {numbers[at]:g} for column {data.features[at]!r} in the scaling layer"
+                raise _damaged(run, column, f"{others[at]:g}")
+
+
+def _damaged(run: Run, expected: str, found: str) -> RunError:
+    return RunError(f"{run.model_path}: is damaged: expected {expected}, as run.json says; found {found}")
+
+
+def _saved_moments(path: Path) -> list[list[npt.NDArray[np.floating[Any]]]]:
+    """Mean and variance of each Normalization in a ``.keras`` file, in order."""
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as weights:
+        names = [_name(number) for number in range(len(weights["layers"]))]
+        groups = [weights["layers"][name]["vars"] for name in names if name in weights["layers"]]
+        return [[np.asarray(group[part]) for part in "01"] for group in groups]

@@ -90,13 +90,15 @@ def test_a_command_and_its_function_leave_the_same_files(here, cli, command, fun
 def test_report_and_study_write_the_same_page_and_figure(here, cli, small_table):
     fabricate.save_cross(here / "runs", small_table)
     flags = ["--where", "bn=none", "--reference", "dropout=0.3", "--margin", 0.5, "--title", "mine"]
-    assert cli("report", "runs", *flags, "-o", "a.html")[0] == 0
+    code, _, err = cli("report", "runs", *flags, "-o", "a.html")
+    assert code == 0, err
     given = {"where": "bn=none", "reference": "dropout=0.3", "margin": 0.5, "title": "mine"}
     assert wineexp.report("runs", **given, output="b.html") == Path("b.html")
     assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
     page, figure = Path("runs/cross/report.html"), Path("runs/cross/compare.png")
     flags = ["--layout", "grid", "--metric", "val_loss", "--smooth", 3, "--full-range"]
-    assert cli("study", "c.yaml", "--jobs", 0, "--out", "runs", *flags)[0] == 0
+    code, _, err = cli("study", "c.yaml", "--jobs", 0, "--out", "runs", *flags)
+    assert code == 0, err
     by_command = page.read_bytes(), figure.read_bytes()
     wineexp.study("c.yaml", jobs=0, out="runs")
     assert page.read_bytes() == by_command[0], "the runs are the same ones"

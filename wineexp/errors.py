@@ -109,7 +109,7 @@ class MissingExtraError(WineexpError):
     exit_code = 2
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of another library's error, for a message of one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 

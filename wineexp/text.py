@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 __all__ = [
     "align",
+    "count_of",
     "csv_cell",
     "csv_text",
+    "epoch_number",
     "format_bytes",
     "format_duration",
     "format_interval",
@@ -24,6 +28,7 @@ __all__ = [
     "one_line",
     "short_path",
     "short_source",
+    "shortened",
     "some_of",
     "visible",
 ]
@@ -35,6 +40,16 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 
 #: How a cell begins that a spreadsheet runs as a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def count_of(count: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def epoch_number(epoch: Any) -> Any:
+    """An epoch, or an array of them, as people count: from 1, as Keras's bar; files have 0, as its CSVLogger."""
+    return epoch + 1
 
 
 def visible(text: str) -> str:
@@ -130,6 +145,45 @@ def some_of(names: Sequence[str], most: int = 5) -> str:
     """The first of ``names``, separated by ``;``, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return "; ".join(names[:most]) + more
+
+
+def shortened(names: Sequence[str], width: int) -> dict[str, str]:
+    """Each of ``names`` in at most ``width`` characters, so that two that differ never look alike.
+
+    What tells them apart is kept: of what all of them begin and end with, something is left out first. Where two
+    would look alike even so, each ends in its number among ``names``, ``#3``.
+    """
+    distinct = list(dict.fromkeys(names))
+    if max(map(len, distinct), default=0) <= width:
+        return {name: name for name in distinct}
+    start = _in_common(distinct)
+    end = _in_common([name[start:][::-1] for name in distinct])
+    found = {name: _without_middle(name, start, len(name) - end, width) for name in distinct}
+    times = Counter(found.values())
+    for number, name in enumerate(distinct, 1):
+        if times[found[name]] > 1:
+            mark = f"…#{number}"
+            found[name] = name[: max(0, width - len(mark))] + mark
+    return found
+
+
+def _in_common(names: Sequence[str]) -> int:
+    """How many characters all of several names begin with."""
+    alike = (len(set(characters)) == 1 for characters in zip(*names, strict=False))
+    return sum(itertools.takewhile(bool, alike)) if len(names) > 1 else 0
+
+
+def _without_middle(name: str, start: int, end: int, width: int) -> str:
+    """``name`` in ``width`` characters, with all of what stands from ``start`` to ``end``, if that fits."""
+    if len(name) <= width:
+        return name
+    if (left := width - end - 1) >= 0:
+        return name[:end] + "…" + name[len(name) - left :]
+    if (left := width - (end - start) - 2) >= 0:
+        return name[:left] + "…" + name[start:end] + "…"
+    half = (width - 1) // 2
+    inner = name[start:end]
+    return inner[: width - 1 - half] + "…" + inner[len(inner) - half :]
 
 
 def short_path(path: Path) -> str:

@@ -91,11 +91,11 @@ def test_the_stand_in_must_be_asked_for(cli, tmp_path, monkeypatch):
     assert "--data simulated" in err
 
 
-def test_on_a_terminal_a_bar_for_all_and_one_for_each_run_is_shown(tmp_path, small_csv):
+def test_on_a_terminal_a_line_for_all_and_one_for_each_run_is_shown(tmp_path, small_csv):
     (tmp_path / "two.yaml").write_text(CONFIG.replace("epochs: 2", "epochs: 300"))
     text = shown_on_a_terminal(["batch", "two.yaml", "--data", small_csv, "--jobs", 2], tmp_path)
     assert "all runs" in text
-    assert "4/4 runs" in text
+    assert "4 of 4 done" in text
     assert "seed 1" in text
     assert "val_loss" in text
     assert text.count("done         ") == 4

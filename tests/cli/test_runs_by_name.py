@@ -88,7 +88,7 @@ def test_report_export_and_rm_take_every_form(cli, here, form):
     assert cli("report", text, "-o", "page.html")[0] == 0
     assert "my first model" in Path("page.html").read_text()
     assert cli("export", "tensorboard", text)[::2] == (
-        0, "TensorBoard: 1 runs sent, 0 were there already, 0 failed\n",
+        0, "TensorBoard: 1 run sent, 0 were there already, 0 failed\n",
     )  # fmt: skip
     code, _, err = cli("rm", text, "--yes")
     if form in ("model", "record"):

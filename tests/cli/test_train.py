@@ -79,13 +79,19 @@ def test_flags_stand_over_the_file_and_the_file_over_the_defaults(cli, tmp_path,
     assert "16 units, relu" in out
 
 
-def test_seeds_are_summed_up_as_mean_and_spread(train, tmp_path):
+def test_seeds_are_one_table_with_mean_and_spread(train, tmp_path):
     code, out, _ = train("--seeds", "3", "--seed", "5")
     assert code == 0
     records = [json.loads(p.read_text()) for p in (tmp_path / "out").glob("*/run.json")]
     assert sorted(record["spec"]["seed"] for record in records) == [5, 6, 7]
     values = pd.Series([record["metrics"]["val_mae"] for record in records])
-    assert f"val_mae         {values.mean():.4f} ± {values.std():.4f}" in out
+    heads, *rows = (line.split() for line in out.splitlines())
+    assert heads[:4] == ["seed", "run", "val", "MAE"]
+    assert [row[0] for row in rows[:5]] == ["5", "6", "7", "mean", "sd"]
+    assert {row[1] for row in rows[:3]} == {record["signature"] for record in records}
+    assert (rows[3][1], rows[4][1]) == (f"{values.mean():.4f}", f"{values.std():.4f}")
+    assert out.count("constant's MAE") == 1
+    assert f"files {tmp_path / 'out'}/" in out
     assert len(json.loads(train("--seeds", "3", "--seed", "5", "--json")[1])) == 3
 
 
@@ -192,6 +198,8 @@ def test_the_schema_accepts_what_the_reader_accepts(cli):
         {"widths": "1024x3", "dropout": [0.1, 0.2, 0.3]},
         {"name": "s", "seeds": 5, "defaults": {"epochs": 3}, "grid": {"dropout": [0.0, 0.3], "bn": ["none"]}},
         {"seeds": [1, 2], "runs": [{"name": "a", "bn": "after"}]},
+        {"drop": "alcohol,pH", "encode": "onehot", "split": "grouped", "group": "artist"},
+        {"grid": {"drop": ["none", None, "alcohol", ["alcohol", "pH"]]}},
     ]
     bad = [
         {"drpout": 1},
@@ -200,6 +208,9 @@ def test_the_schema_accepts_what_the_reader_accepts(cli):
         {"grid": {"bn": "none"}},
         {"runs": [{"seeds": 1}]},
         {"seeds": 0},
+        {"drop": 0.3},
+        {"features": []},
+        {"encode": True},
     ]
     assert all(validator.is_valid(config) for config in good)
     assert not any(validator.is_valid(config) for config in bad)
@@ -258,7 +269,7 @@ def test_tensorflows_chatter_does_not_reach_the_user(tmp_path, small_csv):
     process = start([*QUICK, "--data", str(small_csv)], tmp_path)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0
-    assert [line.split()[0] for line in err.splitlines()] == ["model", "table", "size", "epoch", "epoch", "epoch"]
+    assert [line.split()[0] for line in err.splitlines()] == ["model", "table", "size", "runs", *["epoch"] * 3]
 
 
 def test_on_a_terminal_a_live_bar_is_shown(tmp_path, small_csv):

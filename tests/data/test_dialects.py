@@ -75,7 +75,7 @@ READ = {
     "an index with a name": (
         "id,a\n1,5\n2,5\n3,7\n",
         {"id": [1.0, 2.0, 3.0], "a": [5.0, 5.0, 7.0]},
-        (": column 'id' counts the rows; if it is an index, leave it out of the table",),
+        (),
     ),
     "whole numbers of more than 64 bits": (
         "a,b\n20000000000000000000,2\n-1,4\n",
@@ -153,7 +153,7 @@ def test_what_is_read(tmp_path, content, columns, notes):
 def test_what_is_refused_with_its_place(tmp_path, content, says):
     path = write(tmp_path, content)
     with pytest.raises(DataError) as caught:
-        read_table(path)
+        read_table(path).check_numbers()
     assert str(caught.value).startswith(f"{path}{says}")
     assert len(str(caught.value).splitlines()) == 1
 
@@ -168,7 +168,7 @@ def test_a_separator_can_be_named(tmp_path, sep):
     path = write(tmp_path, "a;x\tb\n1\t2\n")
     assert list(read_table(path, sep=sep).frame) == ["a;x", "b"]
     with pytest.raises(DataError, match=r":1: .* found numbers|:2: expected 1 values|column 'a"):
-        read_table(path, sep=":")
+        read_table(path, sep=":").check_numbers()
 
 
 @pytest.mark.parametrize("sep", ["", ";;", "5", ".", '"', "-", "\n", "é", "x"])
@@ -204,7 +204,10 @@ def test_an_empty_target_is_named(cli, tmp_path):
 def test_notes_are_told_before_training_and_by_data(cli, tmp_path):
     rows = "".join(f"{n};{n % 7},5;{n % 5}\n" for n in range(20))
     path = write(tmp_path, f"id;a;quality\n{rows}")
-    told = [f"note: {path}{COMMAS}\n", f"note: {path}: column 'id' counts the rows; if it is an index, leave"]
+    told = [
+        f"note: {path}{COMMAS}\n",
+        f"note: {path}: column 'id' counts the rows; if it is an index, leave it out with --drop id\n",
+    ]
     (tmp_path / "c.yaml").write_text("widths: 8\nepochs: 1\n")
     for command in (["train", "--dry-run"], ["batch", tmp_path / "c.yaml", "--dry-run"], ["data"]):
         code, _, err = cli(*command, "--data", path)
@@ -273,3 +276,17 @@ def test_every_dialect_of_a_table_is_that_table(tmp_path_factory, drawn):
     for only in (list(frame)[:1], list(frame)[::-1]):
         cells = open_csv(path).read(only)
         pd.testing.assert_frame_equal(cells.numbers, expected.frame[[name for name in frame if name in only]])
+
+
+def test_text_is_kept_up_to_what_memory_holds(tmp_path, monkeypatch):
+    from wineexp.data import rewriting
+
+    path = write(tmp_path, "a,b,c\n" + "x,1,y\n" * 60)
+    assert len(read_table(path).frame) == 60
+    for bound, value in (("MAX_CELLS", 119), ("MAX_TEXT", 117)):  # 2 columns of 60 rows, the first row not counted
+        with monkeypatch.context() as patch:
+            patch.setattr(rewriting, bound, value)
+            with pytest.raises(
+                DataError, match=r"mine.csv:2: column 'a': expected a number, found 'x'; more than"
+            ):
+                read_table(path)

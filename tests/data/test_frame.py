@@ -40,7 +40,7 @@ def test_the_real_table_is_known_in_a_frame(red_wine):
 )
 def test_what_is_no_table_is_named(frame, says):
     with pytest.raises(DataError) as caught:
-        table_of_frame(frame)
+        table_of_frame(frame).check_numbers()
     assert says in str(caught.value)
 
 

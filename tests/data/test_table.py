@@ -38,7 +38,7 @@ def test_a_fault_is_named_with_file_line_and_column(tmp_path, text, says):
     path = tmp_path / "t.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError) as error:
-        read_table(path)
+        read_table(path).check_numbers()
     assert str(error.value).startswith(f"{path}{says}")
 
 

@@ -137,10 +137,34 @@ def test_epochs_are_reported_while_a_run_trains_on_the_cluster(cluster, small_ta
     ((task, result),) = list(results)
     assert (task.number, result.status) == (7, "done")
     assert len(seen) > 2, "reports come every quarter of a second"
+    assert [epoch for epoch, *_ in seen] == list(range(len(seen))), "each has all epochs since the one before"
     history = result.history
     assert all(
         (loss, val_loss) == tuple(history.loc[epoch, ["loss", "val_loss"]]) for epoch, loss, val_loss in seen
     )
+
+
+@pytest.mark.slow
+def test_tensorboard_has_the_epochs_while_a_run_trains_on_the_cluster(cluster, small_csv, tmp_path, tensorflow):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (tmp_path / "c.yaml").write_text(json.dumps({**QUICK, "epochs": 10**6}))
+    flags = ["--data", small_csv, "--dask", cluster[0], "--tensorboard", "tb"]
+    process = start(["batch", "c.yaml", *flags], tmp_path)
+    wait_for(lambda: list(tmp_path.glob("tb/*/*")), 240)
+    (folder,) = (tmp_path / "tb").iterdir()
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+
+    def steps():
+        events.Reload()
+        return [event.step for event in events.Tensors("val_loss")]
+
+    wait_for(lambda: len(steps()) > 100)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    (history,) = tmp_path.glob("outputs/*/history.csv")
+    assert steps() == list(range(len(history.read_text().splitlines()) - 1))
 
 
 @pytest.mark.slow

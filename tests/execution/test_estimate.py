@@ -16,6 +16,10 @@ from wineexp.specs.run_spec import RunSpec
 SPEC = RunSpec.parse({"widths": "64x3", "epochs": 11})
 
 
+def count(spec):
+    return spec.parameter_count(3)
+
+
 def recorded(table, tmp_path, name="run", **changes):
     """A run of 11 epochs: 1 s for the first, 0.2 s for each later, 0.2 s beside the fit."""
     timing = Timing(epochs=11, first_epoch_seconds=1.0, fit_seconds=3.0, run_seconds=3.2)
@@ -28,15 +32,15 @@ def test_a_similar_run_gives_the_time_of_its_likes(small_table, tmp_path):
     speeds = measured_speeds([recorded(small_table, tmp_path)], 1)
     assert speeds[0].epoch == pytest.approx(0.2)
     assert speeds[0].outside == pytest.approx(1.0)
-    assert estimate_seconds([SPEC] * 4, 3, speeds, 2) == pytest.approx(START_SECONDS + 4 * 3.2 / 2)
+    assert estimate_seconds([SPEC] * 4, count, speeds, 2) == pytest.approx(START_SECONDS + 4 * 3.2 / 2)
     longer = SPEC.model_copy(update={"epochs": 101})
-    assert estimate_seconds([longer], 3, speeds, 2) == pytest.approx(START_SECONDS + 1 + 101 * 0.2)
+    assert estimate_seconds([longer], count, speeds, 2) == pytest.approx(START_SECONDS + 1 + 101 * 0.2)
 
 
 def test_without_a_similar_run_there_is_no_estimate(small_table, tmp_path):
     speeds = measured_speeds([recorded(small_table, tmp_path)], 1)
-    assert estimate_seconds([RunSpec()], 3, speeds, 2) is None
-    assert estimate_seconds([SPEC], 3, [], 2) is None
+    assert estimate_seconds([RunSpec()], count, speeds, 2) is None
+    assert estimate_seconds([SPEC], count, [], 2) is None
 
 
 def test_runs_of_other_machines_thread_counts_and_failures_say_nothing(small_table, tmp_path):

@@ -1,22 +1,13 @@
-"""TensorBoard's event files, read back with its own reader; MLflow, with a real server on loopback."""
+"""TensorBoard's event files, read back with its own reader; what becomes of runs that cannot be sent."""
 
 from __future__ import annotations
-
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pandas as pd
 import pytest
 from support import fabricate
 
-from wineexp.errors import ExportError, RuntimeSetupError
+from wineexp.errors import ExportError
 from wineexp.execution.observer import Observer
-from wineexp.exporters.mlflow import _keys
 from wineexp.exporters.observer import ExportingObserver
 from wineexp.exporters.tensorboard import EventLog
 
@@ -131,134 +122,6 @@ def test_a_study_is_written_as_mean_and_band_of_each_variant(cli, small_csv, tmp
     assert len(list(folder.glob("*/*"))) == 2, "another verdict replaces it"
 
 
-# -- MLflow ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A real tracking server with its SQLite store, on a free port of loopback."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination", str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1",
-    ]  # fmt: skip
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True
-        )
-    try:
-        until = time.monotonic() + 120
-        while True:
-            assert process.poll() is None, (folder / "log").read_text()[-3000:]
-            assert time.monotonic() < until, (folder / "log").read_text()[-3000:]
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=2)
-                break
-            except OSError:
-                time.sleep(0.3)
-        yield uri
-    finally:
-        os.killpg(process.pid, 9)
-        process.wait()
-
-
-@pytest.fixture
-def client(server):
-    import mlflow
-
-    return mlflow.MlflowClient(tracking_uri=server)
-
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-)
-
-
-def runs_of(client, experiment):
-    return client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-
-
-@pytest.mark.slow
-def test_runs_reach_a_real_server_with_all_that_is_known_and_once(cli, server, client, small_table, tmp_path):
-    done = fabricate.save(tmp_path / "runs", small_table, dropout=0.3)
-    failed = fabricate.fail(tmp_path / "runs", small_table, dropout=0.5)
-    code, _, err = cli("export", "mlflow", tmp_path / "runs", "--to", server, "--experiment", "later")
-    assert (code, err) == (0, "MLflow: 2 runs sent, 0 were there already, 0 failed\n")
-    code, _, err = cli("export", "mlflow", tmp_path / "runs", "--to", server, "--experiment", "later")
-    assert (code, err) == (0, "MLflow: 0 runs sent, 2 were there already, 0 failed\n")
-    found = {run.info.run_name: run for run in runs_of(client, "later")}
-    assert sorted(found) == sorted([done.path.name, failed.path.name])
-    sent = found[done.path.name]
-    assert sent.info.status == "FINISHED"
-    assert sent.data.params["dropout"] == "0.3"
-    assert sent.data.params["widths"] == "8x1"
-    assert sent.data.metrics["val_mae"] == pytest.approx(done.record.metrics.val_mae)
-    assert sent.data.tags["wineexp.signature"] == done.signature
-    history = pd.read_csv(done.history_path)
-    sent_history = client.get_metric_history(sent.info.run_id, "val_loss")
-    assert [metric.value for metric in sorted(sent_history, key=lambda m: m.step)] == history["val_loss"].tolist()
-    files = sorted(item.path for item in client.list_artifacts(sent.info.run_id))
-    assert files == sorted(path.name for path in done.path.iterdir())
-    assert found[failed.path.name].info.status == "FAILED"
-    assert found[failed.path.name].data.tags["wineexp.reason"] == "diverged"
-
-
-@pytest.mark.slow
-def test_stdout_is_for_what_was_asked_for_alone(server, small_csv, tmp_path):
-    """MLflow prints where a run can be seen; with --json that is no JSON."""
-    flags = ["--widths", "4", "--epochs", "2", "--threads", "1", "--data", small_csv, "--mlflow", server, "--json"]
-    command = [sys.executable, "-m", "wineexp", "train", *flags]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["status"] == "done"
-
-
-def test_a_batch_sends_each_run_as_it_ends(cli, server, client, small_csv, tmp_path, tensorflow):
-    (tmp_path / "c.yaml").write_text("name: sent\ndefaults: {widths: 4, epochs: 2}\nseeds: 2\n")
-    arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 0, "--mlflow", server]
-    assert cli("batch", tmp_path / "c.yaml", *arguments)[0] == 0
-    assert len(runs_of(client, "sent")) == 2
-    assert cli("batch", tmp_path / "c.yaml", *arguments)[0] == 0
-    assert len(runs_of(client, "sent")) == 2
-
-
-@pytest.mark.slow
-def test_a_study_is_the_parent_of_its_runs(cli, server, client, small_csv, tmp_path, tensorflow):
-    (tmp_path / "c.yaml").write_text(
-        "name: judged\ndefaults: {widths: 4, epochs: 2}\nseeds: 2\ngrid: {bn: [none, after]}\n"
-    )
-    arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 0, "--no-report", "--mlflow", server]
-    assert cli("study", tmp_path / "c.yaml", *arguments)[0] == 0
-    found = {run.info.run_name: run for run in runs_of(client, "judged")}
-    parent = found.pop("study judged")
-    assert len(found) == 4
-    assert {run.data.tags["mlflow.parentRunId"] for run in found.values()} == {parent.info.run_id}
-    table = pd.read_csv(tmp_path / "out" / "judged" / "compare.csv").set_index("variant")
-    for column in ("val_mae", "low", "high", "difference", "difference_high", "p"):
-        assert parent.data.metrics[f"{column}/bn after"] == pytest.approx(table.loc["bn after", column])
-    assert parent.data.tags["verdict/bn after"] == table.loc["bn after", "verdict"]
-    assert parent.data.tags["verdict/bn none"] == "reference"
-    assert "bn after" in parent.data.tags["mlflow.note.content"]
-    assert [item.path for item in client.list_artifacts(parent.info.run_id)] == ["compare.csv"]
-    assert parent.info.status == "FINISHED"
-    assert cli("study", tmp_path / "c.yaml", *arguments)[0] == 0
-    assert len(runs_of(client, "judged")) == 5, "once"
-
-
-def test_labels_become_names_that_mlflow_takes_each_another():
-    labels = ["dropout 0.3", "a//b", "../up", "a/", "a+b (x)", "a*b (x)", "...", "🍷"]
-    keys = _keys(labels)
-    assert keys["dropout 0.3"] == "dropout 0.3"
-    assert len(set(keys.values())) == len(labels)
-    for key in keys.values():
-        assert os.path.normpath(f"val_mae/{key}") == f"val_mae/{key}"
-
-
 def test_a_study_that_cannot_be_sent_is_an_error_at_the_end(cli, small_csv, tmp_path, monkeypatch, tensorflow):
     def refuse(self, comparison, name):
         raise ExportError(f"study {name}: not sent")
@@ -270,14 +133,6 @@ def test_a_study_that_cannot_be_sent_is_an_error_at_the_end(cli, small_csv, tmp_
     assert code == 1
     assert "wineexp: study lost: not sent" in err
     assert (tmp_path / "out" / "lost" / "compare.csv").exists()
-
-
-def test_a_server_that_does_not_answer_is_told_before_anything_trains(cli, small_csv, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    code, out, err = cli("train", "--data", small_csv, "--out", tmp_path / "out", "--mlflow", "http://127.0.0.1:9")
-    assert (code, out) == (2, "")
-    assert "--mlflow: no MLflow store answers at http://127.0.0.1:9" in err
-    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_sent_stops_no_training_and_is_told():
@@ -310,16 +165,3 @@ def test_a_run_that_was_not_sent_is_an_error_at_the_end(cli, small_csv, tmp_path
     assert err.startswith("wineexp: ")
     assert "not sent" in err
     assert len(list((tmp_path / "out").iterdir())) == 1, "the run itself is done"
-
-
-def test_a_store_without_the_whole_mlflow_is_told(monkeypatch):
-    import mlflow
-
-    from wineexp.exporters.mlflow import MLflowLog
-
-    def without(**_):
-        raise ImportError("No module named 'sqlalchemy'")
-
-    monkeypatch.setattr(mlflow, "MlflowClient", without)
-    with pytest.raises(RuntimeSetupError, match=r"no MLflow store answers at sqlite:///x.db: No module named"):
-        MLflowLog("sqlite:///x.db", "e")

@@ -151,13 +151,13 @@ def test_a_run_shows_what_it_is_what_it_reached_and_its_curves(shown):
     assert b"iTXt" not in base64.b64decode(picture), "the history is not kept a second time"
     failed = text_of(shown["failed"]._repr_html_())
     assert "failed (diverged)" in failed
-    assert "loss is nan, history of 1 epochs kept" in failed
+    assert "loss is nan, history of 1 epoch kept" in failed
 
 
 def test_seeds_show_their_mean_and_spread_and_other_runs_the_settings_that_differ(shown):
     seeds, runs = (text_of(shown[kind]._repr_html_()) for kind in ("seeds", "runs"))
     mean = shown["seeds"].table["val_mae"].mean()
-    assert f"val_mae         {mean:.4f} ±" in seeds
+    assert f"val MAE {mean:.4f} ±" in seeds
     assert "standard deviation" not in runs
     assert re.search(r"run\s+status\s+reason\s+dropout\s+bn\s+seed\s+val MAE\s+quality", runs)
 

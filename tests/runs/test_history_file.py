@@ -40,7 +40,7 @@ class Read:
 
 BOTH = Read([0, 1], [0.5, 0.4], [0.7, 0.6])
 ALONE = Read([0, 1], [0.5, 0.4], [NAN, NAN], [0, 1], ["no val_loss in it, so loss is drawn alone"])
-COUNTED = "no column epoch, so its lines are taken as epochs 0 to 1"
+COUNTED = "no column epoch, so its lines are taken as epochs 1 to 2"
 FORMS = {
     "of wineexp": ("epoch,loss,val_loss\n0,0.5,0.7\n1,0.4,0.6\n", BOTH),
     "semicolons": ("epoch;loss;val_loss\n0;0.5;0.7\n1;0.4;0.6\n", BOTH),
@@ -68,7 +68,7 @@ FORMS = {
     ),
     "without epochs, a line of gaps": (
         "loss,val_loss\n0.5,0.7\n,\n0.4,0.6\n",
-        Read([0, 1, 2], [0.5, NAN, 0.4], [0.7, NAN, 0.6], [1], [COUNTED.replace("to 1", "to 2")]),
+        Read([0, 1, 2], [0.5, NAN, 0.4], [0.7, NAN, 0.6], [1], [COUNTED.replace("to 2", "to 3")]),
     ),
     "no val_loss": ("epoch,loss\n0,0.5\n1,0.4\n", ALONE),
     "val_loss without a value": ("epoch,loss,val_loss\n0,0.5,NA\n1,0.4,NA\n", ALONE),
@@ -313,13 +313,13 @@ def lines(fig):
     return {line.get_label(): tuple(map(np.asarray, line.get_data())) for ax in fig.axes for line in ax.lines}
 
 
-def test_epochs_are_drawn_where_they_are(tmp_path):
+def test_epochs_are_drawn_where_they_are_counted_from_1(tmp_path):
     found = compared(tmp_path, a=HEAD, b="epoch,loss,val_loss\n5,0.5,0.7\n6,0.4,0.6\n9,0.3,0.5\n")
     for layout in ("overlay", "grid"):
         fig = found.draw(layout=layout)
         for column, values in (("loss", [0.5, 0.4, 0.3]), ("val_loss", [0.7, 0.6, 0.5])):
             x, y = lines(fig)[f"b: {column}"]
-            assert (x.tolist(), y.tolist()) == ([5, 6, 9], values)
+            assert (x.tolist(), y.tolist()) == ([6, 7, 10], values)
         assert {ax.get_xlim() for ax in fig.axes} == {(0, 10)}
 
 
@@ -328,7 +328,7 @@ def test_gaps_are_gaps_and_a_value_between_them_is_a_dot(tmp_path):
     drawn = lines(found.figure)
     top = found.figure.axes[0].get_ylim()[1]  # where what was written and is no number is drawn
     np.testing.assert_array_equal(drawn["a: val_loss"][1], [NAN, 0.6, NAN, top, 0.3, 0.3])
-    assert [part.tolist() for part in drawn["_alone"]] == [[1], [0.6]]
+    assert [part.tolist() for part in drawn["_alone"]] == [[2], [0.6]]
     smooth = lines(found.draw(Style(smooth=2)))["a: val_loss"][1]
     assert np.isnan(smooth).tolist() == [True, False, True, False, False, False]
 
@@ -363,7 +363,7 @@ def test_two_trainings_are_two_variants_and_a_file_given_twice_is_read_once(tmp_
     assert sum("begin anew in line 4" in note for note in found.notes) == 1
 
 
-def test_the_best_epoch_is_told_in_the_files_own_count(tmp_path):
+def test_data_has_the_best_epoch_in_the_files_own_count(tmp_path):
     found = compared(
         tmp_path, a="epoch,loss,val_loss\n5,1,NA\n6,1,0.2\n7,1,0.3\n", b="loss\n1\n", c="loss,val_loss\n1,inf\n"
     )
@@ -375,11 +375,11 @@ def test_a_page_has_the_files_epochs_and_gaps(tmp_path):
         tmp_path, a="epoch,loss,val_loss\n5,1,0.4\n6,1,NA\n7,1,0.3\n8,1,NA\n", b="epoch,loss\n0,1\n1,2\n"
     )
     page = render(found)
-    assert '"epochs": [5, 6, 7, 8]' in page
+    assert '"epochs": [6, 7, 8, 9]' in page
     assert '"val_loss": [0.4, null, 0.3, null]' in page
     assert "“a” ends at 0.300; “b” has none" in page
     table = page[page.index("The numbers of this chart") : page.index("Variants</h2>")]
-    assert "epoch 5</th>" in table
+    assert "epoch 6</th>" in table
     assert "<td>a</td><td>0.4000</td><td>0.3000</td>" in table
     assert "<td>b</td><td></td><td></td>" in table
 
@@ -390,7 +390,7 @@ def test_the_command_reads_them_and_tells_its_notes(cli, tmp_path):
     assert code == 0
     assert "mine" in out
     assert "note: " in err
-    assert "mine.csv: no column epoch, so its lines are taken as epochs 0 to 1" in err
+    assert "mine.csv: no column epoch, so its lines are taken as epochs 1 to 2" in err
     assert pd.read_csv(
         io.StringIO(cli("compare", tmp_path / "mine.csv", "--csv", "-o", tmp_path / "x.png")[1])
     ).shape[0]

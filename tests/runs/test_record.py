@@ -173,6 +173,11 @@ def test_an_environment_tells_what_was_recorded_and_a_record_whether_its_table_w
         ),
         (("data", "scaling", "center"), [0.0], "data.scaling: expected 3 numbers each, one per feature"),
         (("data", "scaling", "scale"), [1.0, 0.0, 1.0], "data.scaling.scale: expected numbers other than 0"),
+        (
+            ("data", "categories"),
+            {"a": ["x"]},
+            "data.categories: expected the features of 'a', one after the other",
+        ),
         (("data", "ranges"), [[0.0, 1.0]], "data.ranges: expected 3 pairs of numbers, one per feature"),
         (("metrics", "val_mae"), "0.5", "metrics.val_mae: input should be a valid number"),
         (("metrics", "val_mae"), float("nan"), "metrics.val_mae: input should be a finite number"),

@@ -14,6 +14,7 @@ from wineexp.specs.config import read_config
 from wineexp.specs.fields import MAX_SEED
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.wording import format_value
 
 BAD = [
     ({"dropout": 1.0}, "dropout", "found 1.0"),
@@ -50,6 +51,23 @@ BAD = [
     ({"precision": "mixed_bfloat16", "widths": "4096"}, "precision", "would be slower"),
     ({"name": ""}, "name", "found ''"),
     ({"name": "a\nb"}, "name", "printable"),
+    ({"drop": 0.3}, "drop", "found 0.3 (did you mean dropout: 0.3?)"),
+    ({"drop": []}, "drop", "found []"),
+    ({"drop": ""}, "drop", "found ''"),
+    ({"drop": "a,a"}, "drop", "each once, such as alcohol,pH; or none; found 'a,a'"),
+    ({"drop": ["a", 1]}, "drop", "found ['a', 1]"),
+    ({"features": '"a'}, "features", "found '\"a'"),
+    ({"features": ["a\nb"]}, "features", "found ['a\\nb']"),
+    ({"features": ["x" * 201]}, "features", "names of columns"),
+    ({"features": "a", "drop": "b"}, "features", "expected either features or drop, found both"),
+    ({"features": "a,quality"}, "features", "expected columns beside the target; found 'quality'"),
+    ({"drop": "pH", "target": "pH"}, "drop", "expected columns beside the target; found 'pH'"),
+    ({"group": "quality", "split": "grouped"}, "group", "expected columns beside the target"),
+    ({"group": "artist"}, "group", "expected with split grouped; found 'artist' with split random"),
+    ({"group": "artist", "split": "gruoped"}, "split", "did you mean 'grouped'"),
+    ({"group": 3, "split": "grouped"}, "group", "expected the name of a column, or none; found 3"),
+    ({"encode": "one-hot"}, "encode", "expected none or onehot; found 'one-hot' (did you mean 'onehot'?)"),
+    ({"encode": True}, "encode", "did you mean 'onehot'"),
     ({"drop_out": 0.3}, "drop_out", "unknown field (did you mean 'dropout'?)"),
 ]
 
@@ -81,6 +99,38 @@ def test_all_problems_come_at_once():
 )
 def test_widths_may_be_written_short(text, widths):
     assert RunSpec.parse({"widths": text}).widths == widths
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("pH", ("pH",)),
+        ("pH,alcohol", ("alcohol", "pH")),
+        ("pH, alcohol", ("alcohol", "pH")),
+        ('"a, g",pH', ("a, g", "pH")),
+        ('"none"', ("none",)),
+        (["a, g", " b"], (" b", "a, g")),
+        ("none", None),
+        (None, None),
+    ],
+)
+def test_names_of_columns_may_be_text_or_a_list_in_any_order(given, names):
+    for field in ("features", "drop"):
+        spec = RunSpec.parse({field: given})
+        assert getattr(spec, field) == names
+        assert RunSpec.parse({field: format_value(names)}) == spec  # as it is shown
+
+
+def test_choosing_columns_changes_the_signature_and_not_choosing_does_not():
+    plain = RunSpec.parse({"features": "none", "drop": None, "encode": "none", "group": "none"})
+    assert plain.signature("t") == RunSpec().signature("t")
+    fields = [{"drop": "a"}, {"drop": "b"}, {"features": "a"}, {"encode": "onehot"}, {"split": "grouped"}]
+    fields.append({"split": "grouped", "group": "a"})
+    assert len({RunSpec.parse(one).signature("t") for one in [{}, *fields]}) == 7
+    assert RunSpec.parse({"drop": "b,a"}).label() == "drop_a-b"
+    told = RunSpec.parse({"features": ["a", "b"], "split": "grouped", "group": "artist", "encode": "onehot"})
+    for words in ("only a and b", "grouped by artist", "one-hot encoding"):
+        assert words in told.describe()
 
 
 def test_two_spellings_of_one_variant_are_equal_and_share_a_signature():
@@ -131,6 +181,9 @@ def test_labels_name_what_differs_from_the_defaults():
     assert RunSpec(name="mine", dropout=0.3).label() == "mine"
 
 
+COLUMNS = st.text(min_size=1, max_size=200).filter(lambda name: name.isprintable() and name != "quality")
+
+
 @given(
     widths=st.lists(st.integers(1, 65_536), min_size=1, max_size=8),
     rate=st.floats(0, 0.99),
@@ -144,6 +197,7 @@ def test_labels_name_what_differs_from_the_defaults():
             "name": st.text(min_size=1, max_size=200).filter(str.isprintable),
             "patience": st.none() | st.integers(0, 100),
             "seed": st.integers(0, 2**31 - 1),
+            "drop": st.none() | st.lists(COLUMNS, min_size=1, max_size=4, unique=True),
         },
     ),
 )

@@ -69,6 +69,12 @@ def fail(out, table, *, reason="diverged", **fields):
     return write_run(found, out)
 
 
+def interrupt(out, table, **fields):
+    """Record a run that was interrupted after an epoch."""
+    spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
+    return write_run(unfinished(spec, table, "interrupted", history=history_frame([(9, 9)]), threads=1), out)
+
+
 def save_cross(out, table):
     """A 2 x 2 cross of dropout, which adds 0.06 to the errors, and batch normalization, with 3 seeds."""
     for seed in range(3):

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wineexp.errors import ConfigError, RunError, SpecError
 from wineexp.runs.directory import Run
-from wineexp.runs.names import Place, find_place, find_run
+from wineexp.runs.names import Meant, Place, find_run, find_there
 from wineexp.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from wineexp.specs.config import Config
 
-__all__ = ["PathLike", "Runs", "Spec", "Study", "flat", "read_run", "read_runs", "read_spec", "read_study"]
+__all__ = [
+    "PathLike",
+    "Runs",
+    "Spec",
+    "Study",
+    "flat",
+    "read_meant",
+    "read_run",
+    "read_runs",
+    "read_spec",
+    "read_study",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -99,12 +110,18 @@ def read_runs(given: Sequence[Runs], out: PathLike) -> list[Place]:
     RunError
         For what is neither a run nor a path nor a name, for a name that nothing goes by, and if there are none.
     """
-    places = [
-        item.path if isinstance(item, Run) else find_place(os.fspath(item), Path(out)) for item in flat(given)
+    return [meant.place for meant in read_meant(given, out)]
+
+
+def read_meant(given: Sequence[Runs], out: PathLike) -> list[Meant]:
+    """As :func:`read_runs`, with the study's folder where it is a study that was given."""
+    found = [
+        Meant(item.path) if isinstance(item, Run) else find_there(os.fspath(item), Path(out))
+        for item in flat(given)
     ]
-    if not places:
+    if not found:
         raise RunError("expected runs: run directories, folders of them, history CSVs or curves PNGs; found none")
-    return places
+    return found
 
 
 def read_run(given: Run | PathLike, out: PathLike) -> Path:

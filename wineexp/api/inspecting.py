@@ -23,6 +23,7 @@ from wineexp.runs.curves import save
 from wineexp.runs.directory import Run
 from wineexp.runs.inside import LayerInside
 from wineexp.runs.inspection import Inspection
+from wineexp.runs.new_rows import read_rows
 from wineexp.text import one_line, short_source
 
 __all__ = ["inspect", "write_inspection"]
@@ -122,14 +123,14 @@ def write_inspection(found: Inspection, path: Path) -> None:
 def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str | None) -> _Rows:
     table = find_again(run.record.data, data, sep=sep)
     split = split_table(table, run.spec)
-    raw = table.frame.loc[split.train_rows, list(split.features)].to_numpy(np.float64)
+    raw = split.encoding(table.frame.loc[split.train_rows])
     x = Scaling.of(run.record.data.scaling)(raw)  # as its model was trained, whatever this version would fit
     return _Rows(f"the training rows of {short_source(table.source)}", x, split.y_train)
 
 
 def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> _Rows:
     load_tensorflow(run)
-    from wineexp.training.prediction import read_rows, scale_rows
+    from wineexp.training.prediction import scale_rows
 
     new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), run, sep=sep)
     source = "a DataFrame" if isinstance(rows, pd.DataFrame) else os.fspath(rows)

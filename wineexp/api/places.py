@@ -82,14 +82,27 @@ def in_process(threads: int, *, keep_model: bool) -> Executor:
     return InProcess(runtime.prepare(threads), keep_model)
 
 
-def make_exporters(tensorboard: PathLike | None, mlflow: str | None, experiment: str) -> list[Exporter]:
+def make_exporters(
+    tensorboard: PathLike | None, mlflow: str | None, experiment: str | None, study: str
+) -> list[Exporter]:
     """Where finished runs are sent; anything missing is reported now, before training.
+
+    Parameters
+    ----------
+    mlflow : str or None
+        The address of an MLflow server; empty for ``$MLFLOW_TRACKING_URI``.
+    experiment : str or None
+        Its experiment: as given, else ``$MLFLOW_EXPERIMENT_NAME``, else ``study``.
 
     Raises
     ------
+    SelectionError
+        For an experiment without MLflow, and for what is no address.
     MissingExtraError, RuntimeSetupError
         Where an extra is not installed, or no MLflow server answers.
     """
+    if experiment is not None and mlflow is None:
+        raise SelectionError(f"experiment: is one of MLflow, expected mlflow as well; found {experiment!r} alone")
     found: list[Exporter] = []
     if tensorboard is not None:
         from wineexp.exporters.tensorboard import EventLog
@@ -97,6 +110,10 @@ def make_exporters(tensorboard: PathLike | None, mlflow: str | None, experiment:
         found.append(EventLog(Path(tensorboard)))
     if mlflow is not None:
         from wineexp.exporters.mlflow import MLflowLog
+        from wineexp.exporters.mlflow_place import DEFAULT_EXPERIMENT, Chosen, choose_experiment
+        from wineexp.exporters.mlflow_server import MLflowServer
 
-        found.append(MLflowLog(mlflow, experiment))
+        asked = choose_experiment(experiment)
+        anywhere = asked is None and study == DEFAULT_EXPERIMENT
+        found.append(MLflowLog(MLflowServer(mlflow), asked or Chosen(study), anywhere=anywhere))
     return found

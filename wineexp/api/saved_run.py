@@ -16,6 +16,7 @@ from wineexp.notebook.card import Card, Head, Table
 from wineexp.notebook.render import to_html
 from wineexp.runs.directory import Run, find_runs
 from wineexp.runs.display import SIMULATED, run_card, run_line
+from wineexp.runs.new_rows import read_rows
 from wineexp.runs.reader import load_run
 from wineexp.text import csv_cell, one_line
 
@@ -183,7 +184,8 @@ def predict(
         A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
     rows : path-like or DataFrame
         A CSV in any dialect, or a table, with the columns that the run was trained on, in any order; others may
-        hold anything. A target column without any value counts as absent.
+        hold anything. A target column without any value counts as absent. Text is encoded as the run's was; a
+        category that it was not trained on counts as none, with a note.
     run_seeds : bool
         Predict the mean over all seeds of the run's variant in the same folder, and their spread.
     mc_dropout : int, optional
@@ -201,7 +203,7 @@ def predict(
         When there is no such run, or several go by the name; when it is not done, has no model, or
         no dropout to leave on.
     DataError
-        When a column is missing or holds anything but finite numbers.
+        When a column is missing or holds anything but finite numbers, or nothing where text was encoded.
 
     Examples
     --------
@@ -216,7 +218,7 @@ def predict(
         raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
     runs, left_out = _seeds(saved) if run_seeds else ([saved], [])
     load_tensorflow(saved)
-    from wineexp.training.prediction import measure_predictions, predict_rows, read_rows
+    from wineexp.training.prediction import measure_predictions, predict_rows
 
     new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved, id_column=id_column, sep=sep)
     table = predict_rows(runs, new, mc_dropout=mc_dropout)

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wineexp.api.inputs import PathLike, Runs, read_runs
+from wineexp.api.inputs import PathLike, Runs, read_meant
 from wineexp.api.places import make_exporters
 from wineexp.errors import RunError, SelectionError, WineexpError
+from wineexp.exporters.observer import Exporter, sent_text
 from wineexp.runs.directory import RECORD, Run, is_run, run_folders
 from wineexp.runs.integrity import check_files, sound
-from wineexp.runs.names import Place
+from wineexp.runs.names import Meant, Place
+from wineexp.runs.study_file import StudyRuns, find_studies, read_study
 
 __all__ = ["ExportResult", "export"]
+
+OnDamaged = Callable[[RunError], None]
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """How many runs were sent, how many were there already, and why others could not be sent."""
+    """How many runs were sent, how many were there already, and why others could not be sent.
+
+    Attributes
+    ----------
+    sent, present : int
+        A run of two studies counts twice, as each has an experiment of its own.
+    problems : tuple of str
+    places : tuple of str
+        The same in one sentence for each place.
+    """
 
     sent: int
     present: int
     problems: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 def export(
     *runs: Runs,
     tensorboard: PathLike | None = None,
     mlflow: str | None = None,
-    experiment: str = "wineexp",
+    experiment: str | None = None,
     out: PathLike = "outputs",
-    on_damaged: Callable[[RunError], None] | None = None,
+    on_damaged: OnDamaged | None = None,
 ) -> ExportResult:
     """Send finished runs to TensorBoard or MLflow; those that are there already are skipped.
+
+    In MLflow a study is an experiment, as with ``study(..., mlflow=...)``: its runs go to the experiment of its
+    name. A run that no study in its folder lists is there already where any experiment of the server has it; else
+    it goes to ``wineexp``.
 
     Parameters
     ----------
@@ -42,18 +60,19 @@ def export(
     tensorboard : path-like, optional
         A folder for event files.
     mlflow : str, optional
-        The address of an MLflow server.
-    experiment : str
-        The MLflow experiment, created if it does not exist.
+        The address of an MLflow server; empty for ``$MLFLOW_TRACKING_URI``.
+    experiment : str, optional
+        The MLflow experiment of all these runs, created if it does not exist; by default
+        ``$MLFLOW_EXPERIMENT_NAME``, else each study's own.
     out : path-like
         The folder in which runs are looked for by name.
     on_damaged : callable, optional
-        Called with the error of each run in a folder that cannot be read.
+        Called with the error of each run in a folder that cannot be read, and of each study's list of runs.
 
     Raises
     ------
     SelectionError
-        If neither or both places are given.
+        If neither or both places are given; for an experiment without MLflow; for what is no address.
     RunError, MissingExtraError, RuntimeSetupError
         For what is not a run; if an extra is not installed, or no MLflow server answers.
 
@@ -61,23 +80,81 @@ def export(
     --------
     >>> import wineexp
     >>> run = wineexp.train(widths=8, epochs=2, data="simulated")
-    >>> wineexp.export(run, tensorboard="logs")
-    ExportResult(sent=1, present=0, problems=())
+    >>> wineexp.export(run, tensorboard="logs").sent
+    1
     """
     if (tensorboard is None) == (mlflow is None):
         raise SelectionError("export: expected one place, tensorboard or mlflow")
-    found = [run for place in read_runs(runs, out) for run in _runs(place, on_damaged)]
-    (exporter,) = make_exporters(tensorboard, mlflow, experiment)
-    sent, problems = 0, []
-    for run in found:
-        try:
-            sent += exporter.export(run)
-        except WineexpError as error:
-            problems.append(str(error))
-    return ExportResult(sent, len(found) - sent - len(problems), tuple(problems))
+    found = [pair for meant in read_meant(runs, out) for pair in _with_studies(meant, on_damaged)]
+    if mlflow is not None:
+        parts = _experiments(found, mlflow, experiment)
+    else:
+        (log,) = make_exporters(tensorboard, None, experiment, "")
+        parts = [(log, [run for run, _ in found])]
+    sent = present = 0
+    problems, places = [], []
+    for exporter, part in parts:
+        new, failed = 0, []
+        for run in part:
+            try:
+                new += exporter.export(run)
+            except WineexpError as error:
+                failed.append(str(error))
+        old = len(part) - new - len(failed)
+        places.append(sent_text(exporter.name, new, old, len(failed)))
+        problems += failed
+        sent, present = sent + new, present + old
+    return ExportResult(sent, present, tuple(problems), tuple(places))
 
 
-def _runs(place: Place, on_damaged: Callable[[RunError], None] | None) -> list[Run]:
+def _experiments(
+    found: Sequence[tuple[Run, Sequence[str]]], mlflow: str, experiment: str | None
+) -> list[tuple[Exporter, list[Run]]]:
+    """Each MLflow experiment with the runs that go there: the one asked for, their studies', or where they are."""
+    from wineexp.exporters.mlflow import MLflowLog
+    from wineexp.exporters.mlflow_place import DEFAULT_EXPERIMENT, Chosen, choose_experiment
+    from wineexp.exporters.mlflow_server import MLflowServer
+
+    server = MLflowServer(mlflow)
+    asked = choose_experiment(experiment)
+    parts: dict[Chosen, list[Run]] = {}
+    for run, studies in found:
+        if asked:
+            chosen = [asked]
+        elif studies:
+            chosen = [Chosen(name) for name in studies]
+        else:
+            with server.setting_up():
+                chosen = [Chosen(server.holder(run.record) or DEFAULT_EXPERIMENT)]
+        for one in chosen:
+            parts.setdefault(one, []).append(run)
+    return [(MLflowLog(server, one), part) for one, part in parts.items()]
+
+
+def _with_studies(meant: Meant, on_damaged: OnDamaged | None) -> Iterator[tuple[Run, tuple[str, ...]]]:
+    """Each run that is meant, with the names of its studies: the one that was meant, else all that list it."""
+    meant_study = () if meant.study is None else (read_study(meant.study).name,)
+    listed: dict[Path, dict[str, list[str]]] = {}
+    for run in _runs(meant.place, on_damaged):
+        folder = run.path.parent
+        if not meant_study and folder not in listed:
+            listed[folder] = _studies_of(folder, on_damaged)
+        yield run, meant_study or tuple(listed[folder].get(run.signature, ()))
+
+
+def _studies_of(folder: Path, on_damaged: OnDamaged | None) -> dict[str, list[str]]:
+    """Signature -> the names of the studies in ``folder`` that list it."""
+    found: dict[str, list[str]] = {}
+    for _, study in find_studies(folder):
+        if isinstance(study, StudyRuns):
+            for signature in study.signatures:
+                found.setdefault(signature, []).append(study.name)
+        elif on_damaged is not None:
+            on_damaged(study)
+    return found
+
+
+def _runs(place: Place, on_damaged: OnDamaged | None) -> list[Run]:
     if isinstance(place, Path) and is_run(place):
         check_files(Run(place))
         return [Run(place)]

@@ -61,6 +61,7 @@ def study(
     keep_model: bool = True,
     tensorboard: PathLike | None = None,
     mlflow: str | None = None,
+    experiment: str | None = None,
     progress: bool = False,
     observer: Observer | None = None,
 ) -> StudyResult:
@@ -123,7 +124,7 @@ def study(
         force=force,
         skip_failed=skip_failed,
     )
-    exporters = make_exporters(tensorboard, mlflow, plan.name)
+    exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     folder = Path(out) / folder_name(plan.name)
     fingerprint = plan.table.fingerprint

@@ -49,6 +49,7 @@ def train(
     keep_model: bool = True,
     tensorboard: PathLike | None = None,
     mlflow: str | None = None,
+    experiment: str | None = None,
     progress: bool = False,
     observer: Observer | None = None,
     **fields: Any,
@@ -73,7 +74,10 @@ def train(
     force, keep_model, progress : bool
         Train a finished run again; save the model; show a progress bar on stderr.
     tensorboard, mlflow : optional
-        A folder for TensorBoard event files, and the address of an MLflow server; runs are sent there as well.
+        A folder for TensorBoard event files, and the address of an MLflow server (empty: that of
+        ``$MLFLOW_TRACKING_URI``); runs are sent there as well.
+    experiment : str, optional
+        MLflow's; by default ``$MLFLOW_EXPERIMENT_NAME``, else the study's name, and ``wineexp`` for runs of none.
     observer : Observer, optional
         Notified of what happens, instead of ``progress``.
     **fields
@@ -98,7 +102,7 @@ def train(
     """
     plan = plan_train(read_spec(spec, fields), seeds=seeds, data=data, sep=sep, out=out, force=force)
     check_processor(plan)
-    exporters = make_exporters(tensorboard, mlflow, plan.name)
+    exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
     executor = in_process(count, keep_model=keep_model)
     runs, interrupted = train_plan(plan, executor, exporters, choose_observer(observer, progress, many=False))
@@ -124,6 +128,7 @@ def batch(
     keep_model: bool = True,
     tensorboard: PathLike | None = None,
     mlflow: str | None = None,
+    experiment: str | None = None,
     progress: bool = False,
     observer: Observer | None = None,
 ) -> SavedRuns:
@@ -146,7 +151,7 @@ def batch(
         How often to retry a run whose worker died.
     fail_fast, skip_failed : bool
         Stop at the first run that fails; do not retry runs that failed before.
-    data, sep, out, force, keep_model, tensorboard, mlflow, progress, observer
+    data, sep, out, force, keep_model, tensorboard, mlflow, experiment, progress, observer
         As in :func:`train`, but a simulated table must be requested explicitly.
 
     Returns
@@ -171,7 +176,7 @@ def batch(
     if study.looks is not None:
         raise ConfigError(["looks: a batch does not judge what it trains; `wineexp study` does, or give seeds"])
     plan = plan_batch(study, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed)
-    exporters = make_exporters(tensorboard, mlflow, plan.name)
+    exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     watching = choose_observer(observer, progress, many=True)
     runs, _ = train_plan(plan, executor, exporters, watching, fail_fast=fail_fast)

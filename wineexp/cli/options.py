@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
+from wineexp.specs.column_fields import NAME_LISTS, read_names
 from wineexp.specs.fields import choices_of, kinds_of, read_text
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
@@ -42,9 +43,9 @@ class FieldType(click.ParamType[Any]):
         if 0 < len(self.choices) <= 4:
             return f"[{'|'.join(self.choices)}]"
         kinds = kinds_of(self.info.annotation)
-        return {"widths": "SIZES", "dropout": "RATE"}.get(self.field) or (
-            "INTEGER" if int in kinds else "NUMBER" if float in kinds else "NAME"
-        )
+        return {"widths": "SIZES", "dropout": "RATE", **dict.fromkeys(NAME_LISTS, "COLUMN,...")}.get(
+            self.field
+        ) or ("INTEGER" if int in kinds else "NUMBER" if float in kinds else "NAME")
 
     @property
     def expected(self) -> str:
@@ -80,10 +81,21 @@ def spec_options(function: Command) -> Command:
         text = f"{str(info.description)[:1].upper()}{str(info.description)[1:]}."
         decoration = f"{flag(name)}/--no-{name.replace('_', '-')}" if info.annotation is bool else flag(name)
         kind = None if info.annotation is bool else FieldType(name, info)
-        function = click.option(decoration, name, default=None, type=kind, help=f"{text}  [default: {default}]")(
-            function
-        )
+        several: dict[str, Any] = {"multiple": True, "callback": _together} if name in NAME_LISTS else {}
+        help_text = f"{text}  [default: {default}]"
+        function = click.option(decoration, name, default=None, type=kind, help=help_text, **several)(function)
     return function
+
+
+def _together(_: click.Context, __: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """Names given one flag after the other as one list; what is none is left for the spec to refuse."""
+    if len(values) == 1:
+        return values[0]
+    try:
+        lists = [read_names(value) for value in values]
+    except ValueError:
+        return list(values)
+    return [name for names in lists for name in (names if isinstance(names, tuple) else (names,))]
 
 
 def given(fields: dict[str, Any]) -> dict[str, Any]:

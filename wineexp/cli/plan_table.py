@@ -38,7 +38,7 @@ def show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | Non
         return
     workers = choose_jobs(plan, jobs)
     speeds = measured_speeds(find_runs(plan.out), 1)
-    seconds = estimate_seconds(plan.waiting, plan.table.feature_count, speeds, workers)
+    seconds = estimate_seconds(plan.waiting, plan.parameters, speeds, workers)
     if seconds is None:
         say(f"time: unknown, as no earlier run of similar size on this machine is in {plan.out}")
     else:
@@ -56,8 +56,6 @@ def tell_comparison(plan: Plan, reference: RunSpec | None, *, page: bool) -> Non
 
 
 def _plan_columns(plan: Plan) -> list[Column[Planned]]:
-    features = plan.table.feature_count
-
     def field(name: str) -> Column[Planned]:
         heading = name.replace("_", " ")
         return Column(name, heading, "", lambda entry: format_value(getattr(entry.spec, name)))
@@ -66,7 +64,7 @@ def _plan_columns(plan: Plan) -> list[Column[Planned]]:
         Column("run", "run", "its names", lambda entry: " = ".join(entry.names) or entry.spec.label()),
         *map(field, varying(entry.spec for entry in plan.entries)),
         Column("seed", "seed", "", lambda entry: entry.spec.seed),
-        Column("parameters", "parameters", "", lambda e: e.spec.parameter_count(features), number(",d")),
+        Column("parameters", "parameters", "", lambda entry: plan.parameters(entry.spec), number(",d")),
         Column("before", "before", "what stands for it", lambda e: e.before.status if e.before else "new"),
         Column("train", "train", "whether it is to be trained", lambda entry: entry.train),
     ]

@@ -50,9 +50,20 @@ def export_options(function: Command) -> Command:
             "--tensorboard",
             metavar="DIR",
             type=click.Path(file_okay=False, path_type=Path),
-            help="Also write TensorBoard event files there, one subfolder per run.",
+            help="Also write TensorBoard event files there, one subfolder per run, while it trains.",
         ),
-        click.option("--mlflow", metavar="URI", help="Also send runs to this MLflow server: http://host:5000."),
+        click.option(
+            "--mlflow",
+            metavar="URI",
+            is_flag=False,
+            flag_value="",
+            help="Also send runs to this MLflow server: http://host:5000; without URI, to $MLFLOW_TRACKING_URI.",
+        ),
+        click.option(
+            "--experiment",
+            metavar="NAME",
+            help="MLflow's experiment; by default $MLFLOW_EXPERIMENT_NAME, else the study's name, or wineexp.",
+        ),
     ]
     return _with(function, options)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
+from wineexp.execution.executor import Place
 from wineexp.execution.observer import Observer, names_text, not_named_text, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
@@ -28,7 +29,8 @@ class CommandObserver(Observer):
         The last that was begun; None until training begins.
     planned : int
         Runs of all plans that were begun: a study with looks has one for each.
-    problems : list of str
+    told, problems : list of str
+        What was sent where, and what could not be.
     deleted : list of Path
         Runs that someone else deleted meanwhile.
     """
@@ -37,6 +39,7 @@ class CommandObserver(Observer):
         self.progress = Observer() if is_quiet() else progress or BatchProgress()
         self.plan: Plan | None = None
         self.planned = 0
+        self.told: list[str] = []
         self.problems: list[str] = []
         self.deleted: list[Path] = []
 
@@ -48,6 +51,9 @@ class CommandObserver(Observer):
         for problem in plan.damaged:
             note(f"trained again: {problem}")
         self.progress.started(plan)
+
+    def placed(self, place: Place, count: int) -> None:
+        self.progress.placed(place, count)
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         self.progress.epoch(spec, epoch, loss, val_loss)
@@ -77,12 +83,17 @@ class CommandObserver(Observer):
             text += f", {len(still_open)} not yet: on to {looks.counts[number]} seeds"
         say(text)
 
+    def sent(self, text: str) -> None:
+        self.told.append(text)
+
     def not_sent(self, problem: str) -> None:
         self.problems.append(problem)
 
     def close(self) -> None:
-        """Restore the terminal; report what could not be sent, even under ``--quiet``, and how to send it."""
+        """Restore the terminal; report what was sent, and even under ``--quiet`` what could not be."""
         self.progress.close()
+        for text in self.told:
+            say(text)
         for problem in self.problems:
             print_err(f"wineexp: {problem}")
         if self.problems:
@@ -120,7 +131,7 @@ class TrainObserver(CommandObserver):
 def tell_table(plan: Plan) -> None:
     """Say what must be known of the table; which it is, under ``--verbose``."""
     table = plan.table
-    for text in (*plan.found.notes, *table.notes):
+    for text in plan.notes:
         note(text)
     detail(f"table  {table.kind}, {table.source}, fingerprint {table.fingerprint}")
 
@@ -130,4 +141,4 @@ def announce(plan: Plan) -> None:
     table, first = plan.table, plan.specs[0]
     for step in plan.found.steps:
         detail(f"table  {step}")
-    say(header(first, table.source, table.kind, table.feature_count))
+    say(header(first, table, plan.feature_count(first)))

@@ -28,7 +28,7 @@ __all__ = ["compare_runs"]
 LEAST_SPLITS = 3
 
 #: Fields that decide which rows are judged, and on what.
-SPLIT_FIELDS = ("target", "split", "train_fraction", "test_fraction", "split_seed")
+SPLIT_FIELDS = ("target", "split", "group", "train_fraction", "test_fraction", "split_seed")
 
 #: Those that may differ where each variant has several splits.
 ACROSS_SPLITS = ("split_seed",)
@@ -120,15 +120,25 @@ def _check_together(runs: Sequence[LoadedRun], free: Collection[str]) -> None:
 
 
 def _same_rows(runs: Sequence[LoadedRun]) -> None:
-    """Raise ``RunError`` where predictions were changed: one split has one set of rows, with one target each."""
+    """Raise ``RunError`` where predictions were changed: one split has one set of rows, with one target each.
+
+    Which rows are twins, and which ``grouped`` keeps together, may depend on the columns that are used.
+    """
     known: dict[tuple[Any, ...], npt.NDArray[Any]] = {}
+    grouped: dict[tuple[Any, ...], tuple[LoadedRun, npt.NDArray[Any]]] = {}
     for run in runs:
         if run.predictions is not None and run.spec is not None:
             split = tuple(getattr(run.spec, name) for name in SPLIT_FIELDS)
             rows, actual, twins = (run.predictions[name].to_numpy() for name in ("row", "actual", "twin"))
             found = np.stack([rows, actual, twins])[:, np.argsort(rows)]
-            if not np.array_equal(known.setdefault(split, found), found):
+            if not np.array_equal(known.setdefault((*split, run.spec.features, run.spec.drop), found), found):
                 raise RunError(f"{run.path}: its predictions are of other rows or targets than the other runs'")
+            first, others = grouped.setdefault(split, (run, found))
+            if not np.array_equal(others[:2], found[:2]):
+                raise SelectionError(
+                    f"runs on different splits cannot be compared: {first.path} and {run.path} have other "
+                    "validation rows: a column that differs in every row is used in one and left out of the other"
+                )
 
 
 def _same(runs: Sequence[LoadedRun], fact: str, refusal: str) -> None:

@@ -22,6 +22,7 @@ from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict
 from wineexp.runs.curves import COLOURS, LINES, LOSS_NAMES, Drawing, axis_key, loss_words, mark_constant, watermark
 from wineexp.runs.loss_axis import LossAxis
+from wineexp.text import epoch_number
 
 __all__ = [
     "GREY",
@@ -105,12 +106,12 @@ def draw_variant(
 
     ``faint`` draws the mean of val_loss alone.
     """
-    epochs = scale.epochs_of(variant)
+    epochs = epoch_number(variant.epochs)
     columns = scale.columns(variant, style)
     for column in columns[:1] if faint else columns:
         lines = scale.values(variant, column)
         mean, half = seed_mean(lines)
-        beyond = np.isnan(mean) & scale.written(variant, column)  # written as NaN: drawn at the edge
+        beyond = np.isnan(mean) & variant.lines[column].written.all(axis=0)  # written as NaN: drawn at the edge
         leads = column == columns[0]
         width, alpha = (1.0, 0.8) if faint else (1.8 if leads else 1.25, 1.0)
         drawn = np.where(beyond, np.inf, mean)
@@ -140,7 +141,7 @@ def draw_variant(
         if (single := alone(axis.clipped(drawn))).any():
             fill = colour if leads else "none"
             values = axis.clipped(drawn)[single]
-            ax.plot(epochs[single], values, "o", color=colour, mfc=fill, ms=3.5, label="_alone")
+            ax.plot(epochs[single], values, "o", color=colour, mfc=fill, ms=3.5, clip_on=False, label="_alone")
 
 
 def _smoothed(values: Floats, span: int) -> Floats:

@@ -22,6 +22,8 @@ _SAID: dict[str, Callable[[Any], str]] = {
     "batch_size": lambda rows: f"batches of {rows}",
     "patience": lambda epochs: "" if epochs is None else f"early stopping with patience {epochs}",
     "dropout": lambda rate: f"dropout {_rates(rate)}" if rate else "",
+    "features": lambda names: "" if names is None else f"using only {' and '.join(names)}",
+    "drop": lambda names: "" if names is None else f"leaving out {' and '.join(names)}",
 }
 
 #: Shares of the uncertainty below this are left out: more of what they come from would change nothing.
@@ -41,6 +43,9 @@ _FIELDS = {
     "scale": "scaling",
     "epochs": "the number of epochs",
     "patience": "early stopping",
+    "features": "the choice of features",
+    "drop": "leaving out columns",
+    "encode": "one-hot encoding",
 }
 
 

@@ -72,54 +72,34 @@ class Scale:
         """What the dotted line represents."""
         return "always predicting each loss's best constant" if self.relative else CONSTANT_NAMES[self.loss]
 
-    def epochs_of(self, variant: Variant) -> npt.NDArray[np.int64]:
-        """The epochs that any of its runs has, rising: where its lines have their points."""
-        return np.unique(np.concatenate([run.history["epoch"].to_numpy(np.int64) for run in variant.runs]))
-
     def columns(self, variant: Variant, style: Style) -> list[str]:
         """The losses that are drawn of it: those of the style, or what it has where it has none of them."""
-        there = [
-            name
-            for name in LINES
-            if all(name in run.history for run in variant.runs)
-            and any(run.written(name).any() for run in variant.runs)
-        ]
+        lines = variant.lines
+        there = [name for name in LINES if name in lines and lines[name].written.any()]
         return [name for name in style.columns if name in there] or there
 
-    def values(self, variant: Variant, column: str) -> list[Floats]:
-        """One line per finished seed, at :meth:`epochs_of`; NaN where it has no such epoch, or no value there."""
-        epochs = self.epochs_of(variant)
-        lines = []
-        for run in variant.runs:
-            line = np.full(len(epochs), np.nan)
-            line[np.searchsorted(epochs, run.history["epoch"])] = run.history[column].to_numpy(np.float64)
-            if self.relative and run.metrics.baseline_loss:
-                line /= run.metrics.baseline_loss
-            lines.append(line)
+    def values(self, variant: Variant, column: str) -> Floats:
+        """A loss of each finished seed, shape (seeds, epochs), as in ``variant.lines``, over its constant's."""
+        lines = variant.lines[column].values
+        if self.relative:
+            lines = lines / np.array([[run.metrics.baseline_loss or 1.0] for run in variant.runs])
         return lines
 
-    def written(self, variant: Variant, column: str) -> npt.NDArray[np.bool_]:
-        """For each of :meth:`epochs_of`, whether every run wrote this loss there: NaN is then no number."""
-        epochs = self.epochs_of(variant)
-        found = [np.isin(epochs, run.history["epoch"][run.written(column)]) for run in variant.runs]
-        every: npt.NDArray[np.bool_] = np.logical_and.reduce(found)
-        return every
 
-
-def seed_mean(lines: Sequence[Floats]) -> tuple[Floats, Floats]:
+def seed_mean(lines: Floats | Sequence[Floats]) -> tuple[Floats, Floats]:
     """Mean over the seeds and half-width of its 95 % interval, by epoch.
 
     Parameters
     ----------
-    lines : sequence of arrays of shape (epochs,)
-        One per seed. An epoch that not every seed reached has no mean.
+    lines : array of shape (seeds, epochs)
+        An epoch that not every seed reached has no mean.
 
     Returns
     -------
     mean, half : arrays of shape (epochs,)
         ``half`` is Student's quantile times the standard error; NaN with one seed.
     """
-    table = np.stack(lines)
+    table = np.asarray(lines)
     mean: Floats = table.mean(axis=0)
     if len(lines) == 1:
         return mean, np.full_like(mean, np.nan)
@@ -148,7 +128,7 @@ def shared_scale(variants: Sequence[Variant]) -> Scale:
 
 def loss_axis_of(variants: Sequence[Variant], scale: Scale, style: Style) -> LossAxis:
     """The axis of the losses that are drawn of these variants."""
-    drawn = [
+    drawn = (
         line for one in variants for column in scale.columns(one, style) for line in scale.values(one, column)
-    ]
+    )
     return loss_axis(scale.baseline, drawn, full_range=style.full_range)

@@ -16,6 +16,7 @@ from wineexp.comparison.crossing import compare_splits, crosses_splits
 from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.statistics import compare_errors
 from wineexp.runs.reader import LoadedRun
+from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value, say
 
@@ -26,6 +27,22 @@ Floats = npt.NDArray[np.floating[Any]]
 
 #: A label lists all differing settings up to this number.
 MAX_TOLD = 2
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One loss of a variant.
+
+    Attributes
+    ----------
+    values : array of shape (runs, epochs)
+        NaN where a run has no such epoch, or no value there.
+    written : array of shape (runs, epochs)
+        Whether the run wrote this loss there: NaN is then no number.
+    """
+
+    values: Floats
+    written: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,24 @@ class Variant:
         """Seed -> absolute errors, shape (rows that judge,), in the order of the table's rows; of one split."""
         assert not self.across_splits
         return {_spec(run).seed: _errors(run, self.on_test).to_numpy() for run in self.runs}
+
+    @cached_property
+    def epochs(self) -> npt.NDArray[np.int64]:
+        """The epochs that any of its finished runs has, rising: where its lines have their points."""
+        return np.unique(np.concatenate([run.history["epoch"].to_numpy(np.int64) for run in self.runs]))
+
+    @cached_property
+    def lines(self) -> dict[str, Lines]:
+        """The losses that all of its finished runs have a column of, at :attr:`epochs`."""
+        names = [name for name in LOSS_COLUMNS if all(name in run.history for run in self.runs)]
+        shape = len(self.runs), len(self.epochs)
+        found = {name: Lines(np.full(shape, np.nan), np.zeros(shape, bool)) for name in names}
+        for number, run in enumerate(self.runs):
+            places = np.searchsorted(self.epochs, run.history["epoch"].to_numpy())
+            for name, lines in found.items():
+                lines.values[number, places] = run.history[name].to_numpy()
+                lines.written[number, places] = run.written(name)
+        return found
 
     @property
     def title(self) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from wineexp.data.csv_source import CsvSource, open_source
 from wineexp.data.dialect import Dialect, check_separator, find_dialect
-from wineexp.data.rewriting import rewrite, unnamed
+from wineexp.data.rewriting import Survey, rewrite, row_lines, survey, unnamed
 from wineexp.errors import DataError, nearest
 from wineexp.text import some_of
 
@@ -31,16 +31,22 @@ class Cells:
         Finite, columns in file order, index 0 to rows - 1; columns without a value are left out.
     empty : tuple of str
         Names of columns that were to be read and have no value.
-    carried : list of str or None
-        The cells of the column that was to be carried, as they are.
+    carried : dict of str to list of str
+        The cells of columns that were to be carried, or are not numbers, as they are.
     notes : tuple of str
         What was dropped, and what could be read in another way.
+    faults : dict of str to str
+        Why columns are not numbers, with line and column.
+    lines : list of int or None
+        The line of each row; None unless a column is not numbers.
     """
 
     numbers: pd.DataFrame
     empty: tuple[str, ...]
-    carried: list[str] | None
+    carried: dict[str, list[str]]
     notes: tuple[str, ...]
+    faults: dict[str, str]
+    lines: list[int] | None
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class _Parsed:
     """The columns wanted, float64, shape (rows, columns), each full or empty, and what was passed over."""
 
     values: npt.NDArray[np.float64]
-    carried: list[str] | None
+    carried: dict[int, list[str]]
     blank: int
     commas: bool
     beyond: int = 0
@@ -66,16 +72,15 @@ class CsvFile:
         """The names in the header."""
         return [name for name in self.form.names if name.strip()]
 
-    def read(self, only: Collection[str] | None = None, carry: str | None = None) -> Cells:
-        """Read its numbers.
+    def read(self, only: Collection[str], carry: Sequence[str] = ()) -> Cells:
+        """Read the numbers of some columns; others may hold anything and have any name.
 
         Parameters
         ----------
-        only : collection of str, optional
-            The columns that are wanted; others may hold anything and have any name. By default all are, and a
-            column without a name must be empty or count the rows.
-        carry : str, optional
-            A column to return as text.
+        only : collection of str
+            The columns that are wanted, where the file has them.
+        carry : sequence of str
+            Columns to return as text.
 
         Raises
         ------
@@ -83,12 +88,33 @@ class CsvFile:
             Naming file, line and column of the first thing wrong: a repeated column, a row of another length,
             text, a missing value, NaN or infinity where a number is wanted; no rows.
         """
-        columns = [at for at in range(self.form.width) if only is None or self._name(at) in only]
-        self._check_names([self._name(at) for at in columns if self._name(at)])
-        if carry is not None:
-            self._check_names([carry])
-        place = None if carry is None else self.form.names.index(carry)
-        parsed = self._plain(columns, place) or self._rewritten(columns, place)
+        columns = [at for at in range(self.form.width) if self._name(at) in only]
+        self._check_names([*(self._name(at) for at in columns), *carry])
+        places = [self.form.names.index(name) for name in carry]
+        return self._cells(columns, self._plain(columns, places) or self._rewritten(columns, places))
+
+    def read_all(self) -> Cells:
+        """Read all columns: numbers, and the text of those that are not numbers in every row.
+
+        Raises
+        ------
+        DataError
+            As :meth:`read`, but not for what a column holds; for a column without a name, unless it is empty or
+            counts the rows.
+        """
+        columns = list(range(self.form.width))
+        self._check_names([name for at in columns if (name := self._name(at))])
+        if parsed := self._plain(columns, ()):
+            return self._cells(columns, parsed)
+        found = survey(self.source, self.form)
+        columns = [at for at in columns if at not in found.faults]
+        return self._cells(columns, self._rewritten(columns, list(found.faults)), found)
+
+    def place(self, row: int) -> str:
+        """Where a row is, for an error."""
+        return f"{self.source.path}:{row_lines(self.source, self.form)[row]}"
+
+    def _cells(self, columns: Sequence[int], parsed: _Parsed, found: Survey | None = None) -> Cells:
         values = parsed.values
         if not len(values):
             raise DataError(f"{self.source.path}: expected rows of numbers below the header, found none")
@@ -103,8 +129,10 @@ class CsvFile:
                 copy=False,
             ),
             empty=tuple(name for at, name in enumerate(names) if name and not full[at]),
-            carried=parsed.carried,
+            carried={self._name(at): cells for at, cells in parsed.carried.items()},
             notes=notes,
+            faults={self._name(at): fault for at, fault in found.faults.items()} if found else {},
+            lines=found.lines if found and found.faults else None,
         )
 
     def _name(self, at: int) -> str:
@@ -120,7 +148,7 @@ class CsvFile:
             if self.form.names.count(name) > 1:
                 raise DataError(f"{where}: column {name!r} occurs twice in the header")
 
-    def _plain(self, columns: Sequence[int], carry: int | None) -> _Parsed | None:
+    def _plain(self, columns: Sequence[int], carry: Sequence[int]) -> _Parsed | None:
         """What pandas reads of the file as it stands; None where its cells must be looked at one by one."""
         frame, blank = self._attempt(carry, skip_blank_lines=False), 0
         values = self._values(frame, columns)
@@ -131,17 +159,17 @@ class CsvFile:
             values = self._values(frame, columns)
         if frame is None or values is None:
             return None
-        carried = None if carry is None else frame[carry].fillna("").tolist()
+        carried = {at: frame[at].fillna("").tolist() for at in carry}
         return _Parsed(values, carried, blank, self.form.decimal == ",")
 
-    def _attempt(self, carry: int | None, *, skip_blank_lines: bool) -> pd.DataFrame | None:
+    def _attempt(self, carry: Sequence[int], *, skip_blank_lines: bool) -> pd.DataFrame | None:
         with self.source.text(skip=self.form.skip) as text:
             return _parse(
                 text,
                 range(self.form.width),
                 sep=self.form.separator,
                 decimal=self.form.decimal,
-                dtype=None if carry is None else {carry: str},
+                dtype=dict.fromkeys(carry, str),
                 skip_blank_lines=skip_blank_lines,
             )
 
@@ -156,13 +184,15 @@ class CsvFile:
         finite = np.isfinite(values)
         return values if finite.all() or (finite.all(axis=0) | np.isnan(values).all(axis=0)).all() else None
 
-    def _rewritten(self, columns: Sequence[int], carry: int | None) -> _Parsed:
+    def _rewritten(self, columns: Sequence[int], carry: Sequence[int]) -> _Parsed:
         """The file read cell by cell, then by pandas as it is written plainly."""
         found = rewrite(self.source, self.form, columns, carry)
+        if not columns:
+            rows = len(next(iter(found.carried.values()), []))
+            return _Parsed(np.empty((rows, 0)), found.carried, found.blank, found.commas, found.beyond)
         frame = _parse(found.text, columns, sep=",", decimal=".", dtype=None, skip_blank_lines=False)
         assert frame is not None
-        carried = None if carry is None else found.carried
-        return _Parsed(frame.to_numpy(np.float64), carried, found.blank, found.commas, found.beyond)
+        return _Parsed(frame.to_numpy(np.float64), found.carried, found.blank, found.commas, found.beyond)
 
     def _notes(self, parsed: _Parsed, columns: Sequence[int], full: npt.NDArray[np.bool_]) -> Iterator[str]:
         """What was passed over. Raises ``DataError`` where a column without a name holds something."""

@@ -16,7 +16,12 @@ from wineexp.data.csv_source import CsvSource
 from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect, is_blank
 from wineexp.errors import DataError
 
-__all__ = ["Rewritten", "rewrite", "unnamed"]
+__all__ = ["Rewritten", "Survey", "rewrite", "row_lines", "survey", "unnamed"]
+
+
+#: Of all columns that are not numbers: as much as memory holds beside a model. Such a column is kept, since only a
+#: spec says whether it is used.
+MAX_CELLS, MAX_TEXT = 5_000_000, 1 << 28
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,8 @@ class Rewritten:
     ----------
     text : io.BytesIO
         A column is numbers, or nothing in every row.
-    carried : list of str
-        The cells of the column to carry, as they are.
+    carried : dict of int to list of str
+        The cells of each column to carry, as they are.
     blank : int
         Rows that hold nothing, which are left out.
     commas : bool
@@ -38,14 +43,70 @@ class Rewritten:
     """
 
     text: io.BytesIO
-    carried: list[str]
+    carried: dict[int, list[str]]
     blank: int
     commas: bool
     beyond: int
 
 
-def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: int | None = None) -> Rewritten:
-    """Write the numbers of the columns at ``wanted`` plainly.
+@dataclass(frozen=True)
+class Survey:
+    """What a file's columns are.
+
+    Attributes
+    ----------
+    faults : dict of int to str
+        For each column that is not numbers in every row: line, column and what is wrong with its first such cell.
+    lines : list of int
+        The first line of each row that holds something.
+    """
+
+    faults: dict[int, str]
+    lines: list[int]
+
+
+def survey(source: CsvSource, form: Dialect) -> Survey:
+    """Find the columns that are not numbers.
+
+    Raises
+    ------
+    DataError
+        With line and column, for a row of another length, for values in a column without a name, and for text of
+        more than ``MAX_CELLS`` cells or ``MAX_TEXT`` characters.
+    """
+    walk = _Walk(source, form, list(range(form.width)))
+    faults: dict[int, str] = {}
+    lines: list[int] = []
+    size = rows = 0
+    for line, row in walk.rows():
+        rows += 1
+        if rows <= MAX_CELLS:
+            lines.append(line)
+        size += sum(len(row[at]) for at in faults)
+        for at in walk.wanted:
+            if at in faults:
+                continue
+            try:
+                walk.checked(line, at, row[at])
+            except DataError as fault:
+                if at >= len(form.names) or not form.names[at].strip():
+                    raise
+                faults[at] = str(fault)
+        if faults and (size > MAX_TEXT or rows * len(faults) > MAX_CELLS):
+            told = f"more than {MAX_CELLS:,} cells or {MAX_TEXT:,} characters of text"
+            raise DataError(
+                f"{next(iter(faults.values()))}; {told} cannot be kept: leave such columns out of the table"
+            )
+    return Survey(faults, lines)
+
+
+def row_lines(source: CsvSource, form: Dialect) -> list[int]:
+    """The first line of each row that holds something; raise ``DataError`` for a row of another length."""
+    return [line for line, _ in _Walk(source, form, []).rows()]
+
+
+def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Collection[int] = ()) -> Rewritten:
+    """Write the numbers of the columns at ``wanted`` plainly, and keep the text of those at ``carry``.
 
     Raises
     ------
@@ -54,11 +115,11 @@ def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: in
     """
     walk = _Walk(source, form, sorted(wanted))
     text = io.BytesIO()  # a quarter of what StringIO takes
-    carried = []
+    carried: dict[int, list[str]] = {at: [] for at in carry}
     for line, row in walk.rows():
         text.write((",".join([walk.number(line, at, row[at]) for at in walk.wanted]) + "\n").encode())
-        if carry is not None:
-            carried.append(row[carry])
+        for at, cells in carried.items():
+            cells.append(row[at])
     walk.check_commas()
     text.seek(0)
     return Rewritten(text, carried, walk.blank, "," in walk.marks, walk.beyond)
@@ -103,6 +164,14 @@ class _Walk:
 
     def number(self, line: int, at: int, cell: str) -> str:
         """The cell's number with a decimal point; nothing where its column is empty so far."""
+        text = self.checked(line, at, cell)
+        mark = "," if "," in text else "." if "." in text else ""
+        if mark and mark != self.settled:
+            self._note_mark(line, at, text, mark)
+        return text.replace(",", ".") if mark == "," else text
+
+    def checked(self, line: int, at: int, cell: str) -> str:
+        """The cell without the spaces around it: a finite number, or nothing where its column is empty so far."""
         text = cell.strip()
         if not text and at not in self.filled:
             self.empty.setdefault(at, line)
@@ -110,15 +179,11 @@ class _Walk:
         if not text or at in self.empty:
             raise self._fault(self.empty.get(at, line), at, "expected a number, found nothing")
         self.filled.add(at)
-        mark = "," if "," in text else "." if "." in text else ""
-        plain = text.replace(",", ".") if mark == "," else text
         if not NUMBER.fullmatch(text):
             raise self._fault(line, at, f"expected a {_kind(text)}number, found {cell[:60]!r}")
-        if not math.isfinite(float(plain)):
+        if not math.isfinite(float(text.replace(",", "."))):
             raise self._fault(line, at, f"expected a finite number, found {cell[:60]!r}")
-        if mark and mark != self.settled:
-            self._note_mark(line, at, text, mark)
-        return plain
+        return text
 
     def _note_mark(self, line: int, at: int, text: str, mark: str) -> None:
         """Remember a decimal mark; raise ``DataError`` where the other one was found before."""
@@ -144,7 +209,7 @@ class _Walk:
 
     def _fault(self, line: int, at: int, said: str) -> DataError:
         names = self.form.names
-        if not names[at].strip():
+        if at >= len(names) or not names[at].strip():
             return unnamed(self.source, self.form, at)
         return DataError(f"{self.source.path}:{line}: column {names[at]!r}: {said}")
 

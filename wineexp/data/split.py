@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.encoding import Encoding, check_columns, fit_encoding, index_notes
 from wineexp.data.facts import ScalingFacts, TableFacts
-from wineexp.data.table import Table, check_target
+from wineexp.data.grouping import Labels, identity, row_groups, whole_groups
+from wineexp.data.table import Table
 from wineexp.errors import DataError
 from wineexp.specs.run_spec import RunSpec
+from wineexp.text import some_of
 
-__all__ = ["Scaling", "Split", "split_table", "table_facts"]
+__all__ = ["Scaling", "Split", "split_notes", "split_table", "table_facts"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -55,8 +58,8 @@ class Split:
 
     Attributes
     ----------
-    features : tuple of str
-        The feature columns, in table order.
+    encoding : Encoding
+        Of the columns, in table order; fitted on the training rows.
     scaling : Scaling
         Fitted on the training rows.
     x_train, y_train : float32, shapes (training rows, features) and (training rows,)
@@ -66,10 +69,10 @@ class Split:
     train_rows, valid_rows, test_rows : int64, shape (rows of that side,)
         The table's index of each row.
     twins, test_twins : bool, shape (rows of that side,)
-        Whether the row also occurs, value for value, in the training rows.
+        Whether the row also occurs, value for value, in the training rows: see :func:`.grouping.identity`.
     """
 
-    features: tuple[str, ...]
+    encoding: Encoding
     scaling: Scaling
     x_train: Floats
     y_train: Floats
@@ -83,47 +86,58 @@ class Split:
     test_rows: npt.NDArray[np.int64]
     test_twins: npt.NDArray[np.bool_]
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features' names, in the order in which a model takes them."""
+        return self.encoding.features
+
 
 def split_table(table: Table, spec: RunSpec) -> Split:
-    """Split the table's rows as the spec says and scale the features.
+    """Split the table's rows as the spec says, encode text and scale the numbers among the features.
 
     ``random`` is the lesson's ``table.sample(frac=train_fraction, random_state=split_seed)``, with the
-    rest validating. ``grouped`` shuffles groups of identical rows instead and takes whole groups until
-    the share is reached, so no validation row has a twin. Test rows are drawn from those that do not train, so
-    the training rows are the same with and without them; ``grouped`` keeps identical rows together there too.
+    rest validating. ``grouped`` shuffles groups of identical rows instead (see :mod:`.grouping`) and takes whole
+    groups until the share is reached, so no validation row has a twin. Test rows are drawn from those that do not
+    train, so the training rows are the same with and without them; ``grouped`` keeps groups together there too.
 
     Raises
     ------
     DataError
-        When the target is missing or constant, or a side would have fewer than two rows.
+        When the target is missing or constant, a column cannot be used (see :func:`.encoding.check_columns`), or
+        a side would have fewer than two rows.
     """
-    check_target(table, spec.target)
+    columns = check_columns(table, spec)
     frame = table.frame
     if spec.split == "random":
+        groups = None
         train = frame.sample(frac=spec.train_fraction, random_state=spec.split_seed)
     else:
-        train = _whole_groups(frame, spec.train_fraction, spec.split_seed)
+        groups = row_groups(table, columns, spec)
+        train = whole_groups(frame, groups, spec.train_fraction, spec.split_seed)
     rest = frame.drop(train.index)
-    test = _test_rows(rest, spec, len(frame))
+    test = _test_rows(rest, groups, spec, len(frame))
     valid = rest.drop(test.index)
     sizes = [len(train), len(valid), *([len(test)] if spec.test_fraction else [])]
     if min(sizes) < 2:
+        within = "" if groups is None else f" in {groups.max() + 1} groups"
         shares = f"{spec.train_fraction:g}" + (f" and {spec.test_fraction:g}" if spec.test_fraction else "")
         raise DataError(
-            f"{table.source}: {len(frame)} rows are too few to split by {shares}: "
+            f"{table.source}: {len(frame)} rows{within} are too few to split by {shares}: "
             f"expected at least 2 rows on each side, found {' and '.join(map(str, sizes))}"
         )
-    features = [name for name in frame.columns if name != spec.target]
-    scaling = _fit_scaling(train[features].to_numpy(), spec.scale)
+    encoding = fit_encoding(table, columns, train, spec.target)
+    features = encoding.features
+    scaling = _fit_scaling(encoding(train), spec.scale, encoding.encoded)
     sides = (train, valid, test)
-    x_train, x_valid, x_test = (scaling(side[features].to_numpy()) for side in sides)
+    x_train, x_valid, x_test = (scaling(encoding(side)) for side in sides)
     with np.errstate(over="ignore"):  # what overflows is refused below, by its column
         y_train, y_valid, y_test = (side[spec.target].to_numpy(np.float32) for side in sides)
     _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
-    _check_float32(table, features, scaling.exact(frame[features].to_numpy()))
-    _check_float32(table, [spec.target], frame[[spec.target]].to_numpy())
+    _check_float32(table, features, scaling.exact(encoding(frame)))
+    _check_float32(table, [spec.target], frame[[spec.target]].to_numpy(np.float64))
+    same = identity(table, columns, spec)
     return Split(
-        features=tuple(features),
+        encoding=encoding,
         scaling=scaling,
         x_train=x_train,
         y_train=y_train,
@@ -131,22 +145,22 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         y_valid=y_valid,
         train_rows=train.index.to_numpy(np.int64),
         valid_rows=valid.index.to_numpy(np.int64),
-        twins=_twins(train, valid),
+        twins=_twins(train[same], valid[same]),
         x_test=x_test,
         y_test=y_test,
         test_rows=test.index.to_numpy(np.int64),
-        test_twins=_twins(train, test),
+        test_twins=_twins(train[same], test[same]),
     )
 
 
-def _test_rows(rest: pd.DataFrame, spec: RunSpec, rows: int) -> pd.DataFrame:
+def _test_rows(rest: pd.DataFrame, groups: Labels | None, spec: RunSpec, rows: int) -> pd.DataFrame:
     """The test rows among those that do not train, ``test_fraction`` of the whole table, in table order."""
     if not spec.test_fraction or rest.empty:
         return rest.iloc[:0]
     share = min(1.0, spec.test_fraction * rows / max(1, len(rest)))
-    if spec.split == "random":
+    if groups is None:
         return rest.sample(frac=share, random_state=spec.split_seed).sort_index()
-    return _whole_groups(rest, share, spec.split_seed).sort_index()
+    return whole_groups(rest, groups[rest.index], share, spec.split_seed).sort_index()
 
 
 def _check_float32(table: Table, names: Sequence[str], exact: npt.NDArray[np.float64]) -> None:
@@ -173,23 +187,13 @@ def _check_finite(table: Table, names: Sequence[str], values: npt.NDArray[np.flo
             )
 
 
-def _whole_groups(frame: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
-    group = frame.groupby(list(frame.columns), sort=False).ngroup().to_numpy()
-    order = np.random.RandomState(seed).permutation(group.max() + 1)
-    filled = np.bincount(group)[order].cumsum()
-    chosen = order[: np.searchsorted(filled, fraction * len(frame), side="left") + 1]
-    # The last group may overshoot; leave it out where that comes closer to the share asked for.
-    if len(chosen) > 1 and filled[len(chosen) - 1] + filled[len(chosen) - 2] > 2 * fraction * len(frame):
-        chosen = chosen[:-1]
-    return frame[np.isin(group, chosen)].sample(frac=1.0, random_state=seed)
-
-
 def _twins(train: pd.DataFrame, valid: pd.DataFrame) -> npt.NDArray[np.bool_]:
     known = set(map(tuple, train.to_numpy().tolist()))
     return np.array([tuple(row) in known for row in valid.to_numpy().tolist()], dtype=np.bool_)
 
 
-def _fit_scaling(x: npt.NDArray[np.float64], scale: str) -> Scaling:
+def _fit_scaling(x: npt.NDArray[np.float64], scale: str, encoded: npt.NDArray[np.bool_]) -> Scaling:
+    """Fitted on ``x``; features of categories stay 0 and 1."""
     if scale == "none":
         return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -197,12 +201,28 @@ def _fit_scaling(x: npt.NDArray[np.float64], scale: str) -> Scaling:
             low, spread = x.mean(axis=0), x.std(axis=0)
         else:
             low, spread = x.min(axis=0), np.ptp(x, axis=0)
-    constant = (x == x[0]).all(axis=0)  # by its values: rounding gives a column of 0.1 a spread of 2e-16
-    return Scaling(np.where(constant, x[0], low), np.where(~constant & (spread > 0), spread, 1.0))
+    constant = encoded | (x == x[0]).all(axis=0)  # by its values: rounding gives a column of 0.1 a spread of 2e-16
+    low = np.where(encoded, 0.0, np.where(constant, x[0], low))
+    return Scaling(low, np.where(~constant & (spread > 0), spread, 1.0))
 
 
 def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
     return tuple(zip(x.min(axis=0).tolist(), x.max(axis=0).tolist(), strict=True))
+
+
+def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, str], str]:
+    """What a reader must know of the columns as they are used: what it is about, the column -> the note."""
+    columns = split.encoding.columns
+    notes = {("index", name): note for name, note in index_notes(table, columns, spec).items()}
+    others = table.frame.drop(split.train_rows)
+    for name, rows in split.encoding.unseen(others):
+        has = "rows have" if len(rows) > 1 else "row has"
+        found = some_of([repr(one)[:60] for one in sorted(others[name].iloc[rows].unique())])
+        notes["unseen", name] = (
+            f"{table.source}: column {name!r}: {len(rows)} validation or test {has} a category that no training "
+            f"row of split_seed {spec.split_seed} has, which counts as none: {found}"
+        )
+    return notes
 
 
 def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableFacts:
@@ -210,6 +230,7 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
 
     ``in_model``: the saved model begins with the scaling.
     """
+    optional: dict[str, Any] = {"test_rows": len(split.y_test), "categories": dict(split.encoding.categories)}
     return TableFacts(
         source=table.source,
         kind=table.kind,
@@ -218,13 +239,13 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
         train_rows=len(split.y_train),
         valid_rows=len(split.y_valid),
         twins=int(split.twins.sum()),
-        **({"test_rows": len(split.y_test)} if len(split.y_test) else {}),
         train_median=float(np.median(split.y_train)),
         features=split.features,
-        ranges=_ranges(table.frame.loc[split.train_rows, list(split.features)].to_numpy()),
+        ranges=_ranges(split.encoding(table.frame.loc[split.train_rows])),
         scaling=ScalingFacts(
             center=tuple(split.scaling.center.tolist()),
             scale=tuple(split.scaling.scale.tolist()),
             **({"in_model": True} if in_model else {}),
         ),
+        **{name: fact for name, fact in optional.items() if fact},
     )

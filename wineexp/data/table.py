@@ -1,17 +1,19 @@
-"""The table: columns of finite numbers, with its fingerprint."""
+"""The table: columns of finite numbers, or of text, with its fingerprint."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from wineexp.data.cells import counting, open_csv
+from wineexp.data.cells import Cells, counting, open_csv
 from wineexp.data.facts import Kind
 from wineexp.errors import DataError, nearest
 from wineexp.text import one_line, visible
@@ -28,26 +30,34 @@ __all__ = [
 #: SHA-256 of ``winequality-red.csv`` as UCI serves it (data set 186; 84,199 bytes).
 RED_WINE_SHA256 = "4a402cf041b025d4566d954c3b9ba8635a3a8a01e039005d97d6a710278cf05e"
 
+#: What pandas names a column that had no name.
+_UNNAMED = re.compile(r"Unnamed: \d+")
+
 #: :func:`fingerprint` of that file's values; a ``,`` copy of it has the same one.
 RED_WINE_FINGERPRINT = "b5664dbe786986a1b3838a92884cc19d31bec1404f3975952f5f17c71999665c"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A numeric table and where it came from.
+    """A table and where it came from.
 
     Attributes
     ----------
-    frame : pandas.DataFrame, shape (rows, columns), dtype float64
-        The values, finite, columns in file order, index 0 to rows - 1.
+    frame : pandas.DataFrame, shape (rows, columns)
+        Columns in file order, index 0 to rows - 1. Each is float64 and finite, or the text of a column that is not
+        numbers in every row (dtype object), without the spaces around it and empty where there is nothing.
     source : str
         For people: the path, address or program that gave the table.
     kind : {"red-wine", "simulated", "custom"}
         The real red-wine table, its stand-in, or any other file.
     notes : tuple of str
-        What a reader must know of it: what was dropped, what looks like an index.
+        What a reader must know of it: what was dropped, what could be read in another way.
     empty : tuple of str
         Names of columns that were dropped, as they hold nothing.
+    faults : mapping of str to str
+        For each column of text: where it is no number, and what was found.
+    lines : list of int or None
+        The file's line of each row, where it is known.
     """
 
     frame: pd.DataFrame
@@ -55,28 +65,71 @@ class Table:
     kind: Kind
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
+    lines: list[int] | None = None
 
     @property
     def fingerprint(self) -> str:
         """See :func:`fingerprint`."""
         return fingerprint(self.frame)
 
-    @property
-    def feature_count(self) -> int:
-        """Columns beside the target."""
-        return len(self.frame.columns) - 1
+    @cached_property
+    def counts(self) -> frozenset[str]:
+        """Columns that count the rows, from 0 or 1."""
+        numbers = [name for name in self.frame.columns if name not in self.faults]
+        return frozenset(numbers[at] for at in counting(self.frame[numbers].to_numpy(np.float64)))
+
+    @cached_property
+    def index_like(self) -> frozenset[str]:
+        """Columns that count the rows, or have the name that pandas gives an index that was written and read."""
+        return self.counts | {name for name in self.frame.columns if _UNNAMED.fullmatch(name)}
+
+    @cached_property
+    def category_counts(self) -> dict[str, int]:
+        """Number of different texts in each column of text."""
+        return {name: self.frame[name].nunique() for name in self.faults}
+
+    @cached_property
+    def distinct(self) -> frozenset[str]:
+        """Columns in which every row has another value, as an index or an ID does."""
+        return frozenset(name for name in self.frame.columns if self.frame[name].is_unique)
+
+    def place(self, row: int) -> str:
+        """Where a row is, for an error."""
+        if self.lines is None:
+            return f"{self.source}: row {row}, counted from 0"
+        return f"{self.source}:{self.lines[row]}"
+
+    def check_numbers(self, names: Iterable[str] | None = None) -> None:
+        """Raise ``DataError`` where one of these columns, by default of all, is not numbers in every row."""
+        for name in self.frame.columns if names is None else names:
+            if name in self.faults:
+                raise DataError(self.faults[name])
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
-    """SHA-256 of the values in column order as little-endian float64; separators and spelling don't count."""
+    """SHA-256 of the values, column by column; separators and spelling of numbers don't count.
+
+    A column of numbers gives them as little-endian float64; one of text ``text``, then each cell's UTF-8 with the
+    number of its bytes in front, in eight bytes, little-endian.
+    """
     digest = hashlib.sha256()
-    for column in frame.to_numpy("<f8").T:
-        digest.update((column + 0.0).data)  # + 0.0: -0.0 equals 0.0
+    for at in range(len(frame.columns)):
+        column = frame.iloc[:, at]
+        if column.dtype.kind in "iuf":
+            digest.update((column.to_numpy("<f8") + 0.0).data)  # + 0.0: -0.0 equals 0.0
+            continue
+        digest.update(b"text")
+        for cell in column:
+            content = cell.encode("utf-8", "surrogatepass")  # a DataFrame may hold halves of characters
+            digest.update(len(content).to_bytes(8, "little") + content)
     return digest.hexdigest()
 
 
 def read_table(path: str | os.PathLike[str], source: str | None = None, *, sep: str | None = None) -> Table:
-    """Read a CSV of numbers with a header, in whatever dialect: docs/formats.md has the table.
+    """Read a CSV with a header, in whatever dialect: docs/formats.md has the table.
+
+    What a column holds is refused only where it is used: see :meth:`Table.check_numbers`.
 
     Parameters
     ----------
@@ -91,44 +144,73 @@ def read_table(path: str | os.PathLike[str], source: str | None = None, *, sep: 
     ------
     DataError
         Naming file, line and column of the first thing wrong: no file, no header, a repeated column,
-        a row of another length, text, a missing value, NaN or infinity in a number column.
+        a row of another length.
     """
-    found = open_csv(Path(path), sep).read()
-    if not len(found.numbers.columns):
+    file = open_csv(Path(path), sep)
+    found = file.read_all()
+    frame = _whole(found, file.names)
+    if not len(frame.columns):
         raise DataError(f"{path}: expected numbers below the header, found empty columns")
-    notes = (*found.notes, *_index_notes(found.numbers, str(path)))
-    return Table(found.numbers, visible(source or str(path)), _kind(found.numbers), notes, found.empty)
+    shown = visible(source or str(path))
+    return Table(frame, shown, _kind(frame), found.notes, found.empty, found.faults, found.lines)
+
+
+def _whole(found: Cells, names: list[str]) -> pd.DataFrame:
+    """Numbers and text in the order of the file."""
+    if not found.faults:
+        return found.numbers
+    text = {
+        name: pd.Series([cell.strip() for cell in cells], dtype=object) for name, cells in found.carried.items()
+    }
+    columns = {**text, **{name: found.numbers[name] for name in found.numbers.columns}}
+    return pd.DataFrame({name: columns[name] for name in names if name in columns})
 
 
 def table_of_frame(frame: pd.DataFrame) -> Table:
     """A table of a DataFrame's values; its index is not used.
 
+    Columns that are not finite numbers in every row are text, as in the CSV of it: see :class:`Table`.
+
     Raises
     ------
     DataError
-        Naming the first column that does not hold finite numbers, or whose name is not text or is repeated.
+        Naming the first column whose name is not text or is repeated; where there are no rows.
     """
     where = "the DataFrame"
     if not len(frame) or not len(frame.columns):
         raise DataError(f"{where}: expected rows of numbers, found shape {frame.shape}")
-    for name in frame.columns:
+    columns: dict[str, pd.Series] = {}
+    faults: dict[str, str] = {}
+    for at, name in enumerate(frame.columns):
         if not isinstance(name, str) or not name.strip():
             raise DataError(f"{where}: expected text as a column's name, found {name!r}")
-        if list(frame.columns).count(name) > 1:
+        if name in columns:
             raise DataError(f"{where}: column {name!r} occurs twice")
-        if frame[name].dtype.kind not in "iuf":
-            raise DataError(f"{where}: column {name!r}: expected numbers, found {frame[name].dtype}")
-        if not np.isfinite(frame[name].to_numpy(np.float64)).all():
-            raise DataError(f"{where}: column {name!r}: expected finite numbers, found missing or infinite ones")
-    values = frame.astype("float64").reset_index(drop=True)
-    return Table(values, "a DataFrame", _kind(values), tuple(_index_notes(values, where)))
+        columns[name] = frame.iloc[:, at]
+        if fault := _fault(columns[name]):
+            columns[name], faults[name] = _text(columns[name]), f"{where}: column {name!r}: {fault}"
+    if not faults:
+        values = frame.astype("float64").reset_index(drop=True)
+    else:
+        numbers = {name: column.astype("float64") for name, column in columns.items() if name not in faults}
+        values = pd.DataFrame({name: numbers.get(name, column).to_numpy() for name, column in columns.items()})
+    return Table(values, "a DataFrame", _kind(values), faults=faults)
 
 
-def _index_notes(frame: pd.DataFrame, where: str) -> Iterator[str]:
-    """What of the table may be an index."""
-    for at in counting(frame.to_numpy()):
-        name = frame.columns[at]
-        yield f"{where}: column {name!r} counts the rows; if it is an index, leave it out of the table"
+def _fault(column: pd.Series) -> str | None:
+    """Why a DataFrame's column is not finite numbers; None where it is."""
+    if column.dtype.kind not in "iuf":
+        return f"expected numbers, found {column.dtype}"
+    if not np.isfinite(column.to_numpy(np.float64, na_value=np.nan)).all():
+        return "expected finite numbers, found missing or infinite ones"
+    return None
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """What a CSV would hold of a DataFrame's column."""
+    missing = column.isna().to_numpy()
+    cells = ["" if gone else str(cell).strip() for cell, gone in zip(column, missing, strict=True)]
+    return pd.Series(cells, dtype=object)
 
 
 def _kind(frame: pd.DataFrame) -> Kind:
@@ -136,7 +218,7 @@ def _kind(frame: pd.DataFrame) -> Kind:
 
 
 def check_target(table: Table, target: str) -> None:
-    """Raise ``DataError`` unless ``target`` is a column that varies and there are others to predict it from."""
+    """Raise ``DataError`` unless ``target`` is a column of numbers that vary, and there are others beside it."""
     columns = list(table.frame.columns)
     if target not in columns:
         if target in table.empty:
@@ -145,6 +227,7 @@ def check_target(table: Table, target: str) -> None:
         raise DataError(f"{table.source}: no column {target!r}{nearest(target, columns)}; it has: {has}")
     if len(columns) < 2:
         raise DataError(f"{table.source}: expected features beside the target {target!r}, found none")
+    table.check_numbers([target])
     values = table.frame[target].to_numpy()
     if (values == values[0]).all():
         raise DataError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from wineexp import files, signals
 from wineexp.errors import RunError
 from wineexp.execution.claims import Claims
-from wineexp.execution.executor import Executor, Results, Task
+from wineexp.execution.executor import Executor, Placed, Results, Task
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan, Planned
 from wineexp.runs.directory import RUN_FILES, Run, directory_name, is_run
@@ -66,6 +66,8 @@ def execute(
             if entry.train:
                 files.check_replaceable(_place(plan, entry), RUN_FILES, error=RunError)
     observer.started(plan)
+    if plan.waiting and isinstance(executor, Placed):
+        observer.placed(executor.place(len(plan.waiting)), len(plan.waiting))
     with contextlib.closing(Claims(plan.out)) as claims:
         _add_names(plan, claims, observer)
         batch = _Batch(plan, executor, observer, claims, runs, fail_fast=fail_fast)
@@ -141,7 +143,7 @@ class _Batch:
         return self._fail_fast and self._failed
 
     def _on_epoch(self, task: Task, epoch: int, *losses: float) -> None:
-        self._observer.epoch(task.spec, epoch, *losses[:2])
+        self._observer.losses(task.spec, epoch, losses)
 
     def _begin(self, task: Task) -> bool:
         """Claim a task's run; False where another process has it, or has trained it since it was planned."""

@@ -21,6 +21,7 @@ from wineexp.execution.executor import (
     Attempt,
     Begin,
     OnTaskEpoch,
+    Place,
     Results,
     Task,
     Train,
@@ -74,6 +75,10 @@ class DaskCluster:
 
     def __post_init__(self) -> None:
         require("dask", "--dask")
+
+    def place(self, runs: int) -> Place:
+        """Where so many runs train, in words."""
+        return Place(f"on the Dask cluster at {self.address}", f"waiting for the Dask cluster at {self.address}")
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`.
@@ -176,7 +181,7 @@ class _Batch:
         for epoch, *losses in news.epochs:
             del attempt.seen[epoch:]  # begun anew elsewhere
             attempt.seen.append(tuple(losses))
-        self.on_epoch(attempt.task, *news.epochs[-1])
+            self.on_epoch(attempt.task, epoch, *losses)
 
     def _end(self, attempts: dict[int, Attempt], number: int) -> Iterator[tuple[Task, RunResult]]:
         from distributed import KilledWorker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from wineexp import runtime
@@ -49,14 +49,16 @@ def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
     return speeds
 
 
-def estimate_seconds(specs: Sequence[RunSpec], features: int, speeds: Sequence[Speed], jobs: int) -> float | None:
+def estimate_seconds(
+    specs: Sequence[RunSpec], count: Callable[[RunSpec], int], speeds: Sequence[Speed], jobs: int
+) -> float | None:
     """Wall seconds to train ``specs`` with ``jobs`` workers; None where no earlier run is similar to one of them.
 
-    All epochs are counted: early stopping can only make it shorter.
+    ``count`` gives a spec's parameters. All epochs are counted: early stopping can only make it shorter.
     """
     total = 0.0
     for spec in specs:
-        parameters = spec.parameter_count(features)
+        parameters = count(spec)
         similar = [s for s in speeds if abs(math.log(s.parameters / parameters)) <= math.log(SIMILAR)]
         if not similar:
             return None

@@ -7,14 +7,16 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from wineexp import runtime, signals
+from wineexp.data.encoding import most_features
 from wineexp.data.table import Table
 from wineexp.runs.record import Reason, Status
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.shape import shape_of
+from wineexp.text import count_of
 
 if TYPE_CHECKING:
     from wineexp.training.trainer_cache import TrainerCache  # whose module loads TensorFlow
@@ -25,6 +27,8 @@ __all__ = [
     "Executor",
     "InProcess",
     "OnTaskEpoch",
+    "Place",
+    "Placed",
     "Results",
     "Task",
     "TaskQueue",
@@ -49,6 +53,9 @@ Results = Generator[tuple["Task", RunResult], None, None]
 #: What an executor calls to train one run where TensorFlow is set up: :func:`train_run`, or what a test
 #: puts in its place. It is sent to other processes by name, so it must be at the top level of a module.
 Train = Callable[..., RunResult]
+
+#: What a process that trains does first.
+_UNTIL_FIRST_EPOCH = "loading TensorFlow, compiling the first epoch"
 
 #: What a training step takes besides its products, in floating-point operations: 1 ms of one core, AMD EPYC.
 BESIDES = 40e6
@@ -80,6 +87,36 @@ class Executor(Protocol):
     def run(
         self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always
     ) -> Results: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs train, in words.
+
+    Attributes
+    ----------
+    words : str
+        ``on 2 workers``, ``in this process``.
+    starting : str
+        What goes on until the first epoch: ``starting 2 workers``.
+    """
+
+    words: str
+    starting: str
+
+    @classmethod
+    def of_workers(cls, count: int) -> Place:
+        """So many worker processes."""
+        workers = count_of(count, "worker")
+        return cls(f"on {workers}", f"starting {workers}: {_UNTIL_FIRST_EPOCH}")
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """An executor that says where its runs train."""
+
+    def place(self, runs: int) -> Place:
+        """Where so many runs train."""
 
 
 @dataclass
@@ -158,7 +195,7 @@ def longest_first(tasks: Sequence[Task], table: Table) -> list[Task]:
     def work(task: Task) -> int:
         spec = task.spec
         rows = len(table.frame) * spec.train_fraction
-        products = 6 * rows * spec.parameter_count(table.feature_count)  # see training/epoch.py
+        products = 6 * rows * spec.parameter_count(most_features(table, spec))  # see training/epoch.py
         return math.frexp(spec.epochs * (products + BESIDES * math.ceil(rows / spec.batch_size)))[1]
 
     return sorted(tasks, key=work, reverse=True)
@@ -193,6 +230,10 @@ class InProcess:
     threads: int
     keep_model: bool = True
     train: Train = train_run
+
+    def place(self, runs: int) -> Place:
+        """Where so many runs train, in words."""
+        return Place(f"in this process, {count_of(self.threads, 'thread')}", _UNTIL_FIRST_EPOCH)
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each result; after Ctrl-C the current run's, as interrupted, and no more."""

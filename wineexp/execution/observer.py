@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from wineexp.execution.executor import Place
 from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
 from wineexp.specs.looks import Looks
@@ -39,8 +40,15 @@ class Observer:
     def started(self, plan: Plan) -> None:
         """Training is about to begin."""
 
+    def placed(self, place: Place, count: int) -> None:
+        """``count`` runs begin to train at ``place``; not called where there is nothing to train."""
+
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
-        """``spec`` has finished an epoch."""
+        """``spec`` has finished an epoch, counted from 0."""
+
+    def losses(self, spec: RunSpec, epoch: int, losses: Sequence[float]) -> None:
+        """As :meth:`epoch`, which it calls, with all losses: with ``eval_train`` train_loss is the third."""
+        self.epoch(spec, epoch, losses[0], losses[1])
 
     def waiting(self, count: int, owner: str, claim: Path) -> None:
         """``count`` runs are waited for: ``owner``, another process, has them, the first by the file ``claim``."""
@@ -62,6 +70,9 @@ class Observer:
 
     def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
         """At look ``number`` of ``looks`` these variants were told from the reference, and these were not."""
+
+    def sent(self, text: str) -> None:
+        """How many runs were sent on to one place, told once, at the end."""
 
     def not_sent(self, problem: str) -> None:
         """A finished run could not be sent on; training goes on."""

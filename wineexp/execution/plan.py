@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from wineexp.data.sources import Found
-from wineexp.data.split import split_table
+from wineexp.data.split import split_notes, split_table
 from wineexp.data.table import Table
 from wineexp.errors import RunError
 from wineexp.runs.directory import Run, run_folders
@@ -17,6 +17,9 @@ from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Plan", "Planned", "check_table", "make_plan"]
+
+#: See :func:`_kind`.
+Kind = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ class Plan:
         The size below which a difference does not matter.
     looks : Looks or None
         When seeds are added only while it cannot be told; ``specs`` then has the most that may be trained.
+    features : mapping
+        Number of features of each kind of spec: see :meth:`feature_count`.
+    notes : tuple of str
+        What a reader must know of the table as the specs use it.
     planned : str
         When it was made, ISO 8601, UTC.
     """
@@ -85,6 +92,8 @@ class Plan:
     damaged: tuple[str, ...] = ()
     margin: float | None = None
     looks: Looks | None = None
+    features: Mapping[Kind, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     planned: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def part(self, wanted: Collection[RunSpec]) -> Plan:
@@ -105,7 +114,15 @@ class Plan:
     @property
     def largest(self) -> int:
         """Parameters of the largest model to be trained; 1 where there is none."""
-        return max((spec.parameter_count(self.table.feature_count) for spec in self.waiting), default=1)
+        return max((self.parameters(spec) for spec in self.waiting), default=1)
+
+    def feature_count(self, spec: RunSpec) -> int:
+        """Features that the model of a spec of this plan takes."""
+        return self.features[_kind(spec)]
+
+    def parameters(self, spec: RunSpec) -> int:
+        """All parameters of the model of a spec of this plan."""
+        return spec.parameter_count(self.feature_count(spec))
 
 
 def make_plan(
@@ -134,7 +151,8 @@ def make_plan(
     DataError
         Where a spec cannot be trained on the table.
     """
-    check_table(specs, found.table)
+    features, notes = check_table(specs, found.table)
+    notes = (*found.notes, *notes)
     before: dict[str, Run] = {}
     known: dict[str, list[Run]] = {}
     unreadable: dict[str, str] = {}
@@ -166,12 +184,30 @@ def make_plan(
         names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
         train = force or found_run is None or found_run.status not in skipped
         entries.append(Planned(same[0], names, found_run, train, tuple(known.get(signature, ()))))
-    return Plan(name, tuple(specs), tuple(entries), found, out, file, tuple(damaged), margin, looks)
+    return Plan(
+        name, tuple(specs), tuple(entries), found, out, file, tuple(damaged), margin, looks, features, notes
+    )
 
 
-def check_table(specs: Sequence[RunSpec], table: Table) -> None:
-    """Raise ``DataError`` where a spec cannot be trained on ``table``, before anything is."""
-    # Which rows a seed draws makes no difference to that.
-    kinds = {(one.target, one.split, one.train_fraction, one.test_fraction, one.scale): one for one in specs}
-    for kind in kinds.values():
-        split_table(table, kind)
+def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int], tuple[str, ...]]:
+    """Raise ``DataError`` where a spec cannot be trained on ``table``, before anything is.
+
+    Returns the number of features for each kind of spec, and what a reader must know of the table.
+    """
+    features: dict[Kind, int] = {}
+    notes: dict[tuple[str, str], str] = {}
+    for kind, spec in {_kind(spec): spec for spec in specs}.items():
+        split = split_table(table, spec)
+        features[kind] = len(split.features)
+        notes = split_notes(table, spec, split) | notes  # one of many splits is enough
+    return features, (*table.notes, *notes.values())
+
+
+def _kind(spec: RunSpec) -> Kind:
+    """What decides whether a spec can be trained on a table, and on how many features.
+
+    Which rows a seed draws makes no difference to that, but for the categories of text.
+    """
+    drawn = None if spec.encode == "none" else spec.split_seed
+    columns = spec.target, spec.features, spec.drop, spec.group, spec.encode, drawn
+    return *columns, spec.split, spec.train_fraction, spec.test_fraction, spec.scale

@@ -1,156 +1,139 @@
-"""Progress on stderr: a live bar on a terminal, plain lines elsewhere."""
+"""Progress on stderr: a live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Any
 
+from wineexp.execution.executor import Place
+from wineexp.execution.live_view import LiveView
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
+from wineexp.execution.standing import Standing
 from wineexp.runs.directory import Run
-from wineexp.runs.summary import outcome
+from wineexp.runs.summary import outcome, table_words
 from wineexp.specs.run_spec import RunSpec
 from wineexp.streams import print_err
-from wineexp.text import format_duration, visible
+from wineexp.text import format_duration
 
 __all__ = ["BatchProgress", "TrainProgress"]
 
-
-class TrainProgress(Observer):
-    """One run after another: a bar with epoch, losses and time left, or a line per tenth of the epochs."""
-
-    def __init__(self) -> None:
-        self.bar: Any = None
-        self.began = time.monotonic()
-        self.many = False
-
-    def started(self, plan: Plan) -> None:
-        self.many = len(plan.entries) > 1
-
-    def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
-        name = f"seed {spec.seed}  " if self.many else ""
-        if not sys.stderr.isatty():
-            if epoch == 0:
-                self.began = time.monotonic()
-            if (epoch + 1) % max(1, spec.epochs // 10) == 0 or epoch + 1 == spec.epochs:
-                passed = time.monotonic() - self.began
-                left = passed / max(1, epoch) * (spec.epochs - epoch - 1)
-                print_err(
-                    f"{name}epoch {epoch + 1}/{spec.epochs}  loss {loss:.4f}  val_loss {val_loss:.4f}  "
-                    f"{left:.0f} s left"
-                )
-            return
-        if self.bar is None:
-            self._open(spec)
-        self.bar.update(
-            self.task,
-            completed=epoch + 1,
-            description=f"{name}epoch",
-            loss=f"loss {loss:.4f}",
-            val_loss=f"val_loss {val_loss:.4f}",
-        )
-
-    def _open(self, spec: RunSpec) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("{task.fields[loss]}"),
-            TextColumn("{task.fields[val_loss]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self.bar.start()
-        self.task = self.bar.add_task("epoch", total=spec.epochs, loss="", val_loss="")
-
-    def ended(self, run: Run) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Leave the terminal as it was; called too when the command ends early."""
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
+#: Characters of a line about a run that has ended, besides its name.
+BESIDE_NAME = 48
 
 
 class BatchProgress(Observer):
-    """Many runs at once: an overall bar with time left, a bar for each that trains, a line for each that ended.
-
-    The overall bar counts epochs weighted by the size of the model, as a wide run takes longer.
-    """
+    """Many runs at once: what is trained, then on a terminal the live view, and a line for each that has ended."""
 
     def __init__(self) -> None:
-        self.features = 0
-        self.view: Any = None
-        self.running: dict[RunSpec, tuple[int, Any]] = {}  # epochs done, and the bar
-        self.ended_runs = self.planned = 0
-        self.work_done = self.work = 0.0
+        self.standing: Standing | None = None
+        self.view: LiveView | None = None
+        self._told_study = False
 
     def started(self, plan: Plan) -> None:
         self.close()  # of the plan before, where a study has several
-        waiting, count = plan.waiting, len(plan.entries)
-        self.ended_runs, self.work_done = 0, 0.0
-        self.features = plan.table.feature_count
-        self.planned = len(waiting)
-        self.work = sum(map(self._work, waiting))
-        self.began = time.monotonic()
-        if len(waiting) < count:
-            print_err(f"{count - len(waiting)} of {count} runs are done already or left alone")
-        if waiting and sys.stderr.isatty():
-            self._open()
+        if not self._told_study:
+            self._tell_study(plan)
+            self._told_study = True
+        self._tell_left_out(plan)
+        self.standing = Standing(plan)
+        self._out = plan.out
+
+    def placed(self, place: Place, count: int) -> None:
+        print_err(f"runs   {count:,} {place.words}, into {self._out}/")
+        if sys.stderr.isatty():
+            assert self.standing is not None  # runs are placed once they are planned
+            self.view = LiveView(self.standing, self._names(), place.starting)
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
-        _, bar = self.running.get(spec, (0, None))
-        if self.view is not None and bar is None:
-            bar = self.view.add_task(visible(f"{spec.label()[:40]} seed {spec.seed}"), total=spec.epochs, note="")
-        self.running[spec] = epoch + 1, bar
-        if self.view is not None:
-            self.view.update(bar, completed=epoch + 1, note=f"val_loss {val_loss:.4f}")
-            self.view.update(self.overall, completed=self._completed())
+        if self.standing is not None:
+            self.standing.epoch(spec, epoch, loss, val_loss)
 
     def ended(self, run: Run) -> None:
-        _, bar = self.running.pop(run.spec, (0, None))
-        self.ended_runs += 1
-        self.work_done += self._work(run.spec)
-        line = outcome(run)
-        if self.view is None:
-            passed = time.monotonic() - self.began
-            left = format_duration(passed * (self.work / self._completed() - 1))
-            print_err(f"[{self.ended_runs}/{self.planned}] {line}  (about {left} left)")
+        if self.standing is None:
             return
-        if bar is not None:
-            self.view.remove_task(bar)
-        self.view.console.print(visible(line), markup=False, highlight=False)
-        self.view.update(self.overall, completed=self._completed(), note=f"{self.ended_runs}/{self.planned} runs")
+        self.standing.ended(run)
+        self._tell_ended(run)
+        if not self.standing.left:
+            self.close()  # what is said next stands below
 
     def close(self) -> None:
         """Leave the terminal as it was; called too when the command ends early."""
         if self.view is not None:
-            self.view.stop()
-            self.view = None
+            view, self.view = self.view, None
+            view.close(keep=self._keeps_view)
 
-    def _open(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    #: Whether the line for all runs stays, once nothing trains any more.
+    _keeps_view = True
 
-        self.view = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[note]}", markup=False),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
+    def _tell_study(self, plan: Plan) -> None:
+        looks = f", judged at {', '.join(map(str, plan.looks.counts))} seeds" if plan.looks else ""
+        print_err(f"study  {plan.name}{looks}")
+        print_err(f"table  {table_words(plan.table)}")
+
+    def _tell_left_out(self, plan: Plan) -> None:
+        waiting, count = len(plan.waiting), len(plan.entries)
+        if waiting < count:
+            print_err(f"{count - waiting} of {count} runs are done already or left alone")
+
+    def _names(self) -> dict[RunSpec, tuple[str, str]]:
+        assert self.standing is not None
+        return {spec: (spec.label(), f"seed {spec.seed}") for spec in self.standing.specs}
+
+    def _tell_ended(self, run: Run) -> None:
+        """A line for a run that has ended; where there is no view, with what that view would say."""
+        standing = self.standing
+        assert standing is not None
+        if self.view is not None:
+            known = run.spec in self.view.names  # else of another process, which gave it another name
+            width = self.view.console.width - BESIDE_NAME
+            name = self.view.name(run.spec, width) if known else run.label
+            self.view.tell(outcome(run, name))
+            return
+        facts = [f"{standing.failed} failed"] * bool(standing.failed)
+        left = standing.seconds_left
+        if run.status != "interrupted" and left is not None:
+            facts.append(f"about {format_duration(left)} left")
+        counted = f"[{standing.done + standing.failed}/{standing.planned}]"
+        line = f"{counted} {outcome(run, f'{run.label} seed {run.spec.seed}')}"
+        print_err(f"{line}  ({', '.join(facts)})" if facts else line)
+
+
+class TrainProgress(BatchProgress):
+    """The seeds of one spec, one after the other; elsewhere than on a terminal a line per tenth of the epochs."""
+
+    _keeps_view = False
+
+    def placed(self, place: Place, count: int) -> None:
+        super().placed(place, count)
+        self._began = time.monotonic()
+
+    def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
+        super().epoch(spec, epoch, loss, val_loss)
+        if self.view is None:
+            self._tell_epoch(spec, epoch, loss, val_loss)
+
+    def _tell_study(self, plan: Plan) -> None:
+        """The command says what it trains."""
+
+    def _tell_left_out(self, plan: Plan) -> None:
+        """The command says which seeds are done."""
+
+    def _names(self) -> dict[RunSpec, tuple[str, str]]:
+        return {spec: ("", seed) for spec, (_, seed) in super()._names().items()}
+
+    def _tell_ended(self, run: Run) -> None:
+        """A line where others are still to come; the summary follows."""
+        if self.view is not None and self.standing is not None and self.standing.planned > 1:
+            super()._tell_ended(run)
+
+    def _tell_epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
+        if epoch == 0:
+            self._began = time.monotonic()
+        if (epoch + 1) % max(1, spec.epochs // 10) and epoch + 1 < spec.epochs:
+            return
+        name = f"seed {spec.seed}  " if self.standing is not None and self.standing.planned > 1 else ""
+        left = (time.monotonic() - self._began) / max(1, epoch) * (spec.epochs - epoch - 1)
+        print_err(
+            f"{name}epoch {epoch + 1}/{spec.epochs}  loss {loss:.4f}  val_loss {val_loss:.4f}  {left:.0f} s left"
         )
-        self.view.start()
-        self.overall = self.view.add_task("all runs", total=self.work, note=f"0/{self.planned} runs")
-
-    def _work(self, spec: RunSpec) -> float:
-        return float(spec.epochs * (spec.parameter_count(self.features) + 1000))
-
-    def _completed(self) -> float:
-        under_way = sum(self._work(spec) * done / spec.epochs for spec, (done, _) in self.running.items())
-        return self.work_done + under_way

@@ -1,11 +1,10 @@
 """Local worker processes: started once, one pipe each, so that losing one does not affect the others.
 
 A worker is a new process, never a fork (TensorFlow hangs after a fork), loads TensorFlow once and trains run
-after run with one thread. It shares no lock, queue or pipe with the others: a process killed while it
-writes into a shared pipe leaves a taken lock and half a message behind. Known process pools share
-theirs. Of three batches in pebble's pool (5.2) with 9 MB results and one worker killed at a random moment,
-all three stopped for good after it; hence these workers of our own. When the parent dies, a pipe that only it
-holds open closes, and the workers end.
+after run with one thread. It shares no lock, queue or pipe with the others: a process killed while it writes
+into a shared pipe leaves a taken lock and half a message behind. Known process pools share theirs. Of three
+batches in pebble's pool (5.2) with 9 MB results and one worker killed at random, all three stopped for good
+after it; hence our own. When the parent dies, a pipe that only it holds open closes, and the workers end.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from wineexp.execution.executor import (
     Attempt,
     Begin,
     OnTaskEpoch,
+    Place,
     Results,
     Task,
     TaskQueue,
@@ -101,6 +101,10 @@ class LocalWorkers:
     keep_model: bool = True
     train: Train = train_run
     start_timeout: float = START_SECONDS
+
+    def place(self, runs: int) -> Place:
+        """Where so many runs train, in words."""
+        return Place.of_workers(min(self.jobs, runs))
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
         """Yield each task with its result as it ends; see :data:`wineexp.execution.executor.Results`."""

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import json
 import math
-import os
-import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 
-from wineexp import extras
 from wineexp.comparison.comparison import Comparison
-from wineexp.errors import ExportError, RuntimeSetupError, first_line
-from wineexp.exporters.study import digest_of, variant_facts
-from wineexp.runs.directory import Run
+from wineexp.exporters.mlflow_model import write_model
+from wineexp.exporters.mlflow_place import Chosen
+from wineexp.exporters.mlflow_server import RECORDED, SIGNATURE, UNFINISHED, MLflowServer
+from wineexp.exporters.mlflow_study import send_study
+from wineexp.runs.directory import MODEL, Run
 from wineexp.runs.reader import LoadedRun, load_run
-from wineexp.specs.run_spec import COSMETIC_FIELDS, RunSpec
-from wineexp.specs.wording import format_value
-from wineexp.text import csv_text
 
 __all__ = ["MLflowLog"]
-
-#: Tags by which a run is recognized.
-SIGNATURE, RECORDED, STUDY, STUDY_NAME = (
-    "wineexp.signature",
-    "wineexp.recorded",
-    "wineexp.study",
-    "wineexp.study_name",
-)
-
-#: What MLflow takes in one call.
-METRICS_PER_CALL, PARAMETERS_PER_CALL = 1000, 100
 
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
@@ -42,37 +29,24 @@ class MLflowLog:
 
     Parameters
     ----------
-    uri : str
-        Of the tracking server, ``http://host:5000``. ``mlflow-skinny`` reaches servers; a local database
-        needs the whole ``mlflow``.
-    experiment : str
+    server : MLflowServer
+    experiment : Chosen
         Created if it does not exist.
+    anywhere : bool
+        A run is there already where any experiment of the server has it: so it is for runs of no study.
 
     Raises
     ------
-    MissingExtraError
-        Where MLflow is not installed.
     RuntimeSetupError
-        When no server answers at ``uri``.
+        When no server answers, when it refuses, or when the experiment is deleted.
     """
 
-    name = "MLflow"
-
-    def __init__(self, uri: str, experiment: str) -> None:
-        extras.require("mlflow", "--mlflow")
-        # Report a dead server after seconds instead of minutes, and send MLflow no telemetry.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        import mlflow
-
-        self.uri = uri
-        try:
-            self.client: Any = mlflow.MlflowClient(tracking_uri=uri)
-            found = self.client.get_experiment_by_name(experiment)
-            self.experiment = found.experiment_id if found else self.client.create_experiment(experiment)
-        except Exception as error:  # noqa: BLE001 - MLflow raises requests', its own and its stores' errors
-            raise RuntimeSetupError(f"--mlflow: no MLflow store answers at {uri}: {first_line(error)}") from None
+    def __init__(self, server: MLflowServer, experiment: Chosen, *, anywhere: bool = False) -> None:
+        self.server, self._client = server, server.client
+        self._anywhere = anywhere
+        self.experiment = server.experiment(experiment.value)
+        self.name = f"MLflow experiment {experiment.told(repr(experiment.value))} at {server.place}"
+        self._commit, self._since = _commit_here(), math.floor(time.time())
 
     def export(self, run: Run) -> bool:
         """Send the run; return False where it is there already.
@@ -82,129 +56,69 @@ class MLflowLog:
         ExportError
             When the server refuses or does not answer.
         """
-        with self._sending(str(run.path)):
-            return self._export(run)
-
-    @contextlib.contextmanager
-    def _sending(self, what: str) -> Iterator[None]:
-        """What goes wrong as ``ExportError``; and silence, as MLflow prints two lines a run to stdout."""
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                yield
-        except Exception as error:  # noqa: BLE001 - see above; what cannot be sent stops no training
-            raise ExportError(f"{what}: not sent to {self.uri}: {first_line(error)}") from None
-
-    def _export(self, run: Run) -> bool:
-        recorded = run.record.recorded
-        for known in self.client.search_runs([self.experiment], f"tags.`{SIGNATURE}` = '{run.signature}'"):
-            if known.data.tags.get(RECORDED) == recorded and known.info.status in STATUS.values():
+        with self.server.sending(str(run.path)):
+            if self._is_there(run) or (self._anywhere and self.server.holder(run.record)):
                 return False
-            if known.info.status == "RUNNING":  # an export that was cut off
-                self.client.delete_run(known.info.run_id)
-        loaded = load_run(run)
-        end = datetime.fromisoformat(recorded).timestamp()
-        start = end - (run.record.timing.run_seconds or 0.0)
-        tags = {SIGNATURE: run.signature, RECORDED: recorded, **_tags(run)}
-        made = self.client.create_run(
-            self.experiment, start_time=int(1000 * start), tags=tags, run_name=run.path.name[:250]
-        )
-        self._log(made.info.run_id, run.spec, loaded, start, end)
-        for path in sorted(run.path.iterdir()):
-            if path.is_file():
-                self.client.log_artifact(made.info.run_id, str(path))
-        self.client.set_terminated(made.info.run_id, STATUS[run.status], end_time=int(1000 * end))
-        return True
+            return self._send(run)
 
     def export_study(self, comparison: Comparison, name: str) -> bool:
-        """Send a study as a run of its own, the parent of its runs: each variant's mean, interval and verdict.
-
-        Metrics are ``<column>/<variant>``; verdicts in words are tags, and the table an artifact.
+        """Send what is said of a study: a run of its own, and one for each variant, the parent of its seeds.
 
         Raises
         ------
         ExportError
             When the server refuses or does not answer.
         """
-        with self._sending(f"study {name}"):
-            return self._export_study(comparison, name)
+        with self.server.sending(f"study {name}"):
+            return send_study(self.server, self.experiment, comparison, name)
 
-    def _export_study(self, comparison: Comparison, name: str) -> bool:
-        from mlflow.entities import Metric
+    def _is_there(self, run: Run) -> bool:
+        return self.server.is_there(str(run.path), lambda: self.server.known(run.record, [self.experiment]))
 
-        digest = digest_of(comparison)
-        if self.client.search_runs([self.experiment], f"tags.`{STUDY}` = '{digest}'"):
-            return False
-        moment = int(1000 * datetime.now(UTC).timestamp())
-        facts = variant_facts(comparison)
-        self._delete_unfinished(name)
-        made = self.client.create_run(
-            self.experiment, start_time=moment, tags={STUDY_NAME: name}, run_name=f"study {name}"[:250]
-        )
-        parent = made.info.run_id
-        keys = _keys([one.label for one in facts])
-        numbers = [(key, one.label, value) for one in facts for key, value in one.numbers.items()]
-        metrics = [Metric(f"{key}/{keys[label]}", value, moment, 0) for key, label, value in numbers]
-        for at in range(0, len(metrics), METRICS_PER_CALL):
-            self.client.log_batch(parent, metrics=metrics[at : at + METRICS_PER_CALL])
-        for one in facts:
-            self.client.set_tag(parent, f"verdict/{keys[one.label]}", one.word)
-        self.client.set_tag(
-            parent, "mlflow.note.content", "\n\n".join((*comparison.sentences(), *comparison.notes))
-        )
-        self.client.log_text(parent, csv_text(comparison.rows()), "compare.csv")
-        for run in comparison.runs:
-            if run.record is not None:
-                for child in self.client.search_runs(
-                    [self.experiment], f"tags.`{SIGNATURE}` = '{run.record.signature}'"
-                ):
-                    self.client.set_tag(child.info.run_id, "mlflow.parentRunId", parent)
-        self.client.set_terminated(parent, "FINISHED")
-        self.client.set_tag(parent, STUDY, digest)  # last: what was cut off is sent again
+    def _send(self, run: Run) -> bool:
+        loaded = load_run(run)
+        end = datetime.fromisoformat(run.record.recorded).timestamp()
+        start = end - (run.record.timing.run_seconds or 0.0)
+        tags = _tags(run)
+        if self._commit and end >= self._since:  # where it was trained before, this folder may have had another
+            tags["mlflow.source.git.commit"] = self._commit
+        with self.server.new_run(self.experiment, run.path.name, start, tags) as made:
+            self.server.log_settings(made, run.spec)
+            self.server.log_numbers(made, _numbers(loaded, start, end))
+            self._log_files(made, run)
+            others = self.server.known(run.record, [self.experiment])
+            if any(one.info.status != UNFINISHED for one in others):  # another process was quicker
+                self._client.delete_run(made)
+                return False
+            self._client.set_terminated(made, STATUS[run.status], end_time=int(1000 * end))
         return True
 
-    def _delete_unfinished(self, name: str) -> None:
-        """Remove what a sending that was cut off has left."""
-        for known in self.client.search_runs([self.experiment]):
-            if known.data.tags.get(STUDY_NAME) == name and known.info.status == "RUNNING":
-                self.client.delete_run(known.info.run_id)
+    def _log_files(self, run_id: str, run: Run) -> None:
+        """The table as MLflow's dataset; every file of the run's directory, its model as MLflow's."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    def _log(self, run_id: str, spec: RunSpec, loaded: LoadedRun, start: float, end: float) -> None:
-        from mlflow.entities import Metric, Param
-
-        params = [
-            Param(field, format_value(getattr(spec, field)))
-            for field in RunSpec.model_fields
-            if field not in COSMETIC_FIELDS
-        ]
-        self.client.log_batch(run_id, params=params[:PARAMETERS_PER_CALL])
-        metrics = []
-        last = max(0, len(loaded.history) - 1)
-        for name in loaded.history.columns.drop("epoch"):
-            for epoch, value in enumerate(loaded.history[name].tolist()):
-                moment = int(1000 * (start + (end - start) * (epoch + 1) / (last + 1)))
-                metrics.append(Metric(name, value, moment, epoch))
-        metrics += [
-            Metric(name, float(value), int(1000 * end), last)
-            for name, value in loaded.metrics.known().items()
-            if name not in ("loss", "val_loss")
-        ]
-        finite = [metric for metric in metrics if math.isfinite(metric.value)]
-        for at in range(0, len(finite), METRICS_PER_CALL):
-            self.client.log_batch(run_id, metrics=finite[at : at + METRICS_PER_CALL])
-
-
-def _keys(labels: Sequence[str]) -> dict[str, str]:
-    """Labels as MLflow takes them in the name of a metric or a tag, each another."""
-    keys: dict[str, str] = {}
-    for label in labels:
-        key = re.sub(r"\.{2,}", "_", re.sub(r"[^\w .:-]", "_", label)).strip(" .")[:180] or "_"
-        keys[label] = key if key not in keys.values() else f"{key} {len(keys)}"
-    return keys
+        data = run.record.data
+        table = Dataset(
+            name=data.kind,
+            digest=data.fingerprint[:36],  # MLflow takes no more
+            source_type="local",
+            source=json.dumps({"uri": data.source}),
+            profile=json.dumps({"num_rows": data.rows}),
+        )
+        self._client.log_inputs(run_id, [DatasetInput(table, [InputTag("mlflow.data.context", "training")])])
+        for path in sorted(run.path.iterdir()):
+            if path.is_file() and path.name != MODEL:
+                self._client.log_artifact(run_id, str(path))
+        if run.model_path.is_file():
+            with tempfile.TemporaryDirectory(prefix="wineexp-") as folder:
+                self._client.log_artifact(run_id, str(write_model(run, Path(folder))))
 
 
 def _tags(run: Run) -> dict[str, str]:
     record = run.record
     tags = {
+        SIGNATURE: record.signature,
+        RECORDED: record.recorded,
         "wineexp.label": record.label,
         "wineexp.variant": record.variant_signature,
         "wineexp.status": record.status,
@@ -215,3 +129,25 @@ def _tags(run: Run) -> dict[str, str]:
         "wineexp.tensorflow": record.environment.tensorflow,
     }
     return {name: value for name, value in tags.items() if value is not None}
+
+
+def _numbers(loaded: LoadedRun, start: float, end: float) -> Iterator[tuple[str, float, float, int]]:
+    """Name, value, moment in seconds and epoch of the losses, and at the last epoch of the other metrics."""
+    epochs = len(loaded.history)
+    for name in loaded.history.columns.drop("epoch"):
+        for epoch, value in enumerate(loaded.history[name].tolist()):
+            yield name, value, start + (end - start) * (epoch + 1) / epochs, epoch
+    for name, value in loaded.metrics.known().items():
+        if name not in ("loss", "val_loss"):
+            yield name, float(value), end, max(0, epochs - 1)
+
+
+def _commit_here() -> str | None:
+    """The commit of the git repository that this command runs in; None where there is none."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,20 +1,22 @@
-"""Runs sent elsewhere the moment they are recorded, while others still train."""
+"""Runs sent elsewhere the moment they are recorded, while others still train; some of them epoch by epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from wineexp.comparison.comparison import Comparison
 from wineexp.errors import WineexpError
+from wineexp.execution.executor import Place
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
-from wineexp.runs.directory import Run
+from wineexp.runs.directory import Run, directory_name
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Exporter", "ExportingObserver"]
+__all__ = ["Exporter", "ExportingObserver", "LiveExporter", "Training", "sent_text"]
 
 
 class Exporter(Protocol):
@@ -29,6 +31,23 @@ class Exporter(Protocol):
         """Send what is said of the variants of a study whose runs were sent; as :meth:`export`."""
 
 
+@dataclass(frozen=True)
+class Training:
+    """A run that trains: its spec, the name of the directory that it will have, its signature."""
+
+    spec: RunSpec
+    name: str
+    signature: str
+
+
+@runtime_checkable
+class LiveExporter(Protocol):
+    """An exporter that is told of each epoch, too, in the process that records runs."""
+
+    def epoch(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
+        """Take an epoch, counted from 0: loss, val_loss and, with ``eval_train``, train_loss. Be quick."""
+
+
 class ExportingObserver(Observer):
     """Sends each run on, including those done before, and passes all events on to another observer.
 
@@ -37,15 +56,28 @@ class ExportingObserver(Observer):
 
     def __init__(self, exporters: Sequence[Exporter], inner: Observer) -> None:
         self.exporters, self.inner = exporters, inner
+        # Of each exporter: run -> whether it was sent now; None where it could not be.
+        self._sent: list[dict[Run, bool | None]] = [{} for _ in exporters]
+        self._live = [exporter for exporter in exporters if isinstance(exporter, LiveExporter)]
+        self._training: dict[RunSpec, Training] = {}
 
     def started(self, plan: Plan) -> None:
         self.inner.started(plan)
+        self._table = plan.table
         for entry in plan.entries:
             if entry.done:
                 self._export(entry.done)
 
-    def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
-        self.inner.epoch(spec, epoch, loss, val_loss)
+    def placed(self, place: Place, count: int) -> None:
+        self.inner.placed(place, count)
+
+    def losses(self, spec: RunSpec, epoch: int, losses: Sequence[float]) -> None:
+        self.inner.losses(spec, epoch, losses)
+        for exporter in self._live:
+            try:
+                exporter.epoch(self._training_of(spec), epoch, losses)
+            except WineexpError as error:
+                self.not_sent(str(error))
 
     def waiting(self, count: int, owner: str, claim: Path) -> None:
         self.inner.waiting(count, owner, claim)
@@ -70,6 +102,11 @@ class ExportingObserver(Observer):
         self.inner.not_sent(problem)
 
     def close(self) -> None:
+        for exporter, sent in zip(self.exporters, self._sent, strict=True):
+            known = list(sent.values())
+            if known:
+                told = sent_text(exporter.name, known.count(True), known.count(False), known.count(None))
+                self.inner.sent(told)
         self.inner.close()
 
     def compared(self, comparison: Comparison, name: str) -> None:
@@ -80,9 +117,25 @@ class ExportingObserver(Observer):
             except WineexpError as error:
                 self.not_sent(str(error))
 
+    def _training_of(self, spec: RunSpec) -> Training:
+        if spec not in self._training:
+            fingerprint, simulated = self._table.fingerprint, self._table.kind == "simulated"
+            name = directory_name(spec, fingerprint, simulated=simulated)
+            self._training[spec] = Training(spec, name, spec.signature(fingerprint))
+        return self._training[spec]
+
     def _export(self, run: Run) -> None:
-        for exporter in self.exporters:
+        for exporter, sent in zip(self.exporters, self._sent, strict=True):
             try:
-                exporter.export(run)
+                now = exporter.export(run)
             except WineexpError as error:
+                sent[run] = None
                 self.not_sent(str(error))
+            else:
+                sent[run] = now or sent.get(run) or False  # each look of a study sends all its runs
+
+
+def sent_text(name: str, sent: int, present: int, failed: int) -> str:
+    """``TensorBoard: 2 runs sent, 1 was there already, 0 failed``."""
+    runs, were = "run" if sent == 1 else "runs", "was" if present == 1 else "were"
+    return f"{name}: {sent} {runs} sent, {present} {were} there already, {failed} failed"

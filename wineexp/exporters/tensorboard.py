@@ -1,23 +1,24 @@
-"""Finished runs as TensorBoard event files, written without TensorFlow: ``wineexp[tensorboard]``."""
+"""Runs as TensorBoard event files, while they train and later, without TensorFlow: ``wineexp[tensorboard]``."""
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from wineexp import extras, files
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.scale import seed_mean, shared_scale
 from wineexp.errors import ExportError
+from wineexp.exporters.events import Moment, begun, ended, epoch_summary, records, settings
+from wineexp.exporters.live_events import LiveEvents
+from wineexp.exporters.observer import Training
 from wineexp.exporters.study import digest_of, variant_facts
 from wineexp.runs.directory import Run, folder_name
-from wineexp.runs.reader import load_run
-from wineexp.specs.run_spec import COSMETIC_FIELDS, RunSpec
-from wineexp.specs.wording import format_value
+from wineexp.runs.reader import LoadedRun, load_run
+from wineexp.runs.result import LOSS_COLUMNS
 
 __all__ = ["EventLog"]
 
@@ -41,15 +42,44 @@ class EventLog:
     def __init__(self, folder: Path) -> None:
         extras.require("tensorboard", "--tensorboard")
         self.folder = folder
+        self._live: dict[str, LiveEvents] = {}
+
+    def epoch(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
+        """Append an epoch of a run that trains to its events; with the first, those of an earlier try go.
+
+        A run whose beginning or middle was not heard is written whole at its end.
+        """
+        try:
+            if epoch == 0:
+                place = self.folder / training.name
+                self._live[training.name] = LiveEvents(place, training.spec, training.signature)
+            live = self._live.get(training.name)
+            if live is not None and not live.hear(epoch, losses):
+                del self._live[training.name]
+        except ExportError:
+            self._live.pop(training.name, None)  # told once; tried again at its end
+            raise
 
     def export(self, run: Run) -> bool:
-        """Write the run's events; return False if they are there already."""
+        """Write the run's events, or the end of those that were written as it trained; False if all are there."""
         recorded = _seconds(run.record.recorded)
-        target = self.folder / run.path.name / f"events.out.tfevents.{recorded:.0f}.wineexp"
-        if target.exists():
+        folder = self.folder / run.path.name
+        target = folder / f"events.out.tfevents.{recorded:.0f}.wineexp"
+        live = self._live.pop(run.path.name, None)
+        if live is None and target.exists():
             return False
-        content = _records(run, recorded)
-        for old in target.parent.glob("events.out.tfevents.*.wineexp"):  # of an earlier training
+        loaded = load_run(run)
+        if live is not None and live.epochs <= len(loaded.history):
+            live.finish(_rest(run, loaded, live.epochs, live.start, recorded))
+            return True
+        known = list(folder.glob("events.out.tfevents.*.wineexp"))
+        end = records([ended(run.status, recorded, _last(loaded))])
+        if any(_ends_in(path, end) for path in known):
+            return False
+        start = recorded - (run.record.timing.fit_seconds or 0.0)
+        head = begun(start) + records([settings(run.spec, run.signature, start)])
+        content = head + _rest(run, loaded, 0, start, recorded)
+        for old in known:  # of an earlier training
             old.unlink()
         files.write_file(target, content, error=ExportError)
         return True
@@ -80,7 +110,7 @@ def _study_records(comparison: Comparison) -> dict[str, bytes]:
     scale = shared_scale(shown)
     found: dict[str, bytes] = {}
     for variant, facts in zip(shown, variant_facts(comparison), strict=True):
-        summaries: list[tuple[float, int, Any]] = []
+        summaries: list[Moment] = []
         for column in ("loss", "val_loss"):
             mean, half = seed_mean(scale.values(variant, column))
             lines = {"mean": mean, "low": mean - half, "high": mean + half}
@@ -95,7 +125,7 @@ def _study_records(comparison: Comparison) -> dict[str, bytes]:
         name = folder_name(facts.label)
         if name in found:  # labels that differ in what a file name cannot hold
             name += f"-{len(found)}"
-        found[name] = _written(moment, summaries)
+        found[name] = begun(moment) + records(summaries)
     return found
 
 
@@ -106,59 +136,31 @@ def _seconds(recorded: str) -> float:
         return 0.0
 
 
-def _records(run: Run, recorded: float) -> bytes:
-    start = recorded - (run.record.timing.fit_seconds or 0.0)
-    return _written(start, _summaries(run, start, recorded))
-
-
-def _written(start: float, summaries: Iterable[tuple[float, int, Any]]) -> bytes:
-    """An event file of (wall time, epoch, summary)."""
-    from tensorboard.compat.proto import event_pb2
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    stream = io.BytesIO()
-    writer = RecordWriter(stream)
-    writer.write(event_pb2.Event(wall_time=start, file_version="brain.Event:2").SerializeToString())
-    for wall_time, step, summary in summaries:
-        event = event_pb2.Event(wall_time=wall_time, step=step, summary=summary)
-        writer.write(event.SerializeToString())
-    return stream.getvalue()
-
-
-def _summaries(run: Run, start: float, end: float) -> Iterator[tuple[float, int, Any]]:
-    """(wall time, epoch, summary) of all that is known of a run."""
-    from tensorboard.compat.proto import summary_pb2
-    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
-    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
-
-    yield start, 0, summary_v2.hparams_pb(_hparams(run.spec), trial_id=run.signature, start_time_secs=start)
-    loaded = load_run(run)
-    history = loaded.history
-    each = (end - start) / max(1, len(history))
-    for row in history.to_dict("records"):
-        epoch = int(row.pop("epoch"))
-        for tag, value in row.items():
-            yield start + each * (epoch + 1), epoch, scalar_pb(tag, float(value))
-    last = max(0, len(history) - 1)
-    for name, value in loaded.metrics.known().items():
-        if name not in ("loss", "val_loss"):
-            yield end, last, scalar_pb(f"metrics/{name}", float(value))
-    status = api_pb2.STATUS_SUCCESS if run.status == "done" else api_pb2.STATUS_FAILURE
-    ended = plugin_data_pb2.HParamsPluginData(
-        session_end_info=plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=end)
-    )
-    value = summary_pb2.Summary.Value(
-        tag=metadata.SESSION_END_INFO_TAG,
-        metadata=metadata.create_summary_metadata(ended),
-        tensor=metadata.NULL_TENSOR,
-    )
-    yield end, last, summary_pb2.Summary(value=[value])
-
-
-def _hparams(spec: RunSpec) -> dict[str, Any]:
-    """The spec as hyper-parameters: numbers and booleans as they are, the rest as text."""
-    values = {field: getattr(spec, field) for field in RunSpec.model_fields if field not in COSMETIC_FIELDS}
-    return {
-        field: value if isinstance(value, (bool, int, float)) else format_value(value)
-        for field, value in values.items()
+def _rest(run: Run, loaded: LoadedRun, first: int, start: float, end: float) -> bytes:
+    """A run's events from epoch ``first`` on: losses, final metrics, how it ended."""
+    names = [name for name in LOSS_COLUMNS if name in loaded.history]
+    losses = loaded.history[names].to_numpy(float).tolist()
+    each = (end - start) / max(1, len(losses))
+    moments: list[Moment] = [
+        (start + each * (epoch + 1), epoch, epoch_summary(dict(zip(names, losses[epoch], strict=True))))
+        for epoch in range(first, len(losses))
+    ]
+    last = _last(loaded)
+    known = {
+        f"metrics/{name}": value for name, value in loaded.metrics.known().items() if name not in LOSS_COLUMNS
     }
+    moments += [(end, last, epoch_summary({name: value})) for name, value in known.items()]
+    return records([*moments, ended(run.status, end, last)])
+
+
+def _last(loaded: LoadedRun) -> int:
+    """The number of its last epoch."""
+    return max(0, len(loaded.history) - 1)
+
+
+def _ends_in(path: Path, end: bytes) -> bool:
+    """Whether a file ends in these bytes."""
+    with files.refusing(path, ExportError, "read"), path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(end)))
+        return file.read() == end

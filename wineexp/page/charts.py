@@ -64,6 +64,7 @@ def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
                         lw=width,
                         marker="o" if dots else "",
                         markevery=dots,
+                        clip_on=not dots,  # the last epoch stands on the edge
                         ms=3,
                         mfc=colour if name == "val_loss" else "none",
                         **marked,

@@ -16,6 +16,7 @@ from wineexp.comparison.drawing import MIN_BAND, colour_numbers
 from wineexp.comparison.scale import Scale, Style, loss_axis_of, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import COLOURS, LOSS_NAMES
+from wineexp.text import epoch_number
 
 __all__ = ["judged_variants", "payload", "residual_rows"]
 
@@ -66,7 +67,7 @@ def _lines(scale: Scale, variant: Variant) -> dict[str, Any]:
     others = [name for name in scale.columns(variant, Style()) if name != "val_loss"]
     return {
         "label": variant.label,
-        "epochs": scale.epochs_of(variant).tolist(),
+        "epochs": epoch_number(variant.epochs).tolist(),
         "val_loss": _plain(mean),
         **{name: _plain(seed_mean(scale.values(variant, name))[0]) for name in others},
         "seeds": [_plain(line) for line in lines] if 1 < len(lines) < MIN_BAND else [],

@@ -11,10 +11,10 @@ from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry, with_content
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
 from wineexp.page.words import val_losses
-from wineexp.runs.columns import Column
+from wineexp.runs.columns import Column, told_metrics
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.wording import format_value
-from wineexp.text import format_interval, short_path
+from wineexp.text import epoch_number, format_interval, short_path
 
 __all__ = ["columns", "environments", "facts", "rows", "run_facts", "sampled"]
 
@@ -111,7 +111,7 @@ def sampled(shown: Sequence[Variant]) -> dict[str, Any]:
         at = [[line[epoch] for line in runs if epoch in line.index] for epoch in epochs]
         numbers = [f"{np.mean(values):.4f}" if values else "" for values in at]
         lines.append({"label": label, "numbers": numbers})
-    return {"epochs": epochs, "lines": lines}
+    return {"epochs": [epoch_number(epoch) for epoch in epochs], "lines": lines}
 
 
 def environments(comparison: Comparison) -> list[str]:
@@ -128,7 +128,7 @@ def run_facts(run: LoadedRun) -> dict[str, str]:
         record = run.record
         told = {
             "spec": record.spec.settings(),
-            "metrics": record.metrics.model_dump(exclude_unset=True),
+            "metrics": told_metrics(record.metrics),
             "timing": record.timing.model_dump(exclude_unset=True),
         }
         for key, values in told.items():

@@ -16,8 +16,19 @@ from wineexp.runs.record import Metrics, Record, Status
 from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
+from wineexp.text import epoch_number
 
-__all__ = ["COLUMNS", "FIELD_KEYS", "TARGET", "Column", "Recorded", "find_column", "number", "plain"]
+__all__ = [
+    "COLUMNS",
+    "FIELD_KEYS",
+    "TARGET",
+    "Column",
+    "Recorded",
+    "find_column",
+    "number",
+    "plain",
+    "told_metrics",
+]
 
 Source = TypeVar("Source")
 
@@ -27,6 +38,9 @@ FIELD_KEYS = {name: "loss_name" if name == "loss" else name for name in RunSpec.
 
 #: The unit of a column whose numbers are in that of the target.
 TARGET = "target"
+
+#: The metric that is the number of an epoch.
+_EPOCH = "best_epoch"
 
 #: What a column is called elsewhere, for hints.
 _ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} | {
@@ -121,7 +135,18 @@ def _metric(name: str) -> Column[Recorded]:
     value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
     unit = TARGET if re.search("MAE|RMSE", str(info.title)) else ""  # errors have the unit of what is predicted
     text = number(extra["form"])
-    return Column(name, str(info.title), str(info.description), value, text, extra["listed"], unit)
+    shown = (lambda epoch: text(None if epoch is None else epoch_number(epoch))) if name == _EPOCH else text
+    return Column(name, str(info.title), str(info.description), value, shown, extra["listed"], unit)
+
+
+def told_metrics(metrics: Metrics) -> dict[str, Any]:
+    """All that is known of a run's metrics, for people: the best epoch under its heading, counted from 1."""
+    values = metrics.model_dump(exclude_unset=True)
+    heading = str(Metrics.model_fields[_EPOCH].title)
+    return {
+        heading if name == _EPOCH else name: epoch_number(value) if name == _EPOCH and value is not None else value
+        for name, value in values.items()
+    }
 
 
 _FACTS: tuple[Column[Recorded], ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from matplotlib.text import Text
 from wineexp.runs.loss_axis import LossAxis
 from wineexp.runs.record import Record
 from wineexp.specs.wording import say
-from wineexp.text import visible
+from wineexp.text import epoch_number, visible
 
 __all__ = [
     "COLOURS",
@@ -118,9 +118,10 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     axis = loss_axis(curve.baseline, [history[name] for name in drawn], full_range=full_range)
     axis.set_on(ax)
     words = loss_words(any(spec.rates()))
+    epochs = epoch_number(history["epoch"])
     for number, name in enumerate(drawn):
         values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged
-        ax.plot(history["epoch"], values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
+        ax.plot(epochs, values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
     mark_constant(ax, spec.epochs, spec.loss, curve.baseline)
     ax.set_xlabel("epoch")
     ax.set_ylabel(LOSS_NAMES[spec.loss])
@@ -132,7 +133,7 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     return fig
 
 
-def loss_axis(baseline: float | None, curves: Sequence[npt.ArrayLike], *, full_range: bool = False) -> LossAxis:
+def loss_axis(baseline: float | None, curves: Iterable[npt.ArrayLike], *, full_range: bool = False) -> LossAxis:
     """The axis for a constant's loss, or one that fits the curves where it is not known or all is to be shown."""
     if baseline and not full_range:
         return LossAxis.of_constant(baseline)

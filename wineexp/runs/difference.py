@@ -22,7 +22,7 @@ NO_SETTING = "no setting differs"
 _FACTS = ("status", "reason", "kind", "source")
 
 #: Fields of the spec that decide which rows are judged, and on what.
-_ROWS = ("target", "split", "train_fraction", "test_fraction", "split_seed")
+_ROWS = ("target", "split", "group", "train_fraction", "test_fraction", "split_seed")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from wineexp.notebook.card import Card, Head, Table
 from wineexp.runs.columns import TARGET, Column, Source
 from wineexp.runs.directory import Run
 from wineexp.runs.run_table import default_columns, row
-from wineexp.runs.summary import ending, facts, seeds_summary
+from wineexp.runs.seeds_table import spread
+from wineexp.runs.summary import ending, facts
 from wineexp.specs.wording import say
 
 __all__ = ["SIMULATED", "column_table", "counted", "run_card", "run_line", "runs_card"]
@@ -108,7 +109,7 @@ def runs_card(runs: Sequence[Run]) -> Card:
     known = [run for run in runs if _state(run) != UNREADABLE]
     lines: list[str] = []
     if len(known) > 1 and len({run.record.variant_signature for run in known}) == 1:
-        lines = seeds_summary(known).splitlines()
+        lines = spread(known)
     targets = {run.spec.target for run in known}
     target = targets.pop() if len(targets) == 1 else TARGET
     columns = default_columns([row(run) for run in known])

@@ -267,7 +267,7 @@ def _notes(form: _Form, frames: Sequence[tuple[pd.DataFrame, pd.DataFrame]], ane
             "where fit goes on with one training, give it initial_epoch"
         )
     if form.epoch is None:
-        yield f"no column epoch, so its lines are taken as epochs 0 to {epochs[0].iloc[-1]}"
+        yield f"no column epoch, so its lines are taken as epochs 1 to {len(epochs[0])}"
     for name, other in (("val_loss", "loss"), ("loss", "val_loss")):
         without = [number for number, (_, gaps) in enumerate(frames, 1) if gaps[name].all()]
         if without:

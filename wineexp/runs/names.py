@@ -27,7 +27,7 @@ from wineexp.runs.directory import CURVES, HISTORY, RUN_FILES, Run, folder_name,
 from wineexp.runs.study_file import STUDY, TABLE, StudyRuns, find_studies, read_study
 from wineexp.text import some_of
 
-__all__ = ["LEAST", "Meant", "Place", "find_meant", "find_place", "find_run", "study_runs"]
+__all__ = ["LEAST", "Meant", "Place", "find_meant", "find_place", "find_run", "find_there", "study_runs"]
 
 #: Characters of a signature that may stand for it.
 LEAST = 4
@@ -111,12 +111,17 @@ def find_meant(text: str, out: Path) -> Meant:
     raise RunError(_nothing(text, out, known, [study for _, study in studies]))
 
 
-def find_place(text: str, out: Path) -> Place:
-    """The place alone of :func:`find_meant`; raise ``RunError`` for a study none of whose runs is there, too."""
+def find_there(text: str, out: Path) -> Meant:
+    """:func:`find_meant`; raise ``RunError`` for a study none of whose runs is there, too."""
     meant = find_meant(text, out)
     if meant.study is not None and not meant.place:
         raise RunError(f"{meant.study}: expected runs of the study, found none; wineexp study trains them")
-    return meant.place
+    return meant
+
+
+def find_place(text: str, out: Path) -> Place:
+    """The place alone of :func:`find_there`."""
+    return find_there(text, out).place
 
 
 def find_run(text: str, out: Path) -> Path:

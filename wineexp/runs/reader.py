@@ -20,7 +20,7 @@ from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, read_bounded, r
 from wineexp.runs.history_file import Training, read_history
 from wineexp.runs.integrity import check_files, read_checked
 from wineexp.runs.names import Place
-from wineexp.runs.number_table import read_numbers
+from wineexp.runs.number_table import Columns, as_frame, read_columns
 from wineexp.runs.picture import read_png
 from wineexp.runs.record import Metrics, Record, Status
 from wineexp.runs.result import LOSS_COLUMNS
@@ -135,18 +135,20 @@ def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = N
 def load_run(run: Run) -> LoadedRun:
     """Read one run directory; raise ``RunError`` where a file of it is damaged or contradicts the record."""
     record = run.record
-    history = _read(run.history_path, _HISTORY_COLUMNS, read_checked(run, run.history_path))
-    if history["epoch"].tolist() != list(range(len(history))):
+    losses = _read(run.history_path, _HISTORY_COLUMNS, read_checked(run, run.history_path))
+    epochs = len(losses["epoch"])
+    if not np.array_equal(losses["epoch"], np.arange(epochs)):
         raise RunError(f"{run.history_path}: is damaged: expected epochs 0, 1, 2, ... in their order")
-    if len(history) and (LOSS_COLUMNS[2] in history) != record.spec.eval_train:
+    if epochs and (LOSS_COLUMNS[2] in losses) != record.spec.eval_train:
         expected = f"{'a' if record.spec.eval_train else 'no'} column {LOSS_COLUMNS[2]}, by its spec"
         raise RunError(f"{run.history_path}: is damaged: expected {expected}")
-    if record.timing.epochs is not None and record.timing.epochs != len(history):
-        expected = f"expected {record.timing.epochs} epochs, as recorded, found {len(history)}"
+    if record.timing.epochs is not None and record.timing.epochs != epochs:
+        expected = f"expected {record.timing.epochs} epochs, as recorded, found {epochs}"
         raise RunError(f"{run.history_path}: is damaged: {expected}")
+    history = as_frame(losses)
     if run.status != "done":
         return LoadedRun(run.path, run.label, record, history)
-    if history.empty:
+    if not epochs:
         raise RunError(f"{run.history_path}: is damaged: expected the epochs of a finished run, found none")
     data, metrics = record.data, record.metrics
     predictions = _predictions(run, run.predictions_path, data.valid_rows, metrics.val_mae, data.twins)
@@ -163,7 +165,7 @@ def _predictions(run: Run, path: Path, rows: int, mae: float | None, twins: int 
     found = _read(path, _PREDICTION_COLUMNS, read_checked(run, path))
     if problem := _contradiction(found, rows, run.record.data.rows, mae, twins):
         raise RunError(f"{path}: is damaged: {problem}")
-    return found
+    return as_frame(found)
 
 
 def check_run(run: Run) -> None:
@@ -190,10 +192,10 @@ def check_runs(found: Sequence[tuple[Path, Run | RunError]]) -> list[tuple[Path,
 
 
 def _contradiction(
-    predictions: pd.DataFrame, rows: int, table_rows: int, mae: float | None, twins: int | None
+    predictions: Columns, rows: int, table_rows: int, mae: float | None, twins: int | None
 ) -> str | None:
     """What in a finished run's predictions contradicts its record."""
-    row, actual, predicted, twin = (predictions[name].to_numpy() for name in _PREDICTION_COLUMNS)
+    row, actual, predicted, twin = (predictions[name] for name in _PREDICTION_COLUMNS)
     if not (np.isfinite(actual).all() and np.isfinite(predicted).all()):
         return "expected finite numbers, found others"
     if len(row) != rows or not rows or row.min() < 0 or row.max() >= table_rows:
@@ -236,9 +238,10 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[L
 
 def _load_several(folders: Sequence[Path], damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:
     for folder in folders:
+        run = Run(folder)
         try:
-            check_files(Run(folder))
-            loaded = load_run(Run(folder))
+            check_files(run)
+            loaded = load_run(run)
         except RunError as error:
             if damaged is not None:
                 damaged(error)
@@ -250,7 +253,7 @@ def _load_csv(path: Path) -> Iterator[LoadedRun]:
     """A history on its own, or several; if it lies in a run directory, that gives label and record."""
     if path.name == HISTORY and is_run(path.parent):
         run = Run(path.parent)
-        yield LoadedRun(path, run.label, run.record, _read(path, _HISTORY_COLUMNS, read_bounded(path)))
+        yield LoadedRun(path, run.label, run.record, as_frame(_read(path, _HISTORY_COLUMNS, read_bounded(path))))
         return
     name = path.parent.resolve().name if path.name == HISTORY else path.stem
     label = re.sub(r"[^\x20-\x7e\w]", "", name)
@@ -259,11 +262,11 @@ def _load_csv(path: Path) -> Iterator[LoadedRun]:
         yield LoadedRun(path, own, None, training.history, training=training)
 
 
-def _read(path: Path, columns: tuple[str, ...], content: bytes) -> pd.DataFrame:
+def _read(path: Path, columns: tuple[str, ...], content: bytes) -> Columns:
     try:
         check_lines(io.BytesIO(content))
         optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else ()
-        return read_numbers(content, columns, ("epoch", "row", "twin"), optional)
+        return read_columns(content, columns, ("epoch", "row", "twin"), optional)
     except (ValueError, OverflowError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path}: cannot be read: {text}") from None

@@ -69,7 +69,7 @@ class Metrics(BaseModel):
     loss: _Number | None = _metric("loss", ".4f", "training loss of the last epoch, dropout on")
     val_loss: _Number | None = _metric("val_loss", ".4f", "validation loss of the last epoch")
     best_val_loss: _Number | None = _metric("best val_loss", ".4f", "lowest validation loss of any epoch")
-    best_epoch: int | None = _metric("best epoch", ".0f", "epoch of the lowest validation loss, from 0", listed=5)
+    best_epoch: int | None = _metric("best epoch", ".0f", "epoch of the lowest val_loss; from 0 in data", listed=5)
     last10_val_loss: _Number | None = _metric(
         "last 10 val_loss", ".4f", "mean validation loss of the last ten epochs"
     )
@@ -264,7 +264,6 @@ class Record(BaseModel):
     def _disagreement(self) -> str | None:
         """What in the record contradicts the rest of it; None where all agrees."""
         signature, variant = self.spec.signatures(self.data.fingerprint)
-        features = len(self.data.features)
         if (self.signature, self.variant_signature) != (signature, variant):
             return (
                 f"signature and variant: expected {signature} and {variant}, those of spec and fingerprint; "
@@ -272,19 +271,10 @@ class Record(BaseModel):
             )
         if (self.reason is None) == (self.status == "failed"):
             return f"reason: expected one for a failed run alone; the run is {self.status}, reason {self.reason}"
-        if self.data.train_rows + self.data.valid_rows + self.data.test_rows != self.data.rows:
-            return f"data.rows: expected the sum of the sides of the split, found {self.data.rows}"
-        if not features or self.spec.target in self.data.features or len(set(self.data.features)) < features:
-            return "data.features: expected different columns beside the target"
-        if not len(self.data.scaling.center) == len(self.data.scaling.scale) == features:
-            return f"data.scaling: expected {features} numbers each, one per feature"
-        if len(self.data.ranges) not in (0, features):
-            return f"data.ranges: expected {features} pairs of numbers, one per feature"
-        if 0.0 in self.data.scaling.scale:
-            return "data.scaling.scale: expected numbers other than 0"
         if self.data.scaling.in_model and self.spec.scale == "none":
             return "data.scaling.in_model: expected true with a scale alone; the spec's is none"
-        return None
+        fault = self.data.contradiction(self.spec.target)
+        return None if fault is None else f"data.{fault}"
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, Recorded, find_column
 from wineexp.runs.record import Metrics
+from wineexp.specs.column_fields import read_names
 from wineexp.specs.parsing import problem_of
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
 from wineexp.specs.wording import format_value
@@ -129,7 +130,18 @@ def says_the_same(value: Any, text: str) -> bool:
     """Whether ``text`` means ``value``, as in a config: ``0.30`` is 0.3, ``1024x3`` is three layers of 1024."""
     if format_value(value) == text:
         return True
+    if isinstance(value, (list, tuple)) and any(isinstance(item, str) for item in value):
+        return list(value) == _names(text)
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == as_number(text)
+
+
+def _names(text: str) -> list[str]:
+    """Names of columns, in the order of a spec's; none where it is no list of them."""
+    try:
+        names = read_names(text)
+    except ValueError:
+        return []
+    return list(names) if isinstance(names, tuple) else []
 
 
 def _no_value_of(column: str, value: str) -> str | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wineexp.data.table import Table
+from wineexp.runs.columns import COLUMNS, told_metrics
 from wineexp.runs.directory import MODEL, RECORD, Run
 from wineexp.runs.record import Record
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
-from wineexp.text import align, indent, one_line
+from wineexp.text import align, count_of, indent, one_line, short_source
 
 __all__ = [
     "ending",
@@ -18,8 +19,8 @@ __all__ = [
     "header",
     "layer_table",
     "outcome",
-    "seeds_summary",
     "summary",
+    "table_words",
     "time_spent",
     "whole_run",
 ]
@@ -30,15 +31,23 @@ _TABLES = {
     "custom": "a table",
 }
 
+#: Facts of a table that a person reads off its features, or not at all.
+_UNTOLD = {"scaling", "categories"}
 
-def header(spec: RunSpec, source: str, kind: str, features: int) -> str:
+
+def header(spec: RunSpec, table: Table, features: int) -> str:
     """What is about to be trained, on what."""
     rows = [
         ("model", spec.describe()),
-        ("table", f"{_TABLES[kind]}, {source}"),
+        ("table", table_words(table)),
         ("size", f"{spec.parameter_count(features):,} parameters"),
     ]
     return align(rows)
+
+
+def table_words(table: Table) -> str:
+    """A table, its rows, and where it came from."""
+    return f"{_TABLES[table.kind]}, {len(table.frame):,} rows, {short_source(table.source)}"
 
 
 def layer_table(spec: RunSpec, features: int) -> str:
@@ -77,7 +86,7 @@ def summary(run: Run) -> str:
 def ending(run: Run) -> str:
     """How a run ended that is not done, and what is left of it."""
     cause = run.record.error or "by Ctrl-C or a signal"
-    return f"{run.status}: {cause}, history of {_epochs(run)} epochs kept"
+    return f"{run.status}: {cause}, history of {count_of(_epochs(run), 'epoch')} kept"
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
@@ -88,6 +97,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     def shown(value: float | None, form: str = ".4f") -> str:
         return "not finite" if value is None else format(value, form)
 
+    best = COLUMNS["best_epoch"].text(metrics.best_epoch)
     skill = "no skill defined" if metrics.skill is None else f"skill {metrics.skill:+.1%} over it"
     gap = None if metrics.val_mae is None or metrics.train_mae is None else metrics.val_mae - metrics.train_mae
     rows = [
@@ -99,8 +109,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("training MAE", f"{shown(metrics.train_mae)} (dropout off); gap {shown(gap, '+.4f')}"),
         (
             "best epoch",
-            f"{metrics.best_epoch} of {_epochs(run)}, val_loss {shown(metrics.best_val_loss)}; "
-            f"last {shown(metrics.val_loss)}",
+            f"{best} of {_epochs(run)}, val_loss {shown(metrics.best_val_loss)}; last {shown(metrics.val_loss)}",
         ),
     ]
     if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
@@ -124,30 +133,17 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
 def _model(record: Record) -> str:
     """What model.keras is fed with where it is loaded by Keras."""
+    text = f", text as data.categories of {RECORD} encode it" if record.data.categories else ""
     if record.spec.scale == "none":
-        return f"{MODEL} takes features as the table has them"
+        return f"{MODEL} takes features as the table has them{text}"
     if record.data.scaling.in_model:
-        return f"{MODEL} takes features as the table has them: it begins with their scaling"
+        return f"{MODEL} takes features as the table has them{text}: it begins with their scaling"
     return f"{MODEL} takes scaled features: (value - center) / scale, of data.scaling in {RECORD}"
 
 
 def _epochs(run: Run) -> int:
     with run.history_path.open() as file:
         return sum(1 for _ in file) - 1
-
-
-def seeds_summary(runs: Sequence[Run]) -> str:
-    """Mean and spread over the seeds of one variant."""
-    done = [run.record.metrics for run in runs if run.status == "done"]
-    lines = [f"{len(done)} of {len(runs)} seeds done"]
-    for name in ("val_mae", "train_mae", "skill"):
-        values = [value for metrics in done if (value := getattr(metrics, name)) is not None]
-        if len(values) > 1:
-            lines.append(
-                f"{name:<15} {statistics.mean(values):.4f} ± {statistics.stdev(values):.4f} "
-                f"(standard deviation over seeds; {min(values):.4f} to {max(values):.4f})"
-            )
-    return "\n".join(lines)
 
 
 def whole_run(run: Run) -> str:
@@ -161,8 +157,8 @@ def whole_run(run: Run) -> str:
         _block("spec", record.spec.settings()),
         f"layers\n{indent(layer_table(record.spec, len(record.data.features)))}",
         *([f"model\n{indent(_model(record))}"] if run.model_path.is_file() else []),
-        _block("data", record.data.model_dump(mode="json", exclude={"scaling"}, exclude_unset=True)),
-        _block("metrics", record.metrics.model_dump(exclude_unset=True)),
+        _block("data", record.data.model_dump(mode="json", exclude=_UNTOLD, exclude_unset=True)),
+        _block("metrics", told_metrics(record.metrics)),
         f"where the time went\n{indent(align(spent, right=(1, 2)) if spent else 'none')}",
         _block("environment", record.environment.known()),
         "files\n" + indent("\n".join(str(path) for path in sorted(run.path.iterdir()))),
@@ -186,15 +182,14 @@ def time_spent(record: Record) -> list[tuple[str, str, str]]:
     return [(name, f"{seconds:.2f} s", f"{seconds / whole:.0%}") for name, seconds in parts.items()]
 
 
-def outcome(run: Run) -> str:
-    """A run that has just ended, in a line."""
+def outcome(run: Run, name: str) -> str:
+    """A run that has just ended, in a line, under ``name``."""
     record, metrics = run.record, run.record.metrics
-    name = f"{run.label} seed {run.spec.seed}"
     if run.status == "done":
         error = "not finite" if metrics.val_mae is None else f"{metrics.val_mae:.4f} ± {metrics.val_mae_se:.4f}"
         return f"done         {name}  val MAE {error}  {record.timing.run_seconds:.1f} s"
     if run.status == "interrupted":
-        return f"interrupted  {name}  {_epochs(run)} epochs kept"
+        return f"interrupted  {name}  {count_of(_epochs(run), 'epoch')} kept"
     return f"failed       {name}  {record.error}"
 
 

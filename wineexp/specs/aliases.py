@@ -23,7 +23,7 @@ FIELD_ALIASES = _each(
         "widths": "width layers layer layersizes hidden hiddenlayers hiddenlayersizes hiddensizes hiddenunits "
         "units neurons nodes sizes depth architecture",
         "activation": "act activationfunction nonlinearity",
-        "dropout": "drop dropoutrate droprate dropoutp pdrop",
+        "dropout": "dropoutrate droprate dropoutp pdrop",
         "bn": "batchnorm batchnormalization batchnormalisation norm normalization normalisation bnposition",
         "bn_input": "inputbn batchnorminput inputbatchnorm normalizeinput",
         "bn_momentum": "momentum batchnormmomentum",
@@ -43,7 +43,11 @@ FIELD_ALIASES = _each(
         "valfraction validationfraction",
         "test_fraction": "testsize testsplit testratio holdout",
         "split_seed": "splitrandomstate",
+        "group": "groups groupby groupcolumn groupkfold cluster",
         "target": "label y targetcolumn outcome",
+        "features": "columns cols usecols inputs predictors featurecolumns",
+        "drop": "dropcolumns dropcols exclude ignore omit without",
+        "encode": "onehot encoding encoder dummies getdummies categorical",
         "seed": "randomseed randomstate rng rngseed",
         "name": "title runname tag",
     }
@@ -68,6 +72,7 @@ KEY_ALIASES = _each(
 VALUE_ALIASES = {
     "activation": _each({"linear": "none null identity no off"}),
     "bn": _each({"none": "no off false null 0", "before": "pre prior", "after": "post behind"}),
+    "encode": _each({"none": "no off false null 0", "onehot": "yes on true 1 dummies getdummies onehotencoder"}),
     "loss": _each({"mae": "meanabsoluteerror l1", "mse": "meansquarederror l2", "huber": "smoothl1 huberloss"}),
     "optimizer": _each({"sgd": "gd stochasticgradientdescent"}),
     "scale": _each(

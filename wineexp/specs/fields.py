@@ -24,6 +24,7 @@ __all__ = [
     "MAX_SEED",
     "MAX_WIDTH",
     "MIN_SPLITS",
+    "PRECISION",
     "Patience",
     "Rates",
     "Real",
@@ -36,6 +37,7 @@ __all__ = [
     "is_legal",
     "kinds_of",
     "optimizer_defaults",
+    "read_none",
     "read_text",
     "spec_field",
 ]
@@ -96,7 +98,7 @@ def _as_float(value: object) -> object:
     return float(value) + 0.0 if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-def _read_none(value: object) -> object:
+def read_none(value: object) -> object:
     """``none``, which YAML 1.2 reads as text, as None."""
     return None if value == "none" else value
 
@@ -106,7 +108,7 @@ _Rate = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
 
 Widths = Annotated[tuple[_Width, ...], BeforeValidator(_read_widths)]
 Rates = Annotated[_Rate | tuple[_Rate, ...], BeforeValidator(_read_rates)]
-Patience = Annotated[int | None, BeforeValidator(_read_none)]
+Patience = Annotated[int | None, BeforeValidator(read_none)]
 Real = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
 
 
@@ -199,6 +201,14 @@ def check_rates(dropout: float | tuple[float, ...], widths: tuple[int, ...]) -> 
             f"dropout: expected one rate or {len(widths)}, one for each hidden layer of "
             f"{format_widths(widths)}; found {len(dropout)} rates: {', '.join(f'{rate:g}' for rate in dropout)}"
         )
+
+
+PRECISION: Any = spec_field(
+    "float32",
+    "mixed_bfloat16 multiplies the hidden layers' matrices in bfloat16; on processors that have it",
+    "float32 or mixed_bfloat16",
+    later=True,
+)
 
 
 def check_precision(precision: str, widths: tuple[int, ...]) -> None:

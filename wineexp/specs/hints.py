@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from wineexp.errors import closest, folded
 from wineexp.specs.aliases import VALUE_ALIASES
+from wineexp.specs.column_fields import NAME_LISTS
 from wineexp.specs.fields import choices_of, is_legal, kinds_of
 
 __all__ = ["value_hint"]
@@ -30,7 +31,9 @@ def value_hint(field: str, value: Any, info: FieldInfo) -> str:
         return f" (several are {field}s, in a study{', or train --seeds' if field == 'seed' else ''})"
     if field in _SWITCHED_ON and folded(str(value)) in ("true", "yes", "on", "1"):
         return f" (did you mean {_SWITCHED_ON[field]}?)"
-    if isinstance(value, list) and field not in ("widths", "dropout"):
+    if field == "drop" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f" (did you mean dropout: {value:g}?)"
+    if isinstance(value, list) and field not in ("widths", "dropout", *NAME_LISTS):
         return " (several values to compare stand under grid)"
     if len(str(value)) > 200:  # nobody typed that
         return ""
@@ -48,7 +51,7 @@ def _meant(field: str, value: Any, info: FieldInfo) -> Any:
     if bool in kinds:
         return _BOOLEANS.get(folded(str(value)))
     if types.NoneType in kinds and folded(str(value)) in ("none", "off", "no", "false", "null"):
-        return "none" if field == "patience" else None
+        return "none" if field in ("patience", "group", *NAME_LISTS) else None
     if field == "widths":
         return _meant_widths(value)
     if field == "dropout" and (rates := _several(value)) is not None:

@@ -18,8 +18,13 @@ __all__ = ["parse", "problem_of"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: A field -> the one that is checked against it: while the first is wrong, nothing can be said of the second.
-_CHECKED_AGAINST = {"widths": "dropout", "train_fraction": "test_fraction"}
+#: A field -> those that are checked against it: while the first is wrong, nothing can be said of them.
+_CHECKED_AGAINST = {
+    "widths": ("dropout",),
+    "train_fraction": ("test_fraction",),
+    "split": ("group",),
+    "target": ("features", "drop", "group"),
+}
 
 
 def parse(model: type[Model], values: Mapping[str, Any]) -> Model:
@@ -38,7 +43,7 @@ def parse(model: type[Model], values: Mapping[str, Any]) -> Model:
             found = _problems(error, known, fields)
         wrong |= found
         # What is wrong is left out, and the rest checked again: fields are checked against each other last.
-        gone = found.keys() | {_CHECKED_AGAINST.get(field) for field in found}
+        gone = found.keys() | {other for field in found for other in _CHECKED_AGAINST.get(field, ())}
         rest = {key: value for key, value in left.items() if key not in gone}
         assert len(rest) < len(left), found  # only what was given can be wrong
         left = rest

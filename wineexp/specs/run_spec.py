@@ -12,11 +12,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from wineexp.specs import layers, parsing, wording
+from wineexp.specs import column_fields, layers, parsing, wording
+from wineexp.specs.column_fields import Column, Columns
 from wineexp.specs.fields import (
     MAX_LAYERS,
     MAX_SEED,
     MAX_WIDTH,
+    PRECISION,
     Patience,
     Rates,
     Real,
@@ -96,12 +98,7 @@ class RunSpec(BaseModel):
     loss: Literal["mae", "mse", "huber"] = spec_field(
         "mae", "loss: mean absolute error, mean squared error or Huber (delta 1)", "mae, mse or huber"
     )
-    precision: Literal["float32", "mixed_bfloat16"] = spec_field(
-        "float32",
-        "mixed_bfloat16 multiplies the hidden layers' matrices in bfloat16; on processors that have it",
-        "float32 or mixed_bfloat16",
-        later=True,
-    )
+    precision: Literal["float32", "mixed_bfloat16"] = PRECISION
     batch_size: int = spec_field(
         256, "rows per training step", "a whole number from 1 to 2147483647", ge=1, le=2**31 - 1
     )
@@ -152,7 +149,11 @@ class RunSpec(BaseModel):
         "random is the lesson's split; grouped keeps identical rows on one side",
         "random or grouped",
     )
+    group: Column = column_fields.GROUP
     target: str = spec_field("quality", "column to predict", "the name of a column", min_length=1, max_length=200)
+    features: Columns = column_fields.FEATURES
+    drop: Columns = column_fields.DROP
+    encode: Literal["none", "onehot"] = column_fields.ENCODE
     seed: int = spec_field(
         0,
         "seed of initial weights, dropout masks and batch order",
@@ -186,6 +187,7 @@ class RunSpec(BaseModel):
         check_rates(self.dropout, self.widths)
         check_shares(self.train_fraction, self.test_fraction)
         check_precision(self.precision, self.widths)
+        column_fields.check_columns(self.target, self.features, self.drop, self.group, self.split)
         return self
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wineexp.specs.column_fields import NAME_LISTS
 from wineexp.specs.fields import MAX_SEED
 from wineexp.specs.looks import MAX_LOOKS
 from wineexp.specs.run_spec import RunSpec
@@ -18,7 +19,8 @@ def json_schema() -> dict[str, Any]:
     # A size or a rate may be written short, as on the command line; YAML 1.2 reads `none` as text.
     short = {"type": ["array", "integer", "string"], "examples": ["1024x3", "512,256"]}
     fields["widths"] = {**fields["widths"], **short}
-    for name, text in (("dropout", {"type": "string"}), ("patience", {"const": "none"})):
+    names = {name: {"type": "string", "examples": ["alcohol", "alcohol,pH"]} for name in NAME_LISTS}
+    for name, text in {"dropout": {"type": "string"}, "patience": {"const": "none"}, **names}.items():
         fields[name] = {**fields[name], "anyOf": [*fields[name]["anyOf"], text]}
     run = {"type": "object", "properties": fields, "additionalProperties": False}
     lists = {name: {"type": "array", "items": field, "minItems": 1} for name, field in fields.items()}

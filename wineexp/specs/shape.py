@@ -9,7 +9,7 @@ __all__ = ["shape_of"]
 #: Fields that a compiled epoch is made of, besides which dropout rates are above 0.
 FIELDS = (
     "widths", "activation", "bn", "bn_input", "bn_momentum", "optimizer", "weight_decay", "loss", "batch_size",
-    "eval_train", "precision",
+    "eval_train", "precision", "features", "drop", "encode",
 )  # fmt: skip
 
 

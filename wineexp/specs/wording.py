@@ -22,9 +22,18 @@ def format_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
+        if any(isinstance(item, str) for item in value):
+            return ",".join(_quoted(str(item)) for item in value)
         whole = all(isinstance(item, int) for item in value)
         return format_widths(value) if whole else ",".join(f"{item:g}" for item in value)
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _quoted(name: str) -> str:
+    """A column's name among others: in quotes, as CSV has them, where it would be read as something else."""
+    if name.lower() == "none" or name != name.strip() or any(mark in name for mark in ',"'):
+        return '"' + name.replace('"', '""') + '"'
+    return name
 
 
 def tag(field: str, value: Any) -> str:
@@ -34,6 +43,8 @@ def tag(field: str, value: Any) -> str:
     if isinstance(value, bool):
         return field if value else f"no_{field}"
     if isinstance(value, list):
+        if all(isinstance(item, str) for item in value):
+            return f"{field}_{'-'.join(value)}"
         return field + "-".join(f"{item:g}" for item in value)
     return f"{field}{value:g}" if isinstance(value, (int, float)) else f"{field}_{value}"
 
@@ -46,6 +57,10 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "bn": lambda place: "" if place == "none" else f"batch norm {place} the activation",
     "bn_input": lambda there: "batch norm on the input" if there else "",
     "scale": lambda kind: "" if kind == "none" else f"{kind} scaling",
+    "encode": lambda kind: "" if kind == "none" else "one-hot encoding",
+    "features": lambda names: "" if names is None else f"only {' and '.join(names)}",
+    "drop": lambda names: "" if names is None else f"without {' and '.join(names)}",
+    "group": lambda name: "" if name is None else f"grouped by {name}",
     "optimizer": str,
     "learning_rate": lambda rate: f"learning rate {rate:g}",
     "weight_decay": lambda share: f"weight decay {share:g}" if share else "",
@@ -62,6 +77,9 @@ _WITHOUT = {
     "bn": "no batch norm",
     "bn_input": "no batch norm on the input",
     "scale": "no scaling",
+    "features": "all features",
+    "drop": "nothing left out",
+    "group": "no groups",
     "patience": "no early stopping",
     "eval_train": "without train_loss",
     "precision": "float32",

@@ -9,7 +9,6 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
 
 from wineexp import runtime, signals
@@ -66,7 +65,7 @@ def run(
         epochs=len(history), fit_seconds=fitted.seconds, first_epoch_seconds=fitted.first_epoch_seconds
     )
     if fitted.ended == "diverged":
-        error = f"the loss turned NaN or infinite in epoch {len(history) - 1}; try a lower learning rate"
+        error = f"the loss turned NaN or infinite in epoch {len(history)}; try a lower learning rate"
         return unfinished(
             spec, table, "failed", "diverged", error,
             history=history, timing=timing, threads=threads, made=_made(fitted.compiler),
@@ -82,7 +81,7 @@ def run(
         split.twins,
         None if on_test is None else (split.y_test, on_test),
     )
-    raw = table.frame[list(split.features)].to_numpy(np.float64)
+    raw = split.encoding(table.frame)
     in_model = keep_model and spec.scale != "none" and takes_raw(split.scaling, raw)
     whole = carry_scaling(model, split.scaling) if in_model else model
     saved = model_bytes(whole) if keep_model else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +14,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from wineexp.data.cells import open_csv
-from wineexp.data.facts import TableFacts
 from wineexp.data.split import Scaling
-from wineexp.data.table import table_of_frame
-from wineexp.errors import DataError, RunError, first_line, nearest
+from wineexp.errors import RunError, first_line
 from wineexp.runs.directory import MODEL, Run
 from wineexp.runs.integrity import check_hash
-from wineexp.text import one_line
+from wineexp.runs.new_rows import NewRows
 from wineexp.training.model import build_model, keras_defaults
 from wineexp.training.scaling_layers import WEIGHTS, check_scaling
 from wineexp.training.trainer import predict
 
-__all__ = ["NewRows", "load_model", "measure_predictions", "predict_rows", "read_rows", "scale_rows"]
+__all__ = ["load_model", "measure_predictions", "predict_rows", "scale_rows"]
 
 #: Bytes that a model's weights may take beyond their own: names, an index.
 SLACK = 1_000_000
 
-#: The columns of predictions; a column that is carried along has another name.
-OUTPUT = ("row", "predicted", "sd", "actual")
-
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class NewRows:
-    """Rows to predict, in the features' order.
-
-    Attributes
-    ----------
-    features : float64, shape (rows, features)
-    actual : float64, shape (rows,), or None
-        The target, if present.
-    extra : tuple of str
-        Columns that are not used.
-    notes : tuple of str
-        What was dropped, and what lies far outside the rows that the run was trained on.
-    ids : tuple of str and list, or None
-        A column that is carried into the output: its name, and a value for each row.
-    """
-
-    features: Doubles
-    actual: Doubles | None
-    extra: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    ids: tuple[str, list[Any]] | None = None
 
 
 @keras_defaults()
@@ -111,93 +80,6 @@ def _why_not(run: Run) -> str:
     if run.record.files is None:  # of wineexp 0.1.0
         return "it was trained with --no-model, or the file was deleted"
     return "the file was deleted" if MODEL in run.record.files else "it was trained with --no-model"
-
-
-def read_rows(
-    source: Path | pd.DataFrame, run: Run, *, id_column: str | None = None, sep: str | None = None
-) -> NewRows:
-    """Read a CSV, or take a DataFrame, with the columns that the run was trained on, in any order.
-
-    A target column without any value counts as absent.
-
-    Parameters
-    ----------
-    source : Path or DataFrame
-        A CSV in any dialect that :func:`wineexp.data.table.read_table` reads; columns that are not needed may hold
-        anything, and have any name.
-    run : Run
-    id_column : str, optional
-        A column to carry into the output.
-    sep : str, optional
-        The CSV's separator; by default its content tells.
-
-    Raises
-    ------
-    DataError
-        When a column is missing, or one that is needed holds anything but finite numbers.
-    """
-    data, target = run.record.data, run.spec.target
-    if id_column in OUTPUT:
-        raise DataError(f"id: column {id_column!r} has the name of a column of the output; rename it in the file")
-    if isinstance(source, pd.DataFrame):
-        frame, extra, ids = _of_frame(source, data, target, id_column)
-        notes: tuple[str, ...] = ()
-    else:
-        file = open_csv(source, sep)
-        _check_columns(str(source), file.names, data.features)
-        cells = file.read([*data.features, target], carry=id_column)
-        frame, ids, notes = cells.numbers, cells.carried, cells.notes
-        extra = [name for name in file.names if name not in (*data.features, target)]
-        for name in data.features:
-            if name in cells.empty:
-                where = f"{source}:{file.form.skip + 1}: column {name!r}"
-                raise DataError(f"{where}: expected a number, found nothing, here and in every other row")
-    features = frame[list(data.features)].to_numpy(np.float64)
-    return NewRows(
-        features=features,
-        actual=frame[target].to_numpy(np.float64) if target in frame else None,
-        extra=tuple(name for name in extra if name != id_column),
-        notes=(*notes, *_far_outside(features, data)),
-        ids=None if id_column is None or ids is None else (id_column, ids),
-    )
-
-
-def _of_frame(
-    source: pd.DataFrame, data: TableFacts, target: str, id_column: str | None
-) -> tuple[pd.DataFrame, list[str], list[Any] | None]:
-    """The numbers of a DataFrame, the names of columns that are not used, and the column to carry."""
-    _check_columns("the DataFrame", list(map(str, source.columns)), data.features)
-    if id_column is not None and list(source.columns).count(id_column) != 1:
-        found = list(source.columns).count(id_column)
-        raise DataError(f"the DataFrame: expected one column {id_column!r}, found {found}")
-    needed = [name for name in source.columns if name in data.features]
-    if target in source.columns and not source[target].isna().to_numpy().all():
-        needed.append(target)
-    frame = table_of_frame(source[list(dict.fromkeys(needed))]).frame
-    extra = [str(name) for name in source.columns if name not in (*data.features, target)]
-    return frame, extra, None if id_column is None else source[id_column].tolist()
-
-
-def _check_columns(where: str, columns: Sequence[str], features: Sequence[str]) -> None:
-    """Raise ``DataError`` naming each feature that is missing."""
-    missing = [name for name in features if name not in columns]
-    if missing:
-        told = "; ".join(f"no column {name!r}{nearest(name, columns)}" for name in missing)
-        raise DataError(f"{where}: {told}; the run was trained on: {', '.join(map(one_line, features))}")
-
-
-def _far_outside(features: Doubles, data: TableFacts) -> Iterator[str]:
-    """Features whose values lie outside those that were trained on, by more than half of their range."""
-    for name, values, (low, high) in zip(data.features, features.T, data.ranges, strict=False):
-        beyond = np.maximum(low - values, values - high)
-        far = np.flatnonzero(beyond > 0.5 * (high - low))
-        if len(far):
-            worst = int(beyond.argmax())
-            rows = f"{len(far)} row{'s' if len(far) > 1 else ''}"
-            yield (
-                f"column {name!r}: {rows} far outside what the run was trained on, {low:g} to {high:g}; "
-                f"furthest {values[worst]:g} in row {worst}, counted from 0"
-            )
 
 
 def scale_rows(run: Run, rows: NewRows) -> npt.NDArray[np.float32]:

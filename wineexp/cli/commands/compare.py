@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from wineexp.cli.collector import collector_at_rest
 from wineexp.cli.comparison_options import figure_options, selection_options
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import output_option
@@ -25,6 +26,7 @@ from wineexp.streams import print_json, print_out
 )
 @figure_options
 @table_options
+@collector_at_rest()
 def command(
     runs: tuple[str, ...],
     out: Path,

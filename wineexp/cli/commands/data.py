@@ -8,6 +8,7 @@ import click
 
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import data_option
+from wineexp.specs.run_spec import RunSpec
 from wineexp.streams import print_json, print_out
 from wineexp.text import align, one_line
 
@@ -68,10 +69,13 @@ def _check(action: str, file: Path | None, data: str | None, sep: str | None) ->
 
 
 def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
+    from wineexp.data.encoding import index_notes
     from wineexp.data.sources import find_table
 
     found = find_table(data, stand_in=True, sep=sep)
     table = found.table
+    notes = [*found.notes, *table.notes, *index_notes(table, table.frame.columns, RunSpec()).values()]
+    text = table.category_counts.items()
     facts = {
         "kind": table.kind,
         "source": table.source,
@@ -80,7 +84,8 @@ def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
         "distinct_rows": len(table.frame.drop_duplicates()),
         "columns": list(table.frame.columns),
         "steps": list(found.steps),
-        "notes": [*found.notes, *table.notes],
+        "text": dict(table.category_counts),
+        "notes": notes,
     }
     if as_json:
         print_json(facts)
@@ -92,8 +97,9 @@ def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
         ("kind", table.kind),
         ("rows", f"{facts['rows']} ({facts['distinct_rows']} distinct)"),
         ("columns", ", ".join(table.frame.columns)),
+        *([("text", ", ".join(f"{name} ({count} different)" for name, count in text))] if text else []),
         ("fingerprint", table.fingerprint),
     ]
     print_out(align([[name, one_line(value)] for name, value in rows]))
-    for text in (*found.notes, *table.notes):
-        note(text)
+    for told in notes:
+        note(told)

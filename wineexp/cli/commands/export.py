@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -22,30 +21,29 @@ from wineexp.streams import print_err
     metavar="URI|DIR",
     help="The MLflow server (default: $MLFLOW_TRACKING_URI) or the folder of event files (default: tensorboard).",
 )
-@click.option("--experiment", default="wineexp", show_default=True, help="MLflow's experiment.")
-def command(place: str, runs: tuple[str, ...], out: Path, to: str | None, experiment: str) -> int:
+@click.option(
+    "--experiment",
+    metavar="NAME",
+    help="MLflow's experiment for all of them; by default $MLFLOW_EXPERIMENT_NAME, else each study's own.",
+)
+def command(place: str, runs: tuple[str, ...], out: Path, to: str | None, experiment: str | None) -> int:
     """Send finished runs to MLflow or TensorBoard; those that are there already are skipped.
 
     RUN is a run directory or a folder of them; or a directory name, signature, label or study of runs in OUT.
+    In MLflow a study is an experiment; runs of no study go to `wineexp`.
     """
-    if place == "mlflow":
-        to = to or os.environ.get("MLFLOW_TRACKING_URI")
-        if to is None:
-            raise click.UsageError("--to: expected the MLflow server's address, or $MLFLOW_TRACKING_URI")
-
     from wineexp.api.sending import export
 
     found = export(
         runs,
         tensorboard=(to or "tensorboard") if place == "tensorboard" else None,
-        mlflow=to if place == "mlflow" else None,
+        mlflow=(to or "") if place == "mlflow" else None,
         experiment=experiment,
         out=out,
         on_damaged=lambda error: note(f"left out: {error}"),
     )
     for problem in found.problems:
         print_err(f"wineexp: {problem}")
-    name = {"mlflow": "MLflow", "tensorboard": "TensorBoard"}[place]
-    failed = len(found.problems)
-    say(f"{name}: {found.sent} runs sent, {found.present} were there already, {failed} failed")
-    return 1 if failed else 0
+    for text in found.places:
+        say(text)
+    return 1 if found.problems else 0

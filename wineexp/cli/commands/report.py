@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from wineexp.cli.collector import collector_at_rest
 from wineexp.cli.comparison_options import selection_options
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import output_option
@@ -15,6 +16,7 @@ from wineexp.cli.options import output_option
 @selection_options
 @output_option("The file to write.", "report.html")
 @click.option("--title", help="The page's title.")
+@collector_at_rest()
 def command(
     runs: tuple[str, ...],
     out: Path,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from wineexp.cli.collector import collector_at_rest
 from wineexp.cli.completers import complete_columns, complete_conditions
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import out_option
@@ -40,6 +41,7 @@ from wineexp.cli.tables import print_table, table_options
 )
 @click.option("--check", is_flag=True, help="Verify every file of every run; exit code 1 if one is damaged.")
 @table_options
+@collector_at_rest()
 def command(
     folders: tuple[Path, ...],
     out: Path,

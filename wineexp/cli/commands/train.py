@@ -60,6 +60,7 @@ def command(
     as_json: bool,
     tensorboard: Path | None,
     mlflow: str | None,
+    experiment: str | None,
     **fields: Any,
 ) -> int:
     """Train one model and save its run.
@@ -76,13 +77,14 @@ def command(
 
     from wineexp.api.training import plan_train, train
     from wineexp.cli.watch import TrainObserver, announce, tell_table
-    from wineexp.runs.summary import layer_table, seeds_summary, summary
+    from wineexp.runs.seeds_table import seeds_table
+    from wineexp.runs.summary import layer_table, summary
 
     if dry_run:
         plan = plan_train(spec, seeds=seeds, data=data, sep=sep, out=out, force=force)
         announce(plan)
         tell_table(plan)
-        print_out(layer_table(plan.specs[0], plan.table.feature_count))
+        print_out(layer_table(plan.specs[0], plan.feature_count(plan.specs[0])))
         return 0
     observer = TrainObserver()
     runs = train(
@@ -96,14 +98,12 @@ def command(
         keep_model=keep_model,
         tensorboard=tensorboard,
         mlflow=mlflow,
+        experiment=experiment,
         observer=observer,
     )
     if as_json:
         records = [run.record.as_json() for run in runs]
         print_json(records[0] if seeds == 1 else records)
     else:
-        for run in runs:
-            print_out(summary(run))
-        if len(runs) > 1:
-            print_out(seeds_summary(runs))
+        print_out(seeds_table(runs) if len(runs) > 1 else "\n".join(map(summary, runs)))
     return observer.exit_code(runs)

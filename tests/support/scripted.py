@@ -1,0 +1,64 @@
+"""A study whose runs train nothing: their epochs and ends are written down, to be seen on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from support import fabricate
+from wineexp.cli.watch import CommandObserver
+from wineexp.data.sources import Found
+from wineexp.data.table import read_table
+from wineexp.execution.batch_run import execute
+from wineexp.execution.executor import Place
+from wineexp.execution.plan import make_plan
+from wineexp.runs.result import history_frame, unfinished
+from wineexp.specs.config import read_config
+
+#: Seconds between two events, in which the view is drawn at least once.
+PAUSE = 0.4
+
+
+class Scripted:
+    """An executor of two workers that plays a script: lists of ("epoch", task, epoch, loss, val_loss) and of
+    ("done" or another status, task).
+    """
+
+    def __init__(self, script):
+        self.script = script
+
+    def place(self, runs):
+        return Place.of_workers(2)
+
+    def run(self, tasks, table, on_epoch, begin):
+        for kind, number, *numbers in self.script:
+            time.sleep(PAUSE)
+            task = tasks[number]
+            if kind == "begin":
+                assert begin(task)
+            elif kind == "epoch":
+                on_epoch(task, *numbers)
+            elif kind == "done":
+                yield task, fabricate.result(task.spec, table)
+            else:
+                reason, error = ("diverged", "the loss turned NaN") if kind == "failed" else (None, None)
+                history = history_frame([(1.0, 1.0)])
+                yield task, unfinished(task.spec, table, kind, reason, error, history=history, threads=1)
+        time.sleep(PAUSE)
+
+
+def play(config, data, out, script):
+    """Execute a config's plan as the script says, watched as ``wineexp batch`` is."""
+    study = read_config(Path(config))
+    plan = make_plan(study.specs, Found(read_table(Path(data)), ()), Path(out), name=study.name)
+    observer = CommandObserver()
+    try:
+        execute(plan, Scripted(script), observer)
+    finally:
+        observer.close()
+
+
+if __name__ == "__main__":
+    play(*sys.argv[1:4], json.loads(sys.argv[4]))

@@ -1,0 +1,204 @@
+"""Columns as features: which a spec takes of a table, and text as numbers, one feature for each category."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.data.dialect import NUMBER
+from wineexp.data.facts import MAX_CATEGORIES, TableFacts, category_features
+from wineexp.data.table import Table, check_target
+from wineexp.errors import DataError, nearest
+from wineexp.specs.column_fields import is_name
+from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.wording import format_value
+from wineexp.text import one_line, some_of
+
+__all__ = ["Encoding", "check_columns", "encoding_of", "fit_encoding", "index_notes", "most_features"]
+
+#: Characters of a category; what is longer is a description.
+MAX_LENGTH = 200
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How columns become features: a number is one; a text is 1 in the one of its category and 0 in the others.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        In the order of the table that was trained on.
+    categories : mapping of str to tuple of str
+        For each of them that is text: its categories, sorted.
+    """
+
+    columns: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features' names: ``column`` of numbers, ``column=category`` of text."""
+        return tuple(name for column in self.columns for name in self._features(column))
+
+    @property
+    def encoded(self) -> npt.NDArray[np.bool_]:
+        """Whether each feature is a category's, shape (features,)."""
+        return np.array([column in self.categories for column in self.columns for _ in self._features(column)])
+
+    def __call__(self, frame: pd.DataFrame) -> Doubles:
+        """The features of rows, float64, shape (rows, features). A category that is not known is 0 in all."""
+        if not self.categories:
+            return frame[list(self.columns)].to_numpy(np.float64)
+        return np.hstack([self._values(frame, column) for column in self.columns])
+
+    def unseen(self, frame: pd.DataFrame) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+        """Columns with categories that are not known, and at which rows of ``frame``, counted from 0."""
+        for column, known in self.categories.items():
+            rows = np.flatnonzero(~frame[column].isin(known).to_numpy())
+            if len(rows):
+                yield column, rows
+
+    def _features(self, column: str) -> tuple[str, ...]:
+        known = self.categories.get(column)
+        return (column,) if known is None else category_features(column, known)
+
+    def _values(self, frame: pd.DataFrame, column: str) -> Doubles:
+        known = self.categories.get(column)
+        if known is None:
+            return frame[[column]].to_numpy(np.float64)
+        cells = frame[column].to_numpy(object)
+        return np.asarray(cells[:, None] == np.array(known, dtype=object), dtype=np.float64)
+
+
+def encoding_of(data: TableFacts) -> Encoding:
+    """The encoding that a run recorded."""
+    owner = {
+        name: column for column, known in data.categories.items() for name in category_features(column, known)
+    }
+    return Encoding(tuple(dict.fromkeys(owner.get(name, name) for name in data.features)), data.categories)
+
+
+def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
+    """The columns that the features are made of, in the table's order.
+
+    Raises
+    ------
+    DataError
+        For a target that cannot be learned; for a column that the table does not have; where none is left; for
+        text that is not encoded, or cannot be; for a group that some row does not have.
+    """
+    check_target(table, spec.target)
+    has = list(table.frame.columns)
+    group = () if spec.group is None else (spec.group,)
+    for field, names in {"features": spec.features, "drop": spec.drop, "group": group}.items():
+        for name in names or ():
+            if name not in has and not (field == "drop" and name in table.empty):
+                raise DataError(f"{table.source}: {field}: {_no_column(table, field, name)}")
+    chosen = _chosen(table, spec)
+    if not chosen:
+        raise DataError(f"{table.source}: expected features beside the target {spec.target!r}, found none")
+    if texts := [name for name in chosen if name in table.faults]:
+        _check_texts(table, texts, spec)
+    if spec.group in table.faults and (table.frame[spec.group] == "").any():
+        row = int((table.frame[spec.group] == "").argmax())
+        raise DataError(f"{table.place(row)}: column {spec.group!r}: expected a group, found nothing")
+    return tuple(chosen)
+
+
+def _chosen(table: Table, spec: RunSpec) -> list[str]:
+    """The features that are named; else all columns but the target, the group and those that are to be dropped."""
+    if spec.features is not None:
+        return [name for name in table.frame.columns if name in spec.features]
+    gone = {spec.target, spec.group, *(spec.drop or ())}
+    return [name for name in table.frame.columns if name not in gone]
+
+
+def _no_column(table: Table, field: str, name: str) -> str:
+    if name in table.empty:
+        return f"column {name!r}: expected a value, found nothing in every row"
+    if field == "drop" and NUMBER.fullmatch(name):
+        return f"no column {name!r} (did you mean dropout: {name}?)"
+    columns = list(table.frame.columns)
+    return f"no column {name!r}{nearest(name, columns)}; it has: {', '.join(map(one_line, columns))}"
+
+
+def index_notes(table: Table, columns: Iterable[str], spec: RunSpec) -> dict[str, str]:
+    """Which of these columns may be an index, each with how to leave it out."""
+    notes = {}
+    for name in columns:
+        if name in table.index_like:
+            what = "counts the rows" if name in table.counts else "has the name that pandas gives an index"
+            notes[name] = f"{table.source}: column {name!r} {what}; if it is an index, {_leave_out(spec, name)}"
+    return notes
+
+
+def _leave_out(spec: RunSpec, *names: str) -> str:
+    """How to leave columns out, besides those that are."""
+    it = "them" if len(names) > 1 else "it"
+    if spec.features is not None:
+        return f"leave {it} out of features"
+    if not all(map(is_name, names)):
+        return f"leave {it} out of the table"
+    return f"leave {it} out with --drop {shlex.quote(format_value((*(spec.drop or ()), *names)))}"
+
+
+def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
+    """Raise ``DataError`` unless columns of text are to be encoded, and can be."""
+    faults = {name: fault for name in names if (fault := _encoding_fault(table, name))}
+    if spec.encode != "none":
+        for name, fault in faults.items():
+            raise DataError(f"{fault}; {_leave_out(spec, name)}")
+        return
+    others = f"; others like it: {some_of(list(map(one_line, names[1:])))}" if len(names) > 1 else ""
+    encode = "" if faults else f", or encode {'them' if others else 'it'} with --encode onehot"
+    raise DataError(f"{table.faults[names[0]]}{others}; {_leave_out(spec, *names)}{encode}")
+
+
+def _encoding_fault(table: Table, name: str) -> str | None:
+    """Why a column of text cannot be encoded; None where it can."""
+    cells, count = table.frame[name], table.category_counts[name]
+    numbers, long = cells.str.fullmatch(NUMBER), cells.str.len() > MAX_LENGTH
+    for wrong, said in (
+        (cells == "", "expected text to encode, found nothing"),
+        (numbers, "expected text in every row to encode it, found the number {!r}"),
+        (long, f"expected at most {MAX_LENGTH} characters to encode, found more"),
+    ):
+        if wrong.any():
+            row = int(wrong.argmax())
+            return f"{table.place(row)}: column {name!r}: {said.format(cells[row])}"
+    if count > MAX_CATEGORIES:
+        expected = f"expected at most {MAX_CATEGORIES} categories to encode, found {count:,}"
+        return f"{table.source}: column {name!r}: {expected}"
+    return None
+
+
+def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, target: str) -> Encoding:
+    """The encoding of these columns with the categories of the training rows.
+
+    Raises
+    ------
+    DataError
+        Where a category's feature has the name of another feature, or of the target.
+    """
+    known = {name: tuple(sorted(train[name].unique())) for name in columns if name in table.faults}
+    found = Encoding(tuple(columns), known)
+    seen = {target}
+    for name in found.features:
+        if name in seen:
+            raise DataError(
+                f"{table.source}: expected features of different names, found {name!r} twice; rename a column"
+            )
+        seen.add(name)
+    return found
+
+
+def most_features(table: Table, spec: RunSpec) -> int:
+    """The number of features, for estimates: at most so many, as categories without a training row count too."""
+    return sum(table.category_counts.get(name, 1) for name in _chosen(table, spec))

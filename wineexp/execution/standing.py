@@ -1,0 +1,121 @@
+"""How a plan stands while it trains: what has ended, what each run has reached, how long it may take yet."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wineexp.data.split import split_table
+from wineexp.execution.plan import Plan
+from wineexp.runs.directory import Run
+from wineexp.runs.metrics import baseline_loss
+from wineexp.specs.run_spec import RunSpec
+
+__all__ = ["Reached", "Standing"]
+
+#: Besides its parameters, what a run of a small model takes.
+BESIDES = 1000
+
+#: What decides a constant's loss on the validation rows of one table.
+_SPLIT = (
+    "loss", "target", "split", "split_seed", "group", "features", "drop", "train_fraction", "test_fraction",
+)  # fmt: skip
+
+
+@dataclass
+class Reached:
+    """What a run that trains has reached.
+
+    Attributes
+    ----------
+    epochs : int
+        Epochs done.
+    loss, val_loss, best : float
+        Of the last epoch; the lowest val_loss so far, infinite while there is none.
+    """
+
+    epochs: int = 0
+    loss: float = math.nan
+    val_loss: float = math.nan
+    best: float = math.inf
+
+    def hear(self, epoch: int, loss: float, val_loss: float) -> None:
+        """Take the losses of an epoch, counted from 0; a run that is tried again begins anew."""
+        before = self.best if epoch else math.inf
+        self.best = val_loss if val_loss < before else before
+        self.epochs, self.loss, self.val_loss = epoch + 1, loss, val_loss
+
+
+class Standing:
+    """The runs of a plan that are to be trained, counted.
+
+    Attributes
+    ----------
+    planned, done, failed, interrupted : int
+        A run that was interrupted is still to be trained, so it is no progress.
+    running : dict of RunSpec to Reached
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.specs = plan.waiting
+        self.planned = len(self.specs)
+        self.done = self.failed = self.interrupted = 0
+        self.running: dict[RunSpec, Reached] = {}
+        self._work = sum(map(self._work_of, self.specs))
+        self._work_ended = 0.0
+        self._constants: dict[Sequence[object], float] = {}
+        self.began = time.monotonic()
+        self._first_epoch: float | None = None
+
+    @property
+    def left(self) -> int:
+        """How many are still to be trained, those under way among them."""
+        return self.planned - self.done - self.failed
+
+    @property
+    def is_training(self) -> bool:
+        """Whether an epoch was heard of, or a run has ended."""
+        return self._first_epoch is not None or self.left < self.planned
+
+    @property
+    def fraction(self) -> float:
+        """The part of the work that is done: epochs, by the size of their model, as a wide run takes longer."""
+        under_way = sum(self._work_of(spec) * one.epochs / spec.epochs for spec, one in list(self.running.items()))
+        return min(1.0, (self._work_ended + under_way) / self._work) if self._work else 1.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate from the pace since the first epoch; None where nothing can be said."""
+        passed = time.monotonic() - (self.began if self._first_epoch is None else self._first_epoch)
+        fraction = self.fraction
+        return passed * (1 / fraction - 1) if fraction else None
+
+    def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
+        """A run has finished an epoch, counted from 0."""
+        if self._first_epoch is None:
+            self._first_epoch = time.monotonic()
+        self.running.setdefault(spec, Reached()).hear(epoch, loss, val_loss)
+
+    def ended(self, run: Run) -> None:
+        """A run has ended."""
+        self.running.pop(run.spec, None)
+        if run.status == "interrupted":
+            self.interrupted += 1
+            return
+        self.done += run.status == "done"
+        self.failed += run.status == "failed"
+        self._work_ended += self._work_of(run.spec)
+
+    def constant(self, spec: RunSpec) -> float:
+        """The validation loss of always predicting the training rows' best constant."""
+        key = tuple(getattr(spec, name) for name in _SPLIT)
+        if key not in self._constants:
+            split = split_table(self._plan.table, spec)
+            self._constants[key] = baseline_loss(spec.loss, split.y_train, split.y_valid)
+        return self._constants[key]
+
+    def _work_of(self, spec: RunSpec) -> float:
+        return float(spec.epochs * (self._plan.parameters(spec) + BESIDES))

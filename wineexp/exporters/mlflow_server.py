@@ -1,0 +1,250 @@
+"""An MLflow tracking server: whether it answers, its experiments, and which runs it has."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import io
+import math
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from wineexp import extras
+from wineexp.errors import ExportError, RuntimeSetupError
+from wineexp.exporters.mlflow_place import choose_address, told_error, without_password
+from wineexp.runs.record import Record
+from wineexp.specs.run_spec import COSMETIC_FIELDS, RunSpec
+from wineexp.specs.wording import format_value
+
+__all__ = ["RECORDED", "SIGNATURE", "UNFINISHED", "MLflowServer"]
+
+#: Tags by which a run is recognized.
+SIGNATURE, RECORDED = "wineexp.signature", "wineexp.recorded"
+
+#: MLflow's status of a run that is being sent.
+UNFINISHED = "RUNNING"
+
+#: The tag that says when a run's sending was begun; what is still being sent long after that was cut off.
+SENT = "wineexp.sent"
+CUT_OFF = timedelta(minutes=10)
+
+#: Seconds that another process is given to send the same, and between looks at it.
+PATIENCE, LOOK_SECONDS = 30.0, 0.5
+
+#: Runs and experiments that are asked for in one call, and metrics that MLflow takes in one.
+PAGE, METRICS_PER_CALL = 1000, 1000
+
+
+class MLflowServer:
+    """A tracking server.
+
+    Parameters
+    ----------
+    address : str
+        ``http://host:5000``; empty for ``$MLFLOW_TRACKING_URI``. ``mlflow-skinny`` reaches servers; a local
+        database needs the whole ``mlflow``.
+
+    Attributes
+    ----------
+    client : mlflow.MlflowClient
+    place : str
+        The address as it is shown: without a password, with the variable that gave it.
+
+    Raises
+    ------
+    MissingExtraError
+        Where MLflow is not installed.
+    SelectionError
+        See :func:`choose_address`.
+    RuntimeSetupError
+        When it is an address that MLflow cannot use.
+    """
+
+    def __init__(self, address: str) -> None:
+        extras.require("mlflow", "--mlflow")
+        chosen = choose_address(address)
+        self._uri = chosen.value
+        self.place = chosen.told(without_password(chosen.value))
+        # Report a dead server after seconds instead of minutes, and send MLflow no telemetry.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        with self.setting_up():
+            import mlflow
+
+            self.client: Any = mlflow.MlflowClient(tracking_uri=chosen.value)
+
+    def experiment(self, name: str) -> str:
+        """The id of an experiment, which is created if it does not exist.
+
+        Raises
+        ------
+        RuntimeSetupError
+            When no server answers, when it refuses, or when the experiment is deleted.
+        """
+        with self.setting_up():
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                try:
+                    return str(self.client.create_experiment(name))
+                except Exception:
+                    found = self.client.get_experiment_by_name(name)  # another process may have been quicker
+                    if found is None:
+                        raise
+        if found.lifecycle_stage != "active":
+            raise RuntimeSetupError(
+                f"MLflow at {self.place}: expected an experiment {name!r} that is there, found it deleted; give "
+                f"another, or restore it: mlflow experiments restore --experiment-id {found.experiment_id}"
+            )
+        return str(found.experiment_id)
+
+    def known(self, record: Record, experiments: Sequence[str]) -> list[Any]:
+        """What these experiments have of a run: as it was recorded then, not an earlier training of it."""
+        found = self.tagged(SIGNATURE, record.signature, experiments)
+        return [one for one in found if one.data.tags.get(RECORDED) == record.recorded]
+
+    def tagged(self, tag: str, value: str, experiments: Sequence[str]) -> list[Any]:
+        """The runs of these experiments with a tag, whose value must be free of quotes."""
+        return self._runs(f"tags.`{tag}` = '{value}'", experiments)
+
+    def having(self, tag: str, experiments: Sequence[str]) -> list[Any]:
+        """The runs of these experiments with a tag, whatever its value."""
+        return self._runs(f"tags.`{tag}` LIKE '%'", experiments)
+
+    def holder(self, record: Record) -> str | None:
+        """The name of an experiment that has a run, whichever it is; None where none has it whole."""
+        names = {one.experiment_id: str(one.name) for one in self._pages(self.client.search_experiments)}
+        ids = sorted(names, key=_age)
+        for at in range(0, len(ids), PAGE):
+            known = self.known(record, ids[at : at + PAGE])
+            if whole := [one.info.experiment_id for one in known if one.info.status != UNFINISHED]:
+                return names[min(whole, key=_age)]
+        return None
+
+    def is_there(self, what: str, find: Callable[[], list[Any]]) -> bool:
+        """Whether what ``find`` finds is whole; what another process is sending is waited for.
+
+        What was begun long ago and never ended is removed.
+
+        Raises
+        ------
+        ExportError
+            When another process does not end.
+        """
+        until = time.monotonic() + PATIENCE
+        while known := find():
+            if any(one.info.status != UNFINISHED for one in known):
+                return True
+            for one in known:
+                if _begun(one) < datetime.now(UTC) - CUT_OFF:
+                    self.client.delete_run(one.info.run_id)
+                elif time.monotonic() > until:
+                    again = (_begun(one) + CUT_OFF).strftime("%H:%M UTC")
+                    raise ExportError(
+                        f"{what}: not sent to {self.place}: another process is sending it and does not end; "
+                        f"if none is, send it again after {again}"
+                    )
+            time.sleep(LOOK_SECONDS)
+        return False
+
+    @contextlib.contextmanager
+    def new_run(self, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> Iterator[str]:
+        """A run to send things to, by its id; whoever is done ends it. It is removed where that fails.
+
+        Parameters
+        ----------
+        start : float
+            In seconds since 1970.
+        """
+        made = self.client.create_run(
+            experiment,
+            start_time=int(1000 * start),
+            run_name=name[:250],
+            tags={SENT: datetime.now(UTC).isoformat(timespec="seconds"), **_origin(), **tags},
+        )
+        try:
+            yield made.info.run_id
+        except BaseException:  # a Ctrl-C too: what is not whole is not left there
+            with contextlib.suppress(Exception):
+                self.client.delete_run(made.info.run_id)
+            raise
+
+    @contextlib.contextmanager
+    def sending(self, what: str) -> Iterator[None]:
+        """What goes wrong as ``ExportError``; and silence, as MLflow prints two lines a run to stdout."""
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                yield
+        except ExportError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what cannot be sent stops no training
+            raise ExportError(f"{what}: not sent to {self.place}: {told_error(error, self._uri)}") from None
+
+    @contextlib.contextmanager
+    def setting_up(self) -> Iterator[None]:
+        """What goes wrong as ``RuntimeSetupError``, before anything is sent; and silence."""
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                yield
+        except RuntimeSetupError:
+            raise
+        except Exception as error:  # noqa: BLE001 - MLflow raises requests', its own and its stores' errors
+            raise RuntimeSetupError(
+                f"MLflow at {self.place}: cannot be used: {told_error(error, self._uri)}"
+            ) from None
+
+    def log_settings(self, run_id: str, spec: RunSpec, without: Collection[str] = ()) -> None:
+        """The fields of a spec as parameters, but for those that change no result."""
+        from mlflow.entities import Param
+
+        fields = [field for field in RunSpec.model_fields if field not in COSMETIC_FIELDS.union(without)]
+        params = [Param(field, format_value(getattr(spec, field))) for field in fields]
+        self.client.log_batch(run_id, params=params)
+
+    def log_numbers(self, run_id: str, numbers: Iterable[tuple[str, float, float, int]]) -> None:
+        """Metrics as name, value, seconds since 1970 and step; those that are not finite are left out."""
+        from mlflow.entities import Metric
+
+        finite = [
+            Metric(name, value, int(1000 * moment), step)
+            for name, value, moment, step in numbers
+            if math.isfinite(value)
+        ]
+        for at in range(0, len(finite), METRICS_PER_CALL):
+            self.client.log_batch(run_id, metrics=finite[at : at + METRICS_PER_CALL])
+
+    def _runs(self, wanted: str, experiments: Sequence[str]) -> list[Any]:
+        return list(self._pages(self.client.search_runs, experiment_ids=list(experiments), filter_string=wanted))
+
+    def _pages(self, search: Any, **what: Any) -> Iterator[Any]:
+        token = None
+        while True:
+            page = search(max_results=PAGE, page_token=token, **what)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def _age(experiment: str) -> tuple[int, str]:
+    """By which the ids of experiments, numbers as text, are from the oldest to the newest."""
+    return len(experiment), experiment
+
+
+def _begun(known: Any) -> datetime:
+    """When the sending of a run was begun; of one that does not say so, long ago."""
+    try:
+        return datetime.fromisoformat(known.data.tags[SENT])
+    except (KeyError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _origin() -> dict[str, str]:
+    """What MLflow shows as user and source."""
+    tags = {"mlflow.source.name": "wineexp", "mlflow.source.type": "LOCAL"}
+    with contextlib.suppress(KeyError, OSError, ImportError):  # an account that has no name
+        tags["mlflow.user"] = getpass.getuser()
+    return tags

@@ -1,0 +1,176 @@
+"""New rows for a saved run: the columns that it was trained on, from a CSV or a DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.data.cells import CsvFile, open_csv
+from wineexp.data.encoding import Encoding, encoding_of
+from wineexp.data.facts import TableFacts
+from wineexp.data.table import table_of_frame
+from wineexp.errors import DataError, nearest
+from wineexp.runs.directory import Run
+from wineexp.text import one_line, some_of
+
+__all__ = ["NewRows", "read_rows"]
+
+#: The columns of predictions; a column that is carried along has another name.
+OUTPUT = ("row", "predicted", "sd", "actual")
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Rows to predict, in the features' order.
+
+    Attributes
+    ----------
+    features : float64, shape (rows, features)
+    actual : float64, shape (rows,), or None
+        The target, if present.
+    extra : tuple of str
+        Columns that are not used.
+    notes : tuple of str
+        What was dropped, and what lies far outside the rows that the run was trained on.
+    ids : tuple of str and list, or None
+        A column that is carried into the output: its name, and a value for each row.
+    """
+
+    features: Doubles
+    actual: Doubles | None
+    extra: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    ids: tuple[str, list[Any]] | None = None
+
+
+def read_rows(
+    source: Path | pd.DataFrame, run: Run, *, id_column: str | None = None, sep: str | None = None
+) -> NewRows:
+    """Read a CSV, or take a DataFrame, with the columns that the run was trained on, in any order.
+
+    A target column without any value counts as absent.
+
+    Parameters
+    ----------
+    source : Path or DataFrame
+        A CSV in any dialect that :func:`wineexp.data.table.read_table` reads; columns that are not needed may hold
+        anything, and have any name.
+    run : Run
+    id_column : str, optional
+        A column to carry into the output.
+    sep : str, optional
+        The CSV's separator; by default its content tells.
+
+    Raises
+    ------
+    DataError
+        When a column is missing; when one that is needed holds anything but finite numbers, or nothing where text
+        was encoded.
+    """
+    data, target = run.record.data, run.spec.target
+    encoding = encoding_of(data)
+    if id_column in OUTPUT:
+        raise DataError(f"id: column {id_column!r} has the name of a column of the output; rename it in the file")
+    if isinstance(source, pd.DataFrame):
+        frame, extra, ids = _of_frame(source, encoding, target, id_column)
+        notes: tuple[str, ...] = ()
+    else:
+        frame, extra, ids, notes = _of_file(open_csv(source, sep), encoding, target, id_column)
+    features = encoding(frame)
+    return NewRows(
+        features=features,
+        actual=frame[target].to_numpy(np.float64) if target in frame else None,
+        extra=tuple(name for name in extra if name != id_column),
+        notes=(*notes, *_unseen(frame, encoding), *_far_outside(features, data, encoding)),
+        ids=None if id_column is None or ids is None else (id_column, ids),
+    )
+
+
+def _of_file(
+    file: CsvFile, encoding: Encoding, target: str, id_column: str | None
+) -> tuple[pd.DataFrame, list[str], list[Any] | None, tuple[str, ...]]:
+    """The columns of a CSV, the names of those that are not used, the column to carry, and notes."""
+    source = file.source.path
+    _check_columns(str(source), file.names, encoding.columns)
+    numbers = [name for name in encoding.columns if name not in encoding.categories]
+    carried = dict.fromkeys([*encoding.categories, *([] if id_column is None else [id_column])])
+    cells = file.read([*numbers, target], carry=list(carried))
+    for name in numbers:
+        if name in cells.empty:
+            where = f"{source}:{file.form.skip + 1}: column {name!r}"
+            raise DataError(f"{where}: expected a number, found nothing, here and in every other row")
+    text = {name: [cell.strip() for cell in cells.carried[name]] for name in encoding.categories}
+    frame = cells.numbers.assign(**{name: pd.Series(column, dtype=object) for name, column in text.items()})
+    if absent := _absent(frame, encoding):
+        name, row = absent
+        raise DataError(f"{file.place(row)}: column {name!r}: expected text, found nothing")
+    extra = [name for name in file.names if name not in (*encoding.columns, target)]
+    return frame, extra, None if id_column is None else cells.carried[id_column], cells.notes
+
+
+def _of_frame(
+    source: pd.DataFrame, encoding: Encoding, target: str, id_column: str | None
+) -> tuple[pd.DataFrame, list[str], list[Any] | None]:
+    """The columns of a DataFrame, the names of those that are not used, and the column to carry."""
+    where = "the DataFrame"
+    _check_columns(where, list(map(str, source.columns)), encoding.columns)
+    if id_column is not None and list(source.columns).count(id_column) != 1:
+        found = list(source.columns).count(id_column)
+        raise DataError(f"{where}: expected one column {id_column!r}, found {found}")
+    needed = [name for name in source.columns if name in encoding.columns]
+    if target in source.columns and not source[target].isna().to_numpy().all():
+        needed.append(target)
+    table = table_of_frame(source[list(dict.fromkeys(needed))])
+    table.check_numbers(name for name in table.frame.columns if name not in encoding.categories)
+    if absent := _absent(table.frame, encoding):
+        name, row = absent
+        raise DataError(f"{where}: column {name!r}: expected text, found nothing in row {row}, counted from 0")
+    extra = [str(name) for name in source.columns if name not in (*encoding.columns, target)]
+    return table.frame, extra, None if id_column is None else source[id_column].tolist()
+
+
+def _absent(frame: pd.DataFrame, encoding: Encoding) -> tuple[str, int] | None:
+    """The first column that was encoded with a row that holds nothing there, and that row; None where all hold."""
+    for name in encoding.categories:
+        if len(rows := np.flatnonzero(frame[name] == "")):
+            return name, int(rows[0])
+    return None
+
+
+def _check_columns(where: str, columns: Sequence[str], features: Sequence[str]) -> None:
+    """Raise ``DataError`` naming each feature that is missing."""
+    missing = [name for name in features if name not in columns]
+    if missing:
+        told = "; ".join(f"no column {name!r}{nearest(name, columns)}" for name in missing)
+        raise DataError(f"{where}: {told}; the run was trained on: {', '.join(map(one_line, features))}")
+
+
+def _unseen(frame: pd.DataFrame, encoding: Encoding) -> Iterator[str]:
+    """Categories that the run was not trained on."""
+    for name, rows in encoding.unseen(frame):
+        found = some_of([repr(one)[:60] for one in sorted(frame[name].iloc[rows].unique())])
+        count = f"{len(rows)} row{'s' if len(rows) > 1 else ''}"
+        yield f"column {name!r}: {count} of a category that the run was not trained on, taken for none: {found}"
+
+
+def _far_outside(features: Doubles, data: TableFacts, encoding: Encoding) -> Iterator[str]:
+    """Numbers that lie outside those that were trained on, by more than half of their range."""
+    columns = zip(data.features, features.T, data.ranges, strict=False)
+    for (name, values, (low, high)), encoded in zip(columns, encoding.encoded, strict=False):
+        beyond = np.maximum(low - values, values - high)
+        far = np.flatnonzero(beyond > 0.5 * (high - low))
+        if len(far) and not encoded:
+            worst = int(beyond.argmax())
+            rows = f"{len(far)} row{'s' if len(far) > 1 else ''}"
+            yield (
+                f"column {name!r}: {rows} far outside what the run was trained on, {low:g} to {high:g}; "
+                f"furthest {values[worst]:g} in row {worst}, counted from 0"
+            )

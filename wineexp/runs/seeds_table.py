@@ -1,0 +1,77 @@
+"""The seeds of one spec as one table, with their mean and spread."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from wineexp.runs.columns import COLUMNS
+from wineexp.runs.directory import Run
+from wineexp.runs.record import Metrics
+from wineexp.text import align, one_line
+
+__all__ = ["seeds_table", "spread"]
+
+#: What is shown of each seed; of the first ones also mean and standard deviation.
+_SPREAD = ("val_mae", "skill", "train_mae", "test_mae")
+_COLUMNS = ("val_mae", "val_mae_se", "skill", "train_mae", "test_mae", "best_epoch", "seconds")
+
+
+def seeds_table(runs: Sequence[Run]) -> str:
+    """A line for each seed, then mean and standard deviation over those that are done, then what all share.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Of one spec, whatever became of them.
+    """
+    done = [run for run in runs if run.status == "done"]
+    keys = [key for key in _COLUMNS if any(COLUMNS[key].value(run) is not None for run in done)]
+    table = [["seed", "run", *(COLUMNS[key].heading for key in keys)]]
+    for run in runs:
+        cells = [COLUMNS[key].text(COLUMNS[key].value(run)) if run.status == "done" else "" for key in keys]
+        table.append([str(run.spec.seed), run.signature, *cells])
+    if len(done) > 1:
+        table.append(["mean", "", *(_over(key, done, statistics.mean) for key in keys)])
+        table.append(["sd", "", *(_over(key, done, statistics.stdev) for key in keys)])
+    lines = [align(table, right=(0, *range(2, len(table[0]))))]
+    lines += [f"seed {run.spec.seed} {_became(run)}" for run in runs if run.status != "done"]
+    lines += _shared(runs, done)
+    return "\n".join(lines)
+
+
+def spread(runs: Sequence[Run]) -> list[str]:
+    """Mean and standard deviation of each metric over the seeds that are done, a line each."""
+    done = [run for run in runs if run.status == "done"]
+    over = f"(standard deviation over {len(done)} seeds)"
+    of = (statistics.mean, statistics.stdev)
+    pairs = [(COLUMNS[key].heading, [_over(key, done, one) for one in of]) for key in _SPREAD]
+    return [f"{heading} {mean} ± {sd} {over}" for heading, (mean, sd) in pairs if mean]
+
+
+def _over(key: str, done: Sequence[Run], function: object) -> str:
+    """Mean or standard deviation of a metric; the latter has no sign."""
+    values = [value for run in done if (value := COLUMNS[key].value(run)) is not None]
+    if key not in _SPREAD or len(values) < 2:
+        return ""
+    if function is statistics.mean:
+        return COLUMNS[key].text(statistics.mean(values))
+    form = str(Metrics.model_fields[key].json_schema_extra["form"])  # type: ignore[index]
+    return format(statistics.stdev(values), form.removeprefix("+"))
+
+
+def _became(run: Run) -> str:
+    """What became of a run that is not done."""
+    text = one_line(run.record.error or "by Ctrl-C or a signal")
+    return f"{run.status}: {text}{f'; details: {run.error_path}' if run.error_path.exists() else ''}"
+
+
+def _shared(runs: Sequence[Run], done: Sequence[Run]) -> list[str]:
+    """What is the same for all: the constant's MAE, the folder, a simulated table."""
+    lines = [f"{len(done)} of {len(runs)} seeds done; sd: standard deviation over seeds"]
+    constant = next((run.record.metrics.baseline_mae for run in done), None)
+    if constant is not None:
+        lines.append(f"constant's MAE {constant:.4f} (always predicting the training median)")
+    if any(run.record.simulated for run in runs):
+        lines.append("SIMULATED: the real table was not used; these figures say nothing about wine")
+    return [*lines, f"files {runs[0].path.parent}/"]

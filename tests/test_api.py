@@ -41,7 +41,7 @@ def test_train_gives_the_run_that_the_command_saves(here, cli, tensorflow):
     assert run.metrics["val_mae"] > 0
     (ax,) = run.plot().axes
     assert ax.get_xlabel() == "epoch"
-    assert "val MAE" in run._repr_html_()
+    assert "validation MAE" in run._repr_html_()
     assert "done, val_mae" in repr(run)
     code, _, err = cli(
         "train", "--widths", "8,8", "--epochs", 2, "--batch-size", 32, "--dropout", 0.3, "--bn", "after"

@@ -27,7 +27,8 @@ FLOORS = [
     ["runs"],
     ["data"],
     ["specs"],
-    ["runtime", "extras", "files", "signals", "streams"],
+    ["notebook"],
+    ["runtime", "extras", "files", "markup", "signals", "streams"],
     ["text", "errors"],
 ]
 
@@ -118,6 +119,11 @@ def test_private_names_of_other_packages_stand_in_their_two_files(path):
     from_elsewhere = {"_momentums", "_velocities", "_get_variable_index", "_should_trace", "_registry",
                       "_omit_frequent_tracing_warning", "_loop_runner"}  # fmt: skip
     assert not own & from_elsewhere
+
+
+@each_module
+def test_nothing_needs_a_notebook_to_be_shown_in_one(path):
+    assert not {module.split(".")[0] for module in imports(path)} & {"IPython", "ipykernel", "ipywidgets"}
 
 
 @each_module

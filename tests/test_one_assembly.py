@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import inspect
 import io
 import json
 import zipfile
@@ -85,6 +87,49 @@ def test_a_command_and_its_function_leave_the_same_files(here, cli, command, fun
         assert found == by_function[name], name
 
 
+def test_report_and_study_write_the_same_page_and_figure(here, cli, small_table):
+    fabricate.save_cross(here / "runs", small_table)
+    flags = ["--where", "bn=none", "--reference", "dropout=0.3", "--margin", 0.5, "--title", "mine"]
+    code, _, err = cli("report", "runs", *flags, "-o", "a.html")
+    assert code == 0, err
+    given = {"where": "bn=none", "reference": "dropout=0.3", "margin": 0.5, "title": "mine"}
+    assert wineexp.report("runs", **given, output="b.html") == Path("b.html")
+    assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
+    page, figure = Path("runs/cross/report.html"), Path("runs/cross/compare.png")
+    flags = ["--layout", "grid", "--metric", "val_loss", "--smooth", 3, "--full-range"]
+    code, _, err = cli("study", "c.yaml", "--jobs", 0, "--out", "runs", *flags)
+    assert code == 0, err
+    by_command = page.read_bytes(), figure.read_bytes()
+    wineexp.study("c.yaml", jobs=0, out="runs")
+    assert page.read_bytes() == by_command[0], "the runs are the same ones"
+    assert figure.read_bytes() != by_command[1], "it is drawn otherwise"
+    wineexp.study("c.yaml", jobs=0, out="runs", layout="grid", metric="val_loss", smooth=3, full_range=True)
+    assert figure.read_bytes() == by_command[1]
+
+
+#: What a command has of its own: how it prints, and where to.
+OWN = {"form", "as_json", "as_csv", "dry_run", "quiet", "verbose"}
+
+#: What a command does with what its function returns, which has methods for it.
+AFTERWARDS = {
+    "compare": {"output", "layout", "metric", "smooth", "full_range", "title", "plan"},
+    "predict": {"output"},
+    "inspect": {"output"},
+}
+
+#: Parameters that Python calls otherwise.
+RENAMED = {"spec_file": "spec", "configs": "config", "csv": "rows"}
+
+
+@pytest.mark.parametrize("name", ["train", "batch", "study", "compare", "report", "predict", "inspect", "diff"])
+def test_every_flag_of_a_command_is_a_parameter_of_its_function(name):
+    command = importlib.import_module(f"wineexp.cli.commands.{name}").command
+    fields = set(wineexp.RunSpec.model_fields) if name == "train" else set()
+    flags = {RENAMED.get(one.name, one.name) for one in command.params}
+    missing = flags - OWN - AFTERWARDS.get(name, set()) - fields
+    assert missing <= set(inspect.signature(getattr(wineexp, name)).parameters)
+
+
 def test_compare_says_the_same(here, cli, small_table):
     fabricate.save_cross(here / "runs", small_table)
     _, out, _ = cli("compare", "runs", "--where", "bn=none", "--json")
@@ -162,6 +207,12 @@ def test_what_one_refuses_the_other_refuses_in_the_same_words(here, cli, small_t
         (lambda: wineexp.batch("c.yaml", timeout=0), "timeout: expected seconds above 0"),
         (lambda: wineexp.load_runs("nope"), "nope: no such file or directory, and outputs has no runs"),
         (lambda: wineexp.load_runs(where="val_mae"), "expected a condition such as dropout=0.3"),
+        (lambda: wineexp.study("c.yaml", layout="rows"), "layout: expected one of auto, overlay, grid, verdict"),
+        (
+            lambda: wineexp.study("c.yaml", metric="mae"),
+            "metric: expected one of both, val_loss, loss",
+        ),
+        (lambda: wineexp.study("c.yaml", smooth=1), "smooth: expected a whole number of epochs from 2, found 1"),
         (lambda: wineexp.compare(), "expected runs: run directories, folders of them"),
         (lambda: wineexp.compare(3), "expected a run, a path or a list of them, found int 3"),
         (lambda: wineexp.export("runs"), "expected one place, tensorboard or mlflow"),

@@ -28,7 +28,8 @@ def test_the_wheel_holds_the_package_and_nothing_else():
     files = [str(path) for path in distribution("wineexp").files or ()]
     outside = [path for path in files if not path.startswith(("wineexp/", "wineexp-", "../../../bin/wineexp"))]
     assert not outside
-    assert {"wineexp/py.typed", "wineexp/page/templates/report.html.j2"} <= set(files)
+    templates = {"wineexp/page/templates/report.html.j2", "wineexp/notebook/templates/card.html.j2"}
+    assert {"wineexp/py.typed", *templates} <= set(files)
     assert not [path for path in files if path.endswith((".csv", ".png", ".keras"))]
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "wineexp").rglob("*.py")}
     assert sources <= set(files)

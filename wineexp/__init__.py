@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from wineexp.api.comparing import compare, report
     from wineexp.api.differing import diff
     from wineexp.api.inspecting import inspect
+    from wineexp.api.loading import load_runs
     from wineexp.api.removing import remove
-    from wineexp.api.saved_run import SavedRun, load_runs, predict
+    from wineexp.api.saved_run import SavedRun, predict
     from wineexp.api.sending import export
     from wineexp.api.studying import study
     from wineexp.api.training import batch, train
@@ -46,7 +47,8 @@ _ROOMS = {
     **dict.fromkeys(("batch", "train"), "api.training"),
     **dict.fromkeys(("compare", "report"), "api.comparing"),
     "study": "api.studying",
-    **dict.fromkeys(("SavedRun", "load_runs", "predict"), "api.saved_run"),
+    **dict.fromkeys(("SavedRun", "predict"), "api.saved_run"),
+    "load_runs": "api.loading",
     "export": "api.sending",
     "diff": "api.differing",
     "remove": "api.removing",

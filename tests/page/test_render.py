@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import itertools
-import os
 import re
 import shutil
 from dataclasses import replace
 
 import pytest
 from support import fabricate
+from support.colours import contrast
+from support.hostile import HOSTILE
 
 from wineexp.comparison.compare import compare_runs
 from wineexp.page.charts import errors_charts
@@ -19,11 +20,6 @@ from wineexp.page.repeat import config_text
 from wineexp.runs.reader import load
 from wineexp.specs.config import read_config
 from wineexp.text import short_source
-
-HOSTILE = [
-    "<script>window.hacked = 1</script>", "</script><img src=x onerror=hacked=1>", "$$", "😀", "x" * 200,
-    "{{ 7 * 7 }}", "<b>bold</b>", "&lt;", "'\"`${hacked=1}",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -224,22 +220,6 @@ def test_curves_alone_make_a_page(cross, tmp_path):
 
 
 # -- in a browser ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Debian's Chromium. In CI it must be there."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium, and CI tests in a real browser")
-        pytest.skip("no Chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -446,18 +426,6 @@ def test_every_word_of_the_answer_stands_out_from_its_ground(visit, cross, schem
     assert len(set(grounds)) == 2
     for colour, ground in itertools.product(colours, grounds):
         assert contrast(colour, ground) >= 4.5, (colour, ground)
-
-
-def contrast(one, other):
-    """WCAG's contrast of two colours as browsers write them."""
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def luminance(colour):
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 @pytest.mark.slow

@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from wineexp import extras, files
 from wineexp.api.inputs import PathLike, Runs, read_runs
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
-from wineexp.comparison.scale import Style
+from wineexp.comparison.scale import Metric, Style
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.columns import Recorded
 from wineexp.runs.curves import save
@@ -24,7 +24,15 @@ from wineexp.runs.run_table import Condition, parse_conditions, row
 from wineexp.runs.study_record import studies_with_looks
 from wineexp.text import some_of
 
-__all__ = ["FIGURE_FORMATS", "check_figure_name", "check_margin", "compare", "report", "write_figure"]
+__all__ = [
+    "FIGURE_FORMATS",
+    "check_drawing",
+    "check_figure_name",
+    "check_margin",
+    "compare",
+    "report",
+    "write_figure",
+]
 
 OnDamaged = Callable[[RunError], None]
 
@@ -64,7 +72,8 @@ def compare(
     Returns
     -------
     Comparison
-        With ``table`` (DataFrame), ``verdicts``, ``effects``, ``sentences()`` and ``figure``.
+        With ``table`` (DataFrame), ``verdicts``, ``effects``, ``sentences()`` and ``figure``; a notebook shows the
+        answers, the figure and the table.
 
     Raises
     ------
@@ -165,6 +174,15 @@ def check_margin(margin: float | None) -> None:
     """Raise ``SelectionError`` unless ``margin`` is None or a positive, finite number."""
     if margin is not None and not (isinstance(margin, (int, float)) and 0 < margin < math.inf):
         raise SelectionError(f"margin: expected a number above 0, in the target's unit; found {margin!r}")
+
+
+def check_drawing(layout: str, metric: str, smooth: int | None) -> None:
+    """Raise ``SelectionError`` for a figure that cannot be drawn so."""
+    for name, value, legal in (("layout", layout, get_args(Layout)), ("metric", metric, get_args(Metric))):
+        if value not in legal:
+            raise SelectionError(f"{name}: expected one of {', '.join(legal)}; found {value!r}")
+    if smooth is not None and not (isinstance(smooth, int) and smooth > 1):
+        raise SelectionError(f"smooth: expected a whole number of epochs from 2, found {smooth!r}")
 
 
 def check_figure_name(path: Path) -> str:

@@ -1,9 +1,7 @@
-"""Saved runs in a notebook: finding, showing and plotting them, and predicting new rows."""
+"""A saved run in a notebook: shown and plotted, and new rows predicted with it."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from wineexp import runtime
-from wineexp.api.inputs import PathLike, Runs, read_run, read_runs
+from wineexp.api.inputs import PathLike, read_run
 from wineexp.data.dialect import NUMBER
 from wineexp.errors import RunError
-from wineexp.runs.columns import COLUMNS
-from wineexp.runs.directory import Run, find_runs, is_run, readable_runs
-from wineexp.runs.names import Place
+from wineexp.notebook.card import Card, Head, Table
+from wineexp.notebook.render import to_html
+from wineexp.runs.directory import Run, find_runs
+from wineexp.runs.display import SIMULATED, run_card, run_line
 from wineexp.runs.new_rows import read_rows
 from wineexp.runs.reader import load_run
-from wineexp.runs.run_table import parse_conditions, row
-from wineexp.text import csv_cell
+from wineexp.text import csv_cell, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Predictions", "SavedRun", "load_runs", "load_tensorflow", "predict"]
+__all__ = ["Predictions", "SavedRun", "load_tensorflow", "predict"]
 
-#: Metrics that a notebook shows of a run.
-_SHOWN = ("val_mae", "val_mae_se", "skill", "train_mae", "best_epoch")
+#: Predictions that a notebook shows.
+_SHOWN = 10
 
 
 class SavedRun(Run):
@@ -75,16 +73,10 @@ class SavedRun(Run):
         return as_saved(self, load_model(self))
 
     def __repr__(self) -> str:
-        val_mae = self.record.metrics.val_mae
-        shown = "" if val_mae is None else f", val_mae {val_mae:.4f}"
-        return f"SavedRun({str(self.path)!r}, {self.status}{shown})"
+        return f"SavedRun({run_line(self)})"
 
     def _repr_html_(self) -> str:
-        rows = [(column.heading, column.text(column.value(self))) for column in map(COLUMNS.__getitem__, _SHOWN)]
-        cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{text}</td></tr>" for name, text in rows if text)
-        head = html.escape(f"{self.label}, seed {self.spec.seed}: {self.status}")
-        described = html.escape(self.spec.describe())
-        return f"<div><strong>{head}</strong><br>{described}<table>{cells}</table></div>"
+        return to_html(run_card(self))
 
 
 @dataclass(frozen=True)
@@ -115,6 +107,48 @@ class Predictions:
     unused: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def measured(self) -> str:
+        """The metrics in words; empty where the target is not present."""
+        if self.metrics is None:
+            return ""
+        skill = "skill not known" if self.metrics["skill"] is None else f"skill {self.metrics['skill']:+.1%}"
+        return f"MAE {self.metrics['mae']:.4f}, RMSE {self.metrics['rmse']:.4f}, {skill}"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was left out, not used, dropped, or lies far outside, in words."""
+        left_out = [f"left out: {run.path} ({run.status}, or without its model)" for run in self.left_out]
+        unused = [f"not used: {', '.join(map(one_line, self.unused))}"] if self.unused else []
+        return [*left_out, *unused, *self.notes]
+
+    def _title(self) -> str:
+        first, count = self.runs[0], len(self.runs)
+        by = f"seed {first.spec.seed}" if count == 1 else f"mean of {count} seeds"
+        return f"{len(self.table)} row{'s' if len(self.table) != 1 else ''} predicted by {first.label}, {by}"
+
+    def __repr__(self) -> str:
+        return one_line(f"Predictions({self._title()}{'; ' if self.measured else ''}{self.measured})")
+
+    def _repr_html_(self) -> str:
+        target = self.runs[0].spec.target
+        units = dict.fromkeys(("predicted", "sd", "actual"), target)
+        heads = tuple(
+            Head(str(name), units.get(str(name), ""), numeric=pd.api.types.is_numeric_dtype(self.table[name]))
+            for name in self.table
+        )
+        shown = self.table.head(_SHOWN)
+        columns = [_as_text(shown[name]) for name in shown]
+        rows = tuple(zip(*columns, strict=True))
+        card = Card(
+            self._title(),
+            SIMULATED if any(run.record.simulated for run in self.runs) else "",
+            (self.measured,) if self.measured else (),
+            tables=(Table(heads, rows, len(self.table)),),
+            notes=tuple(self.remarks),
+        )
+        return to_html(card)
+
     def as_csv(self) -> str:
         """The table as CSV. What is carried is safe to open in a spreadsheet, as all that wineexp writes."""
         table = self.table.rename(columns=csv_cell)
@@ -122,6 +156,14 @@ class Predictions:
         for name in carried:
             table[name] = [one if NUMBER.fullmatch(str(one)) else csv_cell(one) for one in table[name]]
         return table.to_csv(index=False, lineterminator="\n")
+
+
+def _as_text(column: pd.Series) -> list[str]:
+    """The cells of a column; numbers with as many decimals as each other, none where all are whole."""
+    if not pd.api.types.is_float_dtype(column):
+        return list(map(str, column))
+    form = ".0f" if (column % 1 == 0).all() else ".4f"
+    return [format(cell, form) for cell in column]
 
 
 def predict(
@@ -182,48 +224,6 @@ def predict(
     table = predict_rows(runs, new, mc_dropout=mc_dropout)
     metrics = None if new.actual is None else measure_predictions(table, saved)
     return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra, new.notes)
-
-
-def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "outputs") -> list[SavedRun]:
-    """The runs that meet every condition, such as ``"val_mae<0.6"``.
-
-    Parameters
-    ----------
-    *folders : path-like or SavedRun, or sequences of them
-        Folders of runs or run directories; or directory names, signatures, labels or studies of runs in ``out``.
-        By default all of ``out``.
-    where : str or sequence of str
-    out : path-like
-
-    Raises
-    ------
-    RunError
-        If what is given does not exist, or is not of runs.
-    SelectionError
-        For an invalid condition.
-
-    Examples
-    --------
-    >>> import wineexp
-    >>> run = wineexp.train(widths=8, epochs=2, data="simulated")
-    >>> wineexp.load_runs(where="widths=8x1") == wineexp.load_runs(run.signature[:6]) == [run]
-    True
-    """
-    conditions = parse_conditions(where)
-    places = read_runs(folders, out) if folders else [Path(out)]
-    found = [SavedRun(run.path) for place in places for run in _runs(place)]
-    return [run for run in dict.fromkeys(found) if all(condition.met(row(run)) for condition in conditions)]
-
-
-def _runs(place: Place) -> Iterable[Run]:
-    """The runs of a place whose records can be read, as far as it is not one run."""
-    if not isinstance(place, Path):
-        return readable_runs(place)
-    if is_run(place):
-        return [Run(place)]
-    if place.exists() and not place.is_dir():
-        raise RunError(f"{place}: expected a run directory or a folder of them, found a file")
-    return find_runs(place)
 
 
 def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:

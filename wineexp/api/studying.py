@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from wineexp import extras, files
-from wineexp.api.comparing import check_margin, write_figure
+from wineexp.api.comparing import check_drawing, check_margin, write_figure
 from wineexp.api.inputs import PathLike, Study, read_study
+from wineexp.api.loading import SavedRuns
 from wineexp.api.places import check_places, choose_executor, make_exporters
 from wineexp.api.saved_run import SavedRun
-from wineexp.api.training import Data, plan_batch, train_part, watched
+from wineexp.api.study_result import StudyResult
+from wineexp.api.training import Data, choose_observer, plan_batch, train_part, watched
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.reference import named_variant
-from wineexp.comparison.scale import Style
+from wineexp.comparison.scale import Metric, Style
 from wineexp.comparison.variants import group_specs
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
@@ -31,27 +33,7 @@ from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_text
 
-__all__ = ["StudyResult", "plan_study", "study"]
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """The result of a study.
-
-    Attributes
-    ----------
-    runs : list of SavedRun
-        In the config's order; fewer than planned after an interruption.
-    comparison : Comparison or None
-        None if it was interrupted; the same call then trains the rest.
-    folder : Path
-        Where ``compare.png``, ``compare.csv`` and ``report.html`` are, and ``study.json``, which lists its runs;
-        with ``overrides`` a folder of its own.
-    """
-
-    runs: list[SavedRun]
-    comparison: Comparison | None
-    folder: Path
+__all__ = ["plan_study", "study"]
 
 
 def study(
@@ -62,7 +44,9 @@ def study(
     looks: Sequence[int] | None = None,
     page: bool = True,
     layout: Layout = "auto",
-    style: Style | None = None,
+    metric: Metric = "both",
+    smooth: int | None = None,
+    full_range: bool = False,
     overrides: Mapping[str, Any] | None = None,
     data: Data | None = None,
     sep: str | None = None,
@@ -78,6 +62,7 @@ def study(
     tensorboard: PathLike | None = None,
     mlflow: str | None = None,
     experiment: str | None = None,
+    progress: bool = False,
     observer: Observer | None = None,
 ) -> StudyResult:
     """Train a config's runs, compare them and write figure, table and page, as ``wineexp study`` does.
@@ -93,10 +78,23 @@ def study(
         reference yet get more seeds, and the error rate of all looks together is kept. Overrides the config's.
     page : bool
         Whether to write the page, for which the extra ``report`` is needed.
-    layout, style
-        How the figure is drawn.
+    layout : {"auto", "overlay", "grid", "verdict"}
+        All curves in one panel, a panel per variant, or the verdicts alone; ``auto``: one panel for what can be
+        told apart in it.
+    metric : {"both", "val_loss", "loss"}
+        Which losses are drawn.
+    smooth : int, optional
+        Also draw an exponentially weighted mean of this span, in epochs.
+    full_range : bool
+        A linear axis for all losses.
     config, overrides, data, sep, out, jobs, ...
         As in :func:`wineexp.batch`.
+
+    Returns
+    -------
+    StudyResult
+        With ``comparison`` (see :func:`compare`), ``runs`` and ``folder``; a notebook shows the answers, the
+        figure and the table.
 
     Raises
     ------
@@ -112,6 +110,7 @@ def study(
     [2, 2]
     """
     check_places(jobs, dask, timeout, retries)
+    check_drawing(layout, metric, smooth)
     plan, compared_with = plan_study(
         config,
         reference=reference,
@@ -130,7 +129,7 @@ def study(
     folder = Path(out) / folder_name(plan.name)
     fingerprint = plan.table.fingerprint
     record_study(folder, plan.name, [entry.spec.signature(fingerprint) for entry in plan.entries])
-    with watched(exporters, observer or Observer()) as watching:
+    with watched(exporters, choose_observer(observer, progress, many=True)) as watching:
         study = _Study(plan, executor, watching, folder, compared_with, fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)
         if comparison is not None and isinstance(watching, ExportingObserver):
@@ -141,8 +140,9 @@ def study(
             comparison = replace(
                 comparison, notes=(*comparison.notes, "no verdicts to draw: the figure has the curves")
             )
+        style = Style(metric, smooth, full_range)
         _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
-    return StudyResult(study.runs, comparison, folder)
+    return StudyResult(SavedRuns(study.runs), comparison, folder)
 
 
 def plan_study(
@@ -247,7 +247,7 @@ def _write_study(
     *,
     page: bool,
     layout: Layout,
-    style: Style | None,
+    style: Style,
 ) -> None:
     write_figure(comparison, folder / FIGURE, title=plan.name, layout=layout, style=style)
     table = csv_text(comparison.rows())

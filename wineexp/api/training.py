@@ -11,6 +11,7 @@ import pandas as pd
 
 from wineexp import runtime
 from wineexp.api.inputs import PathLike, Spec, Study, read_spec, read_study
+from wineexp.api.loading import SavedRuns
 from wineexp.api.places import check_places, check_processor, choose_executor, in_process, make_exporters
 from wineexp.api.saved_run import SavedRun
 from wineexp.data.sources import find_table
@@ -23,7 +24,7 @@ from wineexp.exporters.observer import Exporter, ExportingObserver
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.seeds import read_seeds
 
-__all__ = ["batch", "plan_batch", "plan_train", "train", "train_part", "train_plan", "watched"]
+__all__ = ["batch", "choose_observer", "plan_batch", "plan_train", "train", "train_part", "train_plan", "watched"]
 
 Data = PathLike | pd.DataFrame
 
@@ -33,7 +34,7 @@ def train(spec: Spec | None = None, *, seeds: None = None, **options: Any) -> Sa
 
 
 @overload
-def train(spec: Spec | None = None, *, seeds: int | Sequence[int], **options: Any) -> list[SavedRun]: ...
+def train(spec: Spec | None = None, *, seeds: int | Sequence[int], **options: Any) -> SavedRuns: ...
 
 
 def train(
@@ -52,7 +53,7 @@ def train(
     progress: bool = False,
     observer: Observer | None = None,
     **fields: Any,
-) -> SavedRun | list[SavedRun]:
+) -> SavedRun | SavedRuns:
     """Train one model and save its run, as ``wineexp train`` does; a finished run is not trained again.
 
     Parameters
@@ -84,8 +85,8 @@ def train(
 
     Returns
     -------
-    SavedRun, or a list of them with ``seeds``
-        Its status is ``failed`` or ``interrupted`` if training did not finish.
+    SavedRun, or with ``seeds`` a list of them
+        As of :func:`load_runs`. Its status is ``failed`` or ``interrupted`` if training did not finish.
 
     Raises
     ------
@@ -104,10 +105,10 @@ def train(
     exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
     executor = in_process(count, keep_model=keep_model)
-    runs, interrupted = train_plan(plan, executor, exporters, _observer(observer, progress, many=False))
+    runs, interrupted = train_plan(plan, executor, exporters, choose_observer(observer, progress, many=False))
     if interrupted and not runs:  # what was done before stays
         raise KeyboardInterrupt
-    return runs if seeds is not None else runs[0]
+    return SavedRuns(runs) if seeds is not None else runs[0]
 
 
 def batch(
@@ -130,7 +131,7 @@ def batch(
     experiment: str | None = None,
     progress: bool = False,
     observer: Observer | None = None,
-) -> list[SavedRun]:
+) -> SavedRuns:
     """Train every run of a config, as ``wineexp batch`` does, and return them in its order.
 
     Parameters
@@ -153,6 +154,11 @@ def batch(
     data, sep, out, force, keep_model, tensorboard, mlflow, experiment, progress, observer
         As in :func:`train`, but a simulated table must be requested explicitly.
 
+    Returns
+    -------
+    list of SavedRun
+        As of :func:`load_runs`: a notebook shows it as a table.
+
     Raises
     ------
     ConfigError, SpecError, DataError, SelectionError
@@ -172,9 +178,9 @@ def batch(
     plan = plan_batch(study, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed)
     exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
-    watching = _observer(observer, progress, many=True)
+    watching = choose_observer(observer, progress, many=True)
     runs, _ = train_plan(plan, executor, exporters, watching, fail_fast=fail_fast)
-    return runs
+    return SavedRuns(runs)
 
 
 def plan_train(
@@ -251,7 +257,7 @@ def train_part(
     return [SavedRun(run.path) for run in found.runs], found.interrupted
 
 
-def _observer(observer: Observer | None, progress: bool, *, many: bool) -> Observer:
+def choose_observer(observer: Observer | None, progress: bool, *, many: bool) -> Observer:
     """The caller's own, a live view, or one that says nothing."""
     if observer is not None:
         return observer

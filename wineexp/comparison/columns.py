@@ -13,7 +13,7 @@ from wineexp.comparison.judge import outlying_seeds
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict, format_p, told_p
 from wineexp.runs import columns as run_columns
-from wineexp.runs.columns import Column, number
+from wineexp.runs.columns import TARGET, Column, number
 from wineexp.text import format_interval
 
 __all__ = ["COLUMNS", "MEAN", "PAGE", "TERMINAL", "Entry", "with_content"]
@@ -46,7 +46,8 @@ def _mean(metric: str) -> Column[Entry]:
     """The mean of a run's metric over the finished seeds, under the metric's own heading."""
     column = run_columns.COLUMNS[metric]
     meaning = f"{column.meaning}{MEAN}"
-    return Column(metric, column.heading, meaning, lambda entry: entry.variant.mean(metric), column.text)
+    value = lambda entry: entry.variant.mean(metric)  # noqa: E731 - one expression, in its place
+    return Column(metric, column.heading, meaning, value, column.text, unit=column.unit)
 
 
 def _seeds(entry: Entry) -> int:
@@ -99,7 +100,7 @@ _ALL: tuple[Column[Entry], ...] = (
     Column("low", "from", "lower end of the 95 % interval of what is judged", lambda e: _interval(e, 0), _MAE),
     Column("high", "to", "upper end of that interval", lambda entry: _interval(entry, 1), _MAE),
     *map(_mean, ("test_mae", "skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
-    Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE),
+    Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE, unit=TARGET),
     Column("parameters", "parameters", "of its model, including moving averages", _parameters, number(",d")),
     Column("seconds", "seconds", f"wall seconds per run{MEAN}", _seconds, number(".1f")),
     Column(
@@ -200,6 +201,7 @@ TERMINAL: tuple[Column[Entry], ...] = (
         COLUMNS["val_mae"].meaning,
         _with_interval,
         lambda cell: format_interval(*cell),
+        unit=TARGET,
     ),
     Column(
         "test_mae",
@@ -207,6 +209,7 @@ TERMINAL: tuple[Column[Entry], ...] = (
         COLUMNS["test_mae"].meaning,
         _test_with_interval,
         lambda cell: format_interval(*cell),
+        unit=TARGET,
     ),
     _WORD,
     *(

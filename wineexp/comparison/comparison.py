@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -10,18 +10,25 @@ from typing import Any, Literal
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wineexp.comparison.columns import COLUMNS, Entry
+from wineexp.comparison.columns import COLUMNS, TERMINAL, Entry, with_content
 from wineexp.comparison.drawing import Judged
 from wineexp.comparison.effects import Effect, effect_sentences
 from wineexp.comparison.forest import forest
 from wineexp.comparison.grid import MAX_PANELS, grid
 from wineexp.comparison.overlay import overlay
-from wineexp.comparison.questions import Question, ask
+from wineexp.comparison.questions import Question, ask, quoted
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
 from wineexp.errors import SelectionError
+from wineexp.notebook.card import Answer, Card
+from wineexp.notebook.frame import WholeFrame
+from wineexp.notebook.render import to_html
+from wineexp.runs.columns import TARGET
+from wineexp.runs.curves import save
+from wineexp.runs.display import SIMULATED, column_table
 from wineexp.runs.reader import LoadedRun
+from wineexp.text import one_line
 
 __all__ = ["Comparison", "Layout"]
 
@@ -125,8 +132,8 @@ class Comparison:
 
     @property
     def table(self) -> pd.DataFrame:
-        """:meth:`rows` as a DataFrame."""
-        return pd.DataFrame(self.rows())
+        """:meth:`rows` as a DataFrame, of which a notebook shows every column."""
+        return WholeFrame(self.rows())
 
     @property
     def title(self) -> str:
@@ -194,7 +201,37 @@ class Comparison:
             "notes": list(self.notes),
         }
 
+    def card(self, title: str | None = None) -> Card:
+        """What a notebook shows: the answers in words, the figure, the table of the terminal, the notes."""
+        lines = []
+        if self.reference is not None and self.questions:
+            lines.append(f"Each question compares with the reference, {quoted(self.reference.label)}.")
+        left_out = [f"not ranked: {run.path}, {run.outcome}" for run in self.unfinished]
+        target = next((variant.spec.target for variant in self.variants if variant.spec), TARGET)
+        columns = with_content(TERMINAL, self.entries)
+        if not self.verdicts:
+            columns = [column for column in columns if column.key != "verdict"]
+        table = column_table(columns, self.entries, target=target)
+        return Card(
+            title or self.title,
+            SIMULATED if self.simulated else "",
+            tuple(lines),
+            tuple(Answer(one.question, one.answer, one.detail, one.verdict.kind) for one in self.questions),
+            figure=save(self.draw(title=title), "png") if self.entries else None,
+            alt=" ".join(["Learning curves.", *self.sentences()]),
+            tables=(table,) if self.entries else (),
+            notes=(*left_out, *self.notes),
+        )
+
+    def __repr__(self) -> str:
+        parts = [self.title]
+        if self.best is not None and self.best.error is not None:
+            parts.append(f"lowest {self.metric} {self.best.error.mean:.4f}: {self.best.label}")
+        words = Counter(verdict.word for verdict in self.verdicts)
+        if self.reference is not None and words:
+            told = ", ".join(f"{count} {word}" for word, count in words.items())
+            parts.append(f"{told}, against {self.reference.label}")
+        return one_line(f"Comparison({'; '.join(parts)})")
+
     def _repr_html_(self) -> str:
-        words = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in (*self.sentences(), *self.notes))
-        table = self.table.to_html(index=False, float_format="{:.4f}".format, na_rep="")
-        return f"<div>{table}<ul>{words}</ul></div>"
+        return to_html(self.card())

@@ -20,7 +20,7 @@ from wineexp.comparison.forest import draw_verdicts, forest_height
 from wineexp.comparison.scale import Scale, Style, alone, seed_mean
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict
-from wineexp.runs.curves import COLOURS, LINES, LOSS_NAMES, axis_key, loss_words, mark_constant, watermark
+from wineexp.runs.curves import COLOURS, LINES, LOSS_NAMES, Drawing, axis_key, loss_words, mark_constant, watermark
 from wineexp.runs.loss_axis import LossAxis
 from wineexp.text import epoch_number
 
@@ -66,7 +66,7 @@ class Judged:
 def above_verdicts(width: float, height: float, judged: Judged) -> tuple[Figure, FigureBase]:
     """A figure with so many inches above the verdicts, and the part of it that is above."""
     below = forest_height(judged.verdicts, judged.effects)
-    whole = Figure(figsize=(width, height + below), dpi=110)
+    whole = Drawing(figsize=(width, height + below), dpi=110)
     if not judged.verdicts:
         return whole, whole
     upper, lower = cast(Any, whole.subfigures(2, 1, height_ratios=(height, below)))

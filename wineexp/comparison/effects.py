@@ -20,6 +20,7 @@ from wineexp.comparison.variants import Variant, order
 from wineexp.comparison.verdict import adjusted_level, format_p, told_p
 from wineexp.specs.run_spec import varying
 from wineexp.specs.wording import format_value
+from wineexp.text import one_line
 
 __all__ = ["Effect", "effect_sections", "effect_sentences", "judge_effects"]
 
@@ -54,6 +55,9 @@ class Effect:
     p: float
     at: dict[str, str]
     metric: str = "val MAE"
+
+    def __repr__(self) -> str:
+        return one_line(f"Effect({self.label} instead of {self.base_label}: {self.metric} {self.figures()})")
 
     @property
     def real(self) -> bool:

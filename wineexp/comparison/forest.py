@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, FigureBase
 from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.verdict import Kind, Verdict
-from wineexp.runs.curves import COLOURS
+from wineexp.runs.curves import COLOURS, Drawing
 
 __all__ = ["MAX_ROWS", "draw_verdicts", "forest", "forest_height"]
 
@@ -49,7 +49,7 @@ def forest(
     verdicts: Sequence[Verdict], effects: Sequence[Effect], title: str, groups: Mapping[str, str]
 ) -> Figure:
     """The verdicts alone, best first, and the effects; see :func:`draw_verdicts`."""
-    fig = Figure(figsize=(11, forest_height(verdicts, effects)), dpi=110)
+    fig = Drawing(figsize=(11, forest_height(verdicts, effects)), dpi=110)
     draw_verdicts(fig, verdicts, effects, groups, title)
     return fig
 

@@ -78,6 +78,9 @@ class Variant:
     across_splits: bool = False
     on_test: bool = False
 
+    def __repr__(self) -> str:
+        return f"Variant({self.label!r}: {len(self.runs)} finished, {len(self.unfinished)} unfinished)"
+
     @property
     def judged(self) -> bool:
         """Whether there is something to judge: finished runs, all with their predictions."""

@@ -9,6 +9,7 @@ from typing import Literal
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
+from wineexp.text import one_line
 
 __all__ = ["MARGIN_LEVEL", "Kind", "Look", "Verdict", "adjusted_level", "format_p", "told_p"]
 
@@ -206,6 +207,9 @@ class Verdict:
             return f"{self.variant_label}: {max(found, MIN_SPLITS) if unit == 'splits' else found} {unit}"
         limit = "the rows of one split limit it; split_seeds draws others" if unit == "seeds" else "rows limit it"
         return f"{self.variant_label}: more {unit} alone would not do, {limit}"
+
+    def __repr__(self) -> str:
+        return one_line(f"Verdict({self.sentence()})")
 
     def sentence(self) -> str:
         """The verdict in words, with the figures."""

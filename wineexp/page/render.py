@@ -8,11 +8,12 @@ from typing import Any
 from wineexp import extras, runtime
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
+from wineexp.markup import template
 from wineexp.page import tables, words
 from wineexp.page.bars import effect_bars, verdict_bars
 from wineexp.page.payload import judged_variants, payload, residual_rows
 from wineexp.page.repeat import config_text, repeat_text
-from wineexp.text import short_path, visible
+from wineexp.text import short_path
 
 __all__ = ["render"]
 
@@ -32,19 +33,9 @@ def render(comparison: Comparison, *, title: str | None = None) -> str:
         Where the extra ``report`` is not installed.
     """
     extras.require("report", "the report")
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("wineexp.page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_safe,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = [variant for variant in comparison.variants if variant.runs]
     heading = title or words.heading(comparison)
-    page: str = environment.get_template("report.html.j2").render(
+    page: str = template("wineexp.page", "report.html.j2").render(
         title=heading,
         single=len(comparison.variants) == 1,
         target=words.target(comparison),
@@ -110,8 +101,3 @@ def _tables(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "unfinished": [f"{run.outcome} {short_path(run.path)}" for run in comparison.unfinished],
         "effects": effect_bars(comparison.effects),
     }
-
-
-def _safe(value: Any) -> Any:
-    """What the template shows, its text made safe; HTML of our own is no plain ``str``."""
-    return visible(value) if type(value) is str else value

@@ -18,13 +18,26 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number
 
-__all__ = ["COLUMNS", "FIELD_KEYS", "Column", "Recorded", "find_column", "number", "plain", "told_metrics"]
+__all__ = [
+    "COLUMNS",
+    "FIELD_KEYS",
+    "TARGET",
+    "Column",
+    "Recorded",
+    "find_column",
+    "number",
+    "plain",
+    "told_metrics",
+]
 
 Source = TypeVar("Source")
 
 #: A spec's field -> the key of its column. Its ``loss`` is the name of a loss, a metric's ``loss`` its value.
 FIELD_KEYS = {name: "loss_name" if name == "loss" else name for name in RunSpec.model_fields}
 
+
+#: The unit of a column whose numbers are in that of the target.
+TARGET = "target"
 
 #: The metric that is the number of an epoch.
 _EPOCH = "best_epoch"
@@ -84,6 +97,8 @@ class Column(Generic[Source]):
         A value as people read it.
     listed : int
         Its place among the columns shown by default; 0: not among them.
+    unit : str
+        Its unit, where neither heading nor format tells it; ``TARGET`` for that of the column that is predicted.
     """
 
     key: str
@@ -92,6 +107,7 @@ class Column(Generic[Source]):
     value: Callable[[Source], Any]
     text: Callable[[Any], str] = plain
     listed: int = 0
+    unit: str = ""
 
 
 def _fact(
@@ -117,9 +133,10 @@ def _metric(name: str) -> Column[Recorded]:
     info = Metrics.model_fields[name]
     extra: dict[str, Any] = info.json_schema_extra  # type: ignore[assignment]
     value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
+    unit = TARGET if re.search("MAE|RMSE", str(info.title)) else ""  # errors have the unit of what is predicted
     text = number(extra["form"])
     shown = (lambda epoch: text(None if epoch is None else epoch_number(epoch))) if name == _EPOCH else text
-    return Column(name, str(info.title), str(info.description), value, shown, extra["listed"])
+    return Column(name, str(info.title), str(info.description), value, shown, extra["listed"], unit)
 
 
 def told_metrics(metrics: Metrics) -> dict[str, Any]:

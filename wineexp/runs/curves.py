@@ -28,6 +28,7 @@ __all__ = [
     "LINES",
     "LOSS_NAMES",
     "Curve",
+    "Drawing",
     "axis_key",
     "figure",
     "loss_axis",
@@ -100,9 +101,16 @@ class Curve:
         return self.record.metrics.baseline_loss
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows, whether or not pyplot was ever imported there."""
+
+    def _repr_png_(self) -> bytes:
+        return save(self, "png")
+
+
 def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     """Return one run's figure: its losses by epoch, the constant predictor's loss dotted."""
-    fig = Figure(figsize=(8, 5), dpi=110)
+    fig = Drawing(figsize=(8, 5), dpi=110)
     # Fixed margins: two figures laid over each other match to the pixel, and no layout has to be solved.
     ax = fig.add_axes((0.085, 0.105, 0.88, 0.755))
     spec, history = curve.record.spec, curve.history

@@ -7,11 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from wineexp.runs.columns import COLUMNS, FIELD_KEYS
+from wineexp.notebook.card import Card, Head, Table
+from wineexp.notebook.render import to_html
+from wineexp.runs.columns import COLUMNS, FIELD_KEYS, plain
 from wineexp.runs.directory import Run
 from wineexp.runs.record import Environment, Metrics
+from wineexp.text import one_line, some_of
 
-__all__ = ["Difference", "Pair", "difference"]
+__all__ = ["NO_SETTING", "Difference", "Pair", "difference"]
+
+NO_SETTING = "no setting differs"
 
 #: Facts of a run, besides its spec, that a difference may come from.
 _FACTS = ("status", "reason", "kind", "source")
@@ -42,6 +47,18 @@ class Pair:
     second: Any
     difference: float | None = None
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """As people read it: heading, first, second; of a metric also the change, in its format with its sign."""
+        column = COLUMNS.get(self.key)
+        text = column.text if column else plain
+        words = (column.heading if column else self.key, text(self.first), text(self.second))
+        return (*words, self._change()) if self.part == "metric" else words
+
+    def _change(self) -> str:
+        form = str(Metrics.model_fields[self.key].json_schema_extra["form"])  # type: ignore[index]
+        return "" if self.difference is None else format(self.difference, f"+{form.removeprefix('+')}")
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -66,6 +83,15 @@ class Difference:
         """The settings, circumstances or metrics alone."""
         return [pair for pair in self.pairs if pair.part == name]
 
+    def tables(self) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+        """What differs as people read it, part by part: the heads, and a row for each pair."""
+        found = []
+        for part in ("setting", "circumstance", "metric"):
+            change = ("second - first",) if part == "metric" else ()
+            if pairs := self.part(part):
+                found.append(((part, "first", "second", *change), [pair.told for pair in pairs]))
+        return found
+
     def rows(self) -> list[dict[str, Any]]:
         """Each pair as a mapping, in order."""
         return [asdict(pair) for pair in self.pairs]
@@ -78,6 +104,27 @@ class Difference:
             "differences": self.rows(),
             "notes": list(self.notes),
         }
+
+    def __repr__(self) -> str:
+        settings = [" ".join((pair.told[0], pair.told[1], "or", pair.told[2])) for pair in self.part("setting")]
+        return one_line(
+            f"Difference({str(self.first)!r}, {str(self.second)!r}: {some_of(settings) or NO_SETTING})"
+        )
+
+    def _repr_html_(self) -> str:
+        tables = []
+        for heads, rows in self.tables():
+            numeric = heads[0] == "metric"
+            named = (Head(heads[0]), *(Head(head, numeric=numeric) for head in heads[1:]))
+            tables.append(Table(named, tuple(rows), len(rows)))
+        card = Card(
+            "Two runs side by side",
+            lines=() if self.part("setting") else (NO_SETTING,),
+            facts=(("first", str(self.first)), ("second", str(self.second))),
+            tables=tuple(tables),
+            notes=self.notes,
+        )
+        return to_html(card)
 
 
 def difference(first: Run, second: Run) -> Difference:

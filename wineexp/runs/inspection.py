@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wineexp.notebook.card import Card
+from wineexp.notebook.render import to_html
 from wineexp.runs.columns import Column, number
+from wineexp.runs.display import column_table
 from wineexp.runs.inside import LayerInside
-from wineexp.text import short_source
+from wineexp.text import one_line, short_source
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,6 +73,23 @@ class Inspection:
 
         return figure(self.layers, self.title, self.where)
 
+    def parts(self) -> list[tuple[str, tuple[Column[LayerInside], ...], tuple[LayerInside, ...]]]:
+        """The tables that people read: what each is and what its words mean, its columns, its layers."""
+        found = [(ACTIVATIONS_TOLD, ACTIVATIONS, self.layers)]
+        if self.normalizations:
+            found.append(("batch normalization, weights", WEIGHTS, self.normalizations))
+            found.append((AVERAGES_TOLD, AVERAGES, self.normalizations))
+        return found
+
+    @property
+    def output(self) -> list[tuple[str, str]]:
+        """What comes out, and what should."""
+        last = self.layers[-1]
+        rows = [("mean prediction", f"{last.inference.mean:.4g} off, {last.training.mean:.4g} on")]
+        if self.actual is not None:
+            rows.append((f"mean {self.target}", f"{self.actual:.4g} of these rows"))
+        return rows
+
     def table(self) -> list[dict[str, Any]]:
         """A dict per layer, by the keys of ``COLUMNS``; numbers are plain, what does not apply is None."""
         return [{key: column.value(layer) for key, column in COLUMNS.items()} for layer in self.layers]
@@ -85,6 +105,22 @@ class Inspection:
             "layers": self.table(),
             "notes": list(self.notes),
         }
+
+    def __repr__(self) -> str:
+        return one_line(f"Inspection({self.title}: {len(self.layers)} layers, {self.where})")
+
+    def _repr_html_(self) -> str:
+        from wineexp.runs.curves import save  # matplotlib is loaded only where something is drawn
+
+        card = Card(
+            f"{self.title}: {self.where}",
+            facts=tuple(self.output),
+            figure=save(self.figure, "png"),
+            alt="Spread, zeros and means by layer, as in the tables below.",
+            tables=tuple(column_table(columns, layers, caption=told) for told, columns, layers in self.parts()),
+            notes=self.notes,
+        )
+        return to_html(card)
 
 
 def _fact(name: str, meaning: str) -> Column[LayerInside]:
@@ -165,3 +201,13 @@ def _without(columns: tuple[Column[LayerInside], ...], *keys: str) -> tuple[Colu
 ACTIVATIONS = _without(_OF_ALL, "kind", "signal", "noise")
 WEIGHTS = (COLUMNS["name"], *_OF_NORMALIZATIONS[:6])
 AVERAGES = (COLUMNS["name"], *_without(_OF_NORMALIZATIONS[6:], "ratio_least", "ratio_most"))
+
+#: What the tables are, and what their words mean.
+ACTIVATIONS_TOLD = (
+    "activations; off: dropout off, as when it predicts; on: as in training; dead: units that are 0 on every\n"
+    "row; noise/signal: what training changes in a unit, beside what it tells one row from another by"
+)
+AVERAGES_TOLD = (
+    "batch normalization, moving averages; distance: |moving mean - mean| of the input in standard\n"
+    "deviations, dropout off; ratio: moving variance / variance of the input, dropout off and on"
+)

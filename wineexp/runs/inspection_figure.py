@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from wineexp.runs.curves import COLOURS
+from wineexp.runs.curves import COLOURS, Drawing
 from wineexp.runs.inside import Activations, LayerInside
 
 __all__ = ["figure"]
@@ -39,7 +39,7 @@ def figure(layers: Sequence[LayerInside], title: str, where: str) -> Figure:
         panels.append(_variances)
     height = ABOVE + ROW * len(layers) + BELOW
     width = NAMES + len(panels) * (PANEL + GAP)
-    fig = Figure(figsize=(width, height), dpi=110)
+    fig = Drawing(figsize=(width, height), dpi=110)
     for number, draw in enumerate(panels):
         left = (NAMES + number * (PANEL + GAP)) / width
         ax = fig.add_axes((left, BELOW / height, PANEL / width, 1 - (ABOVE + BELOW) / height))

@@ -10,7 +10,7 @@ from wineexp.runs.directory import Run
 from wineexp.runs.record import Metrics
 from wineexp.text import align, one_line
 
-__all__ = ["seeds_table"]
+__all__ = ["seeds_table", "spread"]
 
 #: What is shown of each seed; of the first ones also mean and standard deviation.
 _SPREAD = ("val_mae", "skill", "train_mae", "test_mae")
@@ -38,6 +38,15 @@ def seeds_table(runs: Sequence[Run]) -> str:
     lines += [f"seed {run.spec.seed} {_became(run)}" for run in runs if run.status != "done"]
     lines += _shared(runs, done)
     return "\n".join(lines)
+
+
+def spread(runs: Sequence[Run]) -> list[str]:
+    """Mean and standard deviation of each metric over the seeds that are done, a line each."""
+    done = [run for run in runs if run.status == "done"]
+    over = f"(standard deviation over {len(done)} seeds)"
+    of = (statistics.mean, statistics.stdev)
+    pairs = [(COLUMNS[key].heading, [_over(key, done, one) for one in of]) for key in _SPREAD]
+    return [f"{heading} {mean} ± {sd} {over}" for heading, (mean, sd) in pairs if mean]
 
 
 def _over(key: str, done: Sequence[Run], function: object) -> str:

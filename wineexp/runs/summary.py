@@ -13,7 +13,17 @@ from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import align, count_of, indent, one_line, short_source
 
-__all__ = ["header", "layer_table", "outcome", "summary", "table_words", "time_spent", "whole_run"]
+__all__ = [
+    "ending",
+    "facts",
+    "header",
+    "layer_table",
+    "outcome",
+    "summary",
+    "table_words",
+    "time_spent",
+    "whole_run",
+]
 
 _TABLES = {
     "red-wine": "the real red-wine table",
@@ -62,20 +72,26 @@ def _setting(layer: Layer) -> str:
 def summary(run: Run) -> str:
     """A finished run in a few lines; for another one, what became of it."""
     record = run.record
-    rows = _finished(run, record) if run.status == "done" else []
+    rows = facts(run) if run.status == "done" else []
     if record.simulated:
         rows.append(("SIMULATED", "the real table was not used; these figures say nothing about wine"))
     rows.append(("files", f"{run.path}/"))
     lines = [f"{name:<15} {text}" for name, text in rows]
     if run.status != "done":
-        kept = f"history of {count_of(_epochs(run), 'epoch')} kept"
-        cause = f"{run.status}: {record.error or 'by Ctrl-C or a signal'}, {kept}"
         details = [f"{'details':<15} {run.error_path}"] if run.error_path.exists() else []
-        lines = [cause, *details, *lines]
+        lines = [ending(run), *details, *lines]
     return "\n".join(lines)
 
 
-def _finished(run: Run, record: Record) -> list[tuple[str, str]]:
+def ending(run: Run) -> str:
+    """How a run ended that is not done, and what is left of it."""
+    cause = run.record.error or "by Ctrl-C or a signal"
+    return f"{run.status}: {cause}, history of {count_of(_epochs(run), 'epoch')} kept"
+
+
+def facts(run: Run) -> list[tuple[str, str]]:
+    """What a finished run reached: names with what they are."""
+    record = run.record
     metrics, data = record.metrics, record.data
 
     def shown(value: float | None, form: str = ".4f") -> str:

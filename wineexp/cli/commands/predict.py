@@ -10,7 +10,7 @@ from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import named_runs_option, output_option, sep_option
 from wineexp.streams import print_out
-from wineexp.text import json_text, one_line
+from wineexp.text import json_text
 
 
 @click.command()
@@ -54,12 +54,8 @@ def command(
 
     found = predict(run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout, id_column=id_column, sep=sep, out=out)
     if run_seeds:
-        for other in found.left_out:
-            note(f"left out: {other.path} ({other.status}, or without its model)")
         say(f"seeds {', '.join(str(other.spec.seed) for other in found.runs)}")
-    if found.unused:
-        note(f"not used: {', '.join(map(one_line, found.unused))}")
-    for told in found.notes:
+    for told in found.remarks:
         note(told)
     if as_json:
         text = json_text({"predictions": found.table.to_dict("records"), "metrics": found.metrics}, plain=True)
@@ -71,6 +67,4 @@ def command(
         write_file(output, text.encode())
         say(f"predictions: {output}")
     if found.metrics is not None:
-        skill = "skill not known" if found.metrics["skill"] is None else f"skill {found.metrics['skill']:+.1%}"
-        mae, rmse = found.metrics["mae"], found.metrics["rmse"]
-        say(f"{len(found.table)} rows: MAE {mae:.4f}, RMSE {rmse:.4f}, {skill}")
+        say(f"{len(found.table)} rows: {found.measured}")

@@ -51,9 +51,6 @@ def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int
 def command(
     config: Path,
     overrides: dict[str, Any],
-    metric: Any,
-    smooth: int | None,
-    full_range: bool,
     page: bool,
     looks: list[int] | None,
     dry_run: bool,
@@ -81,10 +78,9 @@ def command(
     from wineexp.api.studying import study
     from wineexp.cli.answer import answer
     from wineexp.cli.watch import CommandObserver
-    from wineexp.comparison.scale import Style
 
     observer = CommandObserver()
-    found = study(asked, page=page, style=Style(metric, smooth, full_range), observer=observer, **how)
+    found = study(asked, page=page, observer=observer, **how)
     if found.comparison is None:
         say("interrupted; the same command trains the rest")
         return INTERRUPTED

@@ -1,0 +1,143 @@
+"""Runs as a notebook shows them: one with its curves, several as the table that ``wineexp runs`` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from wineexp.errors import RunError
+from wineexp.notebook.card import Card, Head, Table
+from wineexp.runs.columns import TARGET, Column, Source
+from wineexp.runs.directory import Run
+from wineexp.runs.run_table import default_columns, row
+from wineexp.runs.seeds_table import spread
+from wineexp.runs.summary import ending, facts
+from wineexp.specs.wording import say
+
+__all__ = ["SIMULATED", "column_table", "counted", "run_card", "run_line", "runs_card"]
+
+#: The state of a run that was removed or damaged since.
+UNREADABLE = "unreadable"
+
+SIMULATED = "SIMULATED table: these figures say nothing about wine"
+
+#: Rows of a table that a notebook shows.
+MOST_ROWS = 200
+
+
+def column_table(
+    columns: Sequence[Column[Source]], sources: Sequence[Source], *, target: str = TARGET, caption: str = ""
+) -> Table:
+    """The table of these columns, a row for each source, with headings and formats as they are declared.
+
+    A column that no source has a value for is left out.
+
+    Parameters
+    ----------
+    target : str
+        What is predicted: the unit of its errors.
+    """
+    known = [column for column in columns if any(_has_content(column.value(source)) for source in sources)]
+    values = [[column.value(source) for column in known] for source in sources]
+    heads = tuple(
+        Head(
+            column.heading,
+            target if column.unit == TARGET else column.unit,
+            column.meaning,
+            all(_is_number(line[number]) for line in values),
+        )
+        for number, column in enumerate(known)
+    )
+    rows = tuple(
+        tuple("" if value is None else column.text(value) for column, value in zip(known, line, strict=True))
+        for line in values[:MOST_ROWS]
+    )
+    return Table(heads, rows, len(values), caption)
+
+
+def _has_content(value: object) -> bool:
+    return any(map(_has_content, value)) if isinstance(value, tuple) else value not in (None, "", [])
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number, a number with its interval, or nothing."""
+    if isinstance(value, tuple):
+        return all(map(_is_number, value))
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def run_card(run: Run) -> Card:
+    """One run: what it is, what it reached, its curves. What cannot be read of it is told, never raised."""
+    try:
+        record = run.record
+    except RunError as error:
+        return Card(f"run {run.path.name}", notes=(str(error),))
+    spec, notes = run.spec, []
+    told = [say(field, getattr(spec, field)) for field in spec.differing()]
+    lines = [f"Differs from the defaults by {', '.join(told)}." if told else "All settings are the defaults."]
+    known: list[tuple[str, str]] = []
+    figure: bytes | None = None
+    try:
+        if run.status == "done":
+            known += facts(run)
+        else:
+            lines.append(ending(run))
+        figure = _curves(run)
+    except (RunError, OSError) as error:  # moved, removed or damaged since
+        notes.append(str(error))
+    return Card(
+        f"{run.label}, seed {spec.seed}: {record.outcome}",
+        SIMULATED if record.simulated else "",
+        (*lines, spec.describe()),
+        facts=(*known, ("files", f"{run.path}/")),
+        figure=figure,
+        alt=f"Learning curves of {run.label}, seed {spec.seed}.",
+        notes=tuple(notes),
+    )
+
+
+def _curves(run: Run) -> bytes:
+    """curves.png drawn anew: the file also carries the whole history as text, which a notebook need not keep."""
+    from wineexp.runs.curves import figure, save
+    from wineexp.runs.picture import read_png
+
+    return save(figure(read_png(run.curves_path)), "png")
+
+
+def runs_card(runs: Sequence[Run]) -> Card:
+    """Several runs: the settings that differ and the main metrics; of one variant also mean and spread."""
+    known = [run for run in runs if _state(run) != UNREADABLE]
+    lines: list[str] = []
+    if len(known) > 1 and len({run.record.variant_signature for run in known}) == 1:
+        lines = spread(known)
+    targets = {run.spec.target for run in known}
+    target = targets.pop() if len(targets) == 1 else TARGET
+    columns = default_columns([row(run) for run in known])
+    return Card(
+        counted(runs),
+        SIMULATED if any(run.record.simulated for run in known) else "",
+        tuple(lines),
+        tables=(column_table(columns, known, target=target),) if known else (),
+        notes=tuple(f"{run.path}: cannot be read any more" for run in runs if run not in known),
+    )
+
+
+def counted(runs: Sequence[Run]) -> str:
+    """How many runs, and what became of them: ``3 runs: 2 done, 1 failed``."""
+    states = Counter(map(_state, runs))
+    told = ", ".join(f"{count} {status}" for status, count in states.items())
+    return f"{len(runs)} run{'s' if len(runs) != 1 else ''}{f': {told}' if told else ''}"
+
+
+def run_line(run: Run) -> str:
+    """One run in a line: where it is, what became of it, its error."""
+    state = _state(run)
+    val_mae = None if state == UNREADABLE else run.record.metrics.val_mae
+    return f"{str(run.path)!r}, {state}{'' if val_mae is None else f', val_mae {val_mae:.4f}'}"
+
+
+def _state(run: Run) -> str:
+    try:
+        return run.status
+    except RunError:
+        return UNREADABLE

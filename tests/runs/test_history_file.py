@@ -53,11 +53,11 @@ FORMS = {
     "an index read and written again": ("Unnamed: 0,loss,val_loss\n0,0.5,0.7\n1,0.4,0.6\n", BOTH),
     "an index beside epochs": (
         ",epoch,loss,val_loss\n0,5,0.5,0.7\n1,6,0.4,0.6\n",
-        Read([5, 6], [0.5, 0.4], [0.7, 0.6]),
+        Read([4, 5], [0.5, 0.4], [0.7, 0.6]),
     ),
     "no epochs": ("loss,val_loss\n0.5,0.7\n0.4,0.6\n", Read([0, 1], [0.5, 0.4], [0.7, 0.6], [], [COUNTED])),
-    "from 1": ("epoch,loss,val_loss\n1,0.5,0.7\n2,0.4,0.6\n", Read([1, 2], [0.5, 0.4], [0.7, 0.6])),
-    "every fifth": ("epoch,loss,val_loss\n5.0,0.5,0.7\n10.0,0.4,0.6\n", Read([5, 10], [0.5, 0.4], [0.7, 0.6])),
+    "from 1": ("epoch,loss,val_loss\n1,0.5,0.7\n2,0.4,0.6\n", Read([0, 1], [0.5, 0.4], [0.7, 0.6])),
+    "every fifth": ("epoch,loss,val_loss\n5.0,0.5,0.7\n10.0,0.4,0.6\n", Read([4, 9], [0.5, 0.4], [0.7, 0.6])),
     "gaps": (
         "epoch,loss,val_loss\n0,0.5,NA\n1,0.4,0.6\n2,0.3,\n",
         Read([0, 1, 2], [0.5, 0.4, 0.3], [NAN, 0.6, NAN], [0, 2]),
@@ -73,7 +73,7 @@ FORMS = {
     "no val_loss": ("epoch,loss\n0,0.5\n1,0.4\n", ALONE),
     "val_loss without a value": ("epoch,loss,val_loss\n0,0.5,NA\n1,0.4,NA\n", ALONE),
     "a loss alone": ("loss\n0.5\n0.4\n", Read([0, 1], [0.5, 0.4], [NAN, NAN], [0, 1], [COUNTED, *ALONE.notes])),
-    "one epoch": ("epoch,loss,val_loss\n7,0.5,0.7\n", Read([7], [0.5], [0.7])),
+    "one epoch": ("epoch,loss,val_loss\n7,0.5,0.7\n", Read([6], [0.5], [0.7])),
 }  # fmt: skip
 
 
@@ -162,7 +162,8 @@ def test_what_is_written_is_read_to_the_last_bit(tmp_path_factory, rows, first, 
             read_history(path)
         return
     (found,) = read_history(path)
-    assert found.history["epoch"].tolist() == list(range(first, first + len(rows)))
+    start = max(0, first - 1)  # those from 1 on are counted as people do
+    assert found.history["epoch"].tolist() == list(range(start, start + len(rows)))
     for number, name in enumerate(("loss", "val_loss")):
         assert found.gaps[name].tolist() == [row[number] is None for row in rows]
         expected = [NAN if row[number] is None else row[number] for row in rows]
@@ -198,7 +199,7 @@ def test_train_loss_is_kept_where_there_is_one(tmp_path):
 def test_a_file_of_two_trainings_is_two_with_their_own_epochs(tmp_path):
     text = "epoch,loss,val_loss\n1,0.5,0.7\n2,0.4,0.6\n3,0.3,0.5\n1,0.9,NA\n2,0.8,NA\n"
     first, second = read(tmp_path, text)
-    assert [one.history["epoch"].tolist() for one in (first, second)] == [[1, 2, 3], [1, 2]]
+    assert [one.history["epoch"].tolist() for one in (first, second)] == [[0, 1, 2], [0, 1]]
     assert second.history["loss"].tolist() == [0.9, 0.8]
     assert (first.number, second.number) == (1, 2)
     assert first.notes == second.notes
@@ -245,7 +246,8 @@ def as_trained(history, name):
 def test_a_log_of_csvlogger_is_what_keras_returned(fit, tmp_path, separator, options):
     history = fit(tmp_path / "log.csv", separator=separator, **options)
     (found,) = read_history(tmp_path / "log.csv")
-    assert found.history["epoch"].tolist() == history.epoch
+    begins = options.get("initial_epoch", 0)  # a log that begins later is drawn at its own numbers
+    assert found.history["epoch"].tolist() == [epoch - begins for epoch in history.epoch]
     for name in ("loss", "val_loss"):
         np.testing.assert_array_equal(found.history[name], as_trained(history, name))
 
@@ -291,11 +293,11 @@ def test_a_history_saved_by_pandas_is_what_keras_returned(fit, tmp_path, options
     assert any("no column epoch" in note for note in found.notes) == ("index" in options)
 
 
-def test_a_history_saved_with_its_epochs_keeps_them(fit, tmp_path):
+def test_a_history_saved_with_its_epochs_is_drawn_at_them(fit, tmp_path):
     history = fit(initial_epoch=5, epochs=8)
     pd.DataFrame(history.history, index=history.epoch).to_csv(tmp_path / "saved.csv")
-    (found,) = read_history(tmp_path / "saved.csv")
-    assert found.history["epoch"].tolist() == [5, 6, 7]
+    drawn = lines(compare_runs(load([tmp_path / "saved.csv"]), first=True).figure)
+    assert drawn["saved: loss"][0].tolist() == [5, 6, 7]
 
 
 # -- drawn -----------------------------------------------------------------------------------------
@@ -313,14 +315,14 @@ def lines(fig):
     return {line.get_label(): tuple(map(np.asarray, line.get_data())) for ax in fig.axes for line in ax.lines}
 
 
-def test_epochs_are_drawn_where_they_are_counted_from_1(tmp_path):
+def test_epochs_are_drawn_where_they_are_those_of_keras_counted_from_1(tmp_path):
     found = compared(tmp_path, a=HEAD, b="epoch,loss,val_loss\n5,0.5,0.7\n6,0.4,0.6\n9,0.3,0.5\n")
     for layout in ("overlay", "grid"):
         fig = found.draw(layout=layout)
         for column, values in (("loss", [0.5, 0.4, 0.3]), ("val_loss", [0.7, 0.6, 0.5])):
             x, y = lines(fig)[f"b: {column}"]
-            assert (x.tolist(), y.tolist()) == ([6, 7, 10], values)
-        assert {ax.get_xlim() for ax in fig.axes} == {(0, 10)}
+            assert (x.tolist(), y.tolist()) == ([5, 6, 9], values)
+        assert {ax.get_xlim() for ax in fig.axes} == {(0, 9)}
 
 
 def test_gaps_are_gaps_and_a_value_between_them_is_a_dot(tmp_path):
@@ -363,11 +365,11 @@ def test_two_trainings_are_two_variants_and_a_file_given_twice_is_read_once(tmp_
     assert sum("begin anew in line 4" in note for note in found.notes) == 1
 
 
-def test_data_has_the_best_epoch_in_the_files_own_count(tmp_path):
+def test_data_has_the_best_epoch_counted_from_0(tmp_path):
     found = compared(
         tmp_path, a="epoch,loss,val_loss\n5,1,NA\n6,1,0.2\n7,1,0.3\n", b="loss\n1\n", c="loss,val_loss\n1,inf\n"
     )
-    assert {row["variant"]: row["best_epoch"] for row in found.rows()} == {"a": 6, "b": None, "c": None}
+    assert {row["variant"]: row["best_epoch"] for row in found.rows()} == {"a": 5, "b": None, "c": None}
 
 
 def test_a_page_has_the_files_epochs_and_gaps(tmp_path):
@@ -375,11 +377,11 @@ def test_a_page_has_the_files_epochs_and_gaps(tmp_path):
         tmp_path, a="epoch,loss,val_loss\n5,1,0.4\n6,1,NA\n7,1,0.3\n8,1,NA\n", b="epoch,loss\n0,1\n1,2\n"
     )
     page = render(found)
-    assert '"epochs": [6, 7, 8, 9]' in page
+    assert '"epochs": [5, 6, 7, 8]' in page
     assert '"val_loss": [0.4, null, 0.3, null]' in page
     assert "“a” ends at 0.300; “b” has none" in page
     table = page[page.index("The numbers of this chart") : page.index("Variants</h2>")]
-    assert "epoch 6</th>" in table
+    assert "epoch 5</th>" in table
     assert "<td>a</td><td>0.4000</td><td>0.3000</td>" in table
     assert "<td>b</td><td></td><td></td>" in table
 

@@ -53,7 +53,7 @@ class Training:
     Attributes
     ----------
     history : pandas.DataFrame
-        ``epoch`` (int64, rising, as in the file), ``loss`` and ``val_loss`` (float64), NaN where the file has no
+        ``epoch`` (int64, rising, counted from 0), ``loss`` and ``val_loss`` (float64), NaN where the file has no
         value; ``train_loss`` where the file has such a column.
     gaps : pandas.DataFrame
         The same losses as bool: True where the file has no value. A NaN elsewhere was written.
@@ -248,13 +248,17 @@ def _trainings(
 
 
 def _frames(names: Sequence[str], rows: Sequence[tuple[int, _Losses]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """History and gaps; a loss that the file lacks is one gap."""
+    """History and gaps; a loss that the file lacks is one gap.
+
+    Epochs that begin at 0 are counted as Keras counts them; those that begin later, as people do, from 1.
+    """
     nothing: _Losses = [None] * len(rows)
     own = zip(names, zip(*(losses for _, losses in rows), strict=True), strict=True)
     columns = {**dict.fromkeys(LOSSES[:2], nothing), **dict(own)}
     gaps = pd.DataFrame({name: [value is None for value in column] for name, column in columns.items()})
     history = pd.DataFrame({name: np.array(column, np.float64) for name, column in columns.items()})  # None: NaN
-    history.insert(0, EPOCH, np.array([epoch for epoch, _ in rows], np.int64))
+    counted_from = min(1, rows[0][0])
+    history.insert(0, EPOCH, np.array([epoch - counted_from for epoch, _ in rows], np.int64))
     return history, gaps
 
 

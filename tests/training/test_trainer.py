@@ -92,6 +92,31 @@ def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss, xla):
     assert int(ours.optimizer.iterations) == 25
 
 
+#: Of each kind one: bounded, smooth, with a kink of its own, over the whole row.
+QUICK_ACTIVATIONS = ("tanh", "gelu", "leaky_relu", "softmax")
+
+
+@pytest.mark.parametrize("bn", ["none", "before"])
+@pytest.mark.parametrize(
+    "activation",
+    [name if name in QUICK_ACTIVATIONS else pytest.param(name, marks=pytest.mark.slow) for name in ACTIVATIONS],
+)
+def test_every_activation_is_trained_as_keras_trains_it(activation, bn):
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import shuffled
+
+    spec = RunSpec.parse({"widths": "16,8", "activation": activation, "bn": bn})
+    ours, theirs = build_model(spec, 5), build_model(spec, 5)
+    theirs.compile(optimizer=build_optimizer("sgd", 0.01), loss="mae")
+    (x, y), order = data(), shuffled(90, 3)
+    fit(ours, build_optimizer("sgd", 0.01), "mae", (x, y), data(40, 1), batch_size=30, epochs=2, order=order)
+    for epoch in range(2):
+        for rows in np.split(order(epoch), 3):
+            theirs.train_on_batch(x[rows], y[rows, None])
+    for mine, plain in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(mine.numpy(), plain.numpy(), rtol=1e-3, atol=1e-5, err_msg=mine.path)
+
+
 @pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("loss", ["mae", "huber"])
 def test_train_loss_is_what_keras_evaluates_on_the_training_rows(loss, xla):

@@ -87,4 +87,4 @@ def test_a_csv_in_the_folder_is_all_it_takes(wineexp, tmp_path, red_wine):
     red_wine.frame.to_csv(tmp_path / "data" / "winequality-red.csv", index=False)
     code, out, err = wineexp("train", "--widths", 8, "--epochs", 1)
     assert (code, "SIMULATED" in out, "note" in err) == (0, False, False)
-    assert "table  the real red-wine table, data/winequality-red.csv" in err
+    assert "table  the real red-wine table, 1,599 rows, data/winequality-red.csv" in err

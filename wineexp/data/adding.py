@@ -63,6 +63,7 @@ def _of_zip(path: Path) -> bytes:
 
 def _of_csv(path: Path, sep: str | None) -> bytes:
     table = read_table(path, sep=sep)
+    table.check_numbers()
     if table.kind != "red-wine":
         raise DataError(
             f"{path}: expected the red-wine table, which alone is kept in the cache, found {difference(table)}; "

@@ -38,6 +38,7 @@ def read_red_wine(path: Path) -> Table:
         found = f"{format_bytes(size)}, too much for it"
     else:
         table = read_table(path)
+        table.check_numbers()
         found = difference(table) or ""
         if not found:
             return table

@@ -190,6 +190,7 @@ def test_a_path_that_is_not_there_is_told_but_not_that_of_the_authors_in_a_fresh
     (tmp_path / "pyproject.toml").write_text(text.replace("NAME", "my-own"))
     found = find_table(stand_in=True)
     assert found.steps[0].endswith(f"mine/wine.csv: named in {tmp_path / 'pyproject.toml'}, but does not exist")
+    assert found.notes[0] == found.steps[0], "what one has written oneself is not passed over without a word"
     (tmp_path / "pyproject.toml").write_text(text.replace("NAME", "wineexp"))
     found = find_table(stand_in=True)
     assert "mine" not in "".join((*found.steps, *found.notes))

@@ -144,14 +144,14 @@ def test_the_first_epoch_of_another_try_begins_anew(small_table, tmp_path):
 
 
 def test_a_wide_run_counts_for_more_and_an_interrupted_one_for_nothing(small_table, tmp_path):
-    small, wide = (RunSpec.parse({"widths": width, "epochs": 6}) for width in (8, 800))
+    small, wide = (RunSpec.parse({"widths": width, "epochs": 6}) for width in ("8", "800x3"))
     standing = Standing(plan([small, wide], small_table, tmp_path / "new"))
     standing.ended(fabricate.save(tmp_path / "runs", small_table, widths=8))
     small_part = standing.fraction
     assert 0 < small_part < 0.3
     standing.epoch(wide, 2, 1.0, 1.0)
     assert small_part < standing.fraction < 1
-    interrupted = Run(fabricate.save(tmp_path / "runs", small_table, widths=800).path)
+    interrupted = Run(fabricate.save(tmp_path / "runs", small_table, widths="800x3").path)
     interrupted.__dict__["record"] = interrupted.record.model_copy(update={"status": "interrupted"})
     standing.ended(interrupted)
     assert standing.fraction == small_part

@@ -458,7 +458,10 @@ def test_what_cannot_be_used_is_told_in_a_line_before_anything_trains(
 
 def test_an_experiment_without_mlflow_is_refused(cli, small_csv, tmp_path):
     code, _, err = cli("train", "--data", small_csv, "--out", tmp_path / "out", "--experiment", "x")
-    assert (code, err) == (2, "wineexp: experiment: is one of MLflow, expected mlflow as well; found 'x' alone\n")
+    assert (code, err) == (
+        2,
+        "wineexp: experiment: expected with mlflow, whose experiment it names; found 'x' alone\n",
+    )
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import shutil
 import pandas as pd
 import pytest
 from support import fabricate
+from support.browser import watched_pages
 from support.colours import contrast
 from support.hostile import HOSTILE
 
@@ -292,39 +293,20 @@ body.light { color: rgba(0, 0, 0, .87); background: #fff; } body.dark { color: #
 
 @pytest.fixture
 def visit(chromium, tmp_path):
-    """Outputs in a notebook; at the end no error, no request and no dialogue may have come."""
-    opened = []
+    """Open outputs as a notebook shows them."""
+    with watched_pages(chromium) as watched:
 
-    def visit(outputs, *, theme="light", width=1000):
-        path = tmp_path / "notebook.html"
-        cells = "".join(
-            f'<div class="jp-RenderedHTMLCommon" data-kind="{kind}">{found._repr_html_()}</div>'
-            for kind, found in outputs.items()
-        )
-        head = f'<!doctype html><meta charset="utf-8"><style>{JUPYTERLAB}</style>'
-        path.write_text(f'{head}<body class="{theme}">{cells}</body>', encoding="utf-8")
-        page = chromium.new_page(viewport={"width": width, "height": 900})
-        problems = []
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: (problems.append("a dialogue"), dialog.dismiss()))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url == path.as_uri() or request.url.startswith("data:image/png;base64,")
-                else problems.append(request.url[:100])
-            ),
-        )
-        page.goto(path.as_uri())
-        opened.append((page, problems))
-        return page
+        def visit(outputs, *, theme="light", width=1000):
+            path = tmp_path / "notebook.html"
+            cells = "".join(
+                f'<div class="jp-RenderedHTMLCommon" data-kind="{kind}">{found._repr_html_()}</div>'
+                for kind, found in outputs.items()
+            )
+            head = f'<!doctype html><meta charset="utf-8"><style>{JUPYTERLAB}</style>'
+            path.write_text(f'{head}<body class="{theme}">{cells}</body>', encoding="utf-8")
+            return watched(path, may_ask=["data:image/png;base64,"], viewport={"width": width, "height": 900})
 
-    yield visit
-    for page, problems in opened:
-        assert page.evaluate("window.hacked") is None
-        page.close()
-        assert problems == []
+        yield visit
 
 
 @pytest.mark.slow

@@ -102,7 +102,9 @@ def make_exporters(
         Where an extra is not installed, or no MLflow server answers.
     """
     if experiment is not None and mlflow is None:
-        raise SelectionError(f"experiment: is one of MLflow, expected mlflow as well; found {experiment!r} alone")
+        raise SelectionError(
+            f"experiment: expected with mlflow, whose experiment it names; found {experiment!r} alone"
+        )
     found: list[Exporter] = []
     if tensorboard is not None:
         from wineexp.exporters.tensorboard import EventLog

@@ -18,7 +18,7 @@ from wineexp.runs.directory import Run, find_runs
 from wineexp.runs.display import SIMULATED, run_card, run_line
 from wineexp.runs.new_rows import read_rows
 from wineexp.runs.reader import load_run
-from wineexp.text import csv_cell, one_line
+from wineexp.text import count_of, csv_cell, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,7 +125,7 @@ class Predictions:
     def _title(self) -> str:
         first, count = self.runs[0], len(self.runs)
         by = f"seed {first.spec.seed}" if count == 1 else f"mean of {count} seeds"
-        return f"{len(self.table)} row{'s' if len(self.table) != 1 else ''} predicted by {first.label}, {by}"
+        return f"{count_of(len(self.table), 'row')} predicted by {first.label}, {by}"
 
     def __repr__(self) -> str:
         return one_line(f"Predictions({self._title()}{'; ' if self.measured else ''}{self.measured})")

@@ -7,6 +7,7 @@ from wineexp.comparison.columns import TERMINAL, with_content
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.effects import effect_sections
 from wineexp.comparison.verdict import format_p
+from wineexp.runs.display import SIMULATED
 from wineexp.text import align, format_interval
 
 __all__ = ["answer"]
@@ -29,7 +30,7 @@ def _table(comparison: Comparison) -> str:
     columns = with_content(TERMINAL, comparison.entries)
     rows = [{column.key: column.value(entry) for column in columns} for entry in comparison.entries]
     text = text_table(columns, rows)
-    return f"SIMULATED table: these figures say nothing about wine\n{text}" if comparison.simulated else text
+    return f"{SIMULATED}\n{text}" if comparison.simulated else text
 
 
 def _unfinished(comparison: Comparison) -> str:

@@ -15,6 +15,7 @@ from wineexp.comparison.effects import judge_effects
 from wineexp.comparison.judge import judge_groups, judge_variants
 from wineexp.comparison.reference import choose_reference
 from wineexp.comparison.variants import group_runs
+from wineexp.data.split import ROW_FIELDS
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.reader import LoadedRun
 from wineexp.specs.fields import MIN_SPLITS
@@ -27,10 +28,7 @@ __all__ = ["compare_runs"]
 #: Splits that a variant must share with the reference to be judged at all, where some of their runs failed.
 LEAST_SPLITS = 3
 
-#: Fields that decide which rows are judged, and on what.
-SPLIT_FIELDS = ("target", "split", "group", "train_fraction", "test_fraction", "split_seed")
-
-#: Those that may differ where each variant has several splits.
+#: Fields that decide which rows are judged, but may differ where each variant has several splits.
 ACROSS_SPLITS = ("split_seed",)
 
 
@@ -105,7 +103,7 @@ def _check_together(runs: Sequence[LoadedRun], free: Collection[str]) -> None:
         _same(known, "kind", "real and simulated runs cannot be ranked against each other")
     _same(known, "fingerprint", "runs on different tables cannot be compared")
     _same_rows(known)
-    for name in (name for name in SPLIT_FIELDS if name not in free):
+    for name in (name for name in ROW_FIELDS if name not in free):
         values: dict[str, LoadedRun] = {}
         for run in known:
             values.setdefault(format_value(getattr(run.spec, name)), run)
@@ -128,7 +126,7 @@ def _same_rows(runs: Sequence[LoadedRun]) -> None:
     grouped: dict[tuple[Any, ...], tuple[LoadedRun, npt.NDArray[Any]]] = {}
     for run in runs:
         if run.predictions is not None and run.spec is not None:
-            split = tuple(getattr(run.spec, name) for name in SPLIT_FIELDS)
+            split = tuple(getattr(run.spec, name) for name in ROW_FIELDS)
             rows, actual, twins = (run.predictions[name].to_numpy() for name in ("row", "actual", "twin"))
             found = np.stack([rows, actual, twins])[:, np.argsort(rows)]
             if not np.array_equal(known.setdefault((*split, run.spec.features, run.spec.drop), found), found):

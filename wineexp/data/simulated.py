@@ -12,7 +12,19 @@ import pandas as pd
 
 from wineexp.data.table import Table
 
-__all__ = ["COLUMNS", "LEVELS", "QUANTILES", "RANK_CORRELATIONS", "REPEATED_SHARE", "ROWS", "simulated_table"]
+__all__ = [
+    "COLUMNS",
+    "LEVELS",
+    "NOT_ABOUT_WINE",
+    "QUANTILES",
+    "RANK_CORRELATIONS",
+    "REPEATED_SHARE",
+    "ROWS",
+    "simulated_table",
+]
+
+#: What is said of every result on it.
+NOT_ABOUT_WINE = "these figures say nothing about wine"
 
 # Summary figures of winequality-red.csv (P. Cortez et al., Modeling wine preferences by data mining from
 # physicochemical properties, Decision Support Systems 47(4), 2009; UCI data set 186, CC BY 4.0), measured

@@ -149,7 +149,7 @@ def _search(*, real: bool, stand_in: bool) -> Found:
     """The table where none was named, of the first place that has one; with ``real`` the red-wine table alone."""
     steps: list[str] = []
     passed: list[str] = []
-    table = _in_configured(real, steps) or _in_folder(steps, passed)
+    table = _in_configured(real, steps, passed) or _in_folder(steps, passed)
     if table is not None:
         return Found(table, tuple(steps), tuple(passed))
     try:
@@ -167,16 +167,20 @@ def _search(*, real: bool, stand_in: bool) -> Found:
     return Found(simulated_table(), tuple(steps), (f"{told}: a SIMULATED one stands in", helps))
 
 
-def _in_configured(real: bool, steps: list[str]) -> Table | None:
+def _in_configured(real: bool, steps: list[str], passed: list[str]) -> Table | None:
+    """The first table of those that a pyproject.toml names; where none is there, the reader must know."""
+    missing: list[str] = []
     for path, origin in _configured():
         if not path.exists():
-            steps.append(f"{path}: named in {origin}, but does not exist")
+            missing.append(f"{path}: named in {origin}, but does not exist")
+            steps.append(missing[-1])
             continue
         table = read_table(path)
         if not real or table.kind == "red-wine":
             steps.append(f"{path}: named in {origin}")
             return table
         steps.append(f"{path}: named in {origin}, but it is not the red-wine table")
+    passed += missing
     return None
 
 

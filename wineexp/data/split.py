@@ -18,7 +18,10 @@ from wineexp.errors import DataError
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import some_of
 
-__all__ = ["Scaling", "Split", "split_notes", "split_table", "table_facts"]
+__all__ = ["ROW_FIELDS", "Scaling", "Split", "split_notes", "split_table", "table_facts"]
+
+#: Fields of a spec that decide which rows are judged, and on what.
+ROW_FIELDS = ("target", "split", "group", "train_fraction", "test_fraction", "split_seed")
 
 Floats = npt.NDArray[np.float32]
 

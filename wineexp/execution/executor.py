@@ -36,6 +36,7 @@ __all__ = [
     "always",
     "by_shape",
     "longest_first",
+    "operations",
     "train_run",
 ]
 
@@ -193,12 +194,17 @@ def longest_first(tasks: Sequence[Task], table: Table) -> list[Task]:
     """Those with the most to train first, so that no core idles at the end; within a factor of two as planned."""
 
     def work(task: Task) -> int:
-        spec = task.spec
-        rows = len(table.frame) * spec.train_fraction
-        products = 6 * rows * spec.parameter_count(most_features(table, spec))  # see training/epoch.py
-        return math.frexp(spec.epochs * (products + BESIDES * math.ceil(rows / spec.batch_size)))[1]
+        parameters = task.spec.parameter_count(most_features(table, task.spec))
+        return math.frexp(operations(task.spec, len(table.frame), parameters))[1]
 
     return sorted(tasks, key=work, reverse=True)
+
+
+def operations(spec: RunSpec, rows: int, parameters: int) -> float:
+    """What training a spec on a table of so many rows takes, in floating-point operations of one core."""
+    train = rows * spec.train_fraction
+    products = 6 * train * parameters  # see training/epoch.py
+    return spec.epochs * (products + BESIDES * math.ceil(train / spec.batch_size))
 
 
 def by_shape(tasks: Sequence[Task]) -> list[Task]:

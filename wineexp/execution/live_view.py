@@ -75,6 +75,11 @@ class LiveView:
         with contextlib.suppress(OSError):  # the terminal is gone: training goes on
             self.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
+    def refresh(self) -> None:
+        """Draw what is to be seen at once, if there is anyone to see it."""
+        with contextlib.suppress(OSError):
+            self._live.refresh()
+
     def name(self, spec: RunSpec, width: int) -> str:
         """A run's name in at most ``width`` characters, which no other variant's looks like."""
         label, seed = self.names[spec]

@@ -48,6 +48,8 @@ class BatchProgress(Observer):
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         if self.standing is not None:
             self.standing.epoch(spec, epoch, loss, val_loss)
+        if self.view is not None and epoch + 1 == spec.epochs:
+            self.view.refresh()  # its last line, before it gives way to how the run ended
 
     def ended(self, run: Run) -> None:
         if self.standing is None:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wineexp.data.split import split_table
+from wineexp.data.split import ROW_FIELDS, split_table
+from wineexp.execution.executor import operations
 from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
 from wineexp.runs.metrics import baseline_loss
@@ -15,13 +16,8 @@ from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Reached", "Standing"]
 
-#: Besides its parameters, what a run of a small model takes.
-BESIDES = 1000
-
-#: What decides a constant's loss on the validation rows of one table.
-_SPLIT = (
-    "loss", "target", "split", "split_seed", "group", "features", "drop", "train_fraction", "test_fraction",
-)  # fmt: skip
+#: What decides a constant's loss on the validation rows of one table: which rows are alike depends on the columns.
+_CONSTANT = ("loss", *ROW_FIELDS, "features", "drop")
 
 
 @dataclass
@@ -82,7 +78,7 @@ class Standing:
 
     @property
     def fraction(self) -> float:
-        """The part of the work that is done: epochs, by the size of their model, as a wide run takes longer."""
+        """The part of the work that is done: of each run its epochs, by what they take."""
         under_way = sum(self._work_of(spec) * one.epochs / spec.epochs for spec, one in list(self.running.items()))
         return min(1.0, (self._work_ended + under_way) / self._work) if self._work else 1.0
 
@@ -111,11 +107,11 @@ class Standing:
 
     def constant(self, spec: RunSpec) -> float:
         """The validation loss of always predicting the training rows' best constant."""
-        key = tuple(getattr(spec, name) for name in _SPLIT)
+        key = tuple(getattr(spec, name) for name in _CONSTANT)
         if key not in self._constants:
             split = split_table(self._plan.table, spec)
             self._constants[key] = baseline_loss(spec.loss, split.y_train, split.y_valid)
         return self._constants[key]
 
     def _work_of(self, spec: RunSpec) -> float:
-        return float(spec.epochs * (self._plan.parameters(spec) + BESIDES))
+        return operations(spec, len(self._plan.table.frame), self._plan.parameters(spec))

@@ -15,6 +15,7 @@ from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run, directory_name
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
+from wineexp.text import count_of
 
 __all__ = ["Exporter", "ExportingObserver", "LiveExporter", "Training", "sent_text"]
 
@@ -137,5 +138,5 @@ class ExportingObserver(Observer):
 
 def sent_text(name: str, sent: int, present: int, failed: int) -> str:
     """``TensorBoard: 2 runs sent, 1 was there already, 0 failed``."""
-    runs, were = "run" if sent == 1 else "runs", "was" if present == 1 else "were"
-    return f"{name}: {sent} {runs} sent, {present} {were} there already, {failed} failed"
+    were = "was" if present == 1 else "were"
+    return f"{name}: {count_of(sent, 'run')} sent, {present} {were} there already, {failed} failed"

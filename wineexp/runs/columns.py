@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from wineexp.errors import SelectionError, nearest
-from wineexp.runs.record import Metrics, Record, Status
+from wineexp.runs.record import EPOCH, TARGET, Metrics, Record, Status
 from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
@@ -35,12 +35,6 @@ Source = TypeVar("Source")
 #: A spec's field -> the key of its column. Its ``loss`` is the name of a loss, a metric's ``loss`` its value.
 FIELD_KEYS = {name: "loss_name" if name == "loss" else name for name in RunSpec.model_fields}
 
-
-#: The unit of a column whose numbers are in that of the target.
-TARGET = "target"
-
-#: The metric that is the number of an epoch.
-_EPOCH = "best_epoch"
 
 #: What a column is called elsewhere, for hints.
 _ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} | {
@@ -133,20 +127,28 @@ def _metric(name: str) -> Column[Recorded]:
     info = Metrics.model_fields[name]
     extra: dict[str, Any] = info.json_schema_extra  # type: ignore[assignment]
     value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
-    unit = TARGET if re.search("MAE|RMSE", str(info.title)) else ""  # errors have the unit of what is predicted
-    text = number(extra["form"])
-    shown = (lambda epoch: text(None if epoch is None else epoch_number(epoch))) if name == _EPOCH else text
-    return Column(name, str(info.title), str(info.description), value, shown, extra["listed"], unit)
+    text, unit = number(extra["form"]), extra["unit"]
+    if unit == EPOCH:
+        return Column(name, str(info.title), str(info.description), value, _epoch(text), extra["listed"])
+    return Column(name, str(info.title), str(info.description), value, text, extra["listed"], unit)
+
+
+def _epoch(text: Callable[[Any], str]) -> Callable[[Any], str]:
+    """The number of an epoch as people count."""
+    return lambda epoch: text(None if epoch is None else epoch_number(epoch))
 
 
 def told_metrics(metrics: Metrics) -> dict[str, Any]:
-    """All that is known of a run's metrics, for people: the best epoch under its heading, counted from 1."""
-    values = metrics.model_dump(exclude_unset=True)
-    heading = str(Metrics.model_fields[_EPOCH].title)
-    return {
-        heading if name == _EPOCH else name: epoch_number(value) if name == _EPOCH and value is not None else value
-        for name, value in values.items()
-    }
+    """All that is known of a run's metrics, for people: an epoch under its heading, counted from 1."""
+    told: dict[str, Any] = {}
+    for name, value in metrics.model_dump(exclude_unset=True).items():
+        info = Metrics.model_fields.get(name)  # a later version may have others
+        extra: Any = info.json_schema_extra if info else None
+        if info is not None and extra["unit"] == EPOCH and value is not None:
+            told[str(info.title)] = epoch_number(value)
+        else:
+            told[name] = value
+    return told
 
 
 _FACTS: tuple[Column[Recorded], ...] = (

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from wineexp.data.simulated import NOT_ABOUT_WINE
+from wineexp.data.split import ROW_FIELDS
 from wineexp.notebook.card import Card, Head, Table
 from wineexp.notebook.render import to_html
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS, plain
@@ -20,9 +22,6 @@ NO_SETTING = "no setting differs"
 
 #: Facts of a run, besides its spec, that a difference may come from.
 _FACTS = ("status", "reason", "kind", "source")
-
-#: Fields of the spec that decide which rows are judged, and on what.
-_ROWS = ("target", "split", "group", "train_fraction", "test_fraction", "split_seed")
 
 
 @dataclass(frozen=True)
@@ -163,10 +162,10 @@ def _notes(first: Run, second: Run) -> Iterator[str]:
         if run.status != "done":
             yield f"{run.path} is {run.record.outcome}: its metrics are not known"
     if one.simulated or other.simulated:
-        yield "on a SIMULATED table: these figures say nothing about wine"
+        yield f"on a SIMULATED table: {NOT_ABOUT_WINE}"
     if one.data.fingerprint != other.data.fingerprint:
         yield "they are of different tables: their metrics are of different rows"
-    elif differing := [name for name in _ROWS if getattr(one.spec, name) != getattr(other.spec, name)]:
+    elif differing := [name for name in ROW_FIELDS if getattr(one.spec, name) != getattr(other.spec, name)]:
         yield f"they differ in {', '.join(differing)}: their metrics are of different rows or targets"
     if one.signature == other.signature:
         yield "one spec on one table: metrics that differ come from the circumstances alone"

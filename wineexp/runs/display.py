@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.errors import RunError
 from wineexp.notebook.card import Card, Head, Table
 from wineexp.runs.columns import TARGET, Column, Source
@@ -13,13 +14,14 @@ from wineexp.runs.run_table import default_columns, row
 from wineexp.runs.seeds_table import spread
 from wineexp.runs.summary import ending, facts
 from wineexp.specs.wording import say
+from wineexp.text import count_of
 
 __all__ = ["SIMULATED", "column_table", "counted", "run_card", "run_line", "runs_card"]
 
 #: The state of a run that was removed or damaged since.
 UNREADABLE = "unreadable"
 
-SIMULATED = "SIMULATED table: these figures say nothing about wine"
+SIMULATED = f"SIMULATED table: {NOT_ABOUT_WINE}"
 
 #: Rows of a table that a notebook shows.
 MOST_ROWS = 200
@@ -126,7 +128,7 @@ def counted(runs: Sequence[Run]) -> str:
     """How many runs, and what became of them: ``3 runs: 2 done, 1 failed``."""
     states = Counter(map(_state, runs))
     told = ", ".join(f"{count} {status}" for status, count in states.items())
-    return f"{len(runs)} run{'s' if len(runs) != 1 else ''}{f': {told}' if told else ''}"
+    return f"{count_of(len(runs), 'run')}{f': {told}' if told else ''}"
 
 
 def run_line(run: Run) -> str:

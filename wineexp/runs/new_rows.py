@@ -17,7 +17,7 @@ from wineexp.data.facts import TableFacts
 from wineexp.data.table import table_of_frame
 from wineexp.errors import DataError, nearest
 from wineexp.runs.directory import Run
-from wineexp.text import one_line, some_of
+from wineexp.text import count_of, one_line, some_of
 
 __all__ = ["NewRows", "read_rows"]
 
@@ -157,7 +157,7 @@ def _unseen(frame: pd.DataFrame, encoding: Encoding) -> Iterator[str]:
     """Categories that the run was not trained on."""
     for name, rows in encoding.unseen(frame):
         found = some_of([repr(one)[:60] for one in sorted(frame[name].iloc[rows].unique())])
-        count = f"{len(rows)} row{'s' if len(rows) > 1 else ''}"
+        count = count_of(len(rows), "row")
         yield f"column {name!r}: {count} of a category that the run was not trained on, taken for none: {found}"
 
 
@@ -169,8 +169,8 @@ def _far_outside(features: Doubles, data: TableFacts, encoding: Encoding) -> Ite
         far = np.flatnonzero(beyond > 0.5 * (high - low))
         if len(far) and not encoded:
             worst = int(beyond.argmax())
-            rows = f"{len(far)} row{'s' if len(far) > 1 else ''}"
+            count = count_of(len(far), "row")
             yield (
-                f"column {name!r}: {rows} far outside what the run was trained on, {low:g} to {high:g}; "
+                f"column {name!r}: {count} far outside what the run was trained on, {low:g} to {high:g}; "
                 f"furthest {values[worst]:g} in row {worst}, counted from 0"
             )

@@ -48,14 +48,21 @@ _Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 _PART = ConfigDict(frozen=True, strict=True, extra="allow")
 
 
-def _metric(heading: str, form: str, meaning: str, *, listed: int = 0) -> Any:
+#: Units of a metric: that of the column that is predicted; the number of an epoch, counted from 0.
+TARGET, EPOCH = "target", "epoch"
+
+
+def _metric(heading: str, form: str, meaning: str, *, unit: str = "", listed: int = 0) -> Any:
     """A metric with its heading, the format of its numbers, its meaning and its place in ``wineexp runs``.
 
     ``listed``: the place among the columns shown by default; 0: not among them.
     """
-    return Field(
-        default=None, title=heading, description=meaning, json_schema_extra={"form": form, "listed": listed}
-    )
+    extra: Any = {"form": form, "unit": unit, "listed": listed}
+    return Field(default=None, title=heading, description=meaning, json_schema_extra=extra)
+
+
+def _error(heading: str, meaning: str, *, listed: int = 0) -> Any:
+    return _metric(heading, ".4f", meaning, unit=TARGET, listed=listed)
 
 
 class Metrics(BaseModel):
@@ -69,30 +76,32 @@ class Metrics(BaseModel):
     loss: _Number | None = _metric("loss", ".4f", "training loss of the last epoch, dropout on")
     val_loss: _Number | None = _metric("val_loss", ".4f", "validation loss of the last epoch")
     best_val_loss: _Number | None = _metric("best val_loss", ".4f", "lowest validation loss of any epoch")
-    best_epoch: int | None = _metric("best epoch", ".0f", "epoch of the lowest val_loss; from 0 in data", listed=5)
+    best_epoch: int | None = _metric(
+        "best epoch", ".0f", "epoch of the lowest val_loss; from 0 in data", unit=EPOCH, listed=5
+    )
     last10_val_loss: _Number | None = _metric(
         "last 10 val_loss", ".4f", "mean validation loss of the last ten epochs"
     )
-    train_mae: _Number | None = _metric(
-        "train MAE", ".4f", "mean absolute error on the training rows, dropout off", listed=4
+    train_mae: _Number | None = _error(
+        "train MAE", "mean absolute error on the training rows, dropout off", listed=4
     )
-    val_mae: _Number | None = _metric("val MAE", ".4f", "mean absolute error on the validation rows", listed=1)
-    val_mae_se: _Number | None = _metric("val MAE se", ".4f", "standard error of val MAE over the rows", listed=2)
-    val_rmse: _Number | None = _metric("val RMSE", ".4f", "root mean squared error on the validation rows")
-    baseline_mae: _Number | None = _metric(
-        "constant's MAE", ".4f", "validation MAE of always predicting the training median"
+    val_mae: _Number | None = _error("val MAE", "mean absolute error on the validation rows", listed=1)
+    val_mae_se: _Number | None = _error("val MAE se", "standard error of val MAE over the rows", listed=2)
+    val_rmse: _Number | None = _error("val RMSE", "root mean squared error on the validation rows")
+    baseline_mae: _Number | None = _error(
+        "constant's MAE", "validation MAE of always predicting the training median"
     )
     baseline_loss: _Number | None = _metric(
         "constant's loss", ".4f", "validation loss of always predicting the training rows' best constant"
     )
     skill: _Number | None = _metric("skill", "+.1%", "1 - val MAE / constant's MAE", listed=3)
-    val_mae_twins: _Number | None = _metric(
-        "MAE twins", ".4f", "val MAE on rows that also occur, value for value, in the training rows"
+    val_mae_twins: _Number | None = _error(
+        "MAE twins", "val MAE on rows that also occur, value for value, in the training rows"
     )
-    val_mae_unseen: _Number | None = _metric("MAE unseen", ".4f", "val MAE on the other rows")
-    test_mae: _Number | None = _metric("test MAE", ".4f", "mean absolute error on the test rows")
-    test_mae_se: _Number | None = _metric("test MAE se", ".4f", "standard error of the test MAE over its rows")
-    test_rmse: _Number | None = _metric("test RMSE", ".4f", "root of the mean squared error on the test rows")
+    val_mae_unseen: _Number | None = _error("MAE unseen", "val MAE on the other rows")
+    test_mae: _Number | None = _error("test MAE", "mean absolute error on the test rows")
+    test_mae_se: _Number | None = _error("test MAE se", "standard error of the test MAE over its rows")
+    test_rmse: _Number | None = _error("test RMSE", "root of the mean squared error on the test rows")
 
     @classmethod
     def of(cls, values: Mapping[str, float | None]) -> Metrics:

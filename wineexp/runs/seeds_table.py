@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.runs.columns import COLUMNS
 from wineexp.runs.directory import Run
 from wineexp.runs.record import Metrics
@@ -32,8 +33,8 @@ def seeds_table(runs: Sequence[Run]) -> str:
         cells = [COLUMNS[key].text(COLUMNS[key].value(run)) if run.status == "done" else "" for key in keys]
         table.append([str(run.spec.seed), run.signature, *cells])
     if len(done) > 1:
-        table.append(["mean", "", *(_over(key, done, statistics.mean) for key in keys)])
-        table.append(["sd", "", *(_over(key, done, statistics.stdev) for key in keys)])
+        table.append(["mean", "", *(_mean(key, done) for key in keys)])
+        table.append(["sd", "", *(_deviation(key, done) for key in keys)])
     lines = [align(table, right=(0, *range(2, len(table[0]))))]
     lines += [f"seed {run.spec.seed} {_became(run)}" for run in runs if run.status != "done"]
     lines += _shared(runs, done)
@@ -44,20 +45,30 @@ def spread(runs: Sequence[Run]) -> list[str]:
     """Mean and standard deviation of each metric over the seeds that are done, a line each."""
     done = [run for run in runs if run.status == "done"]
     over = f"(standard deviation over {len(done)} seeds)"
-    of = (statistics.mean, statistics.stdev)
-    pairs = [(COLUMNS[key].heading, [_over(key, done, one) for one in of]) for key in _SPREAD]
-    return [f"{heading} {mean} ± {sd} {over}" for heading, (mean, sd) in pairs if mean]
+    return [
+        f"{COLUMNS[key].heading} {mean} ± {_deviation(key, done)} {over}"
+        for key in _SPREAD
+        if (mean := _mean(key, done))
+    ]
 
 
-def _over(key: str, done: Sequence[Run], function: object) -> str:
-    """Mean or standard deviation of a metric; the latter has no sign."""
+def _mean(key: str, done: Sequence[Run]) -> str:
+    """The mean of a metric; nothing where it has no spread."""
+    values = _values(key, done)
+    return COLUMNS[key].text(statistics.mean(values)) if values else ""
+
+
+def _deviation(key: str, done: Sequence[Run]) -> str:
+    """The standard deviation of a metric, in its format but for the sign; nothing where it has none."""
+    values = _values(key, done)
+    form = str(Metrics.model_fields[key].json_schema_extra["form"]) if values else ""  # type: ignore[index]
+    return format(statistics.stdev(values), form.removeprefix("+")) if values else ""
+
+
+def _values(key: str, done: Sequence[Run]) -> list[float]:
+    """A metric of each run, if it is one to average and there are two."""
     values = [value for run in done if (value := COLUMNS[key].value(run)) is not None]
-    if key not in _SPREAD or len(values) < 2:
-        return ""
-    if function is statistics.mean:
-        return COLUMNS[key].text(statistics.mean(values))
-    form = str(Metrics.model_fields[key].json_schema_extra["form"])  # type: ignore[index]
-    return format(statistics.stdev(values), form.removeprefix("+"))
+    return values if key in _SPREAD and len(values) > 1 else []
 
 
 def _became(run: Run) -> str:
@@ -73,5 +84,5 @@ def _shared(runs: Sequence[Run], done: Sequence[Run]) -> list[str]:
     if constant is not None:
         lines.append(f"constant's MAE {constant:.4f} (always predicting the training median)")
     if any(run.record.simulated for run in runs):
-        lines.append("SIMULATED: the real table was not used; these figures say nothing about wine")
+        lines.append(f"SIMULATED: the real table was not used; {NOT_ABOUT_WINE}")
     return [*lines, f"files {runs[0].path.parent}/"]

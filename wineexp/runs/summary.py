@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.data.table import Table
 from wineexp.runs.columns import COLUMNS, told_metrics
 from wineexp.runs.directory import MODEL, RECORD, Run
@@ -74,7 +75,7 @@ def summary(run: Run) -> str:
     record = run.record
     rows = facts(run) if run.status == "done" else []
     if record.simulated:
-        rows.append(("SIMULATED", "the real table was not used; these figures say nothing about wine"))
+        rows.append(("SIMULATED", f"the real table was not used; {NOT_ABOUT_WINE}"))
     rows.append(("files", f"{run.path}/"))
     lines = [f"{name:<15} {text}" for name, text in rows]
     if run.status != "done":

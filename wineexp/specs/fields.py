@@ -205,7 +205,7 @@ def check_rates(dropout: float | tuple[float, ...], widths: tuple[int, ...]) -> 
 
 PRECISION: Any = spec_field(
     "float32",
-    "mixed_bfloat16 multiplies the hidden layers' matrices in bfloat16; on processors that have it",
+    "numbers between hidden layers; mixed_bfloat16 rounds more and is faster, on processors that have it",
     "float32 or mixed_bfloat16",
     later=True,
 )

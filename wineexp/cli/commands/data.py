@@ -63,7 +63,9 @@ def _check(action: str, file: Path | None, data: str | None, sep: str | None) ->
     if action != "add" and file is not None:
         raise click.UsageError(f"{action}: expected no FILE, found {str(file)!r}; a table is named with --data")
     if action != "info" and data is not None:
-        raise click.UsageError(f"--data: expected with info, found with {action}, which is of the red-wine table")
+        raise click.UsageError(
+            f"--data: expected with info, found with {action}, which takes the red-wine table alone"
+        )
     if action == "fetch" and sep is not None:
         raise click.UsageError("--sep: expected with a CSV file, found with fetch")
 

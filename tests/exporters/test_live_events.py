@@ -11,6 +11,7 @@ from support import fabricate
 from support.batches import plan
 from support.processes import start, wait_for
 
+from wineexp import signals
 from wineexp.errors import ExportError
 from wineexp.execution.observer import Observer
 from wineexp.exporters import live_events
@@ -95,6 +96,33 @@ def test_every_epoch_is_there_when_it_is_heard_and_nothing_is_sent_twice(trainin
         assert status == 1, "success"
     assert not EventLog(folder.parent).export(Run(run.path)), "all of it is there"
     assert len(list(folder.iterdir())) == 1
+    assert problems == []
+
+
+@pytest.mark.parametrize("within", ["epoch_summary", "records"])
+@pytest.mark.parametrize("late", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("number", signals.ENDING)
+def test_a_signal_at_any_moment_loses_no_epoch_and_writes_none_twice(training, monkeypatch, within, late, number):
+    observer, spec, folder, record, problems = training
+    plain = getattr(live_events, within)
+
+    def interrupted(*arguments):
+        if not late:
+            signal.raise_signal(number)
+        found = plain(*arguments)
+        if late:
+            signal.raise_signal(number)
+        return found
+
+    with signals.answering():
+        for epoch in range(3):
+            observer.losses(spec, epoch, LOSSES[epoch])
+        monkeypatch.setattr(live_events, within, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            observer.losses(spec, 3, LOSSES[3])
+        monkeypatch.setattr(live_events, within, plain)
+    observer.ended(record())
+    assert read(reader(folder))[0] == list(range(6))
     assert problems == []
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from wineexp import extras, files
+from wineexp import extras, files, signals
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.scale import seed_mean, shared_scale
 from wineexp.errors import ExportError
@@ -50,15 +50,19 @@ class EventLog:
         A run whose beginning or middle was not heard is written whole at its end.
         """
         try:
-            if epoch == 0:
-                place = self.folder / training.name
-                self._live[training.name] = LiveEvents(place, training.spec, training.signature)
-            live = self._live.get(training.name)
-            if live is not None and not live.hear(epoch, losses):
-                del self._live[training.name]
+            with signals.held():  # an epoch that is counted is one that is written, once
+                self._hear(training, epoch, losses)
         except ExportError:
             self._live.pop(training.name, None)  # told once; tried again at its end
             raise
+
+    def _hear(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
+        if epoch == 0:
+            place = self.folder / training.name
+            self._live[training.name] = LiveEvents(place, training.spec, training.signature)
+        live = self._live.get(training.name)
+        if live is not None and not live.hear(epoch, losses):
+            del self._live[training.name]
 
     def export(self, run: Run) -> bool:
         """Write the run's events, or the end of those that were written as it trained; False if all are there."""

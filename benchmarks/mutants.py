@@ -33,7 +33,7 @@ STATISTICS = [
     "tests/comparison/test_judge.py",
 ]
 
-TRAINING = ["tests/training/test_trainer.py", "tests/training/test_experiment.py"]
+TRAINING = ["tests/training/test_epoch.py", "tests/training/test_trainer.py", "tests/training/test_experiment.py"]
 
 #: Module -> the tests that are about it, the quick ones first.
 TESTS = {
@@ -207,7 +207,10 @@ def check(module: str, jobs: int, only: list[int], sample: int | None) -> None:
             file = tree / "wineexp" / module
             try:
                 file.write_text(mutated(source, mutant), encoding="utf-8")
-                return passes(tree, module, limit)
+                alive = passes(tree, module, limit)
+                became = "lives" if alive else "killed"
+                print(f"{became}: line {mutant.line}: {mutant.text}", file=sys.stderr, flush=True)
+                return alive
             finally:
                 file.write_text(source, encoding="utf-8")
                 trees.put(tree)

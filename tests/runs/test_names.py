@@ -78,6 +78,13 @@ def test_what_is_not_one_run_is_refused_with_what_there_is(saved, text, says):
     assert "\n" not in str(caught.value)
 
 
+def test_of_many_runs_some_are_named_and_the_rest_counted(tmp_path, small_table):
+    runs = [fabricate.save(tmp_path, small_table, seed=seed) for seed in range(9)]
+    told = r"found 9 that go by it; give one of ([^;]+; ){4}[^;]+ and 4 more; wineexp runs lists them$"
+    with pytest.raises(RunError, match=told):
+        find_run(runs[0].record.label, tmp_path)
+
+
 def test_too_short_a_beginning_stands_for_nothing(saved):
     out, _, named = saved
     with pytest.raises(RunError, match="at least 4 of its characters"):

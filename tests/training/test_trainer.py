@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from support.fits import data, fit, train
 from support.processor import multiplying_bfloat16
 
 from wineexp.errors import CallbackError
@@ -15,22 +14,7 @@ from wineexp.specs.run_spec import RunSpec
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
-def fit(model, optimizer, loss, train, valid, **options):
-    """A trainer that fits once."""
-    from wineexp.training.trainer import Trainer
-
-    own = ("batch_size", "xla", "eval_train", "precision")
-    settings = {name: options.pop(name) for name in own if name in options}
-    return Trainer(model, optimizer, loss, train, valid, **settings).fit(**options)
-
-
 VARIANTS = [{"bn": "none"}, {"bn": "before"}, {"bn": "after"}, {"bn": "none", "bn_input": True}]
-
-
-def data(rows=90, seed=0):
-    random = np.random.RandomState(seed)
-    x = random.normal(size=(rows, 5)).astype(np.float32)
-    return x, (x[:, 0] - x[:, 1] ** 2 + 5).astype(np.float32)
 
 
 def optimizers():
@@ -216,17 +200,6 @@ def test_mixed_bfloat16_trains_as_keras_does_with_that_policy_on_the_inner_layer
     ), "validated as it is saved, in float32"
 
 
-def train(callbacks=(), epochs=3, rate=0.001, optimizer="adam", loss="mae", dropout=0.0, **options):
-    from wineexp.training.model import build_model, build_optimizer
-    from wineexp.training.trainer import shuffled
-
-    model = build_model(RunSpec(widths="8", dropout=dropout), 5)
-    return model, fit(
-        model, build_optimizer(optimizer, rate), loss, data(), data(40, 1), batch_size=32, epochs=epochs,
-        order=shuffled(90, 0), callbacks=callbacks, **options,
-    )  # fmt: skip
-
-
 def test_early_stopping_stops_and_restores_the_best_weights():
     import keras
 
@@ -367,42 +340,22 @@ def test_terminate_on_nan_and_divergence_end_the_run_at_once():
         train([keras.callbacks.TerminateOnNaN(raise_error=True)], epochs=50, rate=1e6, optimizer="sgd", loss="mse")
 
 
-def test_an_epoch_split_into_several_calls_gives_the_same_numbers(monkeypatch):
-    from wineexp.training import epoch
+def test_tensorflow_optimizes_other_graphs_as_before():
+    import keras
+    import tensorflow as tf
 
-    whole, fitted = train(epochs=3, dropout=0.3, eval_train=True)
-    monkeypatch.setattr(epoch, "OPERATIONS_PER_CALL", 1)
-    parted, fitted_in_parts = train(epochs=3, dropout=0.3, eval_train=True)
-    for column in ("loss", "val_loss", "train_loss"):
-        assert fitted_in_parts.history[column] == pytest.approx(fitted.history[column], rel=1e-12)
-    for a, b in zip(whole.get_weights(), parted.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    seen = []
 
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"])
 
-@given(
-    parameters=st.integers(1, 10**9),
-    train=st.integers(2, 10**4),
-    valid=st.integers(2, 10**4),
-    batch_size=st.integers(1, 10**4),
-    eval_train=st.booleans(),
-)
-def test_the_calls_of_an_epoch_cover_every_row_once_in_whole_batches(
-    parameters, train, valid, batch_size, eval_train
-):
-    from wineexp.training.epoch import OPERATIONS_PER_CALL, _parts
-
-    tables = [train, valid, train] if eval_train else [train, valid]
-    parts = _parts(parameters, train, tables[1:], batch_size)
-    for table, rows in enumerate(tables):
-        ranges = [part[table] for part in parts if part[table][0] < part[table][1]]
-        assert [start for start, _ in ranges] == [0, *(stop for _, stop in ranges[:-1])]
-        assert ranges[-1][1] == rows
-    assert all(part[0][0] % batch_size == 0 for part in parts)
-    begun = [min(number for number, part in enumerate(parts) if part[table][1]) for table in range(len(tables))]
-    assert begun == sorted(begun), "trained before it is evaluated"
-    if len(parts) > 1:
-        one_batch = 6 * parameters * batch_size
-        assert all(6 * parameters * (b - a) <= max(OPERATIONS_PER_CALL, one_batch) for (a, b), *_ in parts)
+    tf.config.optimizer.set_experimental_options({"constant_folding": True})
+    before = tf.config.optimizer.get_experimental_options()
+    train([Look()], epochs=2)
+    assert seen == [True, True]
+    after = tf.config.optimizer.get_experimental_options()
+    assert after == {"disable_meta_optimizer": False} | before
 
 
 def test_the_batch_order_is_a_new_permutation_each_epoch_from_the_seed_alone():
@@ -431,37 +384,6 @@ def test_a_trainer_that_begins_again_gives_the_bits_of_a_new_one(name):
     assert again.history == fitted.history
     for mine, fresh in zip(kept.model.variables, new.model.variables, strict=True):
         np.testing.assert_array_equal(mine, fresh)
-
-
-#: Rows of training and validation: whole batches of 20 and a rest, whole batches alone, less than one.
-ROWS = [(90, 40), (40, 60), (7, 3)]
-
-
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("calls", ["one call", "several calls"])
-def test_xla_gives_the_numbers_of_tensorflows_own_graph(monkeypatch, rows, calls):
-    """Whatever the batches; masks and order are the same, so the losses are, to rounding."""
-    from wineexp.training import epoch, trainer
-    from wineexp.training.model import build_model, build_optimizer
-
-    if calls == "several calls":
-        monkeypatch.setattr(epoch, "OPERATIONS_PER_CALL", 1)
-    monkeypatch.setattr(epoch, "INFERENCE_ROWS", 20)
-    histories, weights = [], []
-    for xla in (False, True):
-        spec = RunSpec.parse({"widths": "16,8", "dropout": 0.3, "bn": "after", "bn_input": True})
-        model = build_model(spec, 5)
-        trained = trainer.Trainer(
-            model, build_optimizer("adam", 0.001), "huber", data(rows[0]), data(rows[1], 1), batch_size=20, xla=xla
-        )
-        fitted = trained.fit(epochs=3, order=trainer.shuffled(rows[0], 3))
-        assert fitted.compiler == ("XLA" if xla else "TensorFlow")
-        histories.append([*fitted.history["loss"], *fitted.history["val_loss"]])
-        weights.append(model.get_weights())
-        trained.close()
-    np.testing.assert_allclose(histories[1], histories[0], rtol=1e-4)
-    for graph, compiled in zip(*weights, strict=True):
-        np.testing.assert_allclose(compiled, graph, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -224,7 +224,8 @@ def check_target(table: Table, target: str) -> None:
         if target in table.empty:
             raise DataError(f"{table.source}: column {target!r}: expected numbers, found nothing in every row")
         has = ", ".join(map(one_line, columns))
-        raise DataError(f"{table.source}: no column {target!r}{nearest(target, columns)}; it has: {has}")
+        absent = f"no column {target!r}{nearest(target, columns)}"
+        raise DataError(f"{table.source}: {absent}; --target names the column to predict, one of: {has}")
     if len(columns) < 2:
         raise DataError(f"{table.source}: expected features beside the target {target!r}, found none")
     table.check_numbers([target])

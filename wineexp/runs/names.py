@@ -38,7 +38,7 @@ Place: TypeAlias = Path | tuple[Path, ...]
 _PREFIX = re.compile(f"[0-9a-f]{{{LEAST},7}}")
 
 #: Runs that a message lists; what is more is counted.
-_LISTED = 20
+_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,7 @@ def find_run(text: str, out: Path) -> Path:
         inside = place.name in RUN_FILES and place.is_file() and is_run(place.parent)
         return place.parent if inside else place
     if len(place) > 1:
-        names = some_of([path.name for path in place], _LISTED)
-        raise RunError(f"{text}: expected one run, found {len(place)} that go by it; give one of {names}")
+        raise RunError(f"{text}: expected one run, found {len(place)} that go by it; give one of {_some(place)}")
     return place[0]
 
 
@@ -208,4 +207,9 @@ def _unrecorded(name: str, out: Path) -> str:
 
 
 def _listed(runs: Sequence[_Known]) -> str:
-    return some_of([one.path.name for one in runs], _LISTED)
+    return _some([one.path for one in runs])
+
+
+def _some(runs: Sequence[Path]) -> str:
+    more = "; wineexp runs lists them" if len(runs) > _LISTED else ""
+    return some_of([path.name for path in runs], _LISTED) + more

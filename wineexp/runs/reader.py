@@ -233,7 +233,9 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[L
     elif path.suffix.lower() == ".csv":
         yield from _load_csv(path)
     else:
-        raise RunError(f"{path}: expected a run directory, a folder of them, a history.csv or a curves.png")
+        config = path.suffix.lower() in (".yaml", ".yml")
+        hint = "; the runs of a config go by the name of its study" if config else ""
+        raise RunError(f"{path}: expected a run directory, a folder of them, a history.csv or a curves.png{hint}")
 
 
 def _load_several(folders: Sequence[Path], damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:

@@ -98,7 +98,9 @@ def facts(run: Run) -> list[tuple[str, str]]:
     def shown(value: float | None, form: str = ".4f") -> str:
         return "not finite" if value is None else format(value, form)
 
-    best = COLUMNS["best_epoch"].text(metrics.best_epoch)
+    best, epochs = COLUMNS["best_epoch"].text(metrics.best_epoch), _epochs(run)
+    ended_best = metrics.best_epoch == epochs - 1
+    after = ": the last, so more epochs may go lower" if ended_best else f"; last {shown(metrics.val_loss)}"
     skill = "no skill defined" if metrics.skill is None else f"skill {metrics.skill:+.1%} over it"
     gap = None if metrics.val_mae is None or metrics.train_mae is None else metrics.val_mae - metrics.train_mae
     rows = [
@@ -108,10 +110,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ),
         ("constant's MAE", f"{shown(metrics.baseline_mae)} (always predicting the training median); {skill}"),
         ("training MAE", f"{shown(metrics.train_mae)} (dropout off); gap {shown(gap, '+.4f')}"),
-        (
-            "best epoch",
-            f"{best} of {_epochs(run)}, val_loss {shown(metrics.best_val_loss)}; last {shown(metrics.val_loss)}",
-        ),
+        ("best epoch", f"{best} of {epochs}, val_loss {shown(metrics.best_val_loss)}{after}"),
     ]
     if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
         twins = f"MAE {metrics.val_mae_twins:.4f} on {data.twins} rows that also occur in the training rows"

@@ -86,6 +86,17 @@ VALUE_ALIASES = {
 }
 
 
+#: Folded alias -> how it is given, of what is no part of a spec: the same spec trains on any table, in any folder.
+_BESIDE = {
+    alias: told
+    for told, aliases in (
+        ("the table is given by --data FILE, data= in Python", "data table dataset datafile datapath csv file"),
+        ("the folder is given by --out, out= in Python", "out output outputs outdir outputdir savedir folder"),
+        ("workers are given by --jobs, jobs= in Python", "jobs njobs workers nworkers numworkers processes"),
+    )
+    for alias in aliases.split()
+}
+
 #: What the field wants, where another tool's word would be given another value.
 _NOTES = {
     "widths": "64x3 is three layers of 64",
@@ -98,8 +109,11 @@ _NOTES = {
 def field_hint(name: str, legal: Iterable[str], form: str = "{!r}") -> str:
     """Return `` (did you mean 'dropout'?)`` for the field that ``name`` stands for, or an empty string.
 
-    ``form`` shows the field, where it is not written by its name alone.
+    ``form`` shows the field, where it is not written by its name alone. Of what no spec holds it tells where it is
+    given.
     """
+    if folded(name) in _BESIDE:
+        return f" ({_BESIDE[folded(name)]})"
     found = closest(name, legal, FIELD_ALIASES)
     if found is None:
         return ""

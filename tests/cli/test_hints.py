@@ -75,6 +75,11 @@ COMMAND_LINES = [
     ("runs --where optimizer=Adam", "optimizer=Adam: expected ...; found 'Adam' (did you mean 'adam'?)"),
     ("runs --where dropout=30%", "dropout=30%: expected a rate from 0 to below 1"),
     ("runs --where loss=mae", "loss=mae: expected a number, found 'mae' (did you mean loss_name=mae?)"),
+    ("export mlflow x --mlflow y", "--mlflow: unknown option (did you mean --to?)"),
+    ("export tensorboard x --logdir y", "--logdir: unknown option (did you mean --to?)"),
+    ("train --config c.yaml", "--config: unknown option (the file stands by itself: wineexp train FILE)"),
+    ("batch --multirun c.yaml", "--multirun: unknown option (several values of a field stand under grid: in a"),
+    ("train -m dropout=0,0.3", "dropout=0,0.3: no such file (did you mean --dropout 0,0.3?)"),
     ("runs --sort mae", "unknown column 'mae' (did you mean 'val_mae'?)"),
     ("export", "export: expected mlflow or tensorboard, found nothing; see wineexp export --help"),
     ("batch", "batch: expected CONFIG..., found nothing; see wineexp batch --help"),
@@ -202,9 +207,10 @@ def test_every_alias_stands_for_a_legal_name_and_none_is_one():
         assert all(alias == folded(alias) for alias in aliases)
     context = group.make_context("wineexp", ["help"])
     commands = [group.get_command(context, name) for name in COMMANDS]
-    flags = {flag for command in commands for option in command.params for flag in option.opts}
-    assert {flag for offered in FLAG_ALIASES.values() for flag in offered} <= flags
-    assert not {f"--{alias}" for alias in FLAG_ALIASES} & flags
+    flags = [{flag for option in command.params for flag in option.opts} for command in commands]
+    assert {flag for offered in FLAG_ALIASES.values() for flag in offered} <= set().union(*flags)
+    for alias, offered in FLAG_ALIASES.items():
+        assert not any(f"--{alias}" in own and own & set(offered) for own in flags), "where it is legal itself"
 
 
 def test_conditions_that_a_run_may_meet_are_taken(cli, tmp_path):

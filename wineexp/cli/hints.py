@@ -38,6 +38,17 @@ FLAG_ALIASES = {
         ("--quiet",): "silent s",
         ("--no-model",): "dontsave nosave skipmodel",
         ("--no-report",): "nopage nohtml",
+        ("--to",): "mlflow tensorboard uri trackinguri server logdir",
+    }.items()
+    for alias in aliases.split()
+}
+
+#: Folded option of other tools -> how it is done here, where no option does it.
+_OTHERWISE = {
+    alias: told
+    for told, aliases in {
+        "the file stands by itself: wineexp {} FILE": "config configfile configname configpath cfg conf yaml spec",
+        "several values of a field stand under grid: in a config": "multirun m sweep grid",
     }.items()
     for alias in aliases.split()
 }
@@ -138,6 +149,8 @@ def _option_hint(word: str, context: click.Context, names: Sequence[str], find: 
         return f" (it stands before the command: wineexp {word} {context.info_name})"
     if folded(name) in STUDY_KEYS and "--set" in flags:
         return f" (a study's key: write {name}: in the config)"
+    if folded(name) in _OTHERWISE and context.info_name in ("train", "batch", "study"):
+        return f" ({_OTHERWISE[folded(name)].format(context.info_name)})"
     elsewhere = [other for other in names if (found := find(other)) and word in _flags(found)]
     if elsewhere:
         return f"; it is an option of {', '.join(elsewhere)}"

@@ -29,6 +29,7 @@ FLOORS = [
     ["specs"],
     ["notebook"],
     ["runtime", "extras", "files", "markup", "signals", "streams"],
+    ["compiled"],
     ["text", "errors"],
 ]
 

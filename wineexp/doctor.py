@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wineexp import extras, files, runtime
+from wineexp import compiled, extras, files, runtime
 from wineexp.data.download import cached_path
 from wineexp.data.sources import find_table
 from wineexp.errors import RunError, WineexpError
@@ -93,6 +93,11 @@ def _cache(found: Examination) -> None:
     files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
     size = sum(path.stat().st_size for path in files)
     found.facts.append(("cache", f"{folder} ({len(files)} files, {size / 1e3:.0f} kB)"))
+    used = compiled.folder_in_use()
+    kept = (
+        f"{used} ({len(list(used.glob('*.pb')))} of them)" if used else "not kept; docs/running.md says where not"
+    )
+    found.facts.append(("compiled", kept))
 
 
 def _outputs(found: Examination, out: Path) -> None:

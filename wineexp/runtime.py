@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
+from wineexp import compiled
 from wineexp.errors import RuntimeSetupError
 
 __all__ = [
@@ -150,19 +151,19 @@ def load(threads: int) -> None:
 
 
 def _load(threads: int) -> None:
-    prepare(threads)
+    threads = prepare(threads)
     if sys.stderr is not None:
         sys.stderr.flush()
     with _anonymous_file() as said:
         try:
             saved = os.dup(2)
         except OSError:  # stderr is closed, so nothing can chatter
-            _import()
+            _import(threads)
             return
         os.dup2(said.fileno(), 2)
         failed = True
         try:
-            _import()
+            _import(threads)
             failed = False
         finally:
             os.dup2(saved, 2)
@@ -179,10 +180,11 @@ def _anonymous_file() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _import() -> None:
-    import tensorflow as tf
+def _import(threads: int) -> None:
+    with compiled.keeping(threads):
+        import tensorflow as tf
 
-    tf.config.list_logical_devices()  # starts the runtime, which prints its messages now
+        tf.config.list_logical_devices()  # starts the runtime, which prints its messages now
     gc.freeze()  # TensorFlow's own 350,000 objects stay; collecting after each run need not walk them
 
 

@@ -98,3 +98,32 @@ def test_xla_gives_the_numbers_of_tensorflows_own_graph(monkeypatch, rows, calls
     np.testing.assert_allclose(histories[1], histories[0], rtol=1e-4)
     for graph, compiled in zip(*weights, strict=True):
         np.testing.assert_allclose(compiled, graph, rtol=1e-3, atol=1e-4)
+
+
+def test_epochs_of_one_number_train_beside_each_other_and_one_after_the_other():
+    """The number names TensorFlow's functions, of which no two may have one name."""
+    from tensorflow.python.framework import ops
+
+    from wineexp.training import epoch, trainer
+    from wineexp.training.model import build_model, build_optimizer
+
+    own = ops.uid
+
+    def begun(optimizer):
+        model = build_model(RunSpec.parse({"widths": "4", "dropout": 0.3}), 5)
+        rate = build_optimizer(optimizer, 0.01)
+        return trainer.Trainer(model, rate, "mae", data(), data(40, 1), batch_size=32, xla=True, number=7 * 10**6)
+
+    def history(one):
+        return one.fit(epochs=2, order=trainer.shuffled(90, 0)).history
+
+    beside = begun("adam"), begun("adam"), begun("sgd")
+    first, second, third = map(history, beside)
+    assert first == second != third
+    for one in beside:
+        one.close()
+    after = begun("sgd")
+    assert history(after) == third
+    after.close()
+    assert not epoch._NUMBERS
+    assert ops.uid is own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients
+from wineexp import compiled
+from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients, numbering
 from wineexp.training.kernels import Mask, loss_sum, train_batch
 from wineexp.training.masks import Masks
 
@@ -25,6 +27,9 @@ OPERATIONS_PER_CALL = 40e9
 
 #: Dropout's random bits are drawn for a call at once; this many take 64 MB.
 MASKED_VALUES_PER_CALL = 2**24
+
+#: Numbers of the epochs of this process that XLA finds again in another one: no two functions may have one name.
+_NUMBERS: set[int] = set()
 
 #: Rows of one forward pass in inference mode; bounds the memory of wide layers on large tables.
 INFERENCE_ROWS = 512
@@ -49,6 +54,8 @@ class Epoch:
         Whether XLA compiles it.
     precision : {"float32", "mixed_bfloat16"}
         See :func:`~wineexp.training.kernels.train_batch`; XLA cannot compile the latter.
+    number : int, optional
+        Of the program, alike for all that are alike: what XLA compiled in another process is found by it.
     """
 
     def __init__(
@@ -64,10 +71,13 @@ class Epoch:
         eval_train: bool,
         xla: bool,
         precision: str,
+        number: int | None = None,
     ) -> None:
         self._model, self._optimizer, self._loss = model, optimizer, loss
         self._rows, self._batch_size, self._units = rows, batch_size, units
         self._xla, self._precision = xla, precision
+        self._number = number
+        self._taken: int | None = None
         evaluated = (valid_rows, rows) if eval_train else (valid_rows,)
         self._parts = _parts(model.count_params(), rows, evaluated, batch_size, sum(units))
         self._longest = max(stop - start for (start, stop), *_ in self._parts)
@@ -88,15 +98,24 @@ class Epoch:
         masks : Masks
             What dropout draws its bits from.
         """
-        self._function = self._function or self._compile(table)
         sums, rows = np.zeros(len(self._parts[0])), tf.constant(order)
         rates = tf.constant(masks.thresholds), tf.constant(masks.scales)
         for part in self._parts:
             start, stop = part[0]
             bits = [tf.constant(drawn) for drawn in masks.draw(stop - start, self._longest)]
             bounds = tf.constant(part, tf.int32)
-            sums += self._function(*table, rows, bounds, *rates, *bits).numpy()
+            sums += self._run(table, rows, bounds, *rates, *bits).numpy()
         return sums
+
+    def _run(self, table: Sequence[tf.Tensor], *rest: tf.Tensor) -> tf.Tensor:
+        if self._function is not None:
+            return self._function(*table, *rest)
+
+        def compile_and_run() -> tf.Tensor:
+            self._function = self._compile(table)
+            return self._function(*table, *rest)
+
+        return compiled.first_call(compile_and_run) if self._xla else compile_and_run()
 
     def close(self) -> None:
         """Free the graphs; it cannot be called any more."""
@@ -104,6 +123,8 @@ class Epoch:
         for graph in self._graphs:
             dismantle(graph)
         self._graphs.clear()
+        if self._taken is not None:
+            _NUMBERS.remove(self._taken)
 
     def _compile(self, table: Sequence[tf.Tensor]) -> Any:
         """The function of a flat list of tensors: the form that takes the least time to call."""
@@ -114,8 +135,15 @@ class Epoch:
         bounds = tf.TensorSpec([len(self._parts[0]), 2], tf.int32)
         rates = [tf.TensorSpec([len(self._units)], kind) for kind in (tf.uint32, tf.float32)]
         bits = [tf.TensorSpec([self._longest, units], tf.uint32) for units in self._units]
-        with forgetting_gradients():
+        with forgetting_gradients(), self._numbering():
             return function.get_concrete_function(*shapes, order, bounds, *rates, *bits)
+
+    def _numbering(self) -> contextlib.AbstractContextManager[None]:
+        if self._number is None or self._number in _NUMBERS:
+            return contextlib.nullcontext()
+        _NUMBERS.add(self._number)
+        self._taken = self._number
+        return numbering(self._number)
 
     def _part(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import itertools
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ __all__ = [
     "dismantle",
     "forgetting_gradients",
     "missing",
+    "numbering",
     "saved_model",
     "traces_nothing",
     "uses_onednn",
@@ -36,6 +38,7 @@ __all__ = [
 PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("tensorflow.python.framework.func_graph", "dismantle_func_graph"): "1.6 MB for each variant trained",
     ("tensorflow.python.framework.ops.gradient_registry", "_registry"): "6 MB for each variant trained",
+    ("tensorflow.python.framework.ops", "uid"): "what XLA compiled in an earlier process is not found again",
     ("tensorflow.function", "_omit_frequent_tracing_warning"): "a warning from the fifth variant on",
     ("keras.optimizers.Adam", "_get_variable_index"): "the fused Adam step; Keras's own takes a dozen passes",
     ("keras.optimizers.Adam", "_momentums"): "the same",
@@ -91,6 +94,7 @@ _saving = "keras.src.saving.saving_lib"
 _model_as_json, _weights_store, _save_state = (
     _get(_saving, name) for name in ("_serialize_model_as_json", "H5IOStore", "_save_state")
 )
+_ops = _get("tensorflow.python.framework", "ops")
 _is_mkl_enabled = _get("tensorflow.python.util._pywrap_util_port", "IsMklEnabled")
 _gradients = _get("tensorflow.python.framework.ops.gradient_registry", "_registry")
 
@@ -120,6 +124,24 @@ def forgetting_gradients() -> Iterator[None]:
     finally:
         for name in [name for name in known.keys() - before if name.startswith("CustomGradient")]:
             del known[name]
+
+
+@contextlib.contextmanager
+def numbering(start: int) -> Iterator[None]:
+    """Number the functions that are traced from ``start`` on, whatever this process traced before.
+
+    XLA finds what it compiled in another process by all that it was made of, names included.
+    """
+    own = getattr(_ops, "uid", None)
+    if own is None:
+        yield
+        return
+    numbers = itertools.count(start)
+    _ops.uid = lambda: next(numbers)
+    try:
+        yield
+    finally:
+        _ops.uid = own
 
 
 def allow_tracing_again(function: Any) -> None:

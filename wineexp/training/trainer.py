@@ -108,6 +108,8 @@ class Trainer:
         It rounds differently.
     precision : {"float32", "mixed_bfloat16"}
         Of the products between hidden layers in training; ``mixed_bfloat16`` without ``xla``.
+    number : int, optional
+        See :class:`~wineexp.training.epoch.Epoch`.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Trainer:
         eval_train: bool = False,
         xla: bool = False,
         precision: str = "float32",
+        number: int | None = None,
     ) -> None:
         model.compile(optimizer=optimizer, loss=LOSSES[loss]())
         optimizer.build(model.trainable_variables)
@@ -139,6 +142,7 @@ class Trainer:
             eval_train=eval_train,
             xla=xla,
             precision=precision,
+            number=number,
         )
 
     def _set_inputs(

@@ -72,11 +72,13 @@ def small_csv(small_table: Table, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def tensorflow() -> None:
-    """TensorFlow, loaded with one thread for the whole test process."""
+def tensorflow(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """TensorFlow, loaded with one thread for the whole test process; it finds nothing that the user's compiled."""
     from wineexp import runtime
 
-    runtime.load(1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("compiled")))
+        runtime.load(1)
 
 
 @pytest.fixture

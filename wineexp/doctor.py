@@ -94,9 +94,7 @@ def _cache(found: Examination) -> None:
     size = sum(path.stat().st_size for path in files)
     found.facts.append(("cache", f"{folder} ({len(files)} files, {size / 1e3:.0f} kB)"))
     used = compiled.folder_in_use()
-    kept = (
-        f"{used} ({len(list(used.glob('*.pb')))} of them)" if used else "not kept; docs/running.md says where not"
-    )
+    kept = f"{used} ({len(list(used.glob('*.pb')))} files)" if used else "not kept; docs/running.md says why"
     found.facts.append(("compiled", kept))
 
 

@@ -4,9 +4,9 @@
 
 Whole processes, alternating; each ratio is taken within a round. wineexp finds what it compiled for an earlier
 run; "new shape" is a first one, which compiles. JAX keeps what it compiled too, where one asks for it. Where the
-processor multiplies bfloat16, wineexp is timed with ``precision: mixed_bfloat16`` as well. PYTHON is an environment
-with the peers (the extra ``bench``): one of their own, as importing TensorFlow takes longer where JAX is installed.
-What it lacks is left out.
+processor multiplies bfloat16, wineexp is timed with ``precision: mixed_bfloat16`` as well. PYTHON is an
+environment with the peers (the extra ``bench``): one of their own, as importing TensorFlow takes longer where JAX
+is installed. What it lacks is left out.
 """
 
 from __future__ import annotations

@@ -127,3 +127,18 @@ def test_epochs_of_one_number_train_beside_each_other_and_one_after_the_other():
     after.close()
     assert not epoch._NUMBERS
     assert ops.uid is own
+
+
+def test_xla_alone_gets_the_short_last_batch_as_a_second_body():
+    """It must know every shape; TensorFlow's own graph would take longer to build."""
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import Trainer, shuffled
+
+    bodies = {}
+    for xla in (False, True):
+        model = build_model(RunSpec(widths="4"), 5)
+        trainer = Trainer(model, build_optimizer("adam", 0.01), "mae", data(), data(40, 1), batch_size=20, xla=xla)
+        trainer.fit(epochs=1, order=shuffled(90, 0))
+        bodies[xla] = len(trainer._epoch._graphs)
+        trainer.close()
+    assert bodies == {False: 1 + 1, True: 2 + 1}, "of training, and of 40 rows to validate at once"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import time
+import weakref
+
 import numpy as np
 import pytest
 from support.fits import data, fit, train
@@ -221,6 +225,7 @@ def test_epoch_hooks_are_called_as_keras_calls_them():
 
     class Listener(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
+            assert self.params == {"verbose": 0, "epochs": 2, "steps": 3}
             calls.append("begin")
 
         def on_epoch_begin(self, epoch, logs=None):
@@ -340,22 +345,66 @@ def test_terminate_on_nan_and_divergence_end_the_run_at_once():
         train([keras.callbacks.TerminateOnNaN(raise_error=True)], epochs=50, rate=1e6, optimizer="sgd", loss="mse")
 
 
-def test_tensorflow_optimizes_other_graphs_as_before():
+@pytest.mark.parametrize("before", [{}, {"constant_folding": True}, {"disable_meta_optimizer": True}])
+def test_tensorflow_optimizes_other_graphs_as_before(monkeypatch, before):
+    """What was not set before is off by default: that is said, as nothing can be unset."""
     import keras
     import tensorflow as tf
 
-    seen = []
+    seen, options = [], tf.config.optimizer
+    now = options.get_experimental_options
 
     class Look(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            seen.append(tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"])
+            seen.append(now()["disable_meta_optimizer"])
 
-    tf.config.optimizer.set_experimental_options({"constant_folding": True})
-    before = tf.config.optimizer.get_experimental_options()
+    monkeypatch.setattr(options, "get_experimental_options", lambda: before)
     train([Look()], epochs=2)
+    after = now()
+    options.set_experimental_options({"disable_meta_optimizer": False})
     assert seen == [True, True]
-    after = tf.config.optimizer.get_experimental_options()
-    assert after == {"disable_meta_optimizer": False} | before
+    assert {"disable_meta_optimizer": False, **before}.items() <= after.items()
+
+
+def begun(xla=False):
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import Trainer
+
+    model, optimizer = build_model(RunSpec(widths="8", dropout=0.3), 5), build_optimizer("adam", 0.001)
+    return Trainer(model, optimizer, "mae", data(), data(40, 1), batch_size=20, eval_train=True, xla=xla)
+
+
+def test_times_are_of_this_fit_and_the_first_epoch_is_in_them():
+    from wineexp.training.trainer import shuffled
+
+    trainer = begun()
+    for _ in range(2):
+        start = time.perf_counter()
+        fitted = trainer.fit(epochs=3, order=shuffled(90, 0))
+        assert 0 < fitted.first_epoch_seconds < fitted.seconds < time.perf_counter() - start
+
+
+def test_what_is_closed_keeps_nothing():
+    """Without waiting for the collector, which a worker would not run between two models."""
+    from wineexp.training.trainer import shuffled
+
+    trainer = begun()
+    trainer.fit(epochs=1, order=shuffled(90, 0))
+    epoch = trainer._epoch
+    held = [weakref.ref(one) for one in (trainer.model, trainer.optimizer, trainer._masks, *epoch._graphs)]
+    gc.disable()
+    try:
+        trainer.close()
+        assert not [found for one in held if (found := one()) is not None]
+    finally:
+        gc.enable()
+
+
+def test_no_rows_have_no_predictions():
+    from wineexp.training.trainer import predict
+
+    none = predict(begun().model, data()[0][:0])
+    assert (none.shape, none.dtype) == ((0,), np.float32)
 
 
 def test_the_batch_order_is_a_new_permutation_each_epoch_from_the_seed_alone():

@@ -33,7 +33,7 @@ STATISTICS = [
     "tests/comparison/test_judge.py",
 ]
 
-TRAINING = ["tests/training/test_epoch.py", "tests/training/test_trainer.py", "tests/training/test_experiment.py"]
+TRAINING = [f"tests/training/test_{name}.py" for name in ("trainer", "epoch", "experiment", "equivalence")]
 
 #: Module -> the tests that are about it, the quick ones first.
 TESTS = {

@@ -1,10 +1,10 @@
 """Epochs that XLA compiled, kept on the disk for the next process. Loads nothing heavy itself.
 
-Compiling takes a second of each run of the lesson's size, and 0.1 GB. TensorFlow keeps what it compiled, with all
-it was made of, in a folder that it is told before it loads. But it believes what it finds there: a file that was
-cut short or a full disk would end the training, and a changed byte might be executed. So only a folder is used in
-which this user alone can write and which has room; each file has its SHA-256 beside it and is checked before
-TensorFlow looks; and where it fails nevertheless, everything is removed and compiled anew.
+Compiling takes two to three seconds of each run of the lesson's size, and 0.1 GB. TensorFlow keeps what it
+compiled, with all it was made of, in a folder that it is told before it loads. But it believes what it finds
+there: a file that was cut short or a full disk would end the training, and a changed byte might be executed. So
+only a folder is used in which this user alone can write and which has room; each file has its SHA-256 beside it
+and is checked before TensorFlow looks; and where it fails nevertheless, everything is removed and compiled anew.
 """
 
 from __future__ import annotations

@@ -97,6 +97,8 @@ def _usable(threads: int) -> Path | None:
         folder = place() / _key(threads)
         if set(str(folder)) & set(" \t\r\n\"'\\=") or not str(folder).isascii():
             return None  # TensorFlow would read its name as something else
+        if not folder.is_absolute():
+            return None  # there is no home
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not all(_is_own(one) for one in (folder.parent, folder)):
             return None

@@ -176,6 +176,14 @@ def test_a_name_that_tensorflow_would_read_as_another_is_not_used(cache, monkeyp
     assert compiled._usable(1) is None
 
 
+def test_without_a_home_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it gives a user without a home
+    assert compiled._usable(1) is None
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_disk_without_room_or_without_writing_is_not_used(cache, monkeypatch):
     assert compiled._usable(1) is not None
     with monkeypatch.context() as patched:

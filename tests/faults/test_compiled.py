@@ -137,7 +137,6 @@ def test_what_is_damaged_is_compiled_anew(tmp_path):
     assert end(begin(tmp_path, *units)) == (folder, whole)
     for path in folder.glob("*.pb"):
         assert path.with_suffix(".sha256").read_text() == compiled._sha256(path)
-    assert end(begin(tmp_path, *units)) == (folder, whole)
 
 
 @pytest.fixture

@@ -375,6 +375,16 @@ def test_csvs_of_the_same_name_are_told_apart(cross, tmp_path):
     assert labels(found) == ["mine", "mine #2"]
 
 
+def test_where_the_sizes_differ_every_label_has_its_own(small_table, tmp_path):
+    small, lesson = {"widths": "64x3"}, {"widths": "1024x3"}
+    settings = [lesson, small, small | {"dropout": 0.3}, lesson | {"dropout": 0.3, "bn": "after"}]
+    for fields in settings:
+        fabricate.save(tmp_path, small_table, **fields)
+    assert sorted(labels(compare_runs(load([tmp_path])))) == [
+        "1024x3", "1024x3, dropout 0.3, bn after", "64x3", "64x3, dropout 0.3",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

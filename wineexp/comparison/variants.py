@@ -251,9 +251,12 @@ def _label(spec: RunSpec, name: str | None, settings: dict[str, str]) -> str:
 
 
 def _told(spec: RunSpec, settings: Iterable[str]) -> list[str]:
-    """The fields that a label tells: of many, those that differ from the defaults, as in a directory's name."""
+    """The fields that a label tells: of many, those that differ from the defaults, as in a directory's name.
+
+    And the widths, which take few letters: beside ``64x3`` nobody knows what a label without them stands for.
+    """
     fields = list(settings)
-    own = spec.differing() if len(fields) > MAX_TOLD else fields
+    own = ["widths", *spec.differing()] if len(fields) > MAX_TOLD else fields
     return [field for field in fields if field in own]
 
 

@@ -85,7 +85,7 @@ def show(width: int, epochs: int, rounds: int, times: dict[str, list[Timing]]) -
         figures = [
             median(rows, of) for of in (lambda t: t.fit, lambda t: t.wall, lambda t: t.cpu, lambda t: t.memory)
         ]
-        line = "{:<18} fit {:6.2f} s  whole {:6.2f} s  cpu {:6.2f} s  peak {:5.0f} MB".format(name, *figures)
+        line = "{:<19} fit {:6.2f} s  whole {:6.2f} s  cpu {:6.2f} s  peak {:5.0f} MB".format(name, *figures)
         if name != OURS:
             ours_ = times[OURS]
             line += f"   fit {ratios(ours_, rows, lambda t: t.fit)}  whole {ratios(ours_, rows, lambda t: t.wall)}"

@@ -35,8 +35,8 @@ MOST_FILES, MOST_FOLDERS = 32, 8
 #: Bytes that must be free on its disk.
 ROOM = 64 * 2**20
 
-#: So long after a file appeared, whole, another process may be about to write down its SHA-256.
-SECONDS_TO_SEAL = 120
+#: So long after it began, another process may still be writing a file.
+SECONDS_TO_WRITE = 120
 
 _CODE, _SEAL = ".pb", ".sha256"
 
@@ -73,21 +73,23 @@ def keeping(threads: int) -> Iterator[None]:
         del os.environ[FLAGS]
 
 
-def first_call(compile_and_run: Callable[[], _T]) -> _T:
+def first_call(compile_and_run: Callable[[], _T], failure: type[Exception]) -> _T:
     """The result of a call in which XLA compiles a program or finds it in the folder.
 
-    It is called again where TensorFlow fails on what it finds, and must then give the program another name:
-    TensorFlow remembers what failed.
+    It is called again after a ``failure``, TensorFlow's own kind of error, as it may have failed on what it found.
+    The program must have another name then: TensorFlow remembers what failed. What fails again is raised.
     """
     if _in_use is None:
         return compile_and_run()
     _check(_in_use)
+    checked = _identities(_in_use)
     try:
         result = compile_and_run()
-    except Exception:  # noqa: BLE001 - whatever TensorFlow says of a file or a disk; nothing is computed by then
+    except failure:  # of a file or a disk, before anything was computed
         _remove(list(_in_use.glob("*")))
+        checked = set()
         result = compile_and_run()
-    _seal(_in_use)
+    _seal(_in_use, checked)
     return result
 
 
@@ -143,10 +145,7 @@ def _is_sound(path: Path) -> bool:
     try:
         if path.is_symlink():
             return False
-        seal = path.with_suffix(_SEAL)
-        if not seal.exists():
-            return 0 <= time.time() - path.stat().st_mtime < SECONDS_TO_SEAL
-        return seal.read_text(encoding="ascii") == _sha256(path)
+        return path.with_suffix(_SEAL).read_text(encoding="ascii") == _sha256(path)
     except (OSError, ValueError):
         return False
 
@@ -155,18 +154,24 @@ def _is_left_over(path: Path) -> bool:
     """A seal whose file is gone, or what a process that ended has not finished."""
     if path.suffix == _SEAL:
         return not path.with_suffix(_CODE).exists()
-    return not 0 <= time.time() - path.lstat().st_mtime < SECONDS_TO_SEAL
+    return not 0 <= time.time() - path.lstat().st_mtime < SECONDS_TO_WRITE
 
 
-def _seal(folder: Path) -> None:
-    """Write down the SHA-256 of every file that has none."""
+def _identities(folder: Path) -> set[tuple[str, int]]:
+    """Name and inode of each file: TensorFlow writes another file and renames it."""
+    with contextlib.suppress(OSError):
+        return {(path.name, path.stat().st_ino) for path in folder.glob(f"*{_CODE}")}
+    return set()
+
+
+def _seal(folder: Path, checked: set[tuple[str, int]]) -> None:
+    """Write down the SHA-256 of what was written since the check."""
     with contextlib.suppress(OSError):
         for path in folder.glob(f"*{_CODE}"):
-            seal = path.with_suffix(_SEAL)
-            if not seal.exists():
+            if (path.name, path.stat().st_ino) not in checked:
                 staged = folder / f"{path.stem}.{os.getpid()}"
                 staged.write_text(_sha256(path), encoding="ascii")
-                staged.replace(seal)
+                staged.replace(path.with_suffix(_SEAL))
 
 
 def _sha256(path: Path) -> str:

@@ -35,7 +35,7 @@ def test_words_tables_and_the_page_say_the_fourth(cli, run, small_table):
     assert row.split() == ["4", "done"]
     assert re.search(r"^  best epoch +4$", cli("show", run.path)[1], re.M)
     other = fabricate.save(folder, small_table, seed=1, losses=LOSSES[:2])
-    assert "best epoch      2 of 2, val_loss 0.7000: the last, so more epochs may go lower\n" in summary(other)
+    assert "best epoch      2 of 2, val_loss 0.7000: the last epoch, more of them may lower it\n" in summary(other)
     assert re.search(r"best epoch +4 +2 +-2", cli("diff", run.path, other.path)[1])
     assert re.search(r"<t[hd][^>]*>best epoch", page := render(compare_runs(load([run.path]))))
     assert "best epoch: 4" in page

@@ -9,7 +9,7 @@ import click
 
 from wineexp.cli.options import FieldType, flag
 from wineexp.errors import closest, folded
-from wineexp.specs.aliases import FIELD_ALIASES, field_hint
+from wineexp.specs.aliases import FIELD_ALIASES, each_alias, field_hint
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.study_keys import STUDY_KEYS
 from wineexp.specs.wording import format_value
@@ -17,9 +17,8 @@ from wineexp.specs.wording import format_value
 __all__ = ["COMMAND_ALIASES", "FLAG_ALIASES", "refuse_settings", "usage_problem"]
 
 #: Folded alias -> flags, of which a command is offered the first that it has.
-FLAG_ALIASES = {
-    alias: flags
-    for flags, aliases in {
+FLAG_ALIASES = each_alias(
+    {
         ("--jobs", "--threads"): "workers worker nworkers numworkers njobs j processes procs cores cpus parallel",
         ("--threads", "--jobs"): "nthreads numthreads",
         ("--out", "--output"): "outdir outputdir outputs outputfolder dest destination directory dir folder",
@@ -39,24 +38,20 @@ FLAG_ALIASES = {
         ("--no-model",): "dontsave nosave skipmodel",
         ("--no-report",): "nopage nohtml",
         ("--to",): "mlflow tensorboard uri trackinguri server logdir",
-    }.items()
-    for alias in aliases.split()
-}
+    }
+)
 
 #: Folded option of other tools -> how it is done here, where no option does it.
-_OTHERWISE = {
-    alias: told
-    for told, aliases in {
+_OTHERWISE = each_alias(
+    {
         "the file stands by itself: wineexp {} FILE": "config configfile configname configpath cfg conf yaml spec",
         "several values of a field stand under grid: in a config": "multirun m sweep grid",
-    }.items()
-    for alias in aliases.split()
-}
+    }
+)
 
 #: Folded alias -> command.
-COMMAND_ALIASES = {
-    alias: command
-    for command, aliases in {
+COMMAND_ALIASES = each_alias(
+    {
         "train": "run fit learn",
         "batch": "sweep trainall",
         "compare": "plot",
@@ -69,9 +64,8 @@ COMMAND_ALIASES = {
         "data": "dataset table fetch download",
         "doctor": "check version env",
         "help": "man usage",
-    }.items()
-    for alias in aliases.split()
-}
+    }
+)
 
 #: The command of that name, or None; what a group's ``get_command`` gives.
 Find = Callable[[str], click.Command | None]

@@ -105,7 +105,8 @@ def find_meant(text: str, out: Path) -> Meant:
             return _of_study(folder, known)
     begun = [one for one in known if _PREFIX.fullmatch(name) and one.signature.startswith(name)]
     if len({one.signature for one in begun}) > 1:
-        raise RunError(f"{text}: expected one run, found {len(begun)} whose signature begins so: {_listed(begun)}")
+        names = _some([one.path for one in begun])
+        raise RunError(f"{text}: expected one run, found {len(begun)} whose signature begins so: {names}")
     if begun:
         return _meant(begun)
     raise RunError(_nothing(text, out, known, [study for _, study in studies]))
@@ -204,10 +205,6 @@ def _unrecorded(name: str, out: Path) -> str:
     if (folder / TABLE).is_file() and not (folder / STUDY).is_file():
         return f"{folder} is of an earlier version: the same `wineexp study` again writes down its runs"
     return ""
-
-
-def _listed(runs: Sequence[_Known]) -> str:
-    return _some([one.path for one in runs])
 
 
 def _some(runs: Sequence[Path]) -> str:

@@ -234,7 +234,7 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[L
         yield from _load_csv(path)
     else:
         config = path.suffix.lower() in (".yaml", ".yml")
-        hint = "; the runs of a config go by the name of its study" if config else ""
+        hint = "; instead of a config give the name of its study" if config else ""
         raise RunError(f"{path}: expected a run directory, a folder of them, a history.csv or a curves.png{hint}")
 
 

@@ -100,7 +100,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
     best, epochs = COLUMNS["best_epoch"].text(metrics.best_epoch), _epochs(run)
     ended_best = metrics.best_epoch == epochs - 1
-    after = ": the last, so more epochs may go lower" if ended_best else f"; last {shown(metrics.val_loss)}"
+    after = ": the last epoch, more of them may lower it" if ended_best else f"; last {shown(metrics.val_loss)}"
     skill = "no skill defined" if metrics.skill is None else f"skill {metrics.skill:+.1%} over it"
     gap = None if metrics.val_mae is None or metrics.train_mae is None else metrics.val_mae - metrics.train_mae
     rows = [

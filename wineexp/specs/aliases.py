@@ -5,20 +5,23 @@ Aliases are :func:`~wineexp.errors.folded`: ``batchnorm`` stands for ``Batch-Nor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from wineexp.errors import closest, folded
 
-__all__ = ["FIELD_ALIASES", "KEY_ALIASES", "VALUE_ALIASES", "field_hint"]
+__all__ = ["FIELD_ALIASES", "KEY_ALIASES", "VALUE_ALIASES", "each_alias", "field_hint"]
+
+_Name = TypeVar("_Name")
 
 
-def _each(names: dict[str, str]) -> dict[str, str]:
+def each_alias(names: Mapping[_Name, str]) -> dict[str, _Name]:
     """``{"a": "x y"}`` as ``{"x": "a", "y": "a"}``."""
     return {alias: name for name, aliases in names.items() for alias in aliases.split()}
 
 
 #: Folded alias -> field of the spec, as Keras, PyTorch, scikit-learn and papers have it.
-FIELD_ALIASES = _each(
+FIELD_ALIASES = each_alias(
     {
         "widths": "width layers layer layersizes hidden hiddenlayers hiddenlayersizes hiddensizes hiddenunits "
         "units neurons nodes sizes depth architecture",
@@ -54,7 +57,7 @@ FIELD_ALIASES = _each(
 )
 
 #: Folded alias -> key of a study.
-KEY_ALIASES = _each(
+KEY_ALIASES = each_alias(
     {
         "name": "title study studyname",
         "defaults": "default base common shared config settings spec",
@@ -70,32 +73,34 @@ KEY_ALIASES = _each(
 
 #: Field -> folded alias -> value.
 VALUE_ALIASES = {
-    "activation": _each({"linear": "none null identity no off"}),
-    "bn": _each({"none": "no off false null 0", "before": "pre prior", "after": "post behind"}),
-    "encode": _each({"none": "no off false null 0", "onehot": "yes on true 1 dummies getdummies onehotencoder"}),
-    "loss": _each({"mae": "meanabsoluteerror l1", "mse": "meansquarederror l2", "huber": "smoothl1 huberloss"}),
-    "optimizer": _each({"sgd": "gd stochasticgradientdescent"}),
-    "scale": _each(
+    "activation": each_alias({"linear": "none null identity no off"}),
+    "bn": each_alias({"none": "no off false null 0", "before": "pre prior", "after": "post behind"}),
+    "encode": each_alias(
+        {"none": "no off false null 0", "onehot": "yes on true 1 dummies getdummies onehotencoder"}
+    ),
+    "loss": each_alias(
+        {"mae": "meanabsoluteerror l1", "mse": "meansquarederror l2", "huber": "smoothl1 huberloss"}
+    ),
+    "optimizer": each_alias({"sgd": "gd stochasticgradientdescent"}),
+    "scale": each_alias(
         {
             "none": "no off false null 0",
             "standard": "standardscaler standardize zscore",
             "minmax": "minmaxscaler 01",
         }
     ),
-    "split": _each({"grouped": "group groups dedup deduplicated"}),
+    "split": each_alias({"grouped": "group groups dedup deduplicated"}),
 }
 
 
 #: Folded alias -> how it is given, of what is no part of a spec: the same spec trains on any table, in any folder.
-_BESIDE = {
-    alias: told
-    for told, aliases in (
-        ("the table is given by --data FILE, data= in Python", "data table dataset datafile datapath csv file"),
-        ("the folder is given by --out, out= in Python", "out output outputs outdir outputdir savedir folder"),
-        ("workers are given by --jobs, jobs= in Python", "jobs njobs workers nworkers numworkers processes"),
-    )
-    for alias in aliases.split()
-}
+_BESIDE = each_alias(
+    {
+        "the table is given by --data FILE, data= in Python": "data table dataset datafile datapath csv file",
+        "the folder is given by --out, out= in Python": "out output outputs outdir outputdir savedir folder",
+        "workers are given by --jobs, jobs= in Python": "jobs njobs workers nworkers numworkers processes",
+    }
+)
 
 #: What the field wants, where another tool's word would be given another value.
 _NOTES = {

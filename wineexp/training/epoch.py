@@ -115,7 +115,7 @@ class Epoch:
             self._function = self._compile(table)
             return self._function(*table, *rest)
 
-        return compiled.first_call(compile_and_run) if self._xla else compile_and_run()
+        return compiled.first_call(compile_and_run, tf.errors.OpError) if self._xla else compile_and_run()
 
     def close(self) -> None:
         """Free the graphs; it cannot be called any more."""

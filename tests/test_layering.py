@@ -29,7 +29,7 @@ FLOORS = [
     ["specs"],
     ["notebook"],
     ["runtime", "extras", "files", "markup", "signals", "streams"],
-    ["compiled"],
+    ["compiled", "imports"],
     ["text", "errors"],
 ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import sys
@@ -12,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-from wineexp import compiled
+from wineexp import compiled, imports
 from wineexp.errors import RuntimeSetupError
 
 __all__ = [
@@ -181,11 +180,11 @@ def _anonymous_file() -> IO[bytes]:
 
 
 def _import(threads: int) -> None:
-    with compiled.keeping(threads):
+    with compiled.keeping(threads), imports.lean():
+        import keras  # noqa: F401 - TensorFlow loads it too, but need not for ever
         import tensorflow as tf
 
         tf.config.list_logical_devices()  # starts the runtime, which prints its messages now
-    gc.freeze()  # TensorFlow's own 350,000 objects stay; collecting after each run need not walk them
 
 
 def _set_threads(tensorflow: Any, threads: int) -> int:

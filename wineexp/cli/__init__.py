@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from wineexp import signals
+from wineexp import imports, signals
 from wineexp.cli.notes import INTERRUPTED, common_options
 from wineexp.errors import WineexpError, nearest
 from wineexp.streams import ClosedPipeError, print_err, print_out, refusing_stdout, secure
@@ -161,6 +161,7 @@ def _fail(message: str, code: int) -> int:
 def main() -> None:
     """The ``wineexp`` script."""
     secure()
+    imports.leave_out("matplotlib.pyplot", "sklearn")
     code = run()
     if code > 128:
         # Where an interrupt met an `exec` (a dataclass being made, say), Python would end with SIGINT

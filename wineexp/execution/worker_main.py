@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from wineexp import runtime
+from wineexp import imports, runtime
 from wineexp.errors import WineexpError
 
 __all__ = ["serve"]
@@ -34,7 +35,9 @@ def _serve(pipe: Connection) -> None:
     pipe.send(("started",))
     table, keep_model, train = pipe.recv()
     try:
+        imports.leave_out("matplotlib", "matplotlib.pyplot", "sklearn")  # the parent draws
         runtime.load(1)
+        gc.enable()  # the parent began us without
         from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up
     except Exception:  # noqa: BLE001 - told to the parent, which stops the batch
         pipe.send(("broken", traceback.format_exc()))

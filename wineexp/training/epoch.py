@@ -14,7 +14,7 @@ import tensorflow as tf
 from wineexp import compiled
 from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients, numbering
 from wineexp.training.kernels import Mask, loss_sum, train_batch
-from wineexp.training.masks import Masks
+from wineexp.training.masks import Bits, Masks
 
 __all__ = ["INFERENCE_ROWS", "Epoch"]
 
@@ -83,6 +83,7 @@ class Epoch:
         self._longest = max(stop - start for (start, stop), *_ in self._parts)
         self._graphs: list[Any] = []
         self._function: Any = None
+        self._bits: Bits[tf.Tensor] | None = None
 
     def __call__(
         self, table: Sequence[tf.Tensor], order: npt.NDArray[np.int32], masks: Masks
@@ -100,12 +101,17 @@ class Epoch:
         """
         sums, rows = np.zeros(len(self._parts[0])), tf.constant(order)
         rates = tf.constant(masks.thresholds), tf.constant(masks.scales)
+        if self._bits is None or self._bits.masks is not masks:
+            self._bits = self._draw_from(masks)
         for part in self._parts:
-            start, stop = part[0]
-            bits = [tf.constant(drawn) for drawn in masks.draw(stop - start, self._longest)]
             bounds = tf.constant(part, tf.int32)
-            sums += self._run(table, rows, bounds, *rates, *bits).numpy()
+            sums += self._run(table, rows, bounds, *rates, *next(self._bits)).numpy()
         return sums
+
+    def _draw_from(self, masks: Masks) -> Bits[tf.Tensor]:
+        if self._bits is not None:
+            self._bits.close()
+        return Bits(masks, [stop - start for (start, stop), *_ in self._parts], self._longest, tf.constant)
 
     def _run(self, table: Sequence[tf.Tensor], *rest: tf.Tensor) -> tf.Tensor:
         if self._function is not None:
@@ -119,7 +125,9 @@ class Epoch:
 
     def close(self) -> None:
         """Free the graphs; it cannot be called any more."""
-        del self._function, self._model, self._optimizer
+        if self._bits is not None:
+            self._bits.close()
+        del self._function, self._model, self._optimizer, self._bits
         for graph in self._graphs:
             dismantle(graph)
         self._graphs.clear()

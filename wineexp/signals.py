@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Answered", "answering", "blocked", "came", "check", "held"]
+__all__ = ["Answered", "answering", "blocked", "came", "cause_of_end", "check", "held"]
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -114,6 +114,17 @@ def blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def cause_of_end(code: int | None) -> str:
+    """How a process ended that has this return code, of ``subprocess``."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    if code == -signal.SIGKILL:
+        return "SIGKILL; out of memory?"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from support.batches import train as batch
 from support.processes import children, start, wait_for
 
 from wineexp.execution import workers
+from wineexp.execution.executor import Task
 from wineexp.execution.observer import Observer
 from wineexp.execution.workers import LocalWorkers, affordable_jobs
 from wineexp.runs.directory import HISTORY, PREDICTIONS, find_runs
@@ -60,6 +61,22 @@ def test_workers_give_the_bytes_of_this_process(jobs, undisturbed, small_table, 
     assert {run.status for run in runs} == {"done"}
     assert numbers(tmp_path) == expected
     assert sorted(seen) == [(n, e) for n in range(12) for e in range(4)]
+
+
+@pytest.mark.parametrize(("seeds", "begun"), [([0, 1, 2], [0, 1]), ([faulty_workers.RAISES, 1, 2], [101])])
+def test_a_worker_is_at_its_next_run_before_the_last_is_recorded_unless_that_failed(seeds, begun, small_table):
+    """Recording takes a fifth of a small run's time; with --fail-fast nothing begins after a failure."""
+    tasks = [Task(number, spec) for number, spec in enumerate(RunSpec.parse({**QUICK, "seed": s}) for s in seeds)]
+    seen = []
+
+    def begin(task):
+        seen.append(task.spec.seed)
+        return True
+
+    results = LocalWorkers(1, train=faulty_workers.train).run(tasks, small_table, lambda *_: None, begin)
+    next(results)
+    assert seen == begun
+    results.close()
 
 
 def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(

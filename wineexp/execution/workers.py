@@ -13,7 +13,6 @@ import contextlib
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -55,8 +54,10 @@ GRACE_SECONDS = 1.0
 #: How long a worker may take to start; loading TensorFlow takes 3 to 10 s on a machine that does nothing else.
 START_SECONDS = 120.0
 
-#: What a worker process begins with: the parent's module path, then the ends of its two pipes.
-_BEGIN = """import json, sys
+#: What a worker process begins with: the parent's module path, then the ends of its two pipes. What is loaded at
+#: its start stays, and is not walked for garbage meanwhile.
+_BEGIN = """import gc, json, sys
+gc.disable()
 sys.path[:] = json.loads(sys.argv[1])
 from wineexp.execution.worker_main import serve
 serve(int(sys.argv[2]), int(sys.argv[3]))
@@ -116,10 +117,7 @@ class LocalWorkers:
                     crew.append(_Worker(self, table))
             while True:
                 for worker in crew:
-                    if worker.ready and not worker.attempt:
-                        attempt = queue.take(worker.last, [other.last for other in crew])
-                        if attempt is not None:
-                            worker.begin(attempt)
+                    self._hand_out(worker, crew, queue)
                 if not queue and not any(worker.attempt for worker in crew):
                     return
                 yield from self._next_results(crew, queue, on_epoch)
@@ -132,6 +130,13 @@ class LocalWorkers:
         finally:
             for worker in crew:
                 worker.end()
+
+    def _hand_out(self, worker: _Worker, crew: list[_Worker], queue: TaskQueue) -> None:
+        """Give a worker that waits for one its next task."""
+        if worker.ready and not worker.attempt:
+            attempt = queue.take(worker.last, [other.last for other in crew])
+            if attempt is not None:
+                worker.begin(attempt)
 
     def _next_results(
         self, crew: list[_Worker], queue: TaskQueue, on_epoch: OnTaskEpoch
@@ -185,9 +190,12 @@ class LocalWorkers:
             attempt.seen.append(tuple(content[1:]))
             on_epoch(attempt.task, *content)
         elif kind == "result" and attempt is not None:
+            result, last = content
             worker.attempt = None
-            yield attempt.task, content[0]
-            if content[1]:  # its last one
+            if result.status == "done" and not last:  # a failure may end the batch
+                self._hand_out(worker, crew, queue)  # not after it is recorded, a fifth of a small run's time
+            yield attempt.task, result
+            if last:
                 self._replace(worker, crew, queue)
         else:
             assert kind == "broken"
@@ -280,7 +288,7 @@ class _Worker:
         """How a process that closed its pipe ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(GRACE_SECONDS)
-        return _cause(self.process.returncode)
+        return signals.cause_of_end(self.process.returncode)
 
     def end(self) -> None:
         """End the process; nothing is lost, as only the parent writes."""
@@ -288,13 +296,3 @@ class _Worker:
         self.process.kill()
         self.process.wait()
         self.pipe.close()
-
-
-def _cause(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    if code == -signal.SIGKILL:
-        return "SIGKILL; out of memory?"
-    with contextlib.suppress(ValueError):
-        return signal.Signals(-code).name
-    return f"signal {-code}"

@@ -1,6 +1,7 @@
 """A study of 12 runs: ``wineexp batch`` against other ways to train the same runs.
 
     python benchmarks/batch.py [--table CSV] [--rounds N] [--widths 64 1024] [--runs 12] [--epochs 100]
+    python benchmarks/batch.py --dask           # on a Dask cluster of two workers here, beside local workers
     python benchmarks/batch.py --small 200      # what a small run costs beyond its training
     python benchmarks/batch.py --memory 100     # how a worker's memory grows over that many runs
 
@@ -11,14 +12,18 @@ The others: (a) a separate process of the plain Keras script for each run, (b) o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
+import re
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from side_by_side import Timing, median, ratios, timed
 
@@ -33,6 +38,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 1024])
     parser.add_argument("--runs", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--dask", action="store_true")
     parser.add_argument("--small", type=int, metavar="RUNS")
     parser.add_argument("--memory", type=int, metavar="RUNS")
     arguments = parser.parse_args()
@@ -40,6 +46,8 @@ def main() -> None:
         overhead(arguments.table, arguments.small)
     elif arguments.memory:
         growth(arguments.table, arguments.memory)
+    elif arguments.dask:
+        beyond_local(arguments.table, arguments.runs, arguments.epochs, arguments.rounds)
     else:
         for width in arguments.widths:
             compare(arguments.table, width, arguments.epochs, arguments.runs, arguments.rounds)
@@ -86,6 +94,42 @@ def together(timings: list[Timing]) -> Timing:
         sum(t.fit for t in timings),
         max(t.memory for t in timings),
     )
+
+
+def beyond_local(table: str, runs: int, epochs: int, rounds: int) -> None:
+    """The same study by two local workers, and by a cluster of two: its first study, and a second one."""
+    names = ("2 local workers", "Dask, first study", "Dask, second study")
+    times: dict[str, list[Timing]] = {name: [] for name in names}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder, cluster(folder) as address:
+            defaults = {"widths": "64x3", "epochs": epochs, "dropout": 0.3, "bn": "after"}
+            config = study(folder, defaults=defaults, seeds=runs)
+            for name in names:
+                where = ["--jobs", "2"] if name == names[0] else ["--dask", address]
+                command = [*WINEEXP, config, "--data", table, "--out", f"{folder}/{name}", *where]
+                times[name].append(timed(command))
+    print(f"\n{runs} runs of 64x3, {epochs} epochs, {rounds} rounds: medians; ratio to 2 local workers (range)")
+    for name, rows in times.items():
+        line = f"{name:<20} whole {median(rows, lambda t: t.wall):6.1f} s"
+        print(line + f"   {ratios(rows, times[names[0]], lambda t: t.wall)}" * (name != names[0]), flush=True)
+
+
+@contextlib.contextmanager
+def cluster(folder: str) -> Iterator[str]:
+    """The address of a Dask scheduler on loopback with two workers of one thread, each a process."""
+    dask, place = [sys.executable, "-m", "dask"], ["--host", "127.0.0.1", "--no-dashboard"]
+    with contextlib.ExitStack() as stack, (Path(folder) / "scheduler.log").open("w") as log:
+
+        def start(*command: str, output: IO[str] | int) -> None:
+            process = subprocess.Popen([*dask, *command, *place], cwd=folder, stdout=output, stderr=output)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+
+        start("scheduler", "--port", "0", output=log)
+        while not (found := re.search(r"Scheduler at:\s+(tcp://\S+)", Path(log.name).read_text())):
+            time.sleep(0.1)
+        start("worker", found[1], "--nthreads", "1", "--nworkers", "2", output=subprocess.DEVNULL)
+        yield found[1]
 
 
 def overhead(table: str, runs: int) -> None:

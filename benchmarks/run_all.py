@@ -23,6 +23,8 @@ RESULTS = HERE / "results.md"
 SECTIONS = {
     "train": ("One run beside its peers", ["train.py"]),
     "batch": ("A study beside other ways to train it", ["batch.py"]),
+    "dask": ("A study on a Dask cluster beside local workers", ["batch.py", "--dask"]),
+    "schedule": ("The order of a batch, on simulated workers", ["schedule.py"]),
     "small": ("What a small run costs beyond its training", ["batch.py", "--small", "200"]),
     "memory": ("Memory of a worker over many runs", ["batch.py", "--memory", "100"]),
     "compare": ("Reading many runs", ["compare.py"]),
@@ -63,7 +65,7 @@ def main() -> None:
     ]
     for name in given.only:
         title, (script, *arguments) = SECTIONS[name]
-        if name in ("train", "batch"):
+        if name in ("train", "batch", "dask"):
             arguments += ["--rounds", given.rounds]
         if name == "train":
             arguments += ["--peers", given.peers]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from schedule import simulate
 
 from wineexp.execution.executor import Task, TaskQueue, longest_first
 from wineexp.specs.run_spec import RunSpec
@@ -47,6 +49,21 @@ def test_a_task_that_is_tried_again_comes_before_its_variants_others():
     queue.put_back(attempt)
     again = queue.take(None, [])
     assert (again.task, again.tries, again.seen) == (attempt.task, 1, [])
+
+
+@given(st.lists(st.tuples(WIDTHS, st.integers(0, 5)), min_size=1, unique=True), st.integers(1, 16), st.data())
+def test_no_worker_idles_while_runs_wait(pairs, workers, data):
+    """Graham, *Bounds on multiprocessing timing anomalies* (1969): then no order takes twice the least time."""
+    seconds = [data.draw(st.floats(0.1, 100)) for _ in pairs]
+    time, least = simulate(tasks(pairs), workers, lambda task: seconds[task.number])
+    most = sum(seconds) / workers + (1 - 1 / workers) * max(seconds)
+    assert least <= time + 1e-9
+    assert time <= most + 1e-9
+
+
+def test_seeds_of_one_shape_are_shared_among_simulated_workers():
+    time, least = simulate(tasks((1, seed) for seed in range(6)), 3, lambda _: 2.0, compiling=1.0)
+    assert (time, least) == (pytest.approx(5.0), pytest.approx(4.0))  # two runs each, one compilation
 
 
 def test_the_longest_runs_come_first_and_those_alike_in_the_plans_order(red_wine):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ if not os.environ.get("CI"):  # in CI, Hypothesis has a profile of its own, whic
     settings.load_profile("wineexp")
 
 RED_WINE = ROOT.parent / "shared" / "data" / "winequality-red.csv"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the most slow tests come first: begun last, one of them would keep one core busy alone."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: slow[item.path], reverse=True)  # a file's tests stay in their order
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,7 @@ def lean() -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            del known[name]
+            known.pop(name, None)
         gc.freeze()
         if collects:
             gc.enable()

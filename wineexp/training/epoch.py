@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -101,17 +102,20 @@ class Epoch:
         """
         sums, rows = np.zeros(len(self._parts[0])), tf.constant(order)
         rates = tf.constant(masks.thresholds), tf.constant(masks.scales)
-        if self._bits is None or self._bits.masks is not masks:
-            self._bits = self._draw_from(masks)
+        bits = self._bits_of(masks) if self._units else itertools.repeat(())
         for part in self._parts:
             bounds = tf.constant(part, tf.int32)
-            sums += self._run(table, rows, bounds, *rates, *next(self._bits)).numpy()
+            sums += self._run(table, rows, bounds, *rates, *next(bits)).numpy()
         return sums
 
-    def _draw_from(self, masks: Masks) -> Bits[tf.Tensor]:
-        if self._bits is not None:
-            self._bits.close()
-        return Bits(masks, [stop - start for (start, stop), *_ in self._parts], self._longest, tf.constant)
+    def _bits_of(self, masks: Masks) -> Iterator[Sequence[tf.Tensor]]:
+        """What the masks of this run go on with: those of another run end."""
+        if self._bits is None or self._bits.masks is not masks:
+            if self._bits is not None:
+                self._bits.close()
+            calls = [stop - start for (start, stop), *_ in self._parts]
+            self._bits = Bits(masks, calls, self._longest, tf.constant)
+        return self._bits
 
     def _run(self, table: Sequence[tf.Tensor], *rest: tf.Tensor) -> tf.Tensor:
         if self._function is not None:

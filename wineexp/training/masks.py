@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,9 @@ class Bits(Generic[_T]):
         self._calls, self._length, self._convert = itertools.cycle(calls), length, convert
         self._thread = ThreadPoolExecutor(1, "dropout")
         self._next = self._begin()
+
+    def __iter__(self) -> Self:
+        return self
 
     def __next__(self) -> list[_T]:
         bits = self._next.result()

@@ -90,7 +90,7 @@ def test_dropout_in_training_drops_its_share_and_scales_the_rest():
         first, twin = (Masks([layer]) for layer in layers)
 
         def dropped_out(drawn):
-            output, backward = _dropout(x, Mask(next(drawn.draw(256, 256)), drawn.thresholds[0], drawn.scales[0]))
+            output, backward = _dropout(x, Mask(next(drawn.draw(256, 256)), drawn.scales[0]))
             np.testing.assert_array_equal(backward(x, {}), output)  # the gradient meets the same mask
             return output.numpy()
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from wineexp import compiled
 from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients, numbering
 from wineexp.training.kernels import Mask, loss_sum, train_batch
-from wineexp.training.masks import Bits, Masks
+from wineexp.training.masks import Masks, MasksAhead
 
 __all__ = ["INFERENCE_ROWS", "Epoch"]
 
@@ -26,7 +26,8 @@ Sums = tuple[tf.Tensor, tf.Tensor]  # where the next batch begins, and the total
 #: is slow for one core today. The lesson's epoch has 18e9.
 OPERATIONS_PER_CALL = 40e9
 
-#: Dropout's random bits are drawn for a call at once; this many take 64 MB.
+#: Dropout's masks are drawn for a call at once, and those of the next one meanwhile; of so many values each takes
+#: 16 MB, and a layer's random bits 64.
 MASKED_VALUES_PER_CALL = 2**24
 
 #: Numbers of the epochs of this process that XLA finds again in another one: no two functions may have one name.
@@ -84,7 +85,7 @@ class Epoch:
         self._longest = max(stop - start for (start, stop), *_ in self._parts)
         self._graphs: list[Any] = []
         self._function: Any = None
-        self._bits: Bits[tf.Tensor] | None = None
+        self._ahead: MasksAhead[tf.Tensor] | None = None
 
     def __call__(
         self, table: Sequence[tf.Tensor], order: npt.NDArray[np.int32], masks: Masks
@@ -98,24 +99,24 @@ class Epoch:
         order : int32 array, shape (rows,)
             The training rows in the order of this epoch.
         masks : Masks
-            What dropout draws its bits from.
+            Of this run.
         """
         sums, rows = np.zeros(len(self._parts[0])), tf.constant(order)
-        rates = tf.constant(masks.thresholds), tf.constant(masks.scales)
-        bits = self._bits_of(masks) if self._units else itertools.repeat(())
+        scales = tf.constant(masks.scales)
+        drawn = self._drawn_from(masks) if self._units else itertools.repeat(())
         for part in self._parts:
             bounds = tf.constant(part, tf.int32)
-            sums += self._run(table, rows, bounds, *rates, *next(bits)).numpy()
+            sums += self._run(table, rows, bounds, scales, *next(drawn)).numpy()
         return sums
 
-    def _bits_of(self, masks: Masks) -> Iterator[Sequence[tf.Tensor]]:
-        """What the masks of this run go on with: those of another run end."""
-        if self._bits is None or self._bits.masks is not masks:
-            if self._bits is not None:
-                self._bits.close()
+    def _drawn_from(self, masks: Masks) -> Iterator[Sequence[tf.Tensor]]:
+        """The masks of this run, call by call; those of another run end."""
+        if self._ahead is None or self._ahead.masks is not masks:
+            if self._ahead is not None:
+                self._ahead.close()
             calls = [stop - start for (start, stop), *_ in self._parts]
-            self._bits = Bits(masks, calls, self._longest, tf.constant)
-        return self._bits
+            self._ahead = MasksAhead(masks, calls, self._longest, tf.constant)
+        return self._ahead
 
     def _run(self, table: Sequence[tf.Tensor], *rest: tf.Tensor) -> tf.Tensor:
         if self._function is not None:
@@ -129,9 +130,9 @@ class Epoch:
 
     def close(self) -> None:
         """Free the graphs; it cannot be called any more."""
-        if self._bits is not None:
-            self._bits.close()
-        del self._function, self._model, self._optimizer, self._bits
+        if self._ahead is not None:
+            self._ahead.close()
+        del self._function, self._model, self._optimizer, self._ahead
         for graph in self._graphs:
             dismantle(graph)
         self._graphs.clear()
@@ -145,10 +146,10 @@ class Epoch:
         shapes = [tf.TensorSpec.from_tensor(part) for part in table]
         order = tf.TensorSpec([self._rows], tf.int32)
         bounds = tf.TensorSpec([len(self._parts[0]), 2], tf.int32)
-        rates = [tf.TensorSpec([len(self._units)], kind) for kind in (tf.uint32, tf.float32)]
-        bits = [tf.TensorSpec([self._longest, units], tf.uint32) for units in self._units]
+        scales = tf.TensorSpec([len(self._units)], tf.float32)
+        masks = [tf.TensorSpec([self._longest, units], tf.bool) for units in self._units]
         with forgetting_gradients(), self._numbering():
-            return function.get_concrete_function(*shapes, order, bounds, *rates, *bits)
+            return function.get_concrete_function(*shapes, order, bounds, scales, *masks)
 
     def _numbering(self) -> contextlib.AbstractContextManager[None]:
         if self._number is None or self._number in _NUMBERS:
@@ -165,23 +166,22 @@ class Epoch:
         y_valid: tf.Tensor,
         order: tf.Tensor,
         bounds: tf.Tensor,
-        thresholds: tf.Tensor,
         scales: tf.Tensor,
-        *bits: tf.Tensor,
+        *kept: tf.Tensor,
     ) -> tf.Tensor:
         """Train on some of the rows in ``order``, then evaluate some; compiled.
 
         ``bounds`` are the first row and the one behind the last: in ``order``, of the validation rows and, with
-        ``eval_train``, of the training rows. ``bits`` are the random bits of each dropout layer for the rows that
-        are trained on. Returns the sums of the losses over each of these, float64.
+        ``eval_train``, of the training rows. ``kept`` are the masks of each dropout layer for the rows that are
+        trained on. Returns the sums of the losses over each of these, float64.
         """
         (start, stop), *evaluated = (tf.unstack(pair) for pair in tf.unstack(bounds))
 
         def train(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
             rows = tf.slice(order, [at], [count])
             masks = [
-                Mask(tf.slice(drawn, [at - start, 0], [count, drawn.shape[1]]), thresholds[i], scales[i])
-                for i, drawn in enumerate(bits)
+                Mask(tf.slice(mask, [at - start, 0], [count, mask.shape[1]]), scales[i])
+                for i, mask in enumerate(kept)
             ]
             features, targets = tf.gather(x, rows), tf.gather(y, rows)
             return train_batch(

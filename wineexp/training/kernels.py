@@ -36,19 +36,16 @@ LOSSES: dict[str, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]] = {
 
 
 class Mask(NamedTuple):
-    """What one dropout layer needs for a batch: random bits, and its rate as inputs of the graph.
+    """What one dropout layer needs for a batch, as inputs of the graph.
 
     Attributes
     ----------
-    bits : uint32 tensor, shape (rows, units)
-    threshold : uint32 tensor, scalar
-        Values whose bits are below it are dropped.
+    kept : bool tensor, shape (rows, units)
     scale : float32 tensor, scalar
-        ``1 / (1 - rate)``, of the rate as the threshold meets it.
+        ``1 / (1 - rate)``, of the rate as the mask meets it.
     """
 
-    bits: tf.Tensor
-    threshold: tf.Tensor
+    kept: tf.Tensor
     scale: tf.Tensor
 
 
@@ -150,7 +147,7 @@ def _activation(function: Callable[..., tf.Tensor], z: tf.Tensor) -> tuple[tf.Te
 
 def _dropout(x: tf.Tensor, mask: Mask) -> tuple[tf.Tensor, Backward]:
     """Zero each value with probability ``rate``, to within 2**-32, and scale the rest by ``1 / (1 - rate)``."""
-    kept = tf.cast(mask.bits >= mask.threshold, x.dtype) * mask.scale
+    kept = tf.cast(mask.kept, x.dtype) * mask.scale
     return x * kept, _without_variables(lambda dy: dy * kept)
 
 

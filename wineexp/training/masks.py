@@ -1,4 +1,4 @@
-"""The random bits of dropout, drawn by NumPy outside the compiled epoch. Needs no TensorFlow itself."""
+"""Dropout's masks, drawn by NumPy outside the compiled epoch. Needs no TensorFlow itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["BITS", "Bits", "Masks"]
+__all__ = ["BITS", "Masks", "MasksAhead"]
 
-Words = npt.NDArray[np.uint32]
+Mask = npt.NDArray[np.bool_]
 _T = TypeVar("_T")
 
 #: Bits for each value. A rate is met to within the last one, 2**-32.
@@ -31,9 +31,7 @@ class Masks:
 
     Attributes
     ----------
-    thresholds : uint32 array, shape (dropout layers,)
-        A value is dropped where its bits are below: the rate times 2**32.
-    scales : float32 array, the same shape
+    scales : float32 array, shape (dropout layers,)
         1 over the share that is kept, so that the expectation is the value itself.
     units : tuple of int
         Width of each layer.
@@ -41,24 +39,29 @@ class Masks:
 
     def __init__(self, layers: Sequence[keras.layers.Dropout]) -> None:
         rates = np.array([layer.rate for layer in layers], np.float64)
-        self.thresholds = np.minimum(np.round(rates * 2**BITS), 2**BITS - 1).astype(np.uint32)
-        self.scales = (2**BITS / (2**BITS - self.thresholds.astype(np.float64))).astype(np.float32)
+        # A value is dropped where its bits are below: the rate times 2**32.
+        self._thresholds = np.minimum(np.round(rates * 2**BITS), 2**BITS - 1).astype(np.uint32)
+        self.scales = (2**BITS / (2**BITS - self._thresholds.astype(np.float64))).astype(np.float32)
         self.units = tuple(int(layer.output.shape[-1]) for layer in layers)
         # Keras's seed generator moves on: a second fit of one model sees other masks.
         seeds = [np.asarray(layer.seed_generator.next()).astype(np.uint32) for layer in layers]
         self._streams = [np.random.SFC64(np.random.SeedSequence(list(map(int, seed)))) for seed in seeds]
 
-    def draw(self, rows: int, length: int) -> Iterator[Words]:
-        """The next bits of each layer for so many rows, shape (length, units): what is beyond has no meaning."""
-        for stream, units in zip(self._streams, self.units, strict=True):
-            bits = stream.random_raw(-(-rows * units * BITS // 64)).view(np.uint32)
-            if len(bits) < length * units:
-                bits = np.concatenate([bits, np.zeros(length * units - len(bits), np.uint32)])
-            yield bits[: length * units].reshape(length, units)
+    def draw(self, rows: int, length: int) -> Iterator[Mask]:
+        """Which values each layer keeps, for so many rows, shape (length, units): what is beyond has no meaning.
+
+        A byte for each value: a fourth of the bits that it is made of, for an epoch to keep and to read.
+        """
+        for stream, units, threshold in zip(self._streams, self.units, self._thresholds, strict=True):
+            count = rows * units
+            bits = stream.random_raw(-(-count * BITS // 64)).view(np.uint32)
+            kept = np.zeros((length, units), np.bool_)
+            np.greater_equal(bits[:count], threshold, out=kept.reshape(-1)[:count])
+            yield kept
 
 
-class Bits(Generic[_T]):
-    """The bits for one call after the other; those of the next are drawn in a thread while one trains.
+class MasksAhead(Generic[_T]):
+    """The masks for one call after the other; those of the next are drawn in a thread while one trains.
 
     To draw and copy them takes a twentieth of an epoch of three layers of 1024 (AMD EPYC, Zen 4, 2 threads), in
     which no core would do anything else.
@@ -74,7 +77,7 @@ class Bits(Generic[_T]):
         Array of a layer -> what the call takes.
     """
 
-    def __init__(self, masks: Masks, calls: Sequence[int], length: int, convert: Callable[[Words], _T]) -> None:
+    def __init__(self, masks: Masks, calls: Sequence[int], length: int, convert: Callable[[Mask], _T]) -> None:
         self.masks = masks
         self._calls, self._length, self._convert = itertools.cycle(calls), length, convert
         self._thread = ThreadPoolExecutor(1, "dropout")
@@ -84,9 +87,9 @@ class Bits(Generic[_T]):
         return self
 
     def __next__(self) -> list[_T]:
-        bits = self._next.result()
+        drawn = self._next.result()
         self._next = self._begin()
-        return bits
+        return drawn
 
     def close(self) -> None:
         """End the thread."""

@@ -47,6 +47,8 @@ def main() -> None:
     elif arguments.memory:
         growth(arguments.table, arguments.memory)
     elif arguments.dask:
+        if importlib.util.find_spec("distributed") is None:
+            raise SystemExit("the extra dask is not installed: pip install '.[dask]'")
         beyond_local(arguments.table, arguments.runs, arguments.epochs, arguments.rounds)
     else:
         for width in arguments.widths:
@@ -120,13 +122,16 @@ def cluster(folder: str) -> Iterator[str]:
     dask, place = [sys.executable, "-m", "dask"], ["--host", "127.0.0.1", "--no-dashboard"]
     with contextlib.ExitStack() as stack, (Path(folder) / "scheduler.log").open("w") as log:
 
-        def start(*command: str, output: IO[str] | int) -> None:
+        def start(*command: str, output: IO[str] | int) -> subprocess.Popen[bytes]:
             process = subprocess.Popen([*dask, *command, *place], cwd=folder, stdout=output, stderr=output)
             stack.callback(process.wait)
             stack.callback(process.terminate)
+            return process
 
-        start("scheduler", "--port", "0", output=log)
-        while not (found := re.search(r"Scheduler at:\s+(tcp://\S+)", Path(log.name).read_text())):
+        scheduler = start("scheduler", "--port", "0", output=log)
+        while not (found := re.search(r"Scheduler at:\s+(tcp://\S+)", text := Path(log.name).read_text())):
+            if scheduler.poll() is not None:
+                raise SystemExit(f"the scheduler ended:\n{text}")
             time.sleep(0.1)
         start("worker", found[1], "--nthreads", "1", "--nworkers", "2", output=subprocess.DEVNULL)
         yield found[1]

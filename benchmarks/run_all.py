@@ -2,8 +2,8 @@
 
     python benchmarks/run_all.py [--peers PYTHON] [--only NAME ...] [--rounds 3]
 
-PYTHON is an environment with the extra ``bench``; see train.py. It takes about an hour on two cores, which must do
-nothing else.
+PYTHON is an environment with the extra ``bench``; this one should have ``dask`` and ``report``, and not ``test``:
+see train.py. It takes about an hour on two cores, which must do nothing else.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/schedule.py [--table CSV]
 
 The queue is the one that batches use; time is counted, not spent. A run takes its floating-point operations at
-40e9 a second, times a random factor between a half and two, which its worker does not know beforehand: so early
-stopping and a busy machine have it. A shape that is new to a worker takes 0.4 s more. Shown is the time of the
+40e9 a second, times a random factor between a half and two that the order does not know of, as early stopping and
+a busy machine make it. A shape that is new to a worker takes 0.4 s more. Shown is the time of the
 batch, divided by the least that is possible: the longest run, or all work divided by the workers. The medians of
 100 draws; in brackets, where the runs are begun in the plan's order.
 """

@@ -6,7 +6,7 @@ Whole processes, alternating; each ratio is taken within a round. wineexp finds 
 run; "new shape" is a first one, which compiles. JAX keeps what it compiled too, where one asks for it. Where the
 processor multiplies bfloat16, wineexp is timed with ``precision: mixed_bfloat16`` as well. PYTHON is an
 environment with the peers (the extra ``bench``): one of their own, as importing TensorFlow takes longer where JAX
-is installed. What it lacks is left out. This one should have wineexp alone, without the extra ``test``: pandas
+is installed. What it lacks is left out. This one should be without the extra ``test``: pandas
 imports PyArrow and Keras scikit-learn where they are installed, which would make the plain script slower.
 """
 

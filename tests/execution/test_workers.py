@@ -144,9 +144,12 @@ def test_a_worker_killed_at_any_moment_costs_nothing(undisturbed, small_table, t
     dice = random.Random(0)
     kills = 0
     trials = 20 if FULL else 3
+    start = time.monotonic()
+    batch(wanted, small_table, tmp_path / "whole", LocalWorkers(2))
+    whole = time.monotonic() - start  # a moment of it, however fast wineexp and the machine are
     for trial in range(trials):
         out, over = tmp_path / str(trial), threading.Event()
-        moment = dice.uniform(0.5, 8)
+        moment = dice.uniform(0.1, 1) * whole
 
         def kill_one(moment=moment, over=over):
             nonlocal kills

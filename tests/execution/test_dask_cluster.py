@@ -15,6 +15,7 @@ import time
 
 import psutil
 import pytest
+from support.events import read, reader
 from support.processes import start, wait_for
 from test_workers import QUICK, numbers
 
@@ -52,8 +53,11 @@ def dask(*arguments, cwd):
 
 def worker_of(nanny):
     """The worker process that a nanny looks after."""
-    found = [c for c in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(c.cmdline())]
-    return found[0] if found else None
+    for child in psutil.Process(nanny.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended since
+            if "spawn_main" in " ".join(child.cmdline()):
+                return child
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -146,25 +150,18 @@ def test_epochs_are_reported_while_a_run_trains_on_the_cluster(cluster, small_ta
 
 @pytest.mark.slow
 def test_tensorboard_has_the_epochs_while_a_run_trains_on_the_cluster(cluster, small_csv, tmp_path, tensorflow):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     (tmp_path / "c.yaml").write_text(json.dumps({**QUICK, "epochs": 10**6}))
     flags = ["--data", small_csv, "--dask", cluster[0], "--tensorboard", "tb"]
     process = start(["batch", "c.yaml", *flags], tmp_path)
     wait_for(lambda: list(tmp_path.glob("tb/*/*")), 240)
     (folder,) = (tmp_path / "tb").iterdir()
-    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
-
-    def steps():
-        events.Reload()
-        return [event.step for event in events.Tensors("val_loss")]
-
-    wait_for(lambda: len(steps()) > 100)
+    events = reader(folder)
+    wait_for(lambda: len(read(events)[0]) > 100)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     (history,) = tmp_path.glob("outputs/*/history.csv")
-    assert steps() == list(range(len(history.read_text().splitlines()) - 1))
+    assert read(events)[0] == list(range(len(history.read_text().splitlines()) - 1))
 
 
 @pytest.mark.slow

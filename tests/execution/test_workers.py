@@ -176,19 +176,25 @@ def test_the_parent_killed_at_any_moment_leaves_whole_runs_and_no_process(small_
     config = {"defaults": {**QUICK, "epochs": 40}, "seeds": 40}
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     arguments = ["batch", "c.yaml", "--data", small_csv, "--jobs", 2, "--no-model"]
-    dice, stamps = random.Random(1), {}
+    dice, stamps, outputs = random.Random(1), {}, tmp_path / "outputs"
+
+    def finished():
+        return len(list(outputs.glob("[!.]*/run.json")))
 
     def check():
-        for path in (tmp_path / "outputs").glob("[!.]*"):
+        for path in outputs.glob("[!.]*"):
             record = path / "run.json"
             assert json.loads(record.read_text())["status"] == "done"
             stamp = record.stat().st_mtime_ns
             assert stamps.setdefault(path.name, stamp) == stamp, "a finished run was touched"
 
     for _ in range(10 if FULL else 2):
+        before = finished()
         process = start(arguments, tmp_path)
-        time.sleep(dice.uniform(2, 7))
-        family = children(process) if process.poll() is None else []
+        wait_for(lambda before=before: finished() > before)  # a moment of it, however fast the machine is
+        time.sleep(dice.uniform(0, 0.3))
+        family = children(process)
+        assert family, "it is met while it trains"
         process.kill()
         process.communicate()
         _, alive = psutil.wait_procs(family, timeout=5)
@@ -199,7 +205,7 @@ def test_the_parent_killed_at_any_moment_leaves_whole_runs_and_no_process(small_
     assert done.returncode == 0, err
     check()
     assert len(stamps) == 40
-    assert not list((tmp_path / "outputs").glob(".*")), "what was left half-written is swept away"
+    assert not list(outputs.glob(".*")), "what was left half-written is swept away"
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from support import fabricate
 from support.batches import plan
+from support.events import read, reader
 from support.processes import start, wait_for
 
 from wineexp import signals
@@ -27,23 +28,6 @@ FIELDS = {"widths": 8, "epochs": 6, "eval_train": True}
 @pytest.fixture(autouse=True)
 def _threads_first(tensorflow):
     """TensorBoard's reader loads TensorFlow, with as many threads as there are cores."""
-
-
-def reader(folder):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    return EventAccumulator(str(folder), size_guidance={"tensors": 0})
-
-
-def read(events, tag="val_loss"):
-    """Steps and values of a tag, as a reader that has read before knows them now."""
-    from tensorboard.util import tensor_util
-
-    events.Reload()
-    if tag not in events.Tags()["tensors"]:
-        return [], []
-    found = events.Tensors(tag)
-    return [one.step for one in found], [float(tensor_util.make_ndarray(one.tensor_proto)) for one in found]
 
 
 def how_it_ended(events):

@@ -13,7 +13,7 @@ import sys
 import pytest
 from execution.test_batch_run import SPECS, Fake
 from support.batches import plan, train
-from support.processes import children, start, wait_for
+from support.processes import children, start, texts, wait_for
 
 from wineexp.errors import RunError
 from wineexp.execution import batch_run, claims
@@ -344,7 +344,7 @@ def test_a_batch_takes_over_what_a_killed_one_had_begun(tmp_path, small_csv):
     assert not children(second)
     first.kill()
     first.communicate()
-    wait_for(lambda: f"pid={second.pid}\n" in "".join(path.read_text() for path in out.glob(".*.claim")))
+    wait_for(lambda: any(f"pid={second.pid}\n" in text for text in texts(out.glob(".*.claim"))))
     second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=20) == 143
     assert not list(out.glob(".*"))

@@ -55,6 +55,15 @@ def wait_for(condition, seconds=60):
         time.sleep(0.05)
 
 
+def texts(paths):
+    """What those of the files hold that are there still when they are read."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            found.append(path.read_text())
+    return found
+
+
 def children(process):
     """The workers of a process that live; one that ends while it is looked at is none.
 

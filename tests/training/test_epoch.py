@@ -142,3 +142,28 @@ def test_xla_alone_gets_the_short_last_batch_as_a_second_body():
         bodies[xla] = len(trainer._epoch._graphs)
         trainer.close()
     assert bodies == {False: 1 + 1, True: 2 + 1}, "of training, and of 40 rows to validate at once"
+
+
+#: Operations that TensorFlow translates for XLA by a pipeline of compiler passes each, 4 ms (``operations``).
+SLOW_TO_TRANSLATE = {"Relu", "ReluGrad", "BiasAddGrad", "Abs", "Sign", "Sqrt", "Exp", "IsNan", "Reciprocal"}
+
+
+def nodes_of(graph):
+    """The nodes of a graph and of each of its functions."""
+    return [graph.node, *(function.node_def for function in graph.library.function)]
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("loss", ["mae", "mse", "huber"])
+def test_xla_gets_no_branches_of_a_single_call_and_what_it_translates_quickly(loss, rows):
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import Trainer
+
+    model = build_model(RunSpec.parse({"widths": "4,4", "dropout": 0.3, "bn": "after"}), 5)
+    rate = build_optimizer("adam", 0.01)
+    trainer = Trainer(model, rate, loss, data(rows[0]), data(rows[1], 1), batch_size=20, xla=True)
+    graph = trainer._epoch._compile(trainer._table).graph.as_graph_def()
+    kinds = {node.op for nodes in nodes_of(graph) for node in nodes}
+    trainer.close()
+    assert {"MatMul", "ResourceApplyAdam"} <= kinds
+    assert not kinds & (SLOW_TO_TRANSLATE | {"If", "StatelessIf"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -16,10 +16,12 @@ from wineexp import compiled
 from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients, numbering
 from wineexp.training.kernels import Mask, loss_sum, train_batch
 from wineexp.training.masks import Masks, MasksAhead
+from wineexp.training.operations import TENSORFLOW, XLA
 
 __all__ = ["INFERENCE_ROWS", "Epoch"]
 
 Sums = tuple[tf.Tensor, tf.Tensor]  # where the next batch begins, and the total so far
+Row: TypeAlias = tf.Tensor | int  # which row, or how many
 
 #: A call into TensorFlow cannot be interrupted, and Ctrl-C should be answered within two seconds; so an
 #: epoch of more floating-point operations than this is split into several calls. Some 40e9 per second
@@ -78,6 +80,7 @@ class Epoch:
         self._model, self._optimizer, self._loss = model, optimizer, loss
         self._rows, self._batch_size, self._units = rows, batch_size, units
         self._xla, self._precision = xla, precision
+        self._operations = XLA if xla else TENSORFLOW
         self._number = number
         self._taken: int | None = None
         evaluated = (valid_rows, rows) if eval_train else (valid_rows,)
@@ -175,9 +178,11 @@ class Epoch:
         ``eval_train``, of the training rows. ``kept`` are the masks of each dropout layer for the rows that are
         trained on. Returns the sums of the losses over each of these, float64.
         """
-        (start, stop), *evaluated = (tf.unstack(pair) for pair in tf.unstack(bounds))
+        # A single call has all rows, which need not be told: XLA then has no branches to translate.
+        pairs = self._parts[0] if len(self._parts) == 1 else [tf.unstack(pair) for pair in tf.unstack(bounds)]
+        (start, stop), *evaluated = pairs
 
-        def train(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+        def train(at: Row, count: Row) -> tf.Tensor:
             rows = tf.slice(order, [at], [count])
             masks = [
                 Mask(tf.slice(mask, [at - start, 0], [count, mask.shape[1]]), scales[i])
@@ -185,13 +190,20 @@ class Epoch:
             ]
             features, targets = tf.gather(x, rows), tf.gather(y, rows)
             return train_batch(
-                self._model, self._optimizer, self._loss, features, targets, masks, precision=self._precision
+                self._model,
+                self._optimizer,
+                self._loss,
+                features,
+                targets,
+                masks,
+                precision=self._precision,
+                operations=self._operations,
             )
 
-        def evaluate(features: tf.Tensor, targets: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-            def body(at: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+        def evaluate(features: tf.Tensor, targets: tf.Tensor, start: Row, stop: Row) -> tf.Tensor:
+            def body(at: Row, count: Row) -> tf.Tensor:
                 rows = [tf.slice(part, [at, 0], [count, part.shape[1]]) for part in (features, targets)]
-                return loss_sum(self._model, self._loss, *rows)
+                return loss_sum(self._model, self._loss, *rows, operations=self._operations)
 
             return self._over_batches(body, _inference_rows(self._batch_size), features.shape[0], start, stop)
 
@@ -201,11 +213,11 @@ class Epoch:
 
     def _over_batches(
         self,
-        body: Callable[[tf.Tensor, tf.Tensor | int], tf.Tensor],
+        body: Callable[[Row, Row], tf.Tensor],
         size: int,
         rows: int,
-        start: tf.Tensor,
-        stop: tf.Tensor,
+        start: Row,
+        stop: Row,
     ) -> tf.Tensor:
         """The sum of ``body(first row, count)`` over the batches from ``start`` to ``stop``, out of all ``rows``.
 
@@ -213,11 +225,11 @@ class Epoch:
         not need it, and would take longer to build.
         """
 
-        def step(at: tf.Tensor, total: tf.Tensor, count: tf.Tensor | int) -> Sums:
+        def step(at: Row, total: tf.Tensor, count: Row) -> Sums:
             self._graphs.append(tf.compat.v1.get_default_graph())
             return at + size, total + body(at, count)
 
-        def loop(last: tf.Tensor, count: Callable[[tf.Tensor], tf.Tensor | int]) -> Sums:
+        def loop(last: Row, count: Callable[[tf.Tensor], Row]) -> Sums:
             # One after the other: batches depend on each other through the weights.
             looped: Sums = tf.while_loop(
                 lambda at, _: at < last,
@@ -235,6 +247,8 @@ class Epoch:
             at, total = loop(tf.minimum(stop, rows - rest), lambda _: size)
         if not rest:
             return total
+        if isinstance(stop, int):
+            return step(rows - rest, total, rest)[1]
         return tf.cond(stop > rows - rest, lambda: step(at, total, rest)[1], lambda: tf.identity(total))
 
 

@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from wineexp.training.keras_internals import adam_moments, bfloat16_product
+from wineexp.training.operations import TENSORFLOW, Operations
 
 __all__ = ["Mask", "loss_sum", "train_batch"]
 
@@ -24,13 +25,16 @@ Gradients = dict[int, tf.Tensor]
 #: Takes the gradient for a layer's output and notes those for its variables; returns the one for its input.
 Backward = Callable[[tf.Tensor, Gradients], tf.Tensor]
 
-#: Errors (prediction less target) -> loss of each, and its derivative: ``keras.losses``, Huber's delta 1.
-LOSSES: dict[str, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]] = {
-    "mae": lambda error: (tf.abs(error), tf.sign(error)),
-    "mse": lambda error: (tf.square(error), 2.0 * error),
-    "huber": lambda error: (
-        tf.where(tf.abs(error) <= 1.0, 0.5 * tf.square(error), tf.abs(error) - 0.5),
-        tf.clip_by_value(error, -1.0, 1.0),
+#: Of errors, prediction less target, and the compiler's operations.
+OfErrors = Callable[[tf.Tensor, Operations], tf.Tensor]
+
+#: The loss of each error, and its derivative: ``keras.losses``, Huber's delta 1.
+LOSSES: dict[str, tuple[OfErrors, OfErrors]] = {
+    "mae": (lambda error, op: op.absolute(error), lambda error, op: op.sign(error)),
+    "mse": (lambda error, _: tf.square(error), lambda error, _: 2.0 * error),
+    "huber": (
+        lambda error, op: tf.where(op.absolute(error) <= 1.0, 0.5 * tf.square(error), op.absolute(error) - 0.5),
+        lambda error, _: tf.clip_by_value(error, -1.0, 1.0),
     ),
 }
 
@@ -58,6 +62,7 @@ def train_batch(
     masks: Sequence[Mask],
     *,
     precision: str = "float32",
+    operations: Operations = TENSORFLOW,
 ) -> tf.Tensor:
     """Update ``model`` by one batch, and return the sum of the losses over its rows, float64.
 
@@ -68,27 +73,35 @@ def train_batch(
     rows = tf.cast(tf.shape(x)[0], x.dtype)
     inner = [layer for layer in model.layers if type(layer) is keras.layers.Dense][1:-1]
     rounded = inner if precision == "mixed_bfloat16" else []
-    predicted, passes = _forward(model, x, rows, iter(masks), rounded)
-    losses, derivative = LOSSES[loss](predicted - y)
-    gradient, found = derivative / rows, Gradients()
+    predicted, passes = _forward(model, x, rows, iter(masks), rounded, operations)
+    (losses, derivative), errors = LOSSES[loss], predicted - y
+    gradient, found = derivative(errors, operations) / rows, Gradients()
     for backward in reversed(passes):
         gradient = backward(gradient, found)
     weights = model.trainable_variables
     _apply(optimizer, [found[id(weight)] for weight in weights], weights)
-    return _sum(losses)
+    return _sum(losses(errors, operations))
 
 
-def loss_sum(model: keras.Sequential, loss: str, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+def loss_sum(
+    model: keras.Sequential, loss: str, x: tf.Tensor, y: tf.Tensor, *, operations: Operations = TENSORFLOW
+) -> tf.Tensor:
     """The sum of the losses over the rows in inference mode, float64."""
+
+    def activated(function: Callable[..., tf.Tensor], z: tf.Tensor) -> tf.Tensor:
+        return operations.relu(z) if function is keras.activations.relu else function(z)
+
     for layer in model.layers:
         if type(layer) is keras.layers.Dense:
-            x = layer.activation(tf.nn.bias_add(tf.matmul(x, layer.kernel.value), layer.bias.value))
+            z = tf.nn.bias_add(tf.matmul(x, layer.kernel.value), layer.bias.value)
+            x = activated(layer.activation, z)
         elif type(layer) is keras.layers.BatchNormalization:
             scale = layer.gamma.value * tf.math.rsqrt(layer.moving_variance.value + layer.epsilon)
             x = x * scale + (layer.beta.value - layer.moving_mean.value * scale)
         elif type(layer) is keras.layers.Activation:
-            x = layer.activation(x)
-    return _sum(LOSSES[loss](x - y)[0])
+            x = activated(layer.activation, x)
+    losses, _ = LOSSES[loss]
+    return _sum(losses(x - y, operations))
 
 
 def _sum(losses: tf.Tensor) -> tf.Tensor:
@@ -96,49 +109,61 @@ def _sum(losses: tf.Tensor) -> tf.Tensor:
 
 
 def _forward(
-    model: keras.Sequential, x: tf.Tensor, rows: tf.Tensor, masks: Iterator[Mask], rounded: Sequence[object]
+    model: keras.Sequential,
+    x: tf.Tensor,
+    rows: tf.Tensor,
+    masks: Iterator[Mask],
+    rounded: Sequence[object],
+    operations: Operations,
 ) -> tuple[tf.Tensor, list[Backward]]:
     """The output in training mode, and each layer's backward pass; ``rounded`` layers multiply in bfloat16."""
     passes: list[Backward] = []
     for layer in model.layers:
         if type(layer) is keras.layers.Dense:
-            x, backward = _dense(
-                layer, x, bfloat16_product if layer in rounded else tf.matmul, is_first=not passes
-            )
+            product = bfloat16_product if layer in rounded else tf.matmul
+            x, backward = _dense(layer, x, product, operations, is_first=not passes)
         elif type(layer) is keras.layers.Dropout:
             x, backward = _dropout(x, next(masks))
         elif type(layer) is keras.layers.BatchNormalization:
             x, backward = _batch_normalization(layer, x, rows)
         else:
             assert type(layer) is keras.layers.Activation, layer  # a plan has no others
-            x, derivative = _activation(layer.activation, x)
+            x, derivative = _activation(layer.activation, x, operations)
             backward = _without_variables(derivative)
         passes.append(backward)
     return x, passes
 
 
 def _dense(
-    layer: keras.layers.Dense, x: tf.Tensor, product: Callable[..., tf.Tensor], *, is_first: bool
+    layer: keras.layers.Dense,
+    x: tf.Tensor,
+    product: Callable[..., tf.Tensor],
+    operations: Operations,
+    *,
+    is_first: bool,
 ) -> tuple[tf.Tensor, Backward]:
     kernel = layer.kernel.value
-    y, derivative = _activation(layer.activation, tf.nn.bias_add(product(x, kernel), layer.bias.value))
+    z = tf.nn.bias_add(product(x, kernel), layer.bias.value)
+    y, derivative = _activation(layer.activation, z, operations)
 
     def backward(dy: tf.Tensor, found: Gradients) -> tf.Tensor:
         dz = derivative(dy)
-        found[id(layer.bias)] = tf.raw_ops.BiasAddGrad(out_backprop=dz)
+        found[id(layer.bias)] = operations.column_sums(dz)
         found[id(layer.kernel)] = product(x, dz, transpose_a=True)
         return dz if is_first else product(dz, kernel, transpose_b=True)  # nothing comes before the first
 
     return y, backward
 
 
-def _activation(function: Callable[..., tf.Tensor], z: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+def _activation(
+    function: Callable[..., tf.Tensor], z: tf.Tensor, operations: Operations
+) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
     """``function(z)``, and what makes the gradient for its output into that for ``z``."""
     if function is keras.activations.linear:
         return z, lambda dy: dy
     if function is keras.activations.relu:
-        y = tf.nn.relu(z)
-        return y, lambda dy: tf.raw_ops.ReluGrad(gradients=dy, features=y)
+        y = operations.relu(z)
+        return y, lambda dy: operations.relu_gradient(dy, y)
     with tf.GradientTape() as tape:
         tape.watch(z)
         y = function(z)
@@ -192,7 +217,10 @@ def _apply(
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return
     step = tf.cast(optimizer.iterations.value + 1, tf.float32)
-    powers = tf.pow(optimizer.beta_1, step), tf.pow(optimizer.beta_2, step)
+    # Once for all weights: each operation of a graph takes a quarter of a millisecond to trace.
+    rate = tf.identity(optimizer.learning_rate.value)
+    decays = tf.constant(optimizer.beta_1), tf.constant(optimizer.beta_2)
+    powers, epsilon = [tf.pow(decay, step) for decay in decays], tf.constant(optimizer.epsilon)
     for gradient, weight, (first, second) in zip(gradients, weights, moments, strict=True):
         tf.raw_ops.ResourceApplyAdam(
             var=weight.value.handle,
@@ -200,10 +228,10 @@ def _apply(
             v=second.value.handle,
             beta1_power=powers[0],
             beta2_power=powers[1],
-            lr=optimizer.learning_rate.value,
-            beta1=optimizer.beta_1,
-            beta2=optimizer.beta_2,
-            epsilon=optimizer.epsilon,
+            lr=rate,
+            beta1=decays[0],
+            beta2=decays[1],
+            epsilon=epsilon,
             grad=gradient,
         )
     optimizer.iterations.assign_add(1)

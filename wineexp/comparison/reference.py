@@ -85,7 +85,7 @@ def _set_so(variants: Sequence[Variant], text: str) -> list[Variant]:
         variant
         for variant in variants
         if variant.spec
-        and all(says_the_same(getattr(variant.spec, field), value) for field, value in pairs.items())
+        and all(says_the_same(getattr(variant.spec, field), value, field) for field, value in pairs.items())
     ]
     plain = [
         variant

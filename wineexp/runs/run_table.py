@@ -12,8 +12,7 @@ from typing import Any
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, Recorded, find_column
 from wineexp.runs.record import Metrics
-from wineexp.specs.column_fields import read_names
-from wineexp.specs.parsing import problem_of
+from wineexp.specs.parsing import meaning_of, problem_of
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
 from wineexp.specs.wording import format_value
 
@@ -82,7 +81,7 @@ class Condition:
             limit = as_number(self.value)
             known = isinstance(cell, (int, float)) and limit is not None
             return known and _ORDERS[self.operator](cell, limit)  # type: ignore[arg-type]
-        return says_the_same(cell, self.value) == (self.operator == "=")
+        return says_the_same(cell, self.value, _FIELDS.get(self.column)) == (self.operator == "=")
 
 
 def parse_conditions(texts: str | Sequence[str]) -> list[Condition]:
@@ -126,22 +125,23 @@ def default_columns(rows: Sequence[Row]) -> list[Column[Recorded]]:
     return [COLUMNS[key] for key in ("run", "status", *facts, *settings, "seed", *listed, "seconds")]
 
 
-def says_the_same(value: Any, text: str) -> bool:
-    """Whether ``text`` means ``value``, as in a config: ``0.30`` is 0.3, ``1024x3`` is three layers of 1024."""
+def says_the_same(value: Any, text: str, field: str | None = None) -> bool:
+    """Whether ``text`` means ``value``: ``0.30`` is 0.3, and of a field what a flag or a config makes of it.
+
+    ``64`` is one layer of 64 for ``widths``, as ``64x1`` is, and ``1024,1024,1024`` is ``1024x3``.
+    """
     if format_value(value) == text:
         return True
-    if isinstance(value, (list, tuple)) and any(isinstance(item, str) for item in value):
-        return list(value) == _names(text)
+    if field is not None:
+        try:
+            return bool(meaning_of(field, text, RunSpec.model_fields[field]) == _as_in_spec(value))
+        except ValueError:
+            pass  # such as 1e2 epochs, which is a number nevertheless
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == as_number(text)
 
 
-def _names(text: str) -> list[str]:
-    """Names of columns, in the order of a spec's; none where it is no list of them."""
-    try:
-        names = read_names(text)
-    except ValueError:
-        return []
-    return list(names) if isinstance(names, tuple) else []
+def _as_in_spec(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _no_value_of(column: str, value: str) -> str | None:

@@ -32,6 +32,7 @@ __all__ = [
     "check_precision",
     "check_rates",
     "check_shares",
+    "checked",
     "choices_of",
     "is_label",
     "is_legal",
@@ -168,12 +169,17 @@ def _checker(kind: Any) -> TypeAdapter[Any]:
 
 def is_legal(value: Any, info: FieldInfo) -> bool:
     """Whether the field takes ``value``, other fields aside."""
-    kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
     try:
-        _checker(kind).validate_python(value)
+        checked(value, info)
     except ValidationError:
         return False
     return True
+
+
+def checked(value: Any, info: FieldInfo) -> Any:
+    """``value`` as a spec would hold it, other fields aside; ``ValidationError`` where it is none."""
+    kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+    return _checker(kind).validate_python(value)
 
 
 def is_label(value: object) -> bool:

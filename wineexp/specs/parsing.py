@@ -11,10 +11,10 @@ from pydantic.fields import FieldInfo
 
 from wineexp.errors import SpecError
 from wineexp.specs.aliases import field_hint
-from wineexp.specs.fields import choices_of, is_legal, read_text
+from wineexp.specs.fields import checked, choices_of, is_legal, read_text
 from wineexp.specs.hints import value_hint
 
-__all__ = ["parse", "problem_of"]
+__all__ = ["meaning_of", "parse", "problem_of"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -56,6 +56,11 @@ def problem_of(field: str, text: str, info: FieldInfo) -> str | None:
     """Why ``text``, as on the command line, is no value of this field, other fields aside; None if it is one."""
     value = read_text(field, text, info)
     return None if is_legal(value, info) else _expected(field, value, info)
+
+
+def meaning_of(field: str, text: str, info: FieldInfo) -> Any:
+    """What ``text``, as on the command line, makes of this field; ``ValueError`` where it is no value of it."""
+    return checked(read_text(field, text, info), info)
 
 
 def _problems(

@@ -29,6 +29,7 @@ XLA_LAYERS = 5
 
 #: What XLA's compilation takes longer than TensorFlow's, for each hidden layer; and what it then saves, for each
 #: batch and for each value of a hidden layer. Seconds, AMD EPYC (Zen 4), between those with 1 and with 2 threads.
+#: It takes 0.3 since it has less to translate; but what is decided by this stays, as it changes low bits.
 XLA_SECONDS, XLA_SAVES_PER_BATCH, XLA_SAVES_PER_VALUE = 0.4, 0.2e-3, 8e-9
 
 
@@ -48,8 +49,8 @@ class TrainerCache:
     """Fits models; those of one shape, one after the other, share a compiled epoch.
 
     The first model of a shape becomes its trainer's own. A later one lends it its initial weights and gets
-    the trained ones back: two copies (20 ms for three layers of 64) instead of a compilation (0.3 s, by XLA
-    1.5 s).
+    the trained ones back: two copies (20 ms for three layers of 64) instead of a compilation (0.2 s, by XLA
+    1.2 s).
     """
 
     def __init__(self) -> None:

@@ -89,6 +89,7 @@ def test_the_reference_is_the_first_given_the_nearest_the_defaults_or_the_one_na
     assert compare_runs([last, *runs], first=True).reference.label == "dropout 0.3, bn after"
     assert compare_runs(runs, reference="bn=none, dropout=0.30").reference.label == "dropout 0.3, bn none"
     assert compare_runs(runs, reference="bn=after").reference.label == "dropout 0, bn after"
+    assert compare_runs(runs, reference="widths=8, dropout=.30").reference.label == "dropout 0.3, bn none"
     for name in (
         "dropout 0.3, bn after", "bn=after,dropout=0.3", str(last.path), last.path.name, last.spec.label()
     ):  # fmt: skip

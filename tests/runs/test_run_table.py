@@ -17,6 +17,7 @@ from wineexp.runs.record import Metrics, Timing
 from wineexp.runs.result import history_frame, unfinished
 from wineexp.runs.run_table import Condition, sort_rows
 from wineexp.runs.writer import write_run
+from wineexp.specs.fields import read_text
 from wineexp.specs.run_spec import RunSpec
 
 
@@ -79,6 +80,37 @@ def test_conditions_choose_runs(cli, outputs, conditions, found):
     code, out, _ = cli("runs", outputs, *flags, "--csv", "--columns", "run")
     assert code == 0
     assert out.split() == (["run", *found] if found else [])
+
+
+#: Each as several people would write it for a flag, and something else.
+SPELLINGS = {
+    "widths": (["64", "64x1", " 64 "], "64x2"),
+    "dropout": (["0.3", ".30", "0.3,0.3,0.3"], "0.3,0.3,0.2"),
+    "learning_rate": (["0.001", "1e-3"], "0.01"),
+    "epochs": (["100", "0100"], "10"),
+    "patience": (["none", "None"], "0"),
+    "bn_input": (["true", "True"], "false"),
+    "features": (["pH,alcohol", "alcohol, pH", '"pH",alcohol'], "alcohol"),
+}
+
+
+@pytest.mark.parametrize("field", SPELLINGS)
+def test_a_condition_finds_what_a_flag_of_the_same_text_made(field):
+    spellings, other = SPELLINGS[field]
+    info = RunSpec.model_fields[field]
+    for given_so in spellings:
+        value = getattr(RunSpec.parse({"widths": "64x3"} | {field: read_text(field, given_so, info)}), field)
+        row = {field: list(value) if isinstance(value, tuple) else value}
+        assert all(Condition.parse(f"{field}={text}").met(row) for text in spellings)
+        assert not any(Condition.parse(f"{field}!={text}").met(row) for text in spellings)
+        assert not Condition.parse(f"{field}={other}").met(row)
+
+
+@given(st.lists(st.integers(1, 65536), min_size=1, max_size=5))
+def test_a_condition_finds_every_list_of_widths(widths):
+    text = ",".join(map(str, widths))
+    assert Condition.parse(f"widths={text}").met({"widths": list(RunSpec.parse({"widths": text}).widths)})
+    assert not Condition.parse(f"widths={text}").met({"widths": [*widths, 1]})
 
 
 def test_by_default_only_columns_that_differ_are_shown(cli, outputs):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
+import sys
+import time
+import weakref
 
 import pytest
 
@@ -62,11 +66,108 @@ def test_one_that_is_held_is_not_lost_where_the_work_fails():
         work()
 
 
-def test_one_whose_interrupt_was_lost_in_a_destructor_is_raised_again():
+class Thing:
+    """What a weak reference can point at."""
+
+
+def in_a_callback(act):
+    thing = Thing()
+    _kept = weakref.ref(thing, lambda _: act())
+    del thing
+
+
+def in_a_destructor(act):
+    class Last:
+        def __del__(self):
+            act()
+
+    Last()
+
+
+def in_the_collector(act):
+    class Last:
+        def __del__(self):
+            act()
+
+    last = Last()
+    last.itself = last
+    del last
+    gc.collect()
+
+
+PLACES = [in_a_callback, in_a_destructor, in_the_collector]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("number", ALL, ids=lambda number: number.name)
+def test_one_that_python_ignores_is_raised_again_without_a_word(number, place, capfd):
+    hook = sys.unraisablehook
+    done = []
+
+    def work():
+        place(lambda: signal.raise_signal(number))
+        done.append("lost")
+        time.sleep(30)
+        done.append("never")
+
+    with signals.answering() as answered, pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["lost"]
+    assert answered.exit_code == 128 + number
+    assert capfd.readouterr() == ("", "")
+    assert sys.unraisablehook is hook
+
+
+def test_one_that_python_ignores_twice_is_raised_after_that():
+    def lose():
+        signal.raise_signal(signal.SIGTERM)
+
+    def lose_again():
+        time.sleep(10)  # the first comes back within this callback, and is lost once more
+
+    def work():
+        in_a_callback(lose)
+        in_a_callback(lose_again)
+        time.sleep(30)
+        raise AssertionError("it never came")
+
+    with signals.answering(), pytest.raises(KeyboardInterrupt):
+        work()
+
+
+def test_one_that_python_ignored_is_raised_once_where_a_loop_looked_first():
+    with signals.answering():
+        in_a_callback(lambda: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(KeyboardInterrupt):
+            signals.check()
+        time.sleep(5 * signals.AGAIN)  # what was running is recorded meanwhile
+
+
+def test_one_that_was_lost_at_the_very_end_is_not_sent_to_what_comes_after():
+    heard = []
+    for number in ALL:
+        signal.signal(number, lambda number, _: heard.append(number))
+    with signals.answering() as answered:
+        in_a_callback(lambda: signal.raise_signal(signal.SIGTERM))
+    time.sleep(5 * signals.AGAIN)
+    assert answered.number == signal.SIGTERM
+    assert not heard
+
+
+def test_what_else_python_ignores_is_told_as_before(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda ignored: told.append(ignored.exc_type))
+    with signals.answering():
+        in_a_destructor(lambda: [][1])
+        in_a_destructor(lambda: exec("raise KeyboardInterrupt"))  # nobody's signal
+    assert told == [IndexError, KeyboardInterrupt]
+
+
+def test_one_whose_interrupt_an_extension_swallowed_is_raised_again():
     signals.check()
     with signals.answering() as answered:
         with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)  # as lost as in a destructor
+            signal.raise_signal(signal.SIGTERM)  # nothing is heard of it
         with pytest.raises(KeyboardInterrupt):
             signals.check()
     assert answered.exit_code == 143

@@ -5,15 +5,21 @@ SIGTERM comes from ``kill``, a service manager or a batch system, SIGHUP from a 
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 __all__ = ["Answered", "answering", "blocked", "came", "cause_of_end", "check", "held"]
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+#: Seconds until a lost interrupt is raised again: destructors and callbacks are over by then.
+AGAIN = 0.01
 
 
 class Answered:
@@ -29,6 +35,9 @@ class Answered:
         self.number: int | None = None
         self._holds = 0
         self._caught: int | None = None
+        self._lost = self._sent = False
+        self._ended = False
+        self._sending = threading.Lock()
 
     @property
     def exit_code(self) -> int:
@@ -39,11 +48,52 @@ class Answered:
         if self._holds:
             self._caught = number
             return
-        if self.number is not None:  # the second one
+        if self._sent:
+            self._sent = False
+            if not self._lost:  # heard of in the meantime
+                return
+            self._lost = False
+        elif self.number is not None:  # the second one
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.number = number
         raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def raising_lost_ones(self) -> Iterator[None]:
+        """Raise an interrupt again that Python ignores, as it does in a destructor or a weak reference's callback.
+
+        Python writes a traceback of what it ignores to stderr, and goes on as if no signal had come.
+        """
+        before = sys.unraisablehook
+
+        def hear(ignored: sys.UnraisableHookArgs) -> None:
+            if self.number is None or not issubclass(ignored.exc_type, KeyboardInterrupt):
+                before(ignored)
+                return
+            self._lost = True
+            # Not `threading`: its locks may be held by what the destructor came in between.
+            _thread.start_new_thread(self._send_again, (self.number,))
+
+        sys.unraisablehook = hear
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+            with self._sending:
+                self._ended = True
+
+    def heard(self) -> None:
+        """Raise a lost interrupt no more."""
+        with self._sending:
+            self._lost = False
+
+    def _send_again(self, number: int) -> None:
+        time.sleep(AGAIN)
+        with self._sending:
+            if self._lost and not self._ended:
+                self._sent = True
+                signal.pthread_kill(threading.main_thread().ident or 0, number)  # so that a wait of it ends too
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -66,23 +116,30 @@ def answering() -> Iterator[Answered]:
     Python delivers no signals.
     """
     answered = Answered()
-    with _handling(answered):
+    with _handling(answered), answered.raising_lost_ones():
         yield answered
 
 
 def check() -> None:
     """Raise again for a signal that came and whose interrupt was lost.
 
-    Python ignores an exception in a destructor or a callback from C, the interrupt of a signal too, and
-    loading TensorFlow runs many of both. Loops that may run for hours look here.
+    What Python itself ignores is raised again by :class:`Answered`; of what an extension's code swallows, and
+    loading TensorFlow runs much of that, nothing is heard. Loops that may run for hours look here.
     """
     if came():
         raise KeyboardInterrupt
 
 
 def came() -> bool:
-    """Whether such a signal came; what fails afterwards may be its interrupt in another shape."""
-    return any(isinstance(one, Answered) and one.number is not None for one in map(signal.getsignal, ENDING))
+    """Whether such a signal came; what fails afterwards may be its interrupt in another shape.
+
+    Who asks has heard of it: it is not raised a second time while what was running is recorded.
+    """
+    for answered in map(signal.getsignal, ENDING):
+        if isinstance(answered, Answered) and answered.number is not None:
+            answered.heard()
+            return True
+    return False
 
 
 @contextlib.contextmanager

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
-__all__ = ["lean", "leave_out"]
+__all__ = ["TENSORFLOW_LATER", "lean", "leave_out", "postpone"]
+
+#: What TensorFlow 2.21 loads beside what trains: its interface of version 1, through which all of TensorFlow Lite
+#: comes, and a client for the profilers of other machines. A tenth of its loading, and 36 MB of 650.
+TENSORFLOW_LATER = (
+    "tensorflow._api.v2.compat.v1",
+    "tensorflow._api.v2.compat.v2",
+    "tensorflow._api.v2.lite",
+    "tensorflow.python.profiler.internal._pywrap_profiler_plugin",
+)
 
 _left_out: tuple[str, ...] = ()
+_postponed: tuple[str, ...] = ()
 
 
 def leave_out(*modules: str) -> None:
@@ -23,16 +35,45 @@ def leave_out(*modules: str) -> None:
     _left_out = modules
 
 
+def postpone(*modules: str) -> None:
+    """Have what is imported within :func:`lean` load these at their first use; for a process of wineexp alone.
+
+    Whoever uses one, a user's callback say, does not see a difference. A module that others take names from
+    while they load (``from module import name``) is loaded by that.
+    """
+    global _postponed
+    _postponed = modules
+
+
+class _Later(ModuleType):
+    """Stands in for a module until it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        # Who walks through all modules (`inspect`, `warnings`) asks each for such names.
+        if name.startswith("__") and name not in ("__all__", "__path__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return getattr(self._loaded(), name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._loaded())
+
+    def _loaded(self) -> ModuleType:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return importlib.import_module(self.__name__)
+
+
 @contextlib.contextmanager
 def lean() -> Iterator[None]:
-    """Import within: modules that are left out seem not to be installed, and no garbage is collected.
+    """Import within: modules are left out or come later, and no garbage is collected.
 
     TensorFlow's own 350,000 objects stay. To walk them again and again while they come takes a fifth of its
     loading (0.7 of 3.5 s, AMD EPYC, Zen 4), and would take 50 ms after each run: they are exempt from now on.
     """
     hidden = [name for name in _left_out if name not in sys.modules]
     known: dict[str, Any] = sys.modules
-    known.update(dict.fromkeys(hidden))  # None is Python's own way to say so
+    known.update(dict.fromkeys(hidden))  # None is Python's own way to say that one is not installed
+    known.update((name, _Later(name)) for name in _postponed if name not in known)
     collects = gc.isenabled()
     gc.disable()
     try:

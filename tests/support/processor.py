@@ -8,7 +8,8 @@ from wineexp import runtime
 from wineexp.errors import RuntimeSetupError
 
 
-def _multiplies_bfloat16():
+def multiplies_bfloat16():
+    """Whether ``precision: mixed_bfloat16`` is not refused here."""
     try:
         runtime.check_bfloat16()
     except RuntimeSetupError:
@@ -18,5 +19,5 @@ def _multiplies_bfloat16():
 
 #: For tests that train with ``precision: mixed_bfloat16``.
 multiplying_bfloat16 = pytest.mark.skipif(
-    not _multiplies_bfloat16(), reason="this processor does not multiply bfloat16"
+    not multiplies_bfloat16(), reason="this processor does not multiply bfloat16"
 )

@@ -162,6 +162,7 @@ def main() -> None:
     """The ``wineexp`` script."""
     secure()
     imports.leave_out("matplotlib.pyplot", "sklearn")
+    imports.postpone(*imports.TENSORFLOW_LATER)
     code = run()
     if code > 128:
         # Where an interrupt met an `exec` (a dataclass being made, say), Python would end with SIGINT

@@ -36,6 +36,7 @@ def _serve(pipe: Connection) -> None:
     table, keep_model, train = pipe.recv()
     try:
         imports.leave_out("matplotlib", "matplotlib.pyplot", "sklearn")  # the parent draws
+        imports.postpone(*imports.TENSORFLOW_LATER)
         runtime.load(1)
         gc.enable()  # the parent began us without
         from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wineexp import compiled
+from wineexp import compiled, runtime
 from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients, numbering
 from wineexp.training.kernels import Mask, loss_sum, train_batch
 from wineexp.training.masks import Masks, MasksAhead
@@ -129,7 +129,11 @@ class Epoch:
             self._function = self._compile(table)
             return self._function(*table, *rest)
 
-        return compiled.first_call(compile_and_run, tf.errors.OpError) if self._xla else compile_and_run()
+        if not self._xla:
+            return compile_and_run()
+        result = compiled.first_call(compile_and_run, tf.errors.OpError)
+        runtime.give_back_memory()
+        return result
 
     def close(self) -> None:
         """Free the graphs; it cannot be called any more."""
@@ -226,7 +230,7 @@ class Epoch:
         """
 
         def step(at: Row, total: tf.Tensor, count: Row) -> Sums:
-            self._graphs.append(tf.compat.v1.get_default_graph())
+            self._graphs.append(total.graph)
             return at + size, total + body(at, count)
 
         def loop(last: Row, count: Callable[[tf.Tensor], Row]) -> Sums:

@@ -70,6 +70,9 @@ def run(
             spec, table, "failed", "diverged", error,
             history=history, timing=timing, threads=threads, made=_made(fitted.compiler),
         )  # fmt: skip
+    large = fitted.compiler == "XLA"
+    if large:
+        runtime.give_back_memory()  # the calls' of the epochs
     predicted = predict(model, split.x_valid)
     fitted_values = predict(model, split.x_train)
     on_test = predict(model, split.x_test) if len(split.y_test) else None
@@ -85,6 +88,8 @@ def run(
     in_model = keep_model and spec.scale != "none" and takes_raw(split.scaling, raw)
     whole = carry_scaling(model, split.scaling) if in_model else model
     saved = model_bytes(whole) if keep_model else None
+    if large:
+        runtime.give_back_memory()  # the copies' of the model; its curves are drawn next
     return RunResult(
         spec=spec,
         status="done",

@@ -1,4 +1,4 @@
-"""All the private names of TensorFlow and Keras that are used, each with what is lost without it.
+"""The private names of TensorFlow and Keras that are used once they are loaded, each with what is lost without it.
 
 They may disappear with any release: pyproject.toml has upper bounds, a test names each one, and ``make canary``
 runs the tests on the newest releases. Without one of them results stay correct; time or memory is lost, or
@@ -26,6 +26,7 @@ __all__ = [
     "allow_tracing_again",
     "bfloat16_product",
     "dismantle",
+    "forget_kernels",
     "forgetting_gradients",
     "missing",
     "numbering",
@@ -39,6 +40,10 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("tensorflow.python.framework.func_graph", "dismantle_func_graph"): "1.6 MB for each variant trained",
     ("tensorflow.python.framework.ops.gradient_registry", "_registry"): "6 MB for each variant trained",
     ("tensorflow.python.framework.ops", "uid"): "what XLA compiled in an earlier process is not found again",
+    (
+        "tensorflow.python.eager.context",
+        "context",
+    ): "0.2 s for each process, as Keras loads more for it",
     ("tensorflow.function", "_omit_frequent_tracing_warning"): "a warning from the fifth variant on",
     ("keras.optimizers.Adam", "_get_variable_index"): "the fused Adam step; Keras's own takes a dozen passes",
     ("keras.optimizers.Adam", "_momentums"): "the same",
@@ -48,6 +53,7 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("keras.src.saving.saving_lib", "_save_state"): "the same",
     ("tensorflow.python.util._pywrap_util_port", "IsMklEnabled"): "`onednn` in run.json",
     ("tensorflow.Graph", "_MklMatMul"): "mixed_bfloat16, which fails then",
+    ("tensorflow.core.framework.attr_value_pb2", "AttrValue"): "the same",
     ("keras.callbacks.TensorBoard", "_should_trace"): "its profiler cannot be told apart, so it is refused",
 }
 
@@ -95,8 +101,10 @@ _model_as_json, _weights_store, _save_state = (
     _get(_saving, name) for name in ("_serialize_model_as_json", "H5IOStore", "_save_state")
 )
 _ops = _get("tensorflow.python.framework", "ops")
+_context = _get("tensorflow.python.eager.context", "context")
 _is_mkl_enabled = _get("tensorflow.python.util._pywrap_util_port", "IsMklEnabled")
 _gradients = _get("tensorflow.python.framework.ops.gradient_registry", "_registry")
+_attribute = _get("tensorflow.core.framework.attr_value_pb2", "AttrValue")  # loading compat.v1 for it takes 0.2 s
 
 
 def dismantle(graph: Any) -> None:
@@ -107,6 +115,18 @@ def dismantle(graph: Any) -> None:
     """
     if _dismantle_func_graph is not None:
         _dismantle_func_graph(graph)
+
+
+def forget_kernels() -> None:
+    """Free the kernels that TensorFlow keeps for variables that are gone: 2 MB per run for three layers of 64.
+
+    ``keras.utils.clear_session`` does it too, but it loads TensorFlow's interface of version 1 for another thing,
+    and forgets what a user's own models in this process are numbered by.
+    """
+    if _context is None:
+        keras.utils.clear_session(free_memory=False)
+    else:
+        _context().clear_kernel_cache()
 
 
 @contextlib.contextmanager
@@ -159,14 +179,13 @@ def bfloat16_product(
     """
     kind = tf.bfloat16
     attributes = {
-        "T": tf.compat.v1.AttrValue(type=kind.as_datatype_enum),
-        "transpose_a": tf.compat.v1.AttrValue(b=transpose_a),
-        "transpose_b": tf.compat.v1.AttrValue(b=transpose_b),
-        "_kernel": tf.compat.v1.AttrValue(s=b"MklNameChangeOp"),
+        "T": _attribute(type=kind.as_datatype_enum),
+        "transpose_a": _attribute(b=transpose_a),
+        "transpose_b": _attribute(b=transpose_b),
+        "_kernel": _attribute(s=b"MklNameChangeOp"),
     }
-    graph = tf.compat.v1.get_default_graph()
     rounded = [tf.cast(a, kind), tf.cast(b, kind)]
-    product = graph.create_op("_MklMatMul", rounded, [kind], name="product", attrs=attributes)
+    product = rounded[0].graph.create_op("_MklMatMul", rounded, [kind], name="product", attrs=attributes)
     return tf.cast(product.outputs[0], tf.float32)
 
 

@@ -12,6 +12,7 @@ import keras
 from wineexp.data.split import Split
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.shape import shape_of
+from wineexp.training.keras_internals import forget_kernels
 from wineexp.training.model import build_optimizer
 from wineexp.training.trainer import Fit, OnEpoch, Order, Trainer
 
@@ -77,7 +78,7 @@ class TrainerCache:
         """Fit ``model``, freshly built of ``spec``, in place: bit for bit as a new :class:`Trainer` would."""
         self._runs += 1
         if self._runs % RUNS_BETWEEN_CLEARING == 0:
-            keras.utils.clear_session(free_memory=False)
+            forget_kernels()
         assert spec.learning_rate is not None  # both resolved by RunSpec
         assert spec.weight_decay is not None
         optimizer = build_optimizer(spec.optimizer, spec.learning_rate, spec.weight_decay)
@@ -112,7 +113,7 @@ class TrainerCache:
         """Free what is kept."""
         self._drop()
         with contextlib.suppress(Exception):  # memory alone is lost; the runs are done
-            keras.utils.clear_session(free_memory=False)
+            forget_kernels()
 
     def _drop(self) -> None:
         if self._trainer is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, Recorded, find_column
 from wineexp.runs.record import Metrics
+from wineexp.specs.fields import optimizer_defaults
 from wineexp.specs.parsing import meaning_of, problem_of
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
 from wineexp.specs.wording import format_value
@@ -147,6 +148,8 @@ def _as_in_spec(value: Any) -> Any:
 def _no_value_of(column: str, value: str) -> str | None:
     """Why no run can have ``value`` in ``column``, where that is known beforehand."""
     field = _FIELDS.get(column)
+    if field in (own := optimizer_defaults({})) and value.lower() == "none":
+        return f"no run has none; where none was given it has that of its optimizer, {own[field]:g} for adam"
     if field in _CHECKED:
         return problem_of(field, value, RunSpec.model_fields[field])
     if column in Metrics.model_fields and value != "none" and as_number(value) is None:

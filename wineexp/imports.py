@@ -12,13 +12,10 @@ from typing import Any
 
 __all__ = ["TENSORFLOW_LATER", "lean", "leave_out", "postpone"]
 
-#: What TensorFlow 2.21 loads beside what trains: its interface of version 1, through which all of TensorFlow Lite
-#: comes, and a client for the profilers of other machines. A tenth of its loading, and 36 MB of 650.
-TENSORFLOW_LATER = (
-    "tensorflow._api.v2.compat.v1",
-    "tensorflow._api.v2.compat.v2",
-    "tensorflow._api.v2.lite",
-    "tensorflow.python.profiler.internal._pywrap_profiler_plugin",
+#: Parts of TensorFlow's interface that nothing here uses: version 1, through which all of TensorFlow Lite comes,
+#: and a client for the profilers of other machines. They take a twentieth of its loading, and 36 MB of 650.
+TENSORFLOW_LATER = tuple(
+    f"tensorflow._api.v2.{public}" for public in ("compat.v1", "compat.v2", "lite", "profiler.experimental.client")
 )
 
 _left_out: tuple[str, ...] = ()
@@ -46,7 +43,11 @@ def postpone(*modules: str) -> None:
 
 
 class _Later(ModuleType):
-    """Stands in for a module until it is used."""
+    """Stands in for a module until it is used.
+
+    Python's own ``importlib.util.LazyLoader`` refuses a module that puts another one in its place when it is
+    loaded, as TensorFlow's version 1 does.
+    """
 
     def __getattr__(self, name: str) -> Any:
         # Who walks through all modules (`inspect`, `warnings`) asks each for such names.

@@ -143,8 +143,14 @@ def test_rows_are_sorted_and_those_without_a_value_come_last(cli, outputs):
     [
         (["--where", "dropuot=0.3"], "unknown column 'dropuot' (did you mean 'dropout'?)"),
         (["--where", "dropout"], "expected a condition such as dropout=0.3"),
-        (["--where", "learning_rate=none"], "where none was given it has that of its optimizer, 0.001 for adam"),
-        (["--where", "weight_decay!=None"], "where none was given it has that of its optimizer, 0 for adam"),
+        (
+            ["--where", "learning_rate=none"],
+            "every run has one; where none was given, it is the optimizer's own (adam: 0.0",
+        ),
+        (
+            ["--where", "weight_decay!=None"],
+            "every run has one; where none was given, it is the optimizer's own (adam: 0)",
+        ),
         (["--where", "val_mae<much"], "expected a number after <, found 'much'"),
         (["--sort", "mae"], "unknown column 'mae'"),
         (["--columns", "run,"], "unknown column ''"),

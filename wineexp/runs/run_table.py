@@ -149,7 +149,7 @@ def _no_value_of(column: str, value: str) -> str | None:
     """Why no run can have ``value`` in ``column``, where that is known beforehand."""
     field = _FIELDS.get(column)
     if field in (own := optimizer_defaults({})) and value.lower() == "none":
-        return f"no run has none; where none was given it has that of its optimizer, {own[field]:g} for adam"
+        return f"every run has one; where none was given, it is the optimizer's own (adam: {own[field]:g})"
     if field in _CHECKED:
         return problem_of(field, value, RunSpec.model_fields[field])
     if column in Metrics.model_fields and value != "none" and as_number(value) is None:

@@ -72,7 +72,7 @@ def run(
         )  # fmt: skip
     large = fitted.compiler == "XLA"
     if large:
-        runtime.give_back_memory()  # the calls' of the epochs
+        runtime.give_back_memory()  # what the epochs have freed
     predicted = predict(model, split.x_valid)
     fitted_values = predict(model, split.x_train)
     on_test = predict(model, split.x_test) if len(split.y_test) else None
@@ -89,7 +89,7 @@ def run(
     whole = carry_scaling(model, split.scaling) if in_model else model
     saved = model_bytes(whole) if keep_model else None
     if large:
-        runtime.give_back_memory()  # the copies' of the model; its curves are drawn next
+        runtime.give_back_memory()  # and what saving has: the curves are drawn next
     return RunResult(
         spec=spec,
         status="done",

@@ -1,4 +1,4 @@
-"""The private names of TensorFlow and Keras that are used once they are loaded, each with what is lost without it.
+"""All the private names of TensorFlow and Keras that are used, each with what is lost without it.
 
 They may disappear with any release: pyproject.toml has upper bounds, a test names each one, and ``make canary``
 runs the tests on the newest releases. Without one of them results stay correct; time or memory is lost, or
@@ -20,6 +20,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from wineexp import imports
+
 __all__ = [
     "PRIVATE_NAMES",
     "adam_moments",
@@ -40,10 +42,7 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("tensorflow.python.framework.func_graph", "dismantle_func_graph"): "1.6 MB for each variant trained",
     ("tensorflow.python.framework.ops.gradient_registry", "_registry"): "6 MB for each variant trained",
     ("tensorflow.python.framework.ops", "uid"): "what XLA compiled in an earlier process is not found again",
-    (
-        "tensorflow.python.eager.context",
-        "context",
-    ): "0.2 s for each process, as Keras loads more for it",
+    ("tensorflow.python.eager.context", "context"): "0.2 s for each process",
     ("tensorflow.function", "_omit_frequent_tracing_warning"): "a warning from the fifth variant on",
     ("keras.optimizers.Adam", "_get_variable_index"): "the fused Adam step; Keras's own takes a dozen passes",
     ("keras.optimizers.Adam", "_momentums"): "the same",
@@ -55,6 +54,10 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("tensorflow.Graph", "_MklMatMul"): "mixed_bfloat16, which fails then",
     ("tensorflow.core.framework.attr_value_pb2", "AttrValue"): "the same",
     ("keras.callbacks.TensorBoard", "_should_trace"): "its profiler cannot be told apart, so it is refused",
+    **{  # named there, where TensorFlow is not loaded yet
+        (owner, name): "0.1 s and 36 MB for each process, with the others of these"
+        for owner, _, name in (path.rpartition(".") for path in imports.TENSORFLOW_LATER)
+    },
 }
 
 #: Settings of ``keras.optimizers.Adam`` that add to the algorithm.

@@ -39,7 +39,7 @@ TENSORFLOW = {"training"}
 #: The files that touch private names of other packages.
 PRIVATE = {"training/keras_internals.py", "execution/dask_cluster.py"}
 
-MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 60
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 500, 60
 
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "rich", "scipy", "ruamel", "numpy")
 

@@ -145,7 +145,7 @@ def test_the_signature_holds_everything_but_the_name():
     plain = RunSpec()
     assert plain.signature("t") == RunSpec(name="x").signature("t")
     assert plain.signature("t") != plain.signature("u")
-    others = [RunSpec(seed=1), RunSpec(epochs=99), RunSpec(target="pH"), RunSpec(min_delta=0.1)]
+    others = [RunSpec(seed=1), RunSpec(epochs=99), RunSpec(target="pH"), RunSpec(patience=3)]
     assert len({spec.signature("t") for spec in [plain, *others]}) == 5
     assert plain.variant_signature("t") == RunSpec(seed=5).variant_signature("t")
     assert plain.variant_signature("t") != RunSpec(epochs=99).variant_signature("t")
@@ -243,9 +243,8 @@ def test_a_title_tells_every_setting_that_is_not_the_default():
     plain = RunSpec().describe()
     assert plain == "1024x3 relu, adam 0.001, mae, batch 256, 100 epochs, seed 0"
     for field, value, told in [
-        ("bn_momentum", 0.5, "bn momentum 0.5"),
         ("split", "grouped", "split grouped"),
-        ("restore_best", False, "restore best false"),
+        ("patience", 3, "patience 3"),
         ("target", "pH", "target pH"),
         ("scale", "minmax", "minmax scaling"),
         ("bn", "before", "batch norm before the activation"),

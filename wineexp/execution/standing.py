@@ -7,17 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wineexp.data.split import ROW_FIELDS, split_table
+from wineexp.data.split import split_table
 from wineexp.execution.executor import operations
 from wineexp.execution.plan import Plan
 from wineexp.runs.directory import Run
 from wineexp.runs.metrics import baseline_loss
-from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.run_spec import RunSpec, deciding
 
 __all__ = ["Reached", "Standing"]
-
-#: What decides a constant's loss on the validation rows of one table: which rows are alike depends on the columns.
-_CONSTANT = ("loss", *ROW_FIELDS, "features", "drop")
 
 
 @dataclass
@@ -107,7 +104,7 @@ class Standing:
 
     def constant(self, spec: RunSpec) -> float:
         """The validation loss of always predicting the training rows' best constant."""
-        key = tuple(getattr(spec, name) for name in _CONSTANT)
+        key = tuple(getattr(spec, name) for name in deciding("constant"))
         if key not in self._constants:
             split = split_table(self._plan.table, spec)
             self._constants[key] = baseline_loss(spec.loss, split.y_train, split.y_valid)

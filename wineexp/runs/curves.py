@@ -92,8 +92,7 @@ class Curve:
         spec = self.record.spec
         if self.label != spec.label() or spec.name is not None:
             return self.label
-        told = [field for field in spec.differing() if field != "eval_train"]  # which its third curve says
-        return ", ".join(say(field, getattr(spec, field)) for field in told) or self.label
+        return ", ".join(say(field, getattr(spec, field)) for field in spec.differing()) or self.label
 
     @property
     def baseline(self) -> float | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from wineexp.specs.fields import is_label, read_none, spec_field
+from wineexp.specs.fields import OF_THE_FEATURES, OF_THE_ROWS, is_label, read_none, spec_field
 
 __all__ = [
     "DROP",
@@ -67,18 +67,22 @@ _NAMES = "one or more names of columns, each once, such as alcohol,pH; or none"
 
 FEATURES: Any = spec_field(
     None, "columns to predict from, in the table's order; none takes all but the target and the group", _NAMES,
-    later=True,
+    later=True, free=OF_THE_FEATURES,
 )  # fmt: skip
-DROP: Any = spec_field(None, "columns to leave out of the features; instead of features", _NAMES, later=True)
+DROP: Any = spec_field(
+    None, "columns to leave out of the features; instead of features", _NAMES, later=True, free=OF_THE_FEATURES
+)
 ENCODE: Any = spec_field(
     "none",
     "text among the features: none refuses it, onehot makes a feature of 0 and 1 for each category",
     "none or onehot",
     later=True,
+    free=OF_THE_FEATURES | {"constant"},
 )
 GROUP: Any = spec_field(
-    None, "column whose values stay on one side with split grouped", "the name of a column, or none", later=True
-)
+    None, "column whose values stay on one side with split grouped", "the name of a column, or none", later=True,
+    free=OF_THE_ROWS, needs=("split",),
+)  # fmt: skip
 
 
 def check_columns(

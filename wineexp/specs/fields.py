@@ -7,8 +7,9 @@ import itertools
 import re
 import types
 import typing
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -24,7 +25,13 @@ __all__ = [
     "MAX_SEED",
     "MAX_WIDTH",
     "MIN_SPLITS",
+    "OF_THE_FEATURES",
+    "OF_THE_LOOP",
+    "OF_THE_MODEL",
+    "OF_THE_ROWS",
     "PRECISION",
+    "Marks",
+    "Part",
     "Patience",
     "Rates",
     "Real",
@@ -37,6 +44,7 @@ __all__ = [
     "is_label",
     "is_legal",
     "kinds_of",
+    "marks_of",
     "optimizer_defaults",
     "read_none",
     "read_text",
@@ -53,6 +61,23 @@ MIN_SPLITS = 5
 #: Values of a hidden layer's kernel from which bfloat16 saves time: at 256x256 an epoch takes 0.95 of float32's
 #: time, at 128x128 it takes 1.3 times as long (AMD EPYC, Zen 4, one thread).
 BFLOAT16_KERNEL = 256 * 256
+
+#: What a field may decide, and be declared free of.
+#: shape: what one compiled epoch is made of; table: whether a spec can be trained on a table, and on how many
+#: features; rows: which rows are judged, and on what; constant: the loss of the best constant on those rows.
+Part = Literal["shape", "table", "rows", "constant"]
+
+#: Layers and steps: they take rows as they come.
+OF_THE_MODEL: frozenset[Part] = frozenset({"table", "rows", "constant"})
+
+#: Seeds and rates that a graph takes as input, and the loop around the epoch: nothing is compiled of them either.
+OF_THE_LOOP: frozenset[Part] = OF_THE_MODEL | {"shape"}
+
+#: Which rows stand on which side: the epoch takes them as input.
+OF_THE_ROWS: frozenset[Part] = frozenset({"shape"})
+
+#: The features, not the rows: the epoch is made for their number, the rows stay as they are.
+OF_THE_FEATURES: frozenset[Part] = frozenset({"rows"})
 
 _TIMES = re.compile(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*")
 _WHOLE = re.compile(r"\s*\d{1,9}\s*")
@@ -187,17 +212,53 @@ def is_label(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What the program is told of a field, beside its type; see :func:`spec_field`."""
+
+    cosmetic: bool = False
+    recording: bool = False
+    later: bool = False
+    free: frozenset[Part] = frozenset()
+    needs: tuple[str, ...] = ()
+
+
 def spec_field(
-    default: Any, meaning: str, expected: str, *, cosmetic: bool = False, later: bool = False, **limits: Any
+    default: Any,
+    meaning: str,
+    expected: str,
+    *,
+    cosmetic: bool = False,
+    recording: bool = False,
+    later: bool = False,
+    free: Collection[Part] = (),
+    needs: tuple[str, ...] = (),
+    **limits: Any,
 ) -> Any:
     """A field with its one-line meaning and a description of its valid values, used in every error.
 
-    ``cosmetic``: does not affect results, so it is left out of signatures and comparisons. ``later``: added
-    after 0.1.0; at its default it is left out of the signature, so that earlier runs keep theirs.
+    Parameters
+    ----------
+    cosmetic : bool
+        It affects neither what is trained nor what is recorded of it: a label.
+    recording : bool
+        It affects what is recorded, not what is trained: a run that has it stands for one without.
+    later : bool
+        Added after 0.1.0; at its default it is left out of the signature, so that earlier runs keep theirs.
+    free : collection of {"shape", "table", "rows", "constant"}
+        What it decides nothing of: one of the groups above. A field that is declared free of nothing decides all.
+    needs : tuple of str
+        Other fields: while all of them keep their defaults, which switch them off, this one has no effect.
     """
-    marks = {"cosmetic": cosmetic, "later": later}
-    extra: Any = {"expected": expected, **{mark: True for mark, given in marks.items() if given}}
+    extra: Any = {"expected": expected, "marks": Marks(cosmetic, recording, later, frozenset(free), needs)}
     return Field(default=default, description=meaning, json_schema_extra=extra, **limits)
+
+
+def marks_of(info: FieldInfo) -> Marks:
+    """The marks of a field of the spec."""
+    extra: Any = info.json_schema_extra
+    marks: Marks = extra["marks"]
+    return marks
 
 
 def check_rates(dropout: float | tuple[float, ...], widths: tuple[int, ...]) -> None:
@@ -214,6 +275,7 @@ PRECISION: Any = spec_field(
     "numbers between hidden layers; mixed_bfloat16 rounds more and is faster, on processors that have it",
     "float32 or mixed_bfloat16",
     later=True,
+    free=OF_THE_MODEL,
 )
 
 

@@ -13,7 +13,7 @@ from wineexp.errors import SpecError, closest
 from wineexp.specs.aliases import FIELD_ALIASES, KEY_ALIASES, field_hint
 from wineexp.specs.fields import MIN_SPLITS, is_label
 from wineexp.specs.looks import Looks, make_looks
-from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.run_spec import RunSpec, check_effects
 from wineexp.specs.seeds import read_seeds
 from wineexp.specs.study_keys import RUN_KEYS, STUDY_KEYS
 from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
@@ -131,11 +131,21 @@ class StudyReader:
                 self.problem(variant["split_seed"].line, told)
             for given in self._draws(variant, seeds, splits, own=own):
                 specs += self._specs(given)
+        self._check_effects(specs, [grid, *(run.data for run in runs if isinstance(run.data, dict))])
         drawn = {spec.split_seed for spec in specs}
         if looks is not None and len(drawn) > 1:
             told = f"expected one split of the table, found {len(drawn)}; split_seeds judges without looks"
             self.problem(fields["looks"].line if "looks" in fields else None, f"looks: {told}")
         return Config(name, tuple(specs), margin=margin, looks=looks)
+
+    def _check_effects(self, specs: Sequence[RunSpec], given: Sequence[dict[str, LinedValue]]) -> None:
+        """Collect what varies without an effect in any run, at its first place in what is ``given``."""
+        try:
+            check_effects(specs)
+        except SpecError as error:
+            for field, text in error.problems:
+                lines = [values[field].line for values in given if field in values]
+                self.problem(lines[0] if lines else None, f"{field}: {text}")
 
     def _sections(self, fields: dict[str, LinedValue]) -> dict[str, LinedValue]:
         """The study's keys. What stands under a wrong one is read as what was likely meant, to be checked too."""

@@ -75,4 +75,4 @@ def json_schema() -> dict[str, Any]:
 
 def _without_marks(field: dict[str, Any]) -> dict[str, Any]:
     """A field's schema without the marks that only this program uses."""
-    return {key: value for key, value in field.items() if key not in ("cosmetic", "later")}
+    return {key: value for key, value in field.items() if key != "marks"}

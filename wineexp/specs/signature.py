@@ -21,11 +21,11 @@ def decisive(
     }
 
 
-def seedless_parts(spec: Mapping[str, Any], fingerprint: str) -> tuple[str, str, str]:
-    """The canonical JSON of ``spec`` and its table before and after the seed's digits, and without a seed."""
+def seedless_parts(spec: Mapping[str, Any], table: str) -> tuple[str, str, str]:
+    """The canonical JSON of ``spec`` and its table's identity around the seed's digits, and without a seed."""
     without = {name: value for name, value in spec.items() if name != "seed"}
     text, whole = (
-        json.dumps({"spec": values, "table": fingerprint}, sort_keys=True, separators=(",", ":"))
+        json.dumps({"spec": values, "table": table}, sort_keys=True, separators=(",", ":"))
         for values in (without, without | {"seed": 0})
     )
     key = '"seed":'  # within text its quotes would be escaped

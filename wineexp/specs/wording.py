@@ -68,7 +68,6 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "precision": lambda kind: "" if kind == "float32" else kind,
     "batch_size": lambda rows: f"batch {rows}",
     "epochs": lambda count: f"{count} epochs",
-    "eval_train": lambda there: "with train_loss" if there else "",
     "patience": lambda epochs: "" if epochs is None else f"patience {epochs}",
 }
 
@@ -81,7 +80,6 @@ _WITHOUT = {
     "drop": "nothing left out",
     "group": "no groups",
     "patience": "no early stopping",
-    "eval_train": "without train_loss",
     "precision": "float32",
 }
 

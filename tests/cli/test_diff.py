@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support import fabricate
+from support import fabricate, records
 
 import wineexp
 from wineexp.errors import RunError
@@ -90,9 +90,7 @@ def test_what_a_reader_must_know_is_noted(runs, small_table, fields, says):
 
 def test_the_same_spec_elsewhere_differs_in_circumstances_alone(cli, runs, small_table):
     other = fabricate.save(Path("copy"), small_table, error=0.3)
-    record = json.loads((other.path / "run.json").read_text())
-    record["environment"]["threads"] = 2
-    (other.path / "run.json").write_text(json.dumps(record))
+    records.rewrite(other.path, lambda record: record["environment"].update(threads=2), sealed=True)
     code, out, err = cli("diff", runs[0].path, other.path)
     assert code == 0
     assert "no setting differs" in out

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import fabricate
+from support import fabricate, records
 from support.batches import train
 
 import wineexp
@@ -180,8 +180,8 @@ def test_runs_of_a_study_in_its_order_and_the_newest_first(cli, small_table, tmp
     monkeypatch.chdir(tmp_path)
     runs = [fabricate.save(Path("outputs"), small_table, seed=seed) for seed in (0, 1, 2)]
     for run, recorded in zip(runs, ("2026-01-02", "2026-01-03", "2026-01-01"), strict=True):
-        record = json.loads((run.path / "run.json").read_text())
-        (run.path / "run.json").write_text(json.dumps({**record, "recorded": f"{recorded}T00:00:00+00:00"}))
+        date = f"{recorded}T00:00:00+00:00"
+        records.rewrite(run.path, lambda record, date=date: record.update(recorded=date), sealed=True)
     record_study(Path("outputs/x"), "x", [runs[2].signature, runs[0].signature])
 
     def seeds(*arguments):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, PngImagePlugin
-from support import fabricate
+from support import fabricate, records
 
 from wineexp.api.comparing import compare
 from wineexp.comparison.compare import compare_runs
@@ -424,9 +424,8 @@ def test_what_is_no_run_is_refused_by_name(tmp_path, name, content, says):
 )
 def test_a_record_that_makes_no_sense_is_refused_by_name(small_table, tmp_path, damage, says):
     run = fabricate.save(tmp_path, small_table)
+    records.rewrite(run.path, damage)
     record = json.loads((run.path / "run.json").read_text())
-    damage(record)
-    (run.path / "run.json").write_text(json.dumps(record))
     picture = tmp_path / "mailed.png"
     picture.write_bytes(with_record(run.curves_path, read_png(run.curves_path), record))
     for path in (run.path, picture):

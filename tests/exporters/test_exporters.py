@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from support import fabricate
+from support import fabricate, records
 
 from wineexp.errors import ExportError
 from wineexp.execution.observer import Observer
@@ -66,8 +66,7 @@ def test_events_are_written_once_and_replaced_after_another_training(small_table
     log = EventLog(tmp_path / "tb")
     assert log.export(run)
     assert not log.export(run)
-    text = (run.path / "run.json").read_text()
-    (run.path / "run.json").write_text(text.replace(run.record.recorded, "2031-01-01T00:00:00+00:00"))
+    records.rewrite(run.path, lambda record: record.update(recorded="2031-01-01T00:00:00+00:00"), sealed=True)
     again = type(run)(run.path)
     assert log.export(again)
     assert len(list((tmp_path / "tb" / run.path.name).iterdir())) == 1

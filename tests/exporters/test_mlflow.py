@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from support import fabricate
+from support import fabricate, records
 
 import wineexp
 from wineexp.errors import ExportError, RuntimeSetupError, SelectionError
@@ -195,9 +195,8 @@ def test_the_commit_is_told_of_what_was_trained_there_and_of_nothing_else(
     assert cli("train", *common)[0] == 0
     (live,) = runs_of(client, "commits")
     assert live.data.tags["mlflow.source.git.commit"] == commit
-    old = next((tmp_path / "outputs").iterdir()) / "run.json"
-    record = json.loads(old.read_text())
-    old.write_text(json.dumps({**record, "recorded": "2024-01-01T00:00:00+00:00"}))
+    old = next((tmp_path / "outputs").iterdir())
+    records.rewrite(old, lambda record: record.update(recorded="2024-01-01T00:00:00+00:00"), sealed=True)
     assert cli("train", *common)[0] == 0
     (later,) = (run for run in runs_of(client, "commits") if run.info.run_id != live.info.run_id)
     assert "mlflow.source.git.commit" not in later.data.tags

@@ -17,6 +17,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
+from support import records
 from support.batches import train
 
 from wineexp.errors import RunError
@@ -48,9 +49,7 @@ def finished(small_table, tmp_path_factory, tensorflow):
 def run(finished, tmp_path):
     """A copy of a finished run, without checksums, as one that somebody made might be."""
     path = shutil.copytree(finished.path, tmp_path / finished.path.name)
-    record = json.loads((path / "run.json").read_text())
-    del record["files"], record["schema"]
-    (path / "run.json").write_text(json.dumps(record))
+    records.rewrite(path, lambda record: record.pop("files"))
     return path
 
 
@@ -219,12 +218,12 @@ def test_no_config_of_a_model_is_followed(run, tmp_path, small_csv, cli):
 
 
 def test_a_record_that_lists_fewer_features_does_not_fit_the_weights(run, small_csv, cli):
-    record = json.loads((run / "run.json").read_text())
-    data = record["data"]
-    data["features"], scaling = data["features"][:2], data["scaling"]
-    data["ranges"] = data["ranges"][:2]
-    data["scaling"] = {name: values[:2] for name, values in scaling.items()}
-    (run / "run.json").write_text(json.dumps(record))
+    def shorten(record):
+        data = record["data"]
+        data["features"], data["ranges"] = data["features"][:2], data["ranges"][:2]
+        data["scaling"] = {name: values[:2] for name, values in data["scaling"].items()}
+
+    records.rewrite(run, shorten)
     code, out, err = cli("predict", run, small_csv)
     assert (code, out) == (1, "")
     assert "cannot be loaded" in err

@@ -15,6 +15,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import records
 from support.batches import train
 
 from wineexp.errors import ConfigError
@@ -48,11 +49,13 @@ def run(small_table, tmp_path):
 
 def edit(run, text):
     """``text`` into each field of run.json that holds free text."""
-    record = json.loads((run.path / "run.json").read_text())
-    record["label"] = record["error"] = record["recorded"] = text
-    record["data"]["source"] = record["environment"]["platform"] = text
-    record["environment"]["processor"] = record["environment"]["device"] = text
-    (run.path / "run.json").write_text(json.dumps(record))
+
+    def change(record):
+        record["label"] = record["error"] = record["recorded"] = text
+        record["data"]["source"] = record["environment"]["platform"] = text
+        record["environment"]["processor"] = record["environment"]["device"] = text
+
+    records.rewrite(run.path, change, sealed=True)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from support import fabricate
+from support import fabricate, records
 
 from wineexp.errors import RunError
 from wineexp.runs import directory
@@ -37,7 +37,7 @@ def result(table, **fields) -> RunResult:
 def test_a_recorded_run_has_the_contracts_files(small_table, tmp_path):
     done = result(small_table, widths="8", dropout=0.3, bn="after", seed=3)
     run = write_run(done, tmp_path / "outputs")
-    signature = done.spec.signature(small_table.fingerprint)
+    signature = done.spec.signature(small_table.identity)
     assert run.path == tmp_path / "outputs" / f"8x1-dropout0.3-bn_after-s3-{signature}"
     assert sorted(p.name for p in run.path.iterdir()) == [
         "curves.png", "history.csv", "model.keras", "predictions.csv", "run.json", "spec.yaml",
@@ -60,9 +60,7 @@ def test_the_third_loss_is_written_read_and_carried_by_the_picture(small_table, 
     assert history[["loss", "val_loss", "train_loss"]].to_numpy().tolist() == [list(row) for row in losses]
     pd.testing.assert_frame_equal(read_png(run.path / "curves.png").history, history)
     history.drop(columns="train_loss").to_csv(run.history_path, index=False)
-    record = json.loads((run.path / "run.json").read_text())
-    record.pop("files")
-    (run.path / "run.json").write_text(json.dumps(record))
+    records.rewrite(run.path, lambda record: record.pop("files"))
     with pytest.raises(RunError, match="is damaged: expected a column train_loss, by its spec"):
         load_run(Run(run.path))
 

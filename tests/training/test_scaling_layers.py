@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import records
 from support.batches import train
 
 import wineexp
@@ -237,9 +238,7 @@ def test_runs_with_and_without_their_scaling_predict_the_same(
 
 
 def edit(run, change):
-    record = json.loads((run.path / "run.json").read_text())
-    change(record["data"]["scaling"])
-    (run.path / "run.json").write_text(json.dumps(record))
+    records.rewrite(run.path, lambda record: change(record["data"]["scaling"]))
 
 
 def rewrite(run, change):
@@ -255,9 +254,8 @@ def rewrite(run, change):
     with zipfile.ZipFile(run.model_path, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    record = json.loads((run.path / "run.json").read_text())
-    record["files"]["model.keras"] = FileFacts.of(run.model_path.read_bytes()).model_dump()
-    (run.path / "run.json").write_text(json.dumps(record))
+    facts = FileFacts.of(run.model_path.read_bytes()).model_dump()
+    records.rewrite(run.path, lambda record: record["files"].update({"model.keras": facts}))
 
 
 def replace(group, name, value):

@@ -22,6 +22,7 @@ from wineexp.runs.names import Place
 from wineexp.runs.reader import LoadedRun, load
 from wineexp.runs.run_table import Condition, parse_conditions, row
 from wineexp.runs.study_record import studies_with_looks
+from wineexp.runs.verification import check_tables
 from wineexp.text import some_of
 
 __all__ = [
@@ -92,7 +93,7 @@ def compare(
     conditions = parse_conditions(where)
     check_margin(margin)
     places = read_runs(runs, out)
-    found = load(places, on_damaged or _warn)
+    found, unchecked = _with_tables_checked(load(places, on_damaged or _warn), places, on_damaged or _warn)
     texts = [where] if isinstance(where, str) else list(where)
     if conditions:
         chosen = [run for run in found if _meets(run, conditions)]
@@ -105,7 +106,7 @@ def compare(
     name = str(reference.path) if isinstance(reference, Run) else None if reference is None else str(reference)
     selected = " and ".join(by_results) or None
     comparison = compare_runs(found, reference=name, first=first, margin=margin, selected=selected)
-    comparison = replace(comparison, notes=(*left_out, *comparison.notes))
+    comparison = replace(comparison, notes=(*left_out, *unchecked, *comparison.notes))
     return _with_looks_told(comparison) if comparison.verdicts else comparison
 
 
@@ -193,10 +194,23 @@ def check_figure_name(path: Path) -> str:
     return form[1:]
 
 
+def _with_tables_checked(
+    runs: list[LoadedRun], places: Sequence[Place], on_damaged: OnDamaged
+) -> tuple[list[LoadedRun], tuple[str, ...]]:
+    """The runs whose records agree with their tables, and what could not be checked; one that is given raises."""
+    done = [(run.path, run.record) for run in runs if run.record and run.predictions is not None]
+    damaged, notes = check_tables(done)
+    for path, error in damaged.items():
+        if path in places or len(damaged) == len(runs):
+            raise error
+        on_damaged(error)
+    return [run for run in runs if run.path not in damaged], notes
+
+
 def _with_looks_told(comparison: Comparison) -> Comparison:
     """With a note where the runs were trained by planned looks, which are not known here."""
-    records = [(run.path.parent, run.record.variant_signature) for run in comparison.runs if run.record]
-    signatures = {signature for _, signature in records}
+    records = [(run.path.parent, run.record) for run in comparison.runs if run.record]
+    signatures = {name for _, record in records for name in (record.variant_signature, record.variant_key)}
     studies = [name for out in sorted({out for out, _ in records}) for name in studies_with_looks(out, signatures)]
     if not studies:
         return comparison

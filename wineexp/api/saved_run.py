@@ -11,13 +11,14 @@ import pandas as pd
 from wineexp import runtime
 from wineexp.api.inputs import PathLike, read_run
 from wineexp.data.dialect import NUMBER
+from wineexp.data.facts import same_table
 from wineexp.errors import RunError
 from wineexp.notebook.card import Card, Head, Table
 from wineexp.notebook.render import to_html
 from wineexp.runs.directory import Run, find_runs
 from wineexp.runs.display import SIMULATED, run_card, run_line
 from wineexp.runs.new_rows import read_rows
-from wineexp.runs.reader import load_run
+from wineexp.runs.reader import load_run, verify
 from wineexp.text import count_of, csv_cell, one_line
 
 if TYPE_CHECKING:
@@ -217,19 +218,25 @@ def predict(
     if saved.status != "done":
         raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
     runs, left_out = _seeds(saved) if run_seeds else ([saved], [])
+    damaged, notes = verify(runs)
+    for error in damaged.values():
+        raise error
     load_tensorflow(saved)
     from wineexp.training.prediction import measure_predictions, predict_rows
 
     new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved, id_column=id_column, sep=sep)
     table = predict_rows(runs, new, mc_dropout=mc_dropout)
     metrics = None if new.actual is None else measure_predictions(table, saved)
-    return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra, new.notes)
+    return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra, (*notes, *new.notes))
 
 
 def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:
     """The runs of its variant beside it: those that can predict, and those that cannot."""
     beside = [SavedRun(other.path) for other in find_runs(run.path.parent)]
-    same = [other for other in beside if other.record.variant_signature == run.record.variant_signature]
+    variant, data = run.spec.without_seed(), run.record.data
+    same = [
+        other for other in beside if other.spec.without_seed() == variant and same_table(other.record.data, data)
+    ]
     able = [other for other in same if other.status == "done" and other.model_path.is_file()]
     return able, [other for other in same if other not in able]
 

@@ -11,8 +11,8 @@ from wineexp.api.places import make_exporters
 from wineexp.errors import RunError, SelectionError, WineexpError
 from wineexp.exporters.observer import Exporter, sent_text
 from wineexp.runs.directory import RECORD, Run, is_run, run_folders
-from wineexp.runs.integrity import check_files, sound
 from wineexp.runs.names import Meant, Place
+from wineexp.runs.reader import verify
 from wineexp.runs.study_file import StudyRuns, find_studies, read_study
 
 __all__ = ["ExportResult", "export"]
@@ -156,18 +156,19 @@ def _studies_of(folder: Path, on_damaged: OnDamaged | None) -> dict[str, list[st
 
 def _runs(place: Place, on_damaged: OnDamaged | None) -> list[Run]:
     if isinstance(place, Path) and is_run(place):
-        check_files(Run(place))
-        return [Run(place)]
-    folders = run_folders(place) if isinstance(place, Path) else place
-    if not folders:
-        raise RunError(f"{place}: expected a run directory or a folder of them; found no {RECORD} in it")
-    found = []
-    for _, run in sound(folders, hashes=True):
-        if isinstance(run, Run):
-            found.append(run)
-        elif on_damaged is not None:
-            on_damaged(run)
-    if not found:
-        where = folders[0].parent
+        found, given = [Run(place)], True
+    else:
+        folders, given = run_folders(place) if isinstance(place, Path) else place, False
+        if not folders:
+            raise RunError(f"{place}: expected a run directory or a folder of them; found no {RECORD} in it")
+        found = list(map(Run, folders))
+    damaged, _ = verify(found)
+    for error in damaged.values():
+        if given:
+            raise error
+        if on_damaged is not None:
+            on_damaged(error)
+    if len(damaged) == len(found):
+        where = found[0].path.parent
         raise RunError(f"{where}: expected runs, found none that is not damaged; see wineexp runs --check")
-    return found
+    return [run for run in found if run.path not in damaged]

@@ -127,8 +127,7 @@ def study(
     exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     folder = Path(out) / folder_name(plan.name)
-    fingerprint = plan.table.fingerprint
-    record_study(folder, plan.name, [entry.spec.signature(fingerprint) for entry in plan.entries])
+    record_study(folder, plan.name, [entry.signature for entry in plan.entries])
     with watched(exporters, choose_observer(observer, progress, many=True)) as watching:
         study = _Study(plan, executor, watching, folder, compared_with, fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)
@@ -197,8 +196,10 @@ class _Study:
             next((one.label for one in variants if one.spec == self.reference), None) if self.reference else None
         )
         planned = PlannedLooks.of(looks, self.plan.margin, named, [variant.label for variant in variants])
-        fingerprint = self.plan.table.fingerprint
-        signatures = [variant.spec.variant_signature(fingerprint) for variant in variants if variant.spec]
+        table = self.plan.table
+        # Runs of a study that an earlier version began have the table's fingerprint alone in them.
+        known = dict.fromkeys((table.identity, table.fingerprint))
+        signatures = [one.spec.variant_signature(name) for one in variants if one.spec for name in known]
         notes = write_down(self.folder, planned, before, signatures)
         wanted = {variant.spec for variant in variants}
         comparison: Comparison | None = None
@@ -262,7 +263,7 @@ def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:
     """The variant that ``reference`` names; raise ``SelectionError`` unless it will be one, before training."""
     table, across = plan.table, crosses_splits(plan.specs)
     directories = {
-        directory_name(spec, table.fingerprint, simulated=table.kind == "simulated"): spec.without_seed(
+        directory_name(spec, table.identity, simulated=table.kind == "simulated"): spec.without_seed(
             across_splits=across
         )
         for spec in plan.specs

@@ -101,7 +101,7 @@ def _check_together(runs: Sequence[LoadedRun], free: Collection[str]) -> None:
     known = [run for run in runs if run.spec is not None]
     if any(run.data.kind == "simulated" for run in known if run.data):
         _same(known, "kind", "real and simulated runs cannot be ranked against each other")
-    _same(known, "fingerprint", "runs on different tables cannot be compared")
+    _same_table(known)
     _same_rows(known)
     for name in (name for name in ROW_FIELDS if name not in free):
         values: dict[str, LoadedRun] = {}
@@ -146,12 +146,24 @@ def _same(runs: Sequence[LoadedRun], fact: str, refusal: str) -> None:
             values.setdefault(getattr(run.data, fact), run)
     if len(values) > 1:
         one, other = list(values.values())[:2]
+        told = f"{one.path} has {_table(one)} and {other.path} has {_table(other)}"
+        raise SelectionError(f"{refusal}: {told}; choose with --where {fact}={next(iter(values))}")
+
+
+def _same_table(runs: Sequence[LoadedRun]) -> None:
+    tables: dict[str | None, LoadedRun] = {}
+    for run in runs:
+        tables.setdefault(run.table or (run.data.identity if run.data else None), run)
+    if len(tables) > 1:
+        one, other = list(tables.values())[:2]
+        told = f"{one.path} has {_table(one)} and {other.path} has {_table(other)}"
+        assert one.data is not None
+        assert other.data is not None
         # Not by the source: one table has several, and a file of one name may have had several tables.
-        chosen = next(iter(values)) if fact == "kind" else next(iter(values))[:8]
-        raise SelectionError(
-            f"{refusal}: {one.path} has {_table(one)} and {other.path} has {_table(other)}; "
-            f"choose with --where {fact}={chosen}"
-        )
+        remedy = f"choose with --where fingerprint={one.data.fingerprint[:8]}"
+        if one.data.fingerprint == other.data.fingerprint:
+            remedy = "their values are the same, under other headings or with other targets; name the runs"
+        raise SelectionError(f"runs on different tables cannot be compared: {told}; {remedy}")
 
 
 def _table(run: LoadedRun) -> str:

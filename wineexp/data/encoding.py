@@ -79,10 +79,7 @@ class Encoding:
 
 def encoding_of(data: TableFacts) -> Encoding:
     """The encoding that a run recorded."""
-    owner = {
-        name: column for column, known in data.categories.items() for name in category_features(column, known)
-    }
-    return Encoding(tuple(dict.fromkeys(owner.get(name, name) for name in data.features)), data.categories)
+    return Encoding(data.sources, data.categories)
 
 
 def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:

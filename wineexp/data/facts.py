@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["MAX_CATEGORIES", "Kind", "ScalingFacts", "TableFacts", "category_features"]
+__all__ = [
+    "MAX_CATEGORIES",
+    "RED_WINE_COLUMNS",
+    "RED_WINE_FINGERPRINT",
+    "Kind",
+    "ScalingFacts",
+    "TableFacts",
+    "category_features",
+    "headings",
+    "same_table",
+    "table_identity",
+]
 
 #: Of a column that is encoded: a column with more is a name or a description, and no row is like another by it.
 MAX_CATEGORIES = 100
 
 #: The real red-wine table, its stand-in, or any other file.
 Kind = Literal["red-wine", "simulated", "custom"]
+
+#: The red-wine table's columns, and the decimals of their values; the simulated table has the same.
+RED_WINE_COLUMNS = {
+    "fixed acidity": 1,
+    "volatile acidity": 3,
+    "citric acid": 2,
+    "residual sugar": 2,
+    "chlorides": 3,
+    "free sulfur dioxide": 1,
+    "total sulfur dioxide": 1,
+    "density": 5,
+    "pH": 2,
+    "sulphates": 2,
+    "alcohol": 2,
+    "quality": 0,
+}
+
+#: The fingerprint of its values; a ``,`` copy of UCI's file has the same one.
+RED_WINE_FINGERPRINT = "b5664dbe786986a1b3838a92884cc19d31bec1404f3975952f5f17c71999665c"
 
 _Count = Annotated[int, Field(ge=0)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -42,6 +74,8 @@ class TableFacts(BaseModel):
         For people: the path, address or program that gave the table.
     fingerprint : str
         SHA-256 of the values.
+    columns : tuple of str
+        The headings of all columns, in the table's order; empty until schema 2.
     rows, train_rows, valid_rows, twins : int
         ``twins``: validation rows that also stand in the training rows.
     test_rows : int
@@ -61,6 +95,7 @@ class TableFacts(BaseModel):
     source: str
     kind: Kind
     fingerprint: str
+    columns: tuple[str, ...] = ()
     rows: _Count
     train_rows: _Count
     valid_rows: _Count
@@ -72,9 +107,35 @@ class TableFacts(BaseModel):
     ranges: tuple[tuple[_Finite, _Finite], ...] = ()
     scaling: ScalingFacts
 
-    def contradiction(self, target: str) -> str | None:
+    @property
+    def identity(self) -> str:
+        """What tells the table from every other, as far as it was recorded: see :func:`table_identity`."""
+        return table_identity(self.fingerprint, self.columns) if self.columns else self.fingerprint
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns that the features are made of."""
+        owner = {
+            name: column for column, known in self.categories.items() for name in category_features(column, known)
+        }
+        return tuple(dict.fromkeys(owner.get(name, name) for name in self.features))
+
+    def is_of(self, fingerprint: str, columns: Iterable[str]) -> bool:
+        """Whether it is the table with these values and headings.
+
+        Of an earlier run, which recorded no headings, its features must be columns of the table, in its order.
+        """
+        if self.columns:
+            return self.identity == table_identity(fingerprint, columns)
+        return self.fingerprint == fingerprint and _in_order(self.sources, columns)
+
+    def contradiction(self, target: str, scale: str) -> str | None:
         """What in these facts contradicts the rest of them; None where all agrees."""
         count = len(self.features)
+        if self.columns and not _in_order(self.sources, self.columns):
+            return "features: expected columns of the table, in its order"
+        if self.columns and target not in self.columns:
+            return f"columns: expected the target {target!r} among them"
         if self.train_rows + self.valid_rows + self.test_rows != self.rows:
             return f"rows: expected the sum of the sides of the split, found {self.rows}"
         if not count or target in self.features or len(set(self.features)) < count:
@@ -88,11 +149,55 @@ class TableFacts(BaseModel):
             return f"scaling: expected {count} numbers each, one per feature"
         if len(self.ranges) not in (0, count):
             return f"ranges: expected {count} pairs of numbers, one per feature"
-        if 0.0 in self.scaling.scale:
-            return "scaling.scale: expected numbers other than 0"
+        if min(self.scaling.scale) <= 0.0:
+            return "scaling.scale: expected numbers above 0"
+        return self._other_scaling(scale)
+
+    def _other_scaling(self, scale: str) -> str | None:
+        """What in the scaling cannot be of ``scale``, fitted on rows of these ranges."""
+        if scale == "none":
+            fits = not any(self.scaling.center) and set(self.scaling.scale) == {1.0}
+            return None if fits else "scaling: expected zeros and ones, as the spec's scale is none"
+        parts = zip(self.features, self.ranges, self.scaling.center, self.scaling.scale, strict=False)
+        encoded = {name for column, known in self.categories.items() for name in category_features(column, known)}
+        for name, (low, high), center, spread in (part for part in parts if part[0] not in encoded):
+            slack = 1e-9 * max(abs(low), abs(high))
+            if not low - slack <= center <= high + slack or not (spread == 1.0 or spread <= high - low + slack):
+                return f"scaling: expected that of values from {low:g} to {high:g} for {name!r}"
         return None
 
 
 def category_features(column: str, categories: Iterable[str]) -> tuple[str, ...]:
     """The names of the features that a column of text is encoded as."""
     return tuple(f"{column}={category}" for category in categories)
+
+
+def headings(columns: Iterable[str]) -> tuple[str, ...]:
+    """A table's headings as they count: without the spaces around them."""
+    return tuple(name.strip() for name in columns)
+
+
+def table_identity(fingerprint: str, columns: Iterable[str]) -> str:
+    """What tells a table from every other: the fingerprint of its values and its headings, in their order.
+
+    SHA-256 of both as JSON; under the red-wine table's headings the fingerprint alone, as in earlier signatures.
+    """
+    named = headings(columns)
+    if named == tuple(RED_WINE_COLUMNS):
+        return fingerprint
+    return hashlib.sha256(json.dumps([fingerprint, named]).encode()).hexdigest()
+
+
+def same_table(one: TableFacts, other: TableFacts) -> bool:
+    """Whether two runs are of one table, as far as their records tell."""
+    if one.columns:
+        return other.is_of(one.fingerprint, one.columns)
+    if other.columns:
+        return one.is_of(other.fingerprint, other.columns)
+    return one.fingerprint == other.fingerprint
+
+
+def _in_order(names: Iterable[str], columns: Iterable[str]) -> bool:
+    """Whether ``names`` are among ``columns``, in their order."""
+    rest = iter(columns)
+    return all(name in rest for name in names)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wineexp.data.simulated import COLUMNS, LEVELS, QUANTILES, ROWS
+from wineexp.data.facts import RED_WINE_COLUMNS, RED_WINE_FINGERPRINT
+from wineexp.data.simulated import LEVELS, QUANTILES, ROWS
 from wineexp.data.table import Table, read_table
 from wineexp.errors import DataError
 from wineexp.text import format_bytes
@@ -49,14 +50,16 @@ def difference(table: Table) -> str | None:
     """What a table has that is not the real table's, in words; None where nothing differs."""
     names = list(table.frame.columns)
     if table.kind == "red-wine":
-        return None if names == list(COLUMNS) else "its values under other column names"
+        return None
+    if table.fingerprint == RED_WINE_FINGERPRINT:
+        return "its values under other column names, or in another order of them"
     shape = f"{len(table.frame):,} rows of {len(names)} columns"
-    if missing := [name for name in COLUMNS if name not in names]:
+    if missing := [name for name in RED_WINE_COLUMNS if name not in names]:
         return f"{shape}, without {_some(missing)}"
-    if len(names) > len(COLUMNS):
-        return f"{shape}, which are more than its {len(COLUMNS)}"
-    if names != list(COLUMNS):
-        found, expected = next(pair for pair in zip(names, COLUMNS, strict=True) if len(set(pair)) > 1)
+    if len(names) > len(RED_WINE_COLUMNS):
+        return f"{shape}, which are more than its {len(RED_WINE_COLUMNS)}"
+    if names != list(RED_WINE_COLUMNS):
+        found, expected = next(pair for pair in zip(names, RED_WINE_COLUMNS, strict=True) if len(set(pair)) > 1)
         return f"{shape}, of which {repr(found)[:60]} stands where {expected!r} is expected"
     if len(table.frame) != ROWS:
         return f"{shape} instead of {ROWS:,}"
@@ -69,10 +72,10 @@ def difference(table: Table) -> str | None:
 
 def served_bytes(frame: pd.DataFrame) -> bytes:
     """The file as UCI serves it, made of the real table's values: the same bytes for every copy of it."""
-    lines = [[f'"{name}"' for name in COLUMNS]]
+    lines = [[f'"{name}"' for name in RED_WINE_COLUMNS]]
     lines += [[repr(value + 0.0).removesuffix(".0") for value in row] for row in frame.to_numpy().tolist()]
     row, name, text = _LONG
-    lines[row + 1][list(COLUMNS).index(name)] = text
+    lines[row + 1][list(RED_WINE_COLUMNS).index(name)] = text
     return "".join(f"{';'.join(line)}\n" for line in lines).encode()
 
 

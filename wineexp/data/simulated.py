@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from wineexp.data.facts import RED_WINE_COLUMNS
 from wineexp.data.table import Table
 
 __all__ = [
-    "COLUMNS",
     "LEVELS",
     "NOT_ABOUT_WINE",
     "QUANTILES",
@@ -33,22 +33,6 @@ ROWS = 1599
 
 #: Rows that repeat an earlier row, as a share of all: 1599 rows, 1359 distinct.
 REPEATED_SHARE = 240 / 1599
-
-#: Column name and the decimals its values are given with.
-COLUMNS = {
-    "fixed acidity": 1,
-    "volatile acidity": 3,
-    "citric acid": 2,
-    "residual sugar": 2,
-    "chlorides": 3,
-    "free sulfur dioxide": 1,
-    "total sulfur dioxide": 1,
-    "density": 5,
-    "pH": 2,
-    "sulphates": 2,
-    "alcohol": 2,
-    "quality": 0,
-}
 
 #: The levels of the quantiles below, from 0 to 1.
 LEVELS = np.array([0, 1, 2.5, *range(5, 100, 5), 97.5, 99, 100]) / 100
@@ -103,16 +87,18 @@ def simulated_table() -> Table:
     ``r = 2 sin(pi * rho / 6)`` (Pearson, 1907), ranked and read off each column's quantiles.
     """
     random = np.random.RandomState(186)  # RandomState's streams are frozen, Generator's are not
-    correlation = np.eye(len(COLUMNS))
-    correlation[np.tril_indices(len(COLUMNS), -1)] = 2 * np.sin(np.pi / 6 * np.array(RANK_CORRELATIONS) / 1000)
+    correlation = np.eye(len(RED_WINE_COLUMNS))
+    correlation[np.tril_indices(len(RED_WINE_COLUMNS), -1)] = 2 * np.sin(
+        np.pi / 6 * np.array(RANK_CORRELATIONS) / 1000
+    )
     correlation += np.tril(correlation, -1).T
     distinct = ROWS - round(ROWS * REPEATED_SHARE)
-    scores = random.standard_normal((distinct, len(COLUMNS))) @ np.linalg.cholesky(correlation).T
+    scores = random.standard_normal((distinct, len(RED_WINE_COLUMNS))) @ np.linalg.cholesky(correlation).T
     ranks = (scores.argsort(axis=0).argsort(axis=0) + 0.5) / distinct
-    values = np.empty((distinct, len(COLUMNS)))
-    for column, (quantiles, decimals) in enumerate(zip(QUANTILES, COLUMNS.values(), strict=True)):
+    values = np.empty((distinct, len(RED_WINE_COLUMNS)))
+    for column, (quantiles, decimals) in enumerate(zip(QUANTILES, RED_WINE_COLUMNS.values(), strict=True)):
         values[:, column] = np.interp(ranks[:, column], LEVELS, quantiles).round(decimals)
     repeated = random.choice(distinct, ROWS - distinct)
     order = random.permutation(ROWS)
-    frame = pd.DataFrame(np.concatenate([values, values[repeated]])[order], columns=list(COLUMNS))
+    frame = pd.DataFrame(np.concatenate([values, values[repeated]])[order], columns=list(RED_WINE_COLUMNS))
     return Table(frame, "simulated from the real table's summary figures", "simulated")

@@ -17,7 +17,7 @@ from wineexp.data.table import Table, read_table, table_of_frame
 from wineexp.errors import DataError, DownloadError
 from wineexp.text import one_line
 
-__all__ = ["Found", "find_again", "find_table"]
+__all__ = ["Found", "at_hand", "find_again", "find_table"]
 
 #: What the real table's file is called, and where it is looked for, as seen from the working directory.
 NAMES = (FILE_NAME, "red-wine.csv")
@@ -83,7 +83,7 @@ def find_table(
 def find_again(
     facts: TableFacts, data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sep: str | None = None
 ) -> Table:
-    """Return the table that a run was trained on: found as :func:`find_table` does, and known by its fingerprint.
+    """Return the table that a run was trained on: found as :func:`find_table` does, and known by its identity.
 
     The path on record is not opened: a run may come from elsewhere.
 
@@ -110,7 +110,31 @@ def find_again(
     table = find_table(data, stand_in=False, sep=sep).table
     if table.fingerprint != facts.fingerprint:
         raise DataError(f"{table.source}: expected {wanted}, found fingerprint {table.fingerprint[:8]}; {remedy}")
+    if not facts.is_of(table.fingerprint, table.frame.columns):
+        raise DataError(f"{table.source}: expected {wanted}, found its values under other headings; {remedy}")
     return table
+
+
+def at_hand(facts: TableFacts) -> Table | None:
+    """The table that a run was trained on, where it is found without fetching anything; else None."""
+    if facts.kind == "simulated":
+        return simulated_table()
+    try:
+        table = _near()
+    except (DataError, OSError):
+        return None
+    return table if table is not None and facts.is_of(table.fingerprint, table.frame.columns) else None
+
+
+def _near() -> Table | None:
+    """The table that is named for this place, lies in this folder or in the cache."""
+    if named := os.environ.get("WINEEXP_DATA"):
+        return find_table(named, stand_in=False).table
+    if table := _in_configured(False, [], []) or _in_folder([], []):
+        return table
+    from wineexp.data import download  # what fetches is loaded only where no file is named
+
+    return read_table(download.cached_path()) if download.cached() else None
 
 
 def _named() -> bool:
@@ -194,7 +218,7 @@ def _in_folder(steps: list[str], passed: list[str]) -> Table | None:
             steps.append(str(error))
             passed.append(f"passed over {error}")
         else:
-            steps.append(f"{path}: found here, and known by its values")
+            steps.append(f"{path}: found here, and known by its values and headings")
             return table
     if not there:
         steps.append(f"{' or '.join(NAMES)}: neither here nor in data/")

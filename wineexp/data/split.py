@@ -15,13 +15,13 @@ from wineexp.data.facts import ScalingFacts, TableFacts
 from wineexp.data.grouping import Labels, identity, row_groups, whole_groups
 from wineexp.data.table import Table
 from wineexp.errors import DataError
-from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.run_spec import RunSpec, deciding
 from wineexp.text import some_of
 
 __all__ = ["ROW_FIELDS", "Scaling", "Split", "split_notes", "split_table", "table_facts"]
 
 #: Fields of a spec that decide which rows are judged, and on what.
-ROW_FIELDS = ("target", "split", "group", "train_fraction", "test_fraction", "split_seed")
+ROW_FIELDS = deciding("rows")
 
 Floats = npt.NDArray[np.float32]
 
@@ -238,6 +238,7 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
         source=table.source,
         kind=table.kind,
         fingerprint=table.fingerprint,
+        columns=tuple(table.frame.columns),
         rows=len(table.frame),
         train_rows=len(split.y_train),
         valid_rows=len(split.y_valid),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from wineexp.data.cells import Cells, counting, open_csv
-from wineexp.data.facts import Kind
+from wineexp.data.facts import RED_WINE_COLUMNS, RED_WINE_FINGERPRINT, Kind, headings, table_identity
 from wineexp.errors import DataError, nearest
 from wineexp.text import one_line, visible
 
@@ -32,9 +32,6 @@ RED_WINE_SHA256 = "4a402cf041b025d4566d954c3b9ba8635a3a8a01e039005d97d6a710278cf
 
 #: What pandas names a column that had no name.
 _UNNAMED = re.compile(r"Unnamed: \d+")
-
-#: :func:`fingerprint` of that file's values; a ``,`` copy of it has the same one.
-RED_WINE_FINGERPRINT = "b5664dbe786986a1b3838a92884cc19d31bec1404f3975952f5f17c71999665c"
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,15 @@ class Table:
     faults: Mapping[str, str] = field(default_factory=dict)
     lines: list[int] | None = None
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """See :func:`fingerprint`."""
         return fingerprint(self.frame)
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells it from every other table: see :func:`~wineexp.data.facts.table_identity`."""
+        return table_identity(self.fingerprint, self.frame.columns)
 
     @cached_property
     def counts(self) -> frozenset[str]:
@@ -214,7 +216,9 @@ def _text(column: pd.Series) -> pd.Series:
 
 
 def _kind(frame: pd.DataFrame) -> Kind:
-    return "red-wine" if fingerprint(frame) == RED_WINE_FINGERPRINT else "custom"
+    """The red-wine table is known by its headings and its values together."""
+    named = headings(frame.columns) == tuple(RED_WINE_COLUMNS)
+    return "red-wine" if named and fingerprint(frame) == RED_WINE_FINGERPRINT else "custom"
 
 
 def check_target(table: Table, target: str) -> None:

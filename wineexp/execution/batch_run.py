@@ -64,7 +64,13 @@ def execute(
         files.check_writable(plan.out, error=RunError)
         for entry in plan.entries:
             if entry.train:
-                files.check_replaceable(_place(plan, entry), RUN_FILES, error=RunError)
+                place = _place(plan, entry)
+                if any(run.path == place for run in entry.strangers):
+                    raise RunError(
+                        f"{place}: stands where a run is to be written: a run of another table, with the same "
+                        "values under other headings; move it away"
+                    )
+                files.check_replaceable(place, RUN_FILES, error=RunError)
     observer.started(plan)
     if plan.waiting and isinstance(executor, Placed):
         observer.placed(executor.place(len(plan.waiting)), len(plan.waiting))
@@ -198,7 +204,7 @@ class _Batch:
         return []
 
     def _signature(self, task: Task) -> str:
-        return task.spec.signature(self._plan.table.fingerprint)
+        return task.spec.signature(self._plan.table.identity)
 
 
 def _add_names(plan: Plan, claims: Claims, observer: Observer) -> None:
@@ -223,7 +229,7 @@ def _add_names(plan: Plan, claims: Claims, observer: Observer) -> None:
 def _place(plan: Plan, entry: Planned) -> Path:
     """Where an entry's run is written."""
     table = plan.table
-    return plan.out / directory_name(entry.spec, table.fingerprint, simulated=table.kind == "simulated")
+    return plan.out / directory_name(entry.spec, table.identity, simulated=table.kind == "simulated")
 
 
 def _written_since(plan: Plan, entry: Planned) -> Run | None:
@@ -233,7 +239,7 @@ def _written_since(plan: Plan, entry: Planned) -> Run | None:
         return None
     with contextlib.suppress(RunError):
         old = any(run.path == known.path and _same(run, known) for known in entry.known)
-        if not old and run.status != "interrupted":
+        if not old and run.status != "interrupted" and run.spec.records(entry.spec):
             check_run(run)
             return run
     return None

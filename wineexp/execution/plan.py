@@ -12,9 +12,9 @@ from wineexp.data.split import split_notes, split_table
 from wineexp.data.table import Table
 from wineexp.errors import RunError
 from wineexp.runs.directory import Run, run_folders
-from wineexp.runs.reader import check_run
+from wineexp.runs.reader import check_run, is_of
 from wineexp.specs.looks import Looks
-from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.run_spec import RECORDING_FIELDS, RunSpec, check_effects, deciding
 
 __all__ = ["Plan", "Planned", "check_table", "make_plan"]
 
@@ -35,15 +35,21 @@ class Planned:
         Its existing run, whatever the status.
     train : bool
         Whether it is to be trained now.
+    signature : str
+        Of the spec on the table; of a run that is kept, the one that it was recorded under.
     known : tuple of Run
-        Every run of this signature that was there, under whatever name.
+        Every run of this spec that was there, under whatever name.
+    strangers : tuple of Run
+        Earlier runs that would have this signature, of another table with the same values.
     """
 
     spec: RunSpec
     names: tuple[str, ...]
     before: Run | None
     train: bool
+    signature: str
     known: tuple[Run, ...] = ()
+    strangers: tuple[Run, ...] = ()
 
     @property
     def done(self) -> Run | None:
@@ -99,7 +105,8 @@ class Plan:
     def part(self, wanted: Collection[RunSpec]) -> Plan:
         """The plan for those specs alone; what is damaged is told of the whole."""
         specs = tuple(spec for spec in self.specs if spec in wanted)
-        entries = tuple(entry for entry in self.entries if entry.spec in wanted)
+        trained = {spec.trained() for spec in specs}
+        entries = tuple(entry for entry in self.entries if entry.spec.trained() in trained)
         return replace(self, specs=specs, entries=entries, damaged=())
 
     @property
@@ -150,43 +157,70 @@ def make_plan(
     ------
     DataError
         Where a spec cannot be trained on the table.
+    SpecError
+        Where a field varies that has no effect in any of the specs.
     """
     features, notes = check_table(specs, found.table)
-    notes = (*found.notes, *notes)
-    before: dict[str, Run] = {}
+    notes = (*found.notes, *check_effects(specs), *notes)
+    table = found.table
     known: dict[str, list[Run]] = {}
     unreadable: dict[str, str] = {}
     for path in run_folders(out):
         run = Run(path)
         try:
-            known.setdefault(run.signature, []).append(run)
-            if run.signature not in before or run.status == "done":
-                before[run.signature] = run
+            known.setdefault(run.record.key, []).append(run)
         except RunError as error:
             unreadable[path.name.rpartition("-")[2]] = str(error)  # the directory's name still tells whose it is
     damaged: list[str] = []
     together: dict[str, list[RunSpec]] = {}
-    fingerprint = found.table.fingerprint
     for spec in specs:
-        together.setdefault(spec.signature(fingerprint), []).append(spec)
+        together.setdefault(spec.signature(table.identity), []).append(spec)
     skipped = {"done", "failed"} if skip_failed else {"done"}
     entries = []
     for signature, same in together.items():
-        found_run = before.get(signature)
-        if found_run is not None and not force:
+        spec = _recording_all(same)
+        # Until schema 2 a table was known by its values alone.
+        names = dict.fromkeys((signature, spec.signature(table.fingerprint)))
+        there = [run for name in names for run in known.get(name, ())]
+        ours = [run for run in there if is_of(run, table)]
+        before = _standing(ours, spec)
+        if before is not None and not force:
             try:
-                check_run(found_run)
+                check_run(before)
             except RunError as error:  # it is trained again, as if it were not there
                 damaged.append(str(error))
-                found_run = None
-        elif found_run is None and signature in unreadable:
+                before = None
+        elif before is None and signature in unreadable:
             damaged.append(unreadable[signature])
-        names = tuple(dict.fromkeys(spec.name for spec in same if spec.name))
-        train = force or found_run is None or found_run.status not in skipped
-        entries.append(Planned(same[0], names, found_run, train, tuple(known.get(signature, ()))))
+        train = force or before is None or before.status not in skipped or not before.spec.records(spec)
+        entries.append(
+            Planned(
+                spec,
+                tuple(dict.fromkeys(one.name for one in same if one.name)),
+                before,
+                train,
+                signature if train or before is None else before.signature,
+                tuple(ours),
+                tuple(run for run in there if run not in ours),
+            )
+        )
     return Plan(
         name, tuple(specs), tuple(entries), found, out, file, tuple(damaged), margin, looks, features, notes
     )
+
+
+def _recording_all(specs: Sequence[RunSpec]) -> RunSpec:
+    """The first of specs that train the same, with all that any of them records."""
+    first = specs[0]
+    found = {
+        name: next((spec for spec in specs if not first.records(spec, name)), first) for name in RECORDING_FIELDS
+    }
+    return first.model_copy(update={name: getattr(spec, name) for name, spec in found.items()})
+
+
+def _standing(runs: Sequence[Run], spec: RunSpec) -> Run | None:
+    """The run that stands for a spec: a finished one before others, then one that records what is asked."""
+    return max(runs, key=lambda run: (run.status == "done", run.spec.records(spec)), default=None)
 
 
 def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int], tuple[str, ...]]:
@@ -208,6 +242,5 @@ def _kind(spec: RunSpec) -> Kind:
 
     Which rows a seed draws makes no difference to that, but for the categories of text.
     """
-    drawn = None if spec.encode == "none" else spec.split_seed
-    columns = spec.target, spec.features, spec.drop, spec.group, spec.encode, drawn
-    return *columns, spec.split, spec.train_fraction, spec.test_fraction, spec.scale
+    drawn = spec.model_copy(update={"split_seed": 0}) if spec.encode == "none" else spec
+    return tuple(getattr(drawn, name) for name in deciding("table"))

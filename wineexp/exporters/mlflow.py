@@ -100,7 +100,7 @@ class MLflowLog:
         data = run.record.data
         table = Dataset(
             name=data.kind,
-            digest=data.fingerprint[:36],  # MLflow takes no more
+            digest=data.identity[:36],  # MLflow takes no more
             source_type="local",
             source=json.dumps({"uri": data.source}),
             profile=json.dumps({"num_rows": data.rows}),

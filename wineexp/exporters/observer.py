@@ -120,9 +120,9 @@ class ExportingObserver(Observer):
 
     def _training_of(self, spec: RunSpec) -> Training:
         if spec not in self._training:
-            fingerprint, simulated = self._table.fingerprint, self._table.kind == "simulated"
-            name = directory_name(spec, fingerprint, simulated=simulated)
-            self._training[spec] = Training(spec, name, spec.signature(fingerprint))
+            table, simulated = self._table.identity, self._table.kind == "simulated"
+            name = directory_name(spec, table, simulated=simulated)
+            self._training[spec] = Training(spec, name, spec.signature(table))
         return self._training[spec]
 
     def _export(self, run: Run) -> None:

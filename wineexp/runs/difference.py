@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from wineexp.data.facts import same_table
 from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.data.split import ROW_FIELDS
 from wineexp.notebook.card import Card, Head, Table
@@ -163,13 +164,13 @@ def _notes(first: Run, second: Run) -> Iterator[str]:
             yield f"{run.path} is {run.record.outcome}: its metrics are not known"
     if one.simulated or other.simulated:
         yield f"on a SIMULATED table: {NOT_ABOUT_WINE}"
-    if one.data.fingerprint != other.data.fingerprint:
+    if not same_table(one.data, other.data):
         yield "they are of different tables: their metrics are of different rows"
     elif differing := [name for name in ROW_FIELDS if getattr(one.spec, name) != getattr(other.spec, name)]:
         yield f"they differ in {', '.join(differing)}: their metrics are of different rows or targets"
-    if one.signature == other.signature:
+    if one.key == other.key:
         yield "one spec on one table: metrics that differ come from the circumstances alone"
-    elif one.variant_signature == other.variant_signature:
+    elif one.variant_key == other.variant_key:
         yield "two seeds of one variant: what differs between them is chance"
     else:
         yield "two runs are no verdict, as another seed may differ as much: `wineexp compare` judges over seeds"

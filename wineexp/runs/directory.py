@@ -89,7 +89,7 @@ class Run:
             if file.exists():
                 raise
             raise RunError(f"{self.path}: no run here: expected a directory with {RECORD}") from None
-        return Record.from_json(content, file)
+        return Record.of_file(content, file)
 
     @property
     def spec(self) -> RunSpec:
@@ -129,10 +129,10 @@ def folder_name(label: str) -> str:
     return name
 
 
-def directory_name(spec: RunSpec, fingerprint: str, *, simulated: bool) -> str:
-    """``<label>-s<seed>-<signature>``; the label as far as a file name can hold it."""
+def directory_name(spec: RunSpec, table: str, *, simulated: bool) -> str:
+    """``<label>-s<seed>-<signature>``, on the table of that identity; the label as far as a name can hold it."""
     prefix = "simulated-" if simulated else ""
-    return f"{prefix}{folder_name(spec.label())}-s{spec.seed}-{spec.signature(fingerprint)}"
+    return f"{prefix}{folder_name(spec.label())}-s{spec.seed}-{spec.signature(table)}"
 
 
 def is_run(path: Path) -> bool:

@@ -110,7 +110,7 @@ def runs_card(runs: Sequence[Run]) -> Card:
     """Several runs: the settings that differ and the main metrics; of one variant also mean and spread."""
     known = [run for run in runs if _state(run) != UNREADABLE]
     lines: list[str] = []
-    if len(known) > 1 and len({run.record.variant_signature for run in known}) == 1:
+    if len(known) > 1 and len({run.record.variant_key for run in known}) == 1:
         lines = spread(known)
     targets = {run.spec.target for run in known}
     target = targets.pop() if len(targets) == 1 else TARGET

@@ -10,7 +10,15 @@ import pandas as pd
 
 from wineexp.runs.record import Metrics
 
-__all__ = ["baseline_loss", "baselines", "best_constant", "measure"]
+__all__ = [
+    "baseline_loss",
+    "baselines",
+    "best_constant",
+    "measure",
+    "of_history",
+    "of_predictions",
+    "of_test",
+]
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -43,33 +51,49 @@ def measure(
         ``baseline_mae`` the validation MAE of always predicting the training median; ``skill`` is
         ``1 - val_mae / baseline_mae``, None where the baseline is perfect.
     """
-    error = np.abs(valid[0].astype(np.float64) - valid[1])
     constants = baselines(loss, train[0], valid[0])
-    baseline = constants["baseline_mae"]
-    val_mae = float(error.mean())
-    best = int(np.nanargmin(history["val_loss"].to_numpy()))
     return Metrics.of(
         {
-            "loss": float(history["loss"].iloc[-1]),
-            "val_loss": float(history["val_loss"].iloc[-1]),
-            "best_val_loss": float(history["val_loss"].iloc[best]),
-            "best_epoch": int(history["epoch"].iloc[best]),
-            "last10_val_loss": float(history["val_loss"].tail(10).mean()),
             "train_mae": float(np.abs(train[0].astype(np.float64) - train[1]).mean()),
-            "val_mae": val_mae,
-            "val_mae_se": float(error.std(ddof=1) / np.sqrt(len(error))),
-            "val_rmse": float(np.sqrt((error**2).mean())),
             **constants,
-            "skill": 1 - val_mae / baseline if baseline > 0 else None,
-            "val_mae_twins": float(error[twins].mean()) if twins.any() else None,
-            "val_mae_unseen": float(error[~twins].mean()) if not twins.all() else None,
-            **(_on_test(*test) if test is not None else {}),
+            **of_history(history),
+            **of_predictions(valid, twins, constants["baseline_mae"]),
+            **(of_test(test) if test is not None else {}),
         }
     )
 
 
-def _on_test(actual: Array, predicted: Array) -> dict[str, float]:
-    error = np.abs(actual.astype(np.float64) - predicted)
+def of_history(history: pd.DataFrame) -> dict[str, float]:
+    """The metrics that a finished run's history holds: ``epoch, loss, val_loss``, an epoch at least."""
+    best = int(np.nanargmin(history["val_loss"].to_numpy()))
+    return {
+        "loss": float(history["loss"].iloc[-1]),
+        "val_loss": float(history["val_loss"].iloc[-1]),
+        "best_val_loss": float(history["val_loss"].iloc[best]),
+        "best_epoch": int(history["epoch"].iloc[best]),
+        "last10_val_loss": float(history["val_loss"].tail(10).mean()),
+    }
+
+
+def of_predictions(
+    valid: tuple[Array, Array], twins: npt.NDArray[np.bool_], baseline: float | None
+) -> dict[str, float | None]:
+    """The metrics of validation rows, actual and predicted; ``baseline`` is the constant's MAE on them."""
+    error = np.abs(valid[0].astype(np.float64) - valid[1])
+    val_mae = float(error.mean())
+    return {
+        "val_mae": val_mae,
+        "val_mae_se": float(error.std(ddof=1) / np.sqrt(len(error))),
+        "val_rmse": float(np.sqrt((error**2).mean())),
+        "skill": 1 - val_mae / baseline if baseline else None,
+        "val_mae_twins": float(error[twins].mean()) if twins.any() else None,
+        "val_mae_unseen": float(error[~twins].mean()) if not twins.all() else None,
+    }
+
+
+def of_test(test: tuple[Array, Array]) -> dict[str, float]:
+    """The metrics of test rows, actual and predicted."""
+    error = np.abs(test[0].astype(np.float64) - test[1])
     return {
         "test_mae": float(error.mean()),
         "test_mae_se": float(error.std(ddof=1) / np.sqrt(len(error))),

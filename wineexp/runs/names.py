@@ -48,6 +48,7 @@ class _Known:
     path: Path
     signature: str
     names: tuple[str, ...]
+    key: str = ""  # today's signature, where it is another
 
     @classmethod
     def of(cls, path: Path) -> _Known:
@@ -56,7 +57,7 @@ class _Known:
         except RunError:
             return cls(path, path.name.rpartition("-")[2], ())
         own = (record.spec.name,) if record.spec.name else ()
-        return cls(path, record.signature, tuple(dict.fromkeys((record.label, *own, *record.names))))
+        return cls(path, record.signature, tuple(dict.fromkeys((record.label, *own, *record.names))), record.key)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def find_meant(text: str, out: Path) -> Meant:
     if name and os.path.basename(name) == name and is_run(out / name):
         return Meant(out / name)
     known = [_Known.of(path) for path in run_folders(out)]
-    if same := [one for one in known if one.signature == name]:
+    if same := [one for one in known if name in (one.signature, one.key)]:
         return _meant(same)
     if named := [one for one in known if name in one.names]:
         return Meant(tuple(one.path for one in named))
@@ -183,7 +184,7 @@ def _of_study(folder: Path, known: Sequence[_Known]) -> Meant:
 
 
 def _runs_of(folder: Path, known: Sequence[_Known]) -> tuple[Path, ...]:
-    there = {one.signature: one.path for one in reversed(known)}
+    there = {name: one.path for one in reversed(known) for name in (one.key, one.signature) if name}
     return tuple(there[signature] for signature in read_study(folder).signatures if signature in there)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.csv_source import check_lines
-from wineexp.data.facts import TableFacts
-from wineexp.errors import RunError
+from wineexp.data.encoding import check_columns
+from wineexp.data.facts import TableFacts, same_table
+from wineexp.data.table import Table
+from wineexp.errors import DataError, RunError
 from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, read_bounded, run_folders
 from wineexp.runs.history_file import Training, read_history
 from wineexp.runs.integrity import check_files, read_checked
@@ -24,9 +25,10 @@ from wineexp.runs.number_table import Columns, as_frame, read_columns
 from wineexp.runs.picture import read_png
 from wineexp.runs.record import Metrics, Record, Status
 from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.verification import check_metrics, check_tables
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["LoadedRun", "check_run", "check_runs", "load", "load_run"]
+__all__ = ["LoadedRun", "check_run", "check_runs", "is_of", "load", "load_run", "verify"]
 
 _HISTORY_COLUMNS = ("epoch", *LOSS_COLUMNS[:2])
 _PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
@@ -53,6 +55,8 @@ class LoadedRun:
         The same of test rows, where there are any.
     training : Training or None
         What else a CSV that stands alone tells: its gaps, its notes.
+    table : str or None
+        What its table is known by among the runs that it was read with; see :func:`load`. None where it is not.
     """
 
     path: Path
@@ -62,6 +66,7 @@ class LoadedRun:
     predictions: pd.DataFrame | None = field(default=None, repr=False)
     test_predictions: pd.DataFrame | None = field(default=None, repr=False)
     training: Training | None = field(default=None, repr=False)
+    table: str | None = field(default=None, repr=False)
 
     @property
     def place(self) -> tuple[Path, int | None]:
@@ -112,8 +117,10 @@ def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = N
     Returns
     -------
     list of LoadedRun
-        In the order given, those of a folder by name; a run given twice is listed once, its
-        directory in preference to a single file.
+        In the order given, those of a folder by name; a run given twice is listed once, its directory in
+        preference to a single file, and what records more in preference to what records less. ``table`` is the
+        same for all runs of one table: an earlier one, which recorded no headings, has that of the others whose
+        columns have its features, in their order, and its targets.
 
     Raises
     ------
@@ -121,15 +128,74 @@ def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = N
         For a path that does not exist, holds no run, is no CSV of a history or no PNG written by wineexp.
     """
     found: dict[str | tuple[Path, int | None], LoadedRun] = {}
-    for loaded in (loaded for place in places for loaded in _load(place, damaged)):
+    for loaded in _with_tables([loaded for place in places for loaded in _load(place, damaged)]):
         path, number = loaded.place
-        key = loaded.record.signature if loaded.record else (path.resolve(), number)
-        if key not in found or (found[key].predictions is None and loaded.predictions is not None):
+        key = (path.resolve(), number) if loaded.spec is None else loaded.spec.signature(str(loaded.table))
+        if key not in found or _tells_more(loaded, found[key]):
             found[key] = loaded
     if places and not found:
         first = places[0] if isinstance(places[0], Path) else places[0][0].parent
         raise RunError(f"{first}: expected runs, found none that is not damaged; see wineexp runs --check")
     return list(found.values())
+
+
+def _tells_more(run: LoadedRun, other: LoadedRun) -> bool:
+    """Whether a run tells more than another record of the same training."""
+    if (run.predictions is None) != (other.predictions is None):
+        return other.predictions is None
+    assert run.spec is not None
+    assert other.spec is not None
+    return not other.spec.records(run.spec)
+
+
+def _with_tables(runs: Sequence[LoadedRun]) -> list[LoadedRun]:
+    """The runs, each with what its table is known by; earlier runs join those whose table they can be of."""
+    known: list[_Seen] = []
+    tables: dict[int, str] = {}
+    # Runs that recorded headings first: what one can be of is then known.
+    recorded = [(run.data.columns == (), number, run) for number, run in enumerate(runs) if run.data is not None]
+    for _, number, run in sorted(recorded, key=lambda one: one[:2]):
+        assert run.data is not None
+        same = next((seen for seen in known if seen.has(run)), None)
+        if same is None:
+            taken = any(seen.identity == run.data.identity for seen in known)
+            same = _Seen(f"{run.data.identity} of {run.path}" if taken else run.data.identity, run.data)
+            known.append(same)
+        same.add(run)
+        tables[number] = same.identity
+    return [replace(run, table=tables.get(number)) for number, run in enumerate(runs)]
+
+
+@dataclass
+class _Seen:
+    """A table as far as runs have told of it: its facts, and each target's values by row, NaN where not known."""
+
+    identity: str
+    data: TableFacts
+    targets: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def has(self, run: LoadedRun) -> bool:
+        """Whether a run is of this table."""
+        assert run.data is not None
+        if not same_table(self.data, run.data):
+            return False
+        if self.data.columns and run.data.columns:
+            return True
+        values = self._values(run)
+        return values is None or bool(np.all(np.isnan(values[0]) | (values[0] == values[1])))
+
+    def add(self, run: LoadedRun) -> None:
+        """Take in what a run tells."""
+        values = self._values(run)
+        if values is not None and run.predictions is not None and run.spec is not None:
+            self.targets[run.spec.target][run.predictions["row"].to_numpy()] = values[1]
+
+    def _values(self, run: LoadedRun) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+        """The target at a run's validation rows: as it was known, and as the run has it."""
+        if run.predictions is None or run.spec is None:
+            return None
+        rows, actual = run.predictions["row"].to_numpy(), run.predictions["actual"].to_numpy()
+        return self.targets.setdefault(run.spec.target, np.full(self.data.rows, np.nan))[rows], actual
 
 
 def load_run(run: Run) -> LoadedRun:
@@ -150,22 +216,48 @@ def load_run(run: Run) -> LoadedRun:
         return LoadedRun(run.path, run.label, record, history)
     if not epochs:
         raise RunError(f"{run.history_path}: is damaged: expected the epochs of a finished run, found none")
-    data, metrics = record.data, record.metrics
-    predictions = _predictions(run, run.predictions_path, data.valid_rows, metrics.val_mae, data.twins)
+    data = record.data
+    predictions = _predictions(run, run.predictions_path, data.valid_rows, data.twins)
     test = None
     if data.test_rows:
-        test = _predictions(run, run.test_predictions_path, data.test_rows, metrics.test_mae)
+        test = _predictions(run, run.test_predictions_path, data.test_rows)
         if test["row"].isin(predictions["row"]).any():
             raise RunError(f"{run.test_predictions_path}: is damaged: a test row is a validation row too")
+    if problem := check_metrics(record, history, predictions, test):
+        raise RunError(f"{run.path}: is damaged: {problem}")
     return LoadedRun(run.path, run.label, record, history, predictions, test)
 
 
-def _predictions(run: Run, path: Path, rows: int, mae: float | None, twins: int | None = None) -> pd.DataFrame:
-    """Predictions that agree with the record; raise ``RunError`` otherwise."""
+def _predictions(run: Run, path: Path, rows: int, twins: int | None = None) -> pd.DataFrame:
+    """Predictions of the rows that the record has; raise ``RunError`` otherwise."""
     found = _read(path, _PREDICTION_COLUMNS, read_checked(run, path))
-    if problem := _contradiction(found, rows, run.record.data.rows, mae, twins):
+    if problem := _contradiction(found, rows, run.record.data.rows, twins):
         raise RunError(f"{path}: is damaged: {problem}")
     return as_frame(found)
+
+
+def is_of(run: Run, table: Table) -> bool:
+    """Whether a run was trained on ``table``, which it recorded by the same values.
+
+    An earlier run recorded no headings. It counts as one of the table where its target, features and group are the
+    table's, and what it predicted was the target of those rows.
+    """
+    data, spec = run.record.data, run.spec
+    names = list(table.frame.columns)
+    if not data.is_of(table.fingerprint, names):
+        return False
+    if data.columns or run.status != "done":
+        return True
+    try:
+        if check_columns(table, spec) != data.sources:
+            return False
+        found = _read(run.predictions_path, _PREDICTION_COLUMNS, read_checked(run, run.predictions_path))
+        actual = table.frame[spec.target].to_numpy(np.float32)[found["row"].astype(np.int64)]
+    except (DataError, IndexError):
+        return False
+    except RunError:
+        return True  # damaged: whoever reads it is told
+    return np.array_equal(actual, found["actual"].astype(np.float32))
 
 
 def check_run(run: Run) -> None:
@@ -176,25 +268,39 @@ def check_run(run: Run) -> None:
 
 
 def check_runs(found: Sequence[tuple[Path, Run | RunError]]) -> list[tuple[Path, Run | RunError]]:
-    """The runs of :func:`~wineexp.runs.integrity.sound_runs` with every file hashed and read."""
+    """The runs of :func:`~wineexp.runs.integrity.sound` with every file hashed and every figure computed anew."""
+    damaged, _ = verify([run for _, run in found if isinstance(run, Run)], large=True)
+    return [(path, damaged.get(path, run)) for path, run in found]
 
-    def checked(run: Run | RunError) -> Run | RunError:
-        if isinstance(run, RunError):
-            return run
+
+def verify(runs: Sequence[Run], *, large: bool = False) -> tuple[dict[Path, RunError], tuple[str, ...]]:
+    """Read runs whole, and hold those without a checksum of their record against their tables.
+
+    Parameters
+    ----------
+    large : bool
+        Also hash files over :data:`~wineexp.runs.integrity.LARGE` bytes.
+
+    Returns
+    -------
+    damaged : dict of Path to RunError
+    notes : tuple of str
+        What could not be checked.
+    """
+    damaged: dict[Path, RunError] = {}
+    for run in runs:
         try:
-            check_files(run, large=True)
+            check_files(run, large=large)
             load_run(run)
         except RunError as error:
-            return error
-        return run
+            damaged[run.path] = error
+    done = [run for run in runs if run.path not in damaged and run.status == "done"]
+    others, notes = check_tables((run.path, run.record) for run in done)
+    return damaged | others, notes
 
-    return [(path, checked(run)) for path, run in found]
 
-
-def _contradiction(
-    predictions: Columns, rows: int, table_rows: int, mae: float | None, twins: int | None
-) -> str | None:
-    """What in a finished run's predictions contradicts its record."""
+def _contradiction(predictions: Columns, rows: int, table_rows: int, twins: int | None) -> str | None:
+    """What in the rows of a finished run's predictions contradicts its record."""
     row, actual, predicted, twin = (predictions[name] for name in _PREDICTION_COLUMNS)
     if not (np.isfinite(actual).all() and np.isfinite(predicted).all()):
         return "expected finite numbers, found others"
@@ -205,13 +311,6 @@ def _contradiction(
     found = int(twin.sum())
     if not ((twin == 0) | (twin == 1)).all() or (twins is not None and found != twins):
         return f"expected {'0 or 1' if twins is None else f'{twins} twins, as recorded'}, found {found}"
-    # As float32, which both were written from: the shortest text of a large one is not its exact value.
-    with np.errstate(over="ignore"):
-        pair = np.stack([actual, predicted]).astype(np.float32).astype(np.float64)
-    error = float(np.abs(pair[0] - pair[1]).mean())
-    rounding = 1e-6 * float(np.abs(pair).max())
-    if mae is None or not math.isclose(error, mae, rel_tol=1e-5, abs_tol=rounding):
-        return f"their mean absolute error is {error:.6g}; recorded is {mae}"
     return None
 
 

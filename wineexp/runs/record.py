@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,8 +28,9 @@ from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["SCHEMA", "Environment", "FileFacts", "Metrics", "Reason", "Record", "Status", "Timing"]
 
-#: The version of run.json that is written. 1: without this number, by wineexp 0.1.0.
-SCHEMA = 2
+#: The version of run.json that is written. 1: without this number, by wineexp 0.1.0; 2: without a checksum.
+SCHEMA = 3
+
 
 Status = Literal["done", "failed", "interrupted"]
 Reason = Literal["diverged", "error", "timeout", "killed"]
@@ -158,6 +160,15 @@ class Environment(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
+def _checksum(body: bytes) -> bytes:
+    """The end of run.json, whose last key is the SHA-256 of all that stands before it."""
+    return b',\n  "checksum": "%s"\n}\n' % hashlib.sha256(body).hexdigest().encode()
+
+
+_CHECKSUM = re.compile(rb',\n  "checksum": "[0-9a-f]{64}"\n\}\n')
+_CHECKSUM_BYTES = len(_checksum(b""))
+
+
 def _spec(value: Any) -> RunSpec:
     if isinstance(value, RunSpec):
         return value
@@ -239,6 +250,24 @@ class Record(BaseModel):
         return spec.settings()  # all of it, whatever was set by its writer
 
     @property
+    def keys(self) -> tuple[str, str]:
+        """Signature and variant signature as they would be today: what runs of one spec, or variant, share.
+
+        Until schema 2 recording fields, and fields without effect, stood in what was recorded.
+        """
+        return self.spec.signatures(self.data.identity)
+
+    @property
+    def key(self) -> str:
+        """Today's signature: see :attr:`keys`."""
+        return self.keys[0]
+
+    @property
+    def variant_key(self) -> str:
+        """Today's variant signature: see :attr:`keys`."""
+        return self.keys[1]
+
+    @property
     def simulated(self) -> bool:
         """Whether it was trained on the simulated table."""
         return self.data.kind == "simulated"
@@ -247,6 +276,30 @@ class Record(BaseModel):
     def outcome(self) -> str:
         """``done``, ``interrupted`` or ``failed (diverged)``."""
         return f"{self.status} ({self.reason})" if self.reason else self.status
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether run.json has a checksum of itself, as it has from schema 3 on."""
+        return self.schema_version >= 3
+
+    def text(self) -> bytes:
+        """run.json: the record, its last key the SHA-256 of the bytes before it."""
+        content = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        body = content.removesuffix("\n}").encode()
+        return body + _checksum(body) if self.is_sealed else f"{content}\n".encode()
+
+    @classmethod
+    def of_file(cls, content: bytes, source: Path) -> Record:
+        """:meth:`from_json` of run.json, whose own checksum it must fit; earlier ones have none."""
+        body, end = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
+        sealed = _CHECKSUM.fullmatch(end) is not None
+        if sealed and end != _checksum(body):
+            raise RunError(f"{source}: is damaged: its content is not what was written, by its checksum")
+        record = cls.from_json(body + b"\n}" if sealed else content, source)
+        if sealed != record.is_sealed or "checksum" in (record.model_extra or {}):
+            expected = "a checksum at its end" if record.is_sealed else "none before schema 3"
+            raise RunError(f"{source}: is damaged: checksum: expected {expected}")
+        return record
 
     def as_json(self) -> dict[str, Any]:
         """The record as run.json holds it."""
@@ -272,17 +325,19 @@ class Record(BaseModel):
 
     def _disagreement(self) -> str | None:
         """What in the record contradicts the rest of it; None where all agrees."""
-        signature, variant = self.spec.signatures(self.data.fingerprint)
-        if (self.signature, self.variant_signature) != (signature, variant):
+        found = self.signature, self.variant_signature
+        earlier = self.spec.earlier_signatures(self.data.identity) if self.schema_version < 3 else None
+        if found not in (self.keys, earlier):
+            signature, variant = self.keys
             return (
-                f"signature and variant: expected {signature} and {variant}, those of spec and fingerprint; "
+                f"signature and variant: expected {signature} and {variant}, those of spec and table; "
                 f"found {self.signature} and {self.variant_signature}"
             )
         if (self.reason is None) == (self.status == "failed"):
             return f"reason: expected one for a failed run alone; the run is {self.status}, reason {self.reason}"
         if self.data.scaling.in_model and self.spec.scale == "none":
             return "data.scaling.in_model: expected true with a scale alone; the spec's is none"
-        fault = self.data.contradiction(self.spec.target)
+        fault = self.data.contradiction(self.spec.target, self.spec.scale)
         return None if fault is None else f"data.{fault}"
 
 

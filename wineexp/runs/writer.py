@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +37,7 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
     RunError
         When it cannot be written.
     """
-    name = directory_name(result.spec, result.data.fingerprint, simulated=result.data.kind == "simulated")
+    name = directory_name(result.spec, result.data.identity, simulated=result.data.kind == "simulated")
     record = _record(result, name, names, planned)
     content: dict[str, bytes | None] = {
         directory.SPEC: result.spec.to_yaml().encode(),
@@ -52,7 +51,7 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
     present = {file: data for file, data in content.items() if data is not None}
     facts = {file: FileFacts.of(data) for file, data in present.items()}
     # Last: a directory with a record is whole.
-    present[directory.RECORD] = _text(record.model_copy(update={"files": facts})).encode()
+    present[directory.RECORD] = record.model_copy(update={"files": facts}).text()
     files.write_directory(out / name, present, ours=RUN_FILES, error=RunError)
     return Run(out / name)
 
@@ -69,12 +68,12 @@ def add_names(run: Run, names: Sequence[str]) -> tuple[str, ...]:
     new = tuple(name for name in dict.fromkeys(names) if name not in record.names)
     if new:
         named = record.model_copy(update={"names": (*record.names, *new)})
-        files.write_file(run.path / directory.RECORD, _text(named).encode(), error=RunError)
+        files.write_file(run.path / directory.RECORD, named.text(), error=RunError)
     return new
 
 
 def _record(result: RunResult, name: str, names: tuple[str, ...], planned: str) -> Record:
-    fingerprint = result.data.fingerprint
+    signature, variant_signature = result.spec.signatures(result.data.identity)
     return Record(
         schema_version=SCHEMA,
         status=result.status,
@@ -83,8 +82,8 @@ def _record(result: RunResult, name: str, names: tuple[str, ...], planned: str) 
         directory=name,
         label=result.spec.label(),
         names=names or ((result.spec.name,) if result.spec.name else ()),
-        signature=result.spec.signature(fingerprint),
-        variant_signature=result.spec.variant_signature(fingerprint),
+        signature=signature,
+        variant_signature=variant_signature,
         spec=result.spec,
         data=result.data,
         metrics=result.metrics,
@@ -100,11 +99,7 @@ def _title(record: Record) -> str:
     table = "SIMULATED TABLE: " if record.simulated else ""
     reason = f" ({record.reason})" if record.reason else ""
     outcome = "" if record.status == "done" else f"{record.status.upper()}{reason}: "
-    return f"{outcome}{table}{record.spec.describe(without={'eval_train'})}"
-
-
-def _text(record: Record) -> str:
-    return json.dumps(record.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return f"{outcome}{table}{record.spec.describe()}"
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

@@ -11,6 +11,7 @@ from wineexp.cli.completers import complete_columns, complete_conditions
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import out_option
 from wineexp.cli.tables import print_table, table_options
+from wineexp.text import count_of
 
 
 @click.command()
@@ -93,4 +94,10 @@ def command(
         say(f"{len(found)} runs checked, {count} damaged")
     elif count:
         note(f"{count} damaged: left out of comparisons, trained again by batch and train")
+    earlier = sum(isinstance(run, Run) and not run.record.is_sealed for _, run in found)
+    if earlier and not check:
+        note(
+            f"{count_of(earlier, 'run')} written before run.json had a checksum: metrics as recorded; --check, "
+            "compare and report compute them from the files"
+        )
     return 1 if check and count else 0

@@ -1,0 +1,158 @@
+"""Are a record's figures those of its files, and of its table? What can be computed is computed, not believed.
+
+Every record is held against its own files. One of an earlier version, which has no checksum, is held against the
+table too, where that is at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.data.facts import TableFacts
+from wineexp.data.sources import at_hand
+from wineexp.data.split import Split, split_table, table_facts
+from wineexp.data.table import Table
+from wineexp.errors import DataError, RunError
+from wineexp.runs.metrics import baseline_loss, of_history, of_predictions, of_test
+from wineexp.runs.record import Record
+from wineexp.specs.run_spec import RunSpec, deciding
+from wineexp.text import count_of
+
+__all__ = ["check_metrics", "check_tables"]
+
+#: How far what is computed may lie from what was recorded: a CSV's shortest text of a float32 is not its value.
+TOLERANCE = 1e-5
+
+#: Metrics that every version recorded.
+_ALWAYS = ("val_mae", "test_mae")
+
+#: What is recorded of a table beside where it came from, and what of it is a number to compare.
+_FACTS = ("rows", "train_rows", "valid_rows", "twins", "test_rows", "features", "categories")
+_NUMBERS = ("train_median", "ranges")
+
+Pair = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+def check_metrics(
+    record: Record, history: pd.DataFrame, predictions: pd.DataFrame, test: pd.DataFrame | None
+) -> str | None:
+    """Return which metric of a finished run is not the one that its files give; None where all are.
+
+    The constant's MAE is taken from the training median that the record has; a metric that an earlier version did
+    not record is not missed.
+    """
+    valid = _exact(predictions)
+    median, recorded = record.data.train_median, record.metrics.model_dump(exclude_unset=True)
+    constant = None if median is None else float(np.abs(valid[0] - median).mean())
+    of_rows = of_predictions(valid, predictions["twin"].to_numpy(bool), constant)
+    if test is not None:
+        of_rows |= of_test(_exact(test))
+    if constant is None:  # of runs before 0.1
+        del of_rows["skill"]
+    else:
+        of_rows["baseline_mae"] = constant
+        if record.spec.loss == "mae":
+            of_rows["baseline_loss"] = constant
+    # Errors are differences of numbers that may be far from 0; the skill is a share of the constant's.
+    rounding = 0.1 * TOLERANCE * float(np.abs(valid).max())
+    slack = dict.fromkeys(of_rows, rounding) | {"skill": TOLERANCE + rounding / (constant or 1.0)}
+    for name, value in (of_rows | of_history(history)).items():
+        found = recorded.get(name)
+        if (name in recorded or name in _ALWAYS) and not _is_close(found, value, slack.get(name, 0.0)):
+            return f"metrics.{name}: expected {_told(value)}, which its files give; found {_told(found)}"
+    return None
+
+
+def _exact(predictions: pd.DataFrame) -> Pair:
+    """Actual and predicted as float32 held them."""
+    with np.errstate(over="ignore"):
+        actual, predicted = predictions[["actual", "predicted"]].to_numpy(np.float32).astype(np.float64).T
+    return actual, predicted
+
+
+def _is_close(one: float | None, other: float | None, slack: float = 0.0) -> bool:
+    if one is None or other is None or not math.isfinite(other):
+        return one is None and (other is None or not math.isfinite(other))
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=slack)
+
+
+def _told(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"
+
+
+def check_tables(runs: Iterable[tuple[Path, Record]]) -> tuple[dict[Path, RunError], tuple[str, ...]]:
+    """Hold records without a checksum of their own against their tables, as far as these are at hand.
+
+    Parameters
+    ----------
+    runs : iterable of (path, record)
+
+    Returns
+    -------
+    damaged : dict of Path to RunError
+        The runs whose record is not what its table gives.
+    notes : tuple of str
+        What could not be checked of the others.
+    """
+    tables: dict[str, Table | None] = {}
+    splits: dict[tuple[object, ...], Split | None] = {}
+    damaged: dict[Path, RunError] = {}
+    unchecked = 0
+    for path, record in runs:
+        if record.is_sealed:
+            continue
+        data, spec = record.data, record.spec
+        if data.fingerprint not in tables:
+            tables[data.fingerprint] = at_hand(data)
+        table = tables[data.fingerprint]
+        key = (data.fingerprint, *(getattr(spec, name) for name in (*deciding("table"), "split_seed")))
+        if key not in splits:
+            splits[key] = None if table is None else _split(table, spec)
+        split = splits[key]
+        if table is None or split is None or not data.is_of(table.fingerprint, table.frame.columns):
+            unchecked += 1
+        elif fault := _difference(record, table_facts(table, split), split):
+            damaged[path] = RunError(f"{path}: is damaged: {fault}")
+    if not unchecked:
+        return damaged, ()
+    told = f"{count_of(unchecked, 'run')} written before run.json had a checksum, and the table not at hand"
+    return damaged, (f"{told}: their training median, skill, features and scaling are shown as recorded",)
+
+
+def _split(table: Table, spec: RunSpec) -> Split | None:
+    try:
+        return split_table(table, spec)
+    except DataError:  # another table with the same values
+        return None
+
+
+def _difference(record: Record, facts: TableFacts, split: Split) -> str | None:
+    """The first fact that is not the table's; None where all are. What was not recorded is not missed."""
+    data, known = record.data, record.data.model_dump(exclude_unset=True)
+    for name in (name for name in _FACTS if name in known):
+        found, expected = getattr(data, name), getattr(facts, name)
+        if found != expected:
+            return f"data.{name}: expected {_shown(expected)}, which its table gives; found {_shown(found)}"
+    numbers = {
+        **{f"data.{name}": (known[name], getattr(facts, name)) for name in _NUMBERS if known.get(name)},
+        "data.scaling.center": (data.scaling.center, facts.scaling.center),
+        "data.scaling.scale": (data.scaling.scale, facts.scaling.scale),
+    }
+    if record.metrics.baseline_loss is not None:
+        constant = baseline_loss(record.spec.loss, split.y_train, split.y_valid)
+        numbers["metrics.baseline_loss"] = record.metrics.baseline_loss, constant
+    for name, (found, expected) in numbers.items():
+        if np.shape(found) != np.shape(expected) or not np.allclose(found, expected, rtol=1e-9, atol=0.0):
+            return f"{name}: expected {_shown(expected)}, which its table gives; found {_shown(found)}"
+    return None
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

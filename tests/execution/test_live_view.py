@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -12,10 +13,12 @@ import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from support import fabricate
 from support.batches import plan
 from support.terminal import Screen, screens_of
 
+from wineexp.execution.live_view import LiveView
 from wineexp.execution.standing import Standing
 from wineexp.runs.directory import Run
 from wineexp.specs.run_spec import RunSpec
@@ -104,7 +107,7 @@ def test_failures_are_counted_and_interrupted_runs_are_no_progress(tmp_path, sma
         return next(line for line in lines if line.startswith("all runs"))
 
     _, under_way = first(screens, "10/20")
-    assert re.search(r" 6[23]%  1 of 4 done, 1 failed, 2 left, about \d+ s$", overall(under_way))
+    assert re.search(r" 6[23]%  1 of 4 done, 1 failed, 2 left, about \d.*$", overall(under_way))
     assert re.search(r" 50%  1 of 4 done, 1 failed, 2 left [(]1 interrupted[)]$", overall(screens[-1]))
     ended = [line.split()[0] for line in screens[-1] if line.split()[0] in ("done", "failed", "interrupted")]
     assert ended == ["done", "failed", "interrupted"]
@@ -119,8 +122,8 @@ def test_the_seeds_of_a_real_training_end_in_one_table(tmp_path, small_csv, colu
     assert code == 0
     _, lines = first(screens, "loading TensorFlow")
     assert [line.split()[0] for line in lines] == ["model", "table", "size", "runs", "loading"]
-    headed = [lines for lines in screens if "constant's MAE" in "\n".join(lines)]  # one read may end within a line
-    assert any(re.fullmatch(r"seed 0 +\d+/400( +\d\.\d{4}){4}", line) for lines in headed for line in lines)
+    assert first(screens, "constant's MAE")
+    assert any(re.fullmatch(r"seed 0 +\d+/400( +\d\.\d{4}){4}", line) for lines in screens for line in lines)
     last = screens[-1]
     assert max(map(len, last)) <= columns
     assert not any("/400" in line for line in last), "the live lines are gone"
@@ -130,6 +133,13 @@ def test_the_seeds_of_a_real_training_end_in_one_table(tmp_path, small_csv, colu
     assert [row[0] for row in rows] == ["0", "1", "mean", "sd"]
     assert [row[2] for row in rows[:2]] == [f"{history.iloc[-1]:.4f}" for history in histories], "MAE is the loss"
     assert [row[-2] for row in rows[:2]] == [str(history.idxmin() + 1) for history in histories]
+
+
+def test_what_is_begun_is_drawn_at_once_however_soon_it_is_over(small_table, tmp_path):
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=80)
+    standing = Standing(plan([RunSpec()], small_table, tmp_path))
+    LiveView(standing, {}, "loading TensorFlow", terminal).close(keep=False)
+    assert "loading TensorFlow, " in terminal.file.getvalue()
 
 
 def test_the_first_epoch_of_another_try_begins_anew(small_table, tmp_path):
@@ -179,6 +189,5 @@ def test_what_tells_names_apart_is_kept():
 
 
 def test_the_screen_of_the_tests_shows_what_a_terminal_would():
-    screen = Screen(5)
-    screen.feed("abcdefg\r\n12345\r\nxy\x1b[2K\r\x1b[1A\x1b[2Knew\r\n\x1b[32mend\x1b[0m\x1b[?25h\x1b[")
-    assert screen.lines() == ["abcde", "fg", "new", "end"]
+    text = "abcdefg\r\n12345\r\nxy\r\x1b[2K\x1b[1A\x1b[2Knew\r\n\x1b[32mend\x1b[0m\x1b[?25h"
+    assert Screen(5).screens(text) == [["abcde", "fg", "12345", "xy"], ["abcde", "fg", "new", "end"]]

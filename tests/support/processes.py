@@ -17,6 +17,9 @@ def answer_signals():
         signal.signal(number, signal.SIG_DFL)
 
 
+#: Seconds after which what is waited for is taken to hang. No test says how long anything takes.
+GUARD = 900
+
 STARTED: list[subprocess.Popen] = []
 
 
@@ -47,12 +50,13 @@ def start(arguments, cwd, *, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, 
     return process
 
 
-def wait_for(condition, seconds=60):
-    """Wait until ``condition()`` holds."""
-    until = time.monotonic() + seconds
-    while not condition():
+def wait_for(condition):
+    """Wait until ``condition()`` holds, and return what it gave."""
+    until = time.monotonic() + GUARD
+    while not (found := condition()):
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.05)
+    return found
 
 
 def texts(paths):

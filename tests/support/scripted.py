@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 
 from support import fabricate
+from support.processes import wait_for
 from wineexp.cli.watch import CommandObserver
 from wineexp.data.sources import Found
 from wineexp.data.table import read_table
+from wineexp.execution import progress
 from wineexp.execution.batch_run import execute
 from wineexp.execution.executor import Place
+from wineexp.execution.live_view import LiveView
 from wineexp.execution.plan import make_plan
 from wineexp.runs.result import history_frame, unfinished
 from wineexp.specs.config import read_config
 
-#: Seconds between two events, in which the view is drawn at least once.
-PAUSE = 0.4
+
+class CountedView(LiveView):
+    """The view, which counts how often it was drawn."""
+
+    begun = 0
+
+    def render(self):
+        self.begun += 1
+        return super().render()
+
+
+progress.LiveView = CountedView
 
 
 class Scripted:
     """An executor of two workers that plays a script: lists of ("epoch", task, epoch, loss, val_loss) and of
-    ("done" or another status, task).
+    ("done" or another status, task). Whatever is told is drawn before the next.
     """
 
-    def __init__(self, script):
-        self.script = script
+    def __init__(self, script, observer):
+        self.script, self.progress = script, observer.progress
 
     def place(self, runs):
         return Place.of_workers(2)
 
     def run(self, tasks, table, on_epoch, begin):
         for kind, number, *numbers in self.script:
-            time.sleep(PAUSE)
+            self._wait_until_drawn()
             task = tasks[number]
             if kind == "begin":
                 assert begin(task)
@@ -46,7 +58,14 @@ class Scripted:
                 reason, error = ("diverged", "the loss turned NaN") if kind == "failed" else (None, None)
                 history = history_frame([(1.0, 1.0)])
                 yield task, unfinished(task.spec, table, kind, reason, error, history=history, threads=1)
-        time.sleep(PAUSE)
+        self._wait_until_drawn()
+
+    def _wait_until_drawn(self):
+        """Until the view, by itself, has begun two more drawings: what the first showed is on the terminal."""
+        view = self.progress.view
+        if view is not None:
+            enough = view.begun + 2
+            wait_for(lambda: view.begun >= enough)
 
 
 def play(config, data, out, script):
@@ -55,7 +74,7 @@ def play(config, data, out, script):
     plan = make_plan(study.specs, Found(read_table(Path(data)), ()), Path(out), name=study.name)
     observer = CommandObserver()
     try:
-        execute(plan, Scripted(script), observer)
+        execute(plan, Scripted(script, observer), observer)
     finally:
         observer.close()
 

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import termios
 
+from support.processes import GUARD
+
 #: Lines of the terminal.
 HEIGHT = 40
 
@@ -34,22 +36,15 @@ def answered_on_a_terminal(arguments, answer):
 def screens_of(command, cwd, columns, **environment):
     """Exit code of a command, and each screen that it showed: its lines, from the first to the last."""
     variables = {"TERM": "xterm-256color", "NO_COLOR": "1", **environment}
-    screen, screens = Screen(columns), []
-
-    def look(text):
-        screen.feed(text)
-        if not screens or screens[-1] != screen.lines():
-            screens.append(screen.lines())
-
-    code, _ = _read(command, variables, columns=columns, cwd=cwd, look=look)
-    return code, screens
+    code, text = _read(command, variables, columns=columns, cwd=cwd)
+    return code, Screen(columns).screens(text)
 
 
 def _command(arguments):
     return [sys.executable, "-m", "wineexp", *map(str, arguments)]
 
 
-def _read(command, environment, answer=b"", *, columns=80, look=None, **streams):
+def _read(command, environment, answer=b"", *, columns=80, **streams):
     """Exit code and screen; all streams but those given are the terminal, stdin where there is an answer."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, columns, 0, 0))
@@ -62,13 +57,11 @@ def _read(command, environment, answer=b"", *, columns=80, look=None, **streams)
     shown = b""
     while True:
         try:
-            shown += (piece := os.read(leader, 65536))
+            shown += os.read(leader, 65536)
         except OSError:  # the other side is closed
             break
-        if look is not None and not piece.endswith(b"\x1b"):
-            look(shown.decode(errors="ignore"))
     os.close(leader)
-    return process.wait(120), shown.decode()
+    return process.wait(GUARD), shown.decode()
 
 
 class Screen:
@@ -79,20 +72,27 @@ class Screen:
 
     def __init__(self, columns):
         self.columns = columns
-
-    def feed(self, text):
-        """Take all the text so far; a control code may be cut off at its end."""
         self._rows, self._row, self._column = [""], 0, 0
-        at = 0
+
+    def screens(self, text):
+        """Each screen that a text shows: the lines whenever they are about to be cleared, and at the end.
+
+        Until then lines are only added. So whatever stood there, however briefly, is on one of the screens, and
+        none of them is half drawn.
+        """
+        screens, at, added = [], 0, False
         while at < len(text):
-            if found := _CONTROL.match(text, at):
-                self._obey(found[1], found[2])
-                at = found.end()
+            control = _CONTROL.match(text, at)
+            if control is None:
+                self._put(text[at])
+                at, added = at + 1, True
                 continue
-            if text[at] == "\x1b":
-                return
-            self._put(text[at])
-            at += 1
+            if control[2] == "K" and added:
+                screens.append(self.lines())
+                added = False
+            self._obey(control[1], control[2])
+            at = control.end()
+        return [*screens, self.lines()]
 
     def lines(self):
         """Its lines, without blanks at their ends and empty ones below."""
@@ -102,6 +102,7 @@ class Screen:
         return lines
 
     def _put(self, letter):
+        assert letter != "\x1b", "what a terminal does at this control code is not known here"
         if letter == "\r":
             self._column = 0
             return

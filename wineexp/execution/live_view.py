@@ -69,6 +69,7 @@ class LiveView:
             vertical_overflow="crop",
         )
         self._live.start()
+        self.refresh()  # by itself only a quarter of a second later
 
     def tell(self, line: str) -> None:
         """Print a line above the view, if there is anyone to read it."""

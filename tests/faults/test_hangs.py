@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import threading
-import time
+from functools import partial
 
 import psutil
 import pytest
+from support import faulty_workers
 from support.batches import train as batch
+from support.clock import Clock
 from support.processes import children
 
 from wineexp.errors import RuntimeSetupError
+from wineexp.execution import workers
 from wineexp.execution.executor import always
 from wineexp.execution.workers import LocalWorkers
 from wineexp.runs.directory import find_runs
@@ -21,34 +22,44 @@ from wineexp.specs.run_spec import RunSpec
 SPECS = [RunSpec.parse({"widths": "8", "epochs": 2, "seed": seed}) for seed in range(2)]
 
 
-@contextlib.contextmanager
-def signalling(number, times):
-    """Send ``number`` to so many worker processes, each the moment that it is there."""
-    over, met = threading.Event(), []
+#: More than a worker needs to start or to train, on any machine.
+LONG = 3600
 
-    def look():
-        while not over.is_set() and len(met) < times:
-            for child in children(psutil.Process()):
-                if child not in met and len(met) < times:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        child.send_signal(number)
-                        met.append(child)
-            time.sleep(0.01)
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield met
-    finally:
-        over.set()
-        thread.join()
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(workers, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def signalling(monkeypatch, clock):
+    """Send ``number`` to so many worker processes before they load anything; one that is stopped is late at once."""
+
+    def begin(number, times):
+        met = []
+
+        def meet(worker):
+            if worker.process not in met and len(met) < times:
+                worker.process.send_signal(number)
+                met.append(worker.process)
+            if worker.process in met and number == signal.SIGSTOP:
+                clock.ahead += LONG + 1
+
+        for name in ("_start", "set_up"):  # it may have told that it is there before it is stopped
+            plain = getattr(workers._Worker, name)
+            monkeypatch.setattr(workers._Worker, name, lambda worker, plain=plain: (plain(worker), meet(worker)))
+        return met
+
+    return begin
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "says"),
     [
-        (signal.SIGSTOP, "a worker process did not start within 2 s in each of 2 tries"),
+        (signal.SIGSTOP, "a worker process did not start within 3600 s in each of 2 tries"),
         (
             signal.SIGKILL,
             r"a worker process died while it started \(SIGKILL; out of memory\?\) in each of 2 tries",
@@ -56,9 +67,12 @@ def signalling(number, times):
     ],
     ids=["hangs", "dies"],
 )
-def test_a_worker_that_never_starts_ends_the_batch_after_the_retries(small_table, tmp_path, number, says):
-    with signalling(number, 10) as met, pytest.raises(RuntimeSetupError, match=says):
-        batch(SPECS, small_table, tmp_path, LocalWorkers(1, start_timeout=2))
+def test_a_worker_that_never_starts_ends_the_batch_after_the_retries(
+    small_table, tmp_path, signalling, number, says
+):
+    met = signalling(number, 10)
+    with pytest.raises(RuntimeSetupError, match=says):
+        batch(SPECS, small_table, tmp_path, LocalWorkers(1, start_timeout=LONG))
     assert len(met) == 2
     assert not children(psutil.Process())
     assert list(find_runs(tmp_path)) == []
@@ -66,15 +80,15 @@ def test_a_worker_that_never_starts_ends_the_batch_after_the_retries(small_table
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["hangs", "dies"])
-def test_a_worker_that_does_not_start_once_is_replaced(small_table, tmp_path, number):
-    with signalling(number, 1) as met:
-        runs = batch(SPECS, small_table, tmp_path, LocalWorkers(1, start_timeout=40))
+def test_a_worker_that_does_not_start_once_is_replaced(small_table, tmp_path, signalling, number):
+    met = signalling(number, 1)
+    runs = batch(SPECS, small_table, tmp_path, LocalWorkers(1, start_timeout=LONG))
     assert len(met) == 1
     assert [run.status for run in runs] == ["done", "done"]
 
 
 @pytest.mark.slow
-def test_a_worker_that_hangs_in_training_is_stopped_by_its_timeout(small_table, tmp_path):
+def test_a_worker_that_hangs_in_training_is_stopped_by_its_timeout(small_table, tmp_path, clock):
     long = RunSpec.parse({"widths": "8", "epochs": 10**6})
     stopped = []
 
@@ -88,9 +102,10 @@ def test_a_worker_that_hangs_in_training_is_stopped_by_its_timeout(small_table, 
             def watch(task, epoch, *numbers):
                 if epoch == 3 and not stopped:
                     stop()
+                    clock.ahead += LONG + 1
                 on_epoch(task, epoch, *numbers)
 
-            return LocalWorkers(1, timeout=3).run(tasks, table, watch, begin)
+            return LocalWorkers(1, timeout=LONG).run(tasks, table, watch, begin)
 
     (run,) = batch([long], small_table, tmp_path, Watcher())
     assert (run.status, run.record.reason) == ("failed", "timeout")
@@ -98,29 +113,29 @@ def test_a_worker_that_hangs_in_training_is_stopped_by_its_timeout(small_table, 
 
 
 @pytest.mark.slow
-def test_a_worker_that_never_starts_beside_one_that_trains_loses_nothing(small_table, tmp_path):
+def test_a_worker_that_never_starts_beside_one_that_trains_loses_nothing(small_table, tmp_path, monkeypatch):
     """Of two workers the second dies as often as it starts; the first does all the work."""
-    over, spared, met = threading.Event(), [], []
+    spared, met, plain = [], [], workers._Worker._start
 
-    def kill_all_but_the_first():
-        while not over.is_set():
-            for child in children(psutil.Process()):
-                if not spared:
-                    spared.append(child)
-                elif child not in spared:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        child.kill()
-                        met.append(child)
-            time.sleep(0.02)
+    def start(worker):
+        plain(worker)
+        if worker in spared or not spared:
+            spared.append(worker)
+        else:
+            worker.process.kill()
+            met.append(worker.process.pid)
 
-    thread = threading.Thread(target=kill_all_but_the_first)
-    thread.start()
-    try:
-        wanted = [RunSpec.parse({"widths": "8", "epochs": 300, "seed": seed}) for seed in range(4)]
-        runs = batch(wanted, small_table, tmp_path, LocalWorkers(2, retries=1))
-    finally:
-        over.set()
-        thread.join()
-    assert len(set(met)) == 2, "tried, tried once more, then done without"
+    class Crew(LocalWorkers):
+        def _start_again(self, worker, crew, problem):
+            super()._start_again(worker, crew, problem)
+            if worker not in crew:
+                (tmp_path / "given up").touch()
+
+    monkeypatch.setattr(workers._Worker, "_start", start)
+    train = partial(faulty_workers.waits_for, path=tmp_path / "given up")
+    wanted = [RunSpec.parse({"widths": "8", "epochs": 3, "seed": seed}) for seed in range(4)]
+    runs = batch(wanted, small_table, tmp_path / "out", Crew(2, retries=1, train=train))
+    assert len(spared) == 1
+    assert len(met) == 2, "tried, tried once more, then done without"
     assert [run.status for run in runs] == ["done"] * 4
     assert not children(psutil.Process())

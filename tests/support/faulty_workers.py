@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+from support.processes import GUARD, wait_for
 from wineexp.errors import RuntimeSetupError
 from wineexp.execution.executor import train_run
 
@@ -27,9 +28,15 @@ def train(spec, table, *, on_epoch, **options):
         if epoch == 1 and spec.seed == DIES:
             os.kill(os.getpid(), signal.SIGKILL)
         if epoch == 1 and spec.seed == HANGS:
-            time.sleep(600)
+            time.sleep(GUARD)
 
     return train_run(spec, table, on_epoch=faulty, **options)
+
+
+def waits_for(spec, table, *, path, **options):
+    """Train only once there is such a file."""
+    wait_for(path.exists)
+    return train_run(spec, table, **options)
 
 
 def cannot_train(spec, table, **options):

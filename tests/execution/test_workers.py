@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import signal
-import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+from conftest import ROOT
 from support import faulty_workers
 from support.batches import train as batch
-from support.processes import children, start, wait_for
+from support.clock import Clock
+from support.processes import GUARD, TELLING, check_gone, children, count_training, start, wait_for
 
 from wineexp.execution import workers
-from wineexp.execution.executor import Task
+from wineexp.execution.executor import Task, always
 from wineexp.execution.observer import Observer
 from wineexp.execution.workers import LocalWorkers, affordable_jobs
 from wineexp.runs.directory import HISTORY, PREDICTIONS, find_runs
 from wineexp.specs.run_spec import RunSpec
+
+#: More than a run needs, on any machine.
+LONG = 3600
 
 FULL = os.environ.get("WINEEXP_FAULTS") == "full"
 QUICK = {"widths": "8,8", "epochs": 4, "batch_size": 32}
@@ -82,8 +84,34 @@ def test_a_worker_is_at_its_next_run_before_the_last_is_recorded_unless_that_fai
 def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
     cli, small_table, small_csv, tmp_path, monkeypatch
 ):
-    faulty = partial(LocalWorkers, train=faulty_workers.train)
-    monkeypatch.setattr(workers, "LocalWorkers", faulty)
+    clock = Clock()
+
+    class Faulty(LocalWorkers):
+        """An hour passes once the run that hangs is all that is left."""
+
+        def __init__(self, *arguments, **settings):
+            super().__init__(*arguments, train=faulty_workers.train, **settings)
+
+        def run(self, tasks, table, on_epoch, begin=always):
+            others, hanging = {task.number for task in tasks}, set()
+
+            def look():
+                if others == hanging:
+                    clock.ahead = LONG + 1
+
+            def hear(task, epoch, *losses):
+                on_epoch(task, epoch, *losses)
+                if task.spec.seed == faulty_workers.HANGS and epoch == 1:
+                    hanging.add(task.number)
+                    look()
+
+            for task, result in super().run(tasks, table, hear, begin):
+                yield task, result
+                others.discard(task.number)
+                look()
+
+    monkeypatch.setattr(workers, "time", clock)
+    monkeypatch.setattr(workers, "LocalWorkers", Faulty)
     config = {
         "defaults": QUICK,
         "runs": [
@@ -95,7 +123,7 @@ def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
         ],
     }
     (tmp_path / "mixed.yaml").write_text(json.dumps(config))
-    arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 2, "--timeout", 4]
+    arguments = ["--data", small_csv, "--out", tmp_path / "out", "--jobs", 2, "--timeout", LONG]
     code, out, err = cli("batch", tmp_path / "mixed.yaml", *arguments)
     assert code == 1
     ended = {run.record.label: run for run in find_runs(tmp_path / "out")}
@@ -107,7 +135,7 @@ def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
     assert "no room for the batch" in ended["raises"].error_path.read_text()
     assert "Traceback" in ended["raises"].error_path.read_text()
     assert "in each of 2 tries (SIGKILL; out of memory?)" in ended["dies"].error_path.read_text()
-    assert "stopped after 4 s, 2 of 4 epochs done" in ended["hangs"].error_path.read_text()
+    assert "stopped after 3600 s, 2 of 4 epochs done" in ended["hangs"].error_path.read_text()
     assert len((ended["hangs"].path / HISTORY).read_text().splitlines()) == 3  # what was seen of it stays
     assert "7 runs: 3 done (0 of them before), 4 failed" in err
     for name in ("diverges", "raises", "dies", "hangs"):
@@ -138,45 +166,52 @@ def test_a_worker_full_of_machine_code_is_replaced(undisturbed, small_table, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_a_worker_killed_at_any_moment_costs_nothing(undisturbed, small_table, tmp_path):
+@pytest.mark.parametrize("trial", range(20 if FULL else 3))
+def test_a_worker_killed_at_any_moment_costs_nothing(undisturbed, small_table, tmp_path, monkeypatch, trial):
+    """The moments are what the parent does with a worker: start it, set it up, give it a run, hear of an epoch."""
     wanted, expected = undisturbed
-    dice = random.Random(0)
-    kills = 0
-    trials = 20 if FULL else 3
-    start = time.monotonic()
-    batch(wanted, small_table, tmp_path / "whole", LocalWorkers(2))
-    whole = time.monotonic() - start  # a moment of it, however fast wineexp and the machine are
-    for trial in range(trials):
-        out, over = tmp_path / str(trial), threading.Event()
-        moment = dice.uniform(0.1, 1) * whole
+    dice = random.Random(trial)
+    moment = dice.randrange(2 + 2 + len(wanted) * (1 + QUICK["epochs"]))
+    passed, killed = [], []
 
-        def kill_one(moment=moment, over=over):
-            nonlocal kills
-            if not over.wait(moment):
-                victims = children(psutil.Process())
-                if victims:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        dice.choice(victims).kill()
-                        kills += 1
+    def pass_by(*_):
+        passed.append(True)
+        if len(passed) - 1 == moment:
+            victim = dice.choice(children(psutil.Process()))
+            victim.kill()
+            killed.append(victim)
 
-        killer = threading.Thread(target=kill_one)
-        killer.start()
-        runs = batch(wanted, small_table, out, LocalWorkers(2))
-        over.set()
-        killer.join()
-        assert [run.status for run in runs] == ["done"] * 12
-        assert numbers(out) == expected
-    assert kills >= trials / 2, "most batches were met by a kill"
+    for name in ("_start", "set_up", "begin"):
+        plain = getattr(workers._Worker, name)
+        monkeypatch.setattr(workers._Worker, name, lambda *given, plain=plain: (plain(*given), pass_by()))
+    listener = Observer()
+    listener.epoch = pass_by
+    runs = batch(wanted, small_table, tmp_path, LocalWorkers(2), listener)
+    assert len(killed) == 1
+    assert [run.status for run in runs] == ["done"] * 12
+    assert numbers(tmp_path) == expected
+
+
+#: The command line, whose workers train so many runs as they may.
+RATIONED = """
+from functools import partial
+from support import faulty_workers
+from wineexp.cli import main
+from wineexp.execution import workers
+
+workers.LocalWorkers = partial(workers.LocalWorkers, train=faulty_workers.rationed)
+main()
+"""
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_parent_killed_at_any_moment_leaves_whole_runs_and_no_process(small_csv, tmp_path):
+def test_the_parent_killed_at_any_moment_leaves_whole_runs_and_no_process(small_csv, tmp_path, monkeypatch):
     config = {"defaults": {**QUICK, "epochs": 40}, "seeds": 40}
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     arguments = ["batch", "c.yaml", "--data", small_csv, "--jobs", 2, "--no-model"]
     dice, stamps, outputs = random.Random(1), {}, tmp_path / "outputs"
+    monkeypatch.setenv("WINEEXP_TEST_FOLDER", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
 
     def finished():
         return len(list(outputs.glob("[!.]*/run.json")))
@@ -190,15 +225,15 @@ def test_the_parent_killed_at_any_moment_leaves_whole_runs_and_no_process(small_
 
     for _ in range(10 if FULL else 2):
         before = finished()
-        process = start(arguments, tmp_path)
-        wait_for(lambda before=before: finished() > before)  # a moment of it, however fast the machine is
-        time.sleep(dice.uniform(0, 0.3))
+        (tmp_path / "allowed").write_text(str(before + 2))  # so that it cannot come to its end
+        process = start(arguments, tmp_path, code=RATIONED)
+        wait_for(lambda before=before: finished() > before)
+        time.sleep(dice.uniform(0, 0.3))  # whatever it has got to by then
         family = children(process)
-        assert family, "it is met while it trains"
+        assert family
         process.kill()
         process.communicate()
-        _, alive = psutil.wait_procs(family, timeout=5)
-        assert not alive, "a worker outlived its parent by five seconds"
+        check_gone(family)
         check()
     done = start(arguments, tmp_path)
     _, err = done.communicate()
@@ -212,32 +247,28 @@ def test_the_parent_killed_at_any_moment_leaves_whole_runs_and_no_process(small_
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_completes_the_rest(small_csv, small_table, tmp_path):
     config = {
         "defaults": {**QUICK, "bn": "after"},
-        "runs": [{"seed": 0}, {"seed": 1}, {"seed": 2, "epochs": 20_000}],
+        "runs": [{"seed": 0}, {"seed": 1}, {"seed": 2, "epochs": 10**6}],
     }
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     arguments = ["batch", "c.yaml", "--data", small_csv, "--jobs", 2]
-    process = start(arguments, tmp_path)
+    process = start(arguments, tmp_path, code=TELLING)
     outputs = tmp_path / "outputs"
-    wait_for(lambda: len(list(outputs.glob("*/run.json"))) == 2)
-    time.sleep(8)  # XLA compiles the long one, which begins first, for a second or two
+    wait_for(lambda: len(list(outputs.glob("*/run.json"))) == 2 and count_training(tmp_path) == 1)
     family = children(process)
     assert len(family) == 2
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
-    assert time.monotonic() - began < 10
+    _, err = process.communicate(timeout=GUARD)
     assert process.returncode == 130
     assert "Traceback" not in err
-    _, alive = psutil.wait_procs(family, timeout=1)
-    assert not alive
+    check_gone(family)
     states = sorted(run.status for run in find_runs(outputs))
     assert states == ["done", "done", "interrupted"]
     (stopped,) = [run for run in find_runs(outputs) if run.status == "interrupted"]
-    assert len((stopped.path / HISTORY).read_text().splitlines()) > 1
+    assert len((stopped.path / HISTORY).read_text().splitlines()) > 11
     config["runs"][2]["epochs"] = 6
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     again = start(arguments, tmp_path)
-    _, err = again.communicate(timeout=120)
+    _, err = again.communicate(timeout=GUARD)
     assert again.returncode == 0, err
     assert "2 of 3 runs are done already" in err
     wanted = [
@@ -256,11 +287,19 @@ def numbers_of_done(folder):
             for run in find_runs(folder) if run.path.name in done}  # fmt: skip
 
 
-def test_a_run_that_is_always_heard_of_is_stopped_in_time_too(small_table, tmp_path):
+def test_a_run_that_is_always_heard_of_is_stopped_in_time_too(small_table, tmp_path, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(workers, "time", clock)
+
+    class Waiting(Observer):
+        def epoch(self, spec, epoch, loss, val_loss):
+            if epoch == 100:
+                clock.ahead = LONG + 1
+
     wanted = [RunSpec.parse({**QUICK, "widths": "4", "batch_size": 1024, "epochs": 10**6})]
-    (run,) = batch(wanted, small_table, tmp_path, LocalWorkers(1, timeout=8))  # XLA compiles for a second
+    (run,) = batch(wanted, small_table, tmp_path, LocalWorkers(1, timeout=LONG), Waiting())
     assert (run.status, run.record.reason) == ("failed", "timeout")
-    assert len(run.history_path.read_text().splitlines()) > 100
+    assert "101 of 1000000 epochs done" in run.error_path.read_text(), "looked at after each"
 
 
 def test_a_worker_that_cannot_train_is_told_in_one_line(small_table, tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 
@@ -19,6 +21,28 @@ def answer_signals():
 
 #: Seconds after which what is waited for is taken to hang. No test says how long anything takes.
 GUARD = 900
+
+#: The command line, which writes a line into the file ``trains`` as a run's eleventh epoch is told, and goes on from
+#: there once there is no file ``hold``.
+TELLING = """
+import sys, time
+from pathlib import Path
+from wineexp.cli import main
+from wineexp.execution.progress import BatchProgress
+
+plain = BatchProgress.epoch
+
+def epoch(self, spec, number, *losses):
+    plain(self, spec, number, *losses)
+    if number == 10:
+        with open("trains", "a") as file:
+            file.write(f"{spec.label()} seed {spec.seed}\\n")
+        while Path("hold").exists():
+            time.sleep(0.01)
+
+BatchProgress.epoch = epoch
+main()
+"""
 
 STARTED: list[subprocess.Popen] = []
 
@@ -35,11 +59,14 @@ def end_started():
                 stream.close()
 
 
-def start(arguments, cwd, *, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, code=None):
-    """Begin ``wineexp`` with these arguments, or ``code`` in its place; its stderr can be read."""
+def start(arguments, cwd, *, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, code=None, before=()):
+    """Begin ``wineexp`` with these arguments, or ``code`` in its place; its stderr can be read.
+
+    What stands ``before``, as ``nohup``, begins it.
+    """
     program = ["-m", "wineexp"] if code is None else ["-c", code]
     process = subprocess.Popen(
-        [sys.executable, *program, *map(str, arguments)],
+        [*before, sys.executable, *program, *map(str, arguments)],
         cwd=cwd,
         stdout=stdout,
         stderr=stderr,
@@ -57,6 +84,29 @@ def wait_for(condition):
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.05)
     return found
+
+
+def count_training(folder):
+    """How many runs of a ``TELLING`` command line have got to their eleventh epoch."""
+    path = folder / "trains"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def answers(process):
+    """Whether a process answers SIGINT, SIGTERM and SIGHUP by itself, as Linux knows it; Python answers the first."""
+    caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text(), re.M)[1]
+    return all(int(caught, 16) >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
+
+def loads_tensorflow(process):
+    """Whether a process loads TensorFlow, or has it: Linux knows what is mapped into its memory."""
+    return "tensorflow" in Path(f"/proc/{process.pid}/maps").read_text()
+
+
+def check_gone(processes):
+    """Assert that each of them ends."""
+    _, alive = psutil.wait_procs(processes, timeout=GUARD)
+    assert not alive
 
 
 def texts(paths):

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
-from support.processes import end_started
+from hypothesis import HealthCheck, settings
+from support.processes import GUARD, end_started
 
 from wineexp.data.table import Table, read_table
 
 ROOT = Path(__file__).resolve().parent.parent
 
-if not os.environ.get("CI"):  # in CI, Hypothesis has a profile of its own, which has no deadline either
-    settings.register_profile("wineexp", deadline=None)  # no test asserts a time
+if not os.environ.get("CI"):  # in CI, Hypothesis has a profile of its own, which asserts no time either
+    settings.register_profile("wineexp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("wineexp")
 
 RED_WINE = ROOT.parent / "shared" / "data" / "winequality-red.csv"
@@ -113,6 +113,7 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        flags = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=path, args=flags, timeout=GUARD * 1000)
         yield browser
         browser.close()

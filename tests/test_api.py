@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support import fabricate
+from support.processes import GUARD
 
 import wineexp
 from wineexp import RunSpec, WineexpError, batch, compare, load_runs, train
@@ -130,7 +131,7 @@ def test_a_script_needs_no_guard_around_a_batch_in_worker_processes(here):
         "runs = batch({'defaults': {'widths': 8, 'epochs': 1}, 'seeds': 2}, jobs=2)\n"
         "print(*(run.status for run in runs))\n"
     )
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True, timeout=GUARD)
     assert done.stdout == "done done\n"
 
 

@@ -36,7 +36,7 @@ class Answered:
         self._holds = 0
         self._caught: int | None = None
         self._lost = self._sent = False
-        self._ended = False
+        self._ended = self._hearing = False
         self._sending = threading.Lock()
 
     @property
@@ -51,6 +51,9 @@ class Answered:
         if self._sent:
             self._sent = False
             if not self._lost:  # heard of in the meantime
+                return
+            if self._hearing:  # Python would ignore it here too
+                self._begin_sending(number)
                 return
             self._lost = False
         elif self.number is not None:  # the second one
@@ -71,9 +74,11 @@ class Answered:
             if self.number is None or not issubclass(ignored.exc_type, KeyboardInterrupt):
                 before(ignored)
                 return
-            self._lost = True
-            # Not `threading`: its locks may be held by what the destructor came in between.
-            _thread.start_new_thread(self._send_again, (self.number,))
+            self._hearing = self._lost = True
+            try:
+                self._begin_sending(self.number)
+            finally:
+                self._hearing = False
 
         sys.unraisablehook = hear
         try:
@@ -87,6 +92,10 @@ class Answered:
         """Raise a lost interrupt no more."""
         with self._sending:
             self._lost = False
+
+    def _begin_sending(self, number: int) -> None:
+        # Not `threading`: its locks may be held by what the destructor came in between.
+        _thread.start_new_thread(self._send_again, (number,))
 
     def _send_again(self, number: int) -> None:
         time.sleep(AGAIN)

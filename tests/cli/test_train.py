@@ -6,12 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import jsonschema
 import pandas as pd
 import pytest
 from conftest import ROOT
+from support.processes import GUARD, TELLING, count_training, loads_tensorflow, start, wait_for
 from support.terminal import shown_on_a_terminal
 
 from wineexp.cli import COMMANDS, group
@@ -233,28 +233,13 @@ def test_every_field_of_the_spec_has_a_flag_with_its_default(cli):
         assert f"{info.description[1:]}. [default: {default}]" in text
 
 
-def answer_ctrl_c():
-    """In the child, before it starts: a CI without a terminal may run us with Ctrl-C ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def start(arguments, tmp_path):
-    command = [sys.executable, "-m", "wineexp", "train", *arguments, "--threads", "1"]
-    return subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=answer_ctrl_c
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("moment", ["training", "loading"])
 def test_ctrl_c_records_an_interrupted_run(tmp_path, small_csv, moment):
-    process = start(["--widths", "8", "--epochs", "20000", "--data", str(small_csv)], tmp_path)
-    # The first line of progress comes after a tenth of the epochs, so many seconds of training are left.
-    awaited = "epoch" if moment == "training" else "size"
-    next(line for line in process.stderr if line.startswith(awaited))
-    if moment == "loading":
-        time.sleep(0.5)
+    endless = ["train", "--widths", "8", "--epochs", 10**6, "--threads", "1", "--data", small_csv]
+    process = start(endless, tmp_path, stdout=subprocess.PIPE, code=TELLING)
+    wait_for(lambda: count_training(tmp_path) if moment == "training" else loads_tensorflow(process))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=GUARD)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     (directory,) = (tmp_path / "outputs").iterdir()
@@ -266,8 +251,8 @@ def test_ctrl_c_records_an_interrupted_run(tmp_path, small_csv, moment):
 
 
 def test_tensorflows_chatter_does_not_reach_the_user(tmp_path, small_csv):
-    process = start([*QUICK, "--data", str(small_csv)], tmp_path)
-    _, err = process.communicate(timeout=120)
+    process = start(["train", *QUICK, "--data", small_csv], tmp_path)
+    _, err = process.communicate(timeout=GUARD)
     assert process.returncode == 0
     assert [line.split()[0] for line in err.splitlines()] == ["model", "table", "size", "runs", *["epoch"] * 3]
 

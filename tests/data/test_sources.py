@@ -9,14 +9,16 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from support.clock import Clock
+from support.processes import GUARD
 
+from wineexp.data import download
 from wineexp.data.download import cached_path, fetch
 from wineexp.data.sources import find_table
 from wineexp.errors import DataError, DownloadError
@@ -24,6 +26,7 @@ from wineexp.errors import DataError, DownloadError
 
 class Handler(BaseHTTPRequestHandler):
     content = b""
+    clock = Clock()
 
     def log_message(self, *_):
         """Quiet."""
@@ -45,10 +48,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         try:
             if self.path == "/slow.csv":
-                for at in range(0, len(body), 100):
-                    self.wfile.write(body[at : at + 100])
-                    self.wfile.flush()
-                    time.sleep(0.05)
+                self.wfile.write(body[:100])
+                self.wfile.flush()
+                self.clock.ahead += 3600
+                self.wfile.write(body[100:200])
+                self.wfile.flush()
+                self.connection.recv(1)  # until the client has had enough: the rest never comes
             else:
                 self.wfile.write(body)
         except (BrokenPipeError, ConnectionResetError):
@@ -62,7 +67,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(red_wine_path):
+def server(red_wine_path, monkeypatch):
+    monkeypatch.setattr(download, "time", Handler.clock)
     Handler.content = red_wine_path.read_bytes()
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -82,7 +88,7 @@ def test_good_bytes_reach_the_cache(server, red_wine, name):
     [
         ("wrong.csv", "not the table's"),
         ("much.csv", "more than 2,000,000 bytes"),
-        ("slow.csv", "took more than 1 s"),
+        ("slow.csv", "took more than 900 s"),
         ("missing.csv", "HTTP 404"),
         ("other.zip", "holds no winequality-red.csv"),
         ("broken.zip", "not a zip"),
@@ -90,9 +96,9 @@ def test_good_bytes_reach_the_cache(server, red_wine, name):
 )
 def test_bad_answers_never_reach_the_cache_and_the_next_address_is_asked(server, name, says):
     with pytest.raises(DownloadError, match=says):
-        fetch((f"{server}/{name}",), seconds=1)
+        fetch((f"{server}/{name}",), seconds=GUARD)
     assert not cached_path().exists()
-    assert fetch((f"{server}/{name}", f"{server}/good.csv"), seconds=1)[1] == f"{server}/good.csv"
+    assert fetch((f"{server}/{name}", f"{server}/good.csv"), seconds=GUARD)[1] == f"{server}/good.csv"
 
 
 def test_a_server_that_is_not_there_or_says_nothing_is_given_up():
@@ -101,9 +107,9 @@ def test_a_server_that_is_not_there_or_says_nothing_is_given_up():
         silent.listen()
         port = silent.getsockname()[1]
         with pytest.raises(DownloadError, match="no answer in time"):
-            fetch((f"http://127.0.0.1:{port}/x.csv",), seconds=0.5)
+            fetch((f"http://127.0.0.1:{port}/x.csv",), seconds=0.1)
     with pytest.raises(DownloadError, match="no connection"):
-        fetch((f"http://127.0.0.1:{port}/x.csv",), seconds=0.5)
+        fetch((f"http://127.0.0.1:{port}/x.csv",), seconds=GUARD)
     with pytest.raises(DownloadError, match="no address to ask"):
         fetch(())
 

@@ -12,17 +12,24 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import psutil
 import pytest
+from conftest import ROOT
+from support import faulty_workers
+from support.batches import train as batch
 from support.events import read, reader
-from support.processes import start, wait_for
+from support.processes import GUARD, TELLING, count_training, start, wait_for
 from test_workers import QUICK, numbers
 
 from wineexp import runtime
+from wineexp.execution import dask_cluster, dask_worker
 from wineexp.execution.dask_cluster import DaskCluster
 from wineexp.execution.executor import Task
+from wineexp.execution.observer import Observer
 from wineexp.runs.directory import find_runs
+from wineexp.specs.config import read_config
 from wineexp.specs.run_spec import RunSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -31,7 +38,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 @contextlib.contextmanager
 def dask(*arguments, cwd):
     """A scheduler's or a worker's process, and the address that it tells."""
-    quiet = {"DASK_DISTRIBUTED__DASHBOARD__LINK": "", "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])  # of what workers train with
+    settings = {
+        "DASK_DISTRIBUTED__DASHBOARD__LINK": "",
+        "DASK_DISTRIBUTED__WORKER__DAEMON": "False",
+        "PYTHONPATH": paths,
+    }
     log = cwd / f"{arguments[0]}-{time.monotonic_ns()}.log"
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -39,7 +51,7 @@ def dask(*arguments, cwd):
             cwd=cwd,
             stdout=file,
             stderr=file,
-            env={**os.environ, **quiet},
+            env={**os.environ, **settings},
         )
     try:
         yield process, log
@@ -61,8 +73,8 @@ def worker_of(nanny):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """The address of a scheduler with two workers, and the workers' nanny processes."""
+def processes(tmp_path_factory):
+    """The address of a scheduler for two workers, and the workers' nanny processes."""
     folder = tmp_path_factory.mktemp("dask")
     with contextlib.ExitStack() as stack:
         _, log = stack.enter_context(
@@ -76,8 +88,20 @@ def cluster(tmp_path_factory):
             )[0]
             for _ in range(2)
         ]
-        wait_for(lambda: all(worker_of(nanny) for nanny in nannies))
         yield address, nannies
+
+
+@pytest.fixture
+def cluster(processes, monkeypatch):
+    """The same once both workers are there, again where one was killed."""
+    from distributed import Client
+
+    address, nannies = processes
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", GUARD)
+    with Client(address, timeout=GUARD, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=GUARD)
+    wait_for(lambda: all(worker_of(nanny) for nanny in nannies))
+    return address, nannies
 
 
 @pytest.fixture
@@ -92,7 +116,7 @@ def study(tmp_path):
 
 @pytest.mark.slow
 def test_a_study_on_dask_gives_the_bytes_of_one_process_and_survives_a_killed_worker(
-    cluster, study, cli, small_csv, tmp_path, tensorflow
+    cluster, study, cli, small_csv, small_table, tmp_path, tensorflow
 ):
     address, nannies = cluster
     config = study()
@@ -103,21 +127,26 @@ def test_a_study_on_dask_gives_the_bytes_of_one_process_and_survives_a_killed_wo
     assert numbers(tmp_path / "whole") == numbers(tmp_path / "plain")
     assert all(run.model_path.exists() for run in find_runs(tmp_path / "whole"))
 
-    longer = study(defaults={**QUICK, "bn": "after", "epochs": 400})
-    process = start(
-        ["batch", longer, "--data", small_csv, "--out", tmp_path / "killed", "--dask", address], tmp_path
-    )
-    wait_for(lambda: len(list((tmp_path / "killed").glob("*/run.json"))) >= 2)
-    worker_of(nannies[0]).kill()
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
+    begun, killed = set(), []
+
+    class Killer(Observer):
+        def epoch(self, spec, epoch, loss, val_loss):
+            begun.add(spec)
+            if len(begun) == 2 and not killed:  # one on each worker, which waits in it
+                killed.append(worker_of(nannies[0]))
+                killed[0].kill()
+                (tmp_path / "go on").touch()
+
+    waiting = DaskCluster(address, train=partial(faulty_workers.waits_for, path=tmp_path / "go on"))
+    batch(read_config(config).specs, small_table, tmp_path / "killed", waiting, Killer())
+    assert killed
     assert [run.status for run in find_runs(tmp_path / "killed")] == ["done"] * 12
-    code, _, err = cli("batch", longer, "--data", small_csv, "--out", tmp_path / "plain2", "--jobs", 0)
-    assert numbers(tmp_path / "killed") == numbers(tmp_path / "plain2")
+    assert numbers(tmp_path / "killed") == numbers(tmp_path / "plain")
 
 
 @pytest.mark.slow
-def test_a_timeout_and_a_divergence_on_dask_have_their_reasons(cluster, study, cli, small_csv, tmp_path):
+def test_a_timeout_and_a_divergence_on_dask_have_their_reasons(cluster, cli, small_csv, tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "DaskCluster", partial(DaskCluster, train=faulty_workers.ages))
     runs = [
         {"name": "good"},
         {"name": "long", "epochs": 10**6},
@@ -126,7 +155,7 @@ def test_a_timeout_and_a_divergence_on_dask_have_their_reasons(cluster, study, c
     config = tmp_path / "faulty_workers.yaml"
     config.write_text(json.dumps({"defaults": {**QUICK, "epochs": 60}, "runs": runs}))
     code, _, err = cli(
-        "batch", config, "--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0], "--timeout", 5
+        "batch", config, "--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0], "--timeout", 3600
     )  # fmt: skip
     assert code == 1, err
     ended = {run.record.label: (run.status, run.record.reason) for run in find_runs(tmp_path / "out")}
@@ -134,13 +163,19 @@ def test_a_timeout_and_a_divergence_on_dask_have_their_reasons(cluster, study, c
 
 
 @pytest.mark.slow
-def test_epochs_are_reported_while_a_run_trains_on_the_cluster(cluster, small_table):
+def test_epochs_are_reported_while_a_run_trains_on_the_cluster(cluster, small_table, tmp_path):
+    """The worker waits in its run until the report has come here."""
     seen = []
-    spec = RunSpec.parse({**QUICK, "epochs": 2000})
-    results = DaskCluster(cluster[0]).run([Task(7, spec)], small_table, lambda task, *epoch: seen.append(epoch))
-    ((task, result),) = list(results)
+
+    def hear(task, epoch, *losses):
+        seen.append((epoch, *losses))
+        (tmp_path / str(epoch)).touch()
+
+    spec = RunSpec.parse({**QUICK, "epochs": 8})
+    train = partial(faulty_workers.heard_of, folder=tmp_path)
+    ((task, result),) = DaskCluster(cluster[0], train=train).run([Task(7, spec)], small_table, hear)
     assert (task.number, result.status) == (7, "done")
-    assert len(seen) > 2, "reports come every quarter of a second"
+    assert len(seen) >= 7
     assert [epoch for epoch, *_ in seen] == list(range(len(seen))), "each has all epochs since the one before"
     history = result.history
     assert all(
@@ -153,32 +188,38 @@ def test_tensorboard_has_the_epochs_while_a_run_trains_on_the_cluster(cluster, s
     (tmp_path / "c.yaml").write_text(json.dumps({**QUICK, "epochs": 10**6}))
     flags = ["--data", small_csv, "--dask", cluster[0], "--tensorboard", "tb"]
     process = start(["batch", "c.yaml", *flags], tmp_path)
-    wait_for(lambda: list(tmp_path.glob("tb/*/*")), 240)
+    wait_for(lambda: list(tmp_path.glob("tb/*/*")))
     (folder,) = (tmp_path / "tb").iterdir()
     events = reader(folder)
     wait_for(lambda: len(read(events)[0]) > 100)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
+    process.communicate(timeout=GUARD)
     (history,) = tmp_path.glob("outputs/*/history.csv")
     assert read(events)[0] == list(range(len(history.read_text().splitlines()) - 1))
 
 
 @pytest.mark.slow
 def test_ctrl_c_stops_the_runs_on_the_cluster(cluster, small_csv, tmp_path):
+    from distributed import Client
+
     config = tmp_path / "endless.yaml"
     config.write_text(json.dumps({"defaults": {**QUICK, "epochs": 10**6}, "seeds": 3}))
-    process = start(
-        ["batch", config, "--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0]], tmp_path
-    )
-    busy = [worker_of(nanny) for nanny in cluster[1]]
-    wait_for(lambda: all(worker.cpu_percent(3) > 40 for worker in busy))  # longer than any preparation
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
-    assert {run.status for run in find_runs(tmp_path / "out")} == {"interrupted"}
-    wait_for(lambda: max(worker.cpu_percent(1) for worker in busy) < 30)
+    flags = ["--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0]]
+    process = start(["batch", config, *flags], tmp_path, code=TELLING)
+    wait_for(lambda: count_training(tmp_path) >= 2)
+
+    def trains():  # sent by value, as it is within another
+        return dask_worker._TRAINING.locked()
+
+    with Client(cluster[0], timeout=GUARD, set_as_default=False) as client:
+        assert all(client.run(trains).values())
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=GUARD)
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert {run.status for run in find_runs(tmp_path / "out")} == {"interrupted"}
+        wait_for(lambda: not any(client.run(trains).values()))
 
 
 @pytest.mark.slow
@@ -193,7 +234,7 @@ def test_workers_with_other_versions_are_named(cluster, study, cli, small_csv, t
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(cli, study, small_csv, tmp_path, monkeypatch):
-    monkeypatch.setattr("wineexp.execution.dask_cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1)
     for address in ("tcp://127.0.0.1:9", "no address"):
         code, _, err = cli("batch", study(), "--data", small_csv, "--out", tmp_path / "out", "--dask", address)
         assert code == 2
@@ -205,16 +246,16 @@ def test_a_client_that_could_not_connect_is_closed_at_once(small_table, monkeypa
 
     from wineexp.errors import RuntimeSetupError
 
-    monkeypatch.setattr("wineexp.execution.dask_cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1)
     gc.collect()  # what earlier tests left
     left = []
     real_del = Client.__del__
     monkeypatch.setattr(Client, "__del__", lambda self: (left.append(self.status), real_del(self)))
-    before = threading.active_count()
+    before = set(threading.enumerate())
     for address in ("tcp://127.0.0.1:9", "no address", "ftp://127.0.0.1:9"):
         with pytest.raises(RuntimeSetupError):
             next(DaskCluster(address).run([Task(0, RunSpec())], small_table, print))
-        assert threading.active_count() == before, "its event loop's thread has ended"
+        assert set(threading.enumerate()) <= before, "its event loop's thread has ended"
     gc.collect()
     assert left == ["closed"] * 3, "the garbage collector has nothing to close"
 
@@ -222,7 +263,8 @@ def test_a_client_that_could_not_connect_is_closed_at_once(small_table, monkeypa
 def test_a_scheduler_without_workers_is_one_line(small_table, tmp_path, monkeypatch):
     from wineexp.errors import RuntimeSetupError
 
-    monkeypatch.setattr("wineexp.execution.dask_cluster.WORKERS_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "WORKERS_SECONDS", 1)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", GUARD)
     with dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", cwd=tmp_path) as (_, log):
         wait_for(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text()))
         address = re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text())[1]

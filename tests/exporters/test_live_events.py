@@ -10,7 +10,7 @@ import pytest
 from support import fabricate
 from support.batches import plan
 from support.events import read, reader
-from support.processes import start, wait_for
+from support.processes import GUARD, start, wait_for
 
 from wineexp import signals
 from wineexp.errors import ExportError
@@ -184,16 +184,16 @@ def test_a_real_training_is_read_while_it_goes_on_and_kept_after_ctrl_c(tmp_path
     (tmp_path / "c.yaml").write_text(json.dumps(settings))
     flags = ["--data", small_csv, "--tensorboard", "tb", *(["--jobs", 1] if how == "batch" else ["--threads", 1])]
     process = start([how, "c.yaml", *flags], tmp_path)
-    wait_for(lambda: list(tmp_path.glob("tb/*/*")), 240)
+    wait_for(lambda: list(tmp_path.glob("tb/*/*")))
     (folder,) = (tmp_path / "tb").iterdir()
     events = reader(folder)
-    wait_for(lambda: len(read(events)[0]) > 10, 60)
+    wait_for(lambda: len(read(events)[0]) > 10)
     before = len(read(events)[0])
-    wait_for(lambda: len(read(events)[0]) > before, 60)
+    wait_for(lambda: len(read(events)[0]) > before)
     assert process.poll() is None
     assert not list(tmp_path.glob("outputs/*/run.json"))
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
+    process.communicate(timeout=GUARD)
     assert process.returncode == 130
     (run,) = (tmp_path / "outputs").glob("*/")
     history = pd.read_csv(run / "history.csv")

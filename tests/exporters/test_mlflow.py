@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
@@ -10,13 +11,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 from support import fabricate, records
+from support.processes import GUARD, wait_for
 
 import wineexp
 from wineexp.errors import ExportError, RuntimeSetupError, SelectionError
@@ -63,15 +64,13 @@ def server(tmp_path_factory):
             command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True
         )
     try:
-        until = time.monotonic() + 300
-        while True:
+
+        def answers():
             assert process.poll() is None, (folder / "log").read_text()[-3000:]
-            assert time.monotonic() < until, (folder / "log").read_text()[-3000:]
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=2)
-                break
-            except OSError:
-                time.sleep(0.3)
+            with contextlib.suppress(OSError):
+                return urllib.request.urlopen(f"{uri}/health", timeout=GUARD)
+
+        wait_for(answers).close()
         yield uri
     finally:
         os.killpg(process.pid, 9)
@@ -356,7 +355,7 @@ def test_what_another_process_is_sending_is_waited_for(client, log, small_table,
     ):
         log.export(run)
     monkeypatch.setattr(mlflow_server.time, "sleep", lambda _: client.set_terminated(other, "FINISHED"))
-    monkeypatch.setattr(mlflow_server, "PATIENCE", 30.0)
+    monkeypatch.setattr(mlflow_server, "PATIENCE", GUARD)
     assert not log.export(run)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from support.processes import GUARD
 
 from wineexp import compiled
 
@@ -44,7 +45,7 @@ def begin(cache, *units, **environment):
 
 
 def end(process):
-    out, _ = process.communicate(timeout=300)
+    out, _ = process.communicate(timeout=GUARD)
     assert process.returncode == 0
     folder, found = json.loads(out.splitlines()[-1])
     return Path(folder), found

@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 import pytest
+from support.processes import GUARD
 
 FIELDS = {"widths": 8, "epochs": 3, "batch_size": 32, "dropout": 0.3, "bn": "after"}
 
@@ -23,7 +24,7 @@ def program(code, cwd, **settings):
         env=os.environ | settings,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=GUARD,
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -35,7 +35,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def signalling(monkeypatch, clock):
-    """Send ``number`` to so many worker processes before they load anything; one that is stopped is late at once."""
+    """Send ``number`` to so many worker processes before they load anything; who is stopped is late at once."""
 
     def begin(number, times):
         met = []

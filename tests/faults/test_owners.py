@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from execution.test_batch_run import SPECS, Fake
 from support.batches import plan, train
-from support.processes import children, start, texts, wait_for
+from support.clock import Clock
+from support.processes import GUARD, children, start, texts, wait_for
 
 from wineexp.errors import RunError
 from wineexp.execution import batch_run, claims
@@ -226,12 +228,19 @@ def test_without_a_listener_waiting_is_a_warning_that_says_what_to_do(tmp_path):
 
 def test_a_claim_that_nobody_renews_is_taken_over(small_table, tmp_path, monkeypatch):
     """As another machine's that lost its power: its process cannot be asked for from here."""
-    monkeypatch.setattr(claims, "LEASE_SECONDS", 1.0)
     monkeypatch.setattr(batch_run, "LOOK_SECONDS", 0.05)
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+
+    class Patient(Telling):
+        def waiting(self, count, owner, folder):
+            super().waiting(count, owner, folder)
+            clock.ahead += claims.LEASE_SECONDS
+
     signature = SPECS[0].signature(small_table.fingerprint)
-    left = f"filelock/2\npid=1\nhost=far-away\nmode=lease\ntoken={'0' * 32}\nduration=1.0\n"
+    left = RECORD.format("lease", claims.LEASE_SECONDS).replace("far", "far-away")
     (tmp_path / f".{signature}.claim").write_text(left)
-    executor, observer = Fake(), Telling()
+    executor, observer = Fake(), Patient()
     train(SPECS[:1], small_table, tmp_path, executor, observer)
     assert executor.begun == [0]
     assert observer.waited == [(1, "process 1 on far-away")]
@@ -321,7 +330,7 @@ def test_eight_processes_train_each_run_once(tmp_path, small_csv, trial):
     trains = [["train", *fields, "--seed", seed, *common] for seed in (0, 5)]
     processes = [start(arguments, tmp_path, code=COUNTING) for arguments in (*batches, *trains)]
     for process in processes:
-        _, err = process.communicate(timeout=300)
+        _, err = process.communicate(timeout=GUARD)
         assert process.returncode == 0, err
         assert "Traceback" not in err
     runs = list(find_runs(tmp_path / "out", damaged=pytest.fail))
@@ -346,5 +355,5 @@ def test_a_batch_takes_over_what_a_killed_one_had_begun(tmp_path, small_csv):
     first.communicate()
     wait_for(lambda: any(f"pid={second.pid}\n" in text for text in texts(out.glob(".*.claim"))))
     second.send_signal(signal.SIGTERM)
-    assert second.wait(timeout=20) == 143
+    assert second.wait(timeout=GUARD) == 143
     assert not list(out.glob(".*"))

@@ -5,17 +5,26 @@ The counts here are reduced; ``WINEEXP_FAULTS=full`` runs those that docs/reliab
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import psutil
 import pytest
-from support.processes import children, start, wait_for
+from support.processes import (
+    GUARD,
+    TELLING,
+    answers,
+    check_gone,
+    children,
+    count_training,
+    loads_tensorflow,
+    start,
+    wait_for,
+)
 
 from wineexp.runs.directory import find_runs
 
@@ -37,14 +46,22 @@ def folder(tmp_path, small_csv):
     return tmp_path
 
 
-def check_ended(process, number, family, outputs, *, seconds=10):
-    """It ends in time with the signal's exit code; no traceback, no worker; every run is whole."""
-    _, err = process.communicate(timeout=seconds)
+def recorded(outputs):
+    return len(list(outputs.glob("*/run.json")))
+
+
+def two_train(folder):
+    """Whether the runs that end soon have ended, and two of the others train."""
+    return recorded(folder / "out") == 3 and count_training(folder) == 2
+
+
+def check_ended(process, number, family, outputs):
+    """It ends with the signal's exit code; no traceback, no worker; every run is whole."""
+    _, err = process.communicate(timeout=GUARD)  # its runs would take hours
     assert process.returncode == 128 + number, err
     assert "Traceback" not in err
     assert "Error" not in err
-    _, alive = psutil.wait_procs(family, timeout=2)
-    assert not alive
+    check_gone(family)
     states = []
     for run in find_runs(outputs, damaged=pytest.fail):
         assert len(run.history_path.read_text().splitlines()) >= 1
@@ -54,40 +71,60 @@ def check_ended(process, number, family, outputs, *, seconds=10):
     return states
 
 
+#: What a batch, in its folder, has got to.
+MOMENTS_OF_A_BATCH = {
+    "it answers signals": lambda process, _: answers(process),
+    "workers start": lambda process, _: children(process),
+    "a run is begun": lambda _, folder: list(folder.glob("out/.*.claim")),
+    "runs are recorded": lambda _, folder: recorded(folder / "out") == 3,
+    "a run trains that has no end": lambda _, folder: count_training(folder),
+}
+MOMENTS_OF_A_TRAINING = {
+    "it answers signals": lambda process, _: answers(process),
+    "it loads TensorFlow": lambda process, _: loads_tensorflow(process),
+    "it trains": lambda _, folder: count_training(folder),
+}
+
+
+def begin_and_wait(arguments, folder, has_come, dice):
+    """A process that has got to a moment, or to whatever comes in the second after it."""
+    folder.mkdir()
+    process = start(arguments, folder, code=TELLING)
+    wait_for(lambda: has_come(process, folder))
+    time.sleep(dice.uniform(0, 1))
+    return process
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("jobs", [1, 2, 16])
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_batch_is_ended_at_any_moment_of_its_start_and_training(folder, jobs, number):
     dice = random.Random(100 * jobs + number)
-    for trial in range(13 if FULL else 2):
-        out = folder / f"out{trial}"
-        process = start(["batch", "c.yaml", "--data", "t.csv", "--out", out, "--jobs", jobs], folder)
-        # The first half second is Python's own; within the next two, workers start.
-        time.sleep(dice.uniform(0.7 if FULL else 1.8, 3.5) if trial % 2 else dice.uniform(3.5, 9.0))
+    moments = itertools.cycle(dice.sample(sorted(MOMENTS_OF_A_BATCH), len(MOMENTS_OF_A_BATCH)))
+    arguments = ["batch", folder / "c.yaml", "--data", folder / "t.csv", "--out", "out", "--jobs", jobs]
+    for trial, moment in zip(range(13 if FULL else 2), moments, strict=False):
+        here = folder / f"{trial}"
+        process = begin_and_wait(arguments, here, MOMENTS_OF_A_BATCH[moment], dice)
         family = children(process)
         process.send_signal(number)
-        check_ended(process, number, family, out)
+        check_ended(process, number, family, here / "out")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_what_was_running_is_recorded_with_its_history(folder, number):
-    process = start(["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--jobs", 2], folder)
-    wait_for(lambda: len(list((folder / "out").glob("*/run.json"))) == 3)
-    time.sleep(8)  # XLA compiles so long a run for a second or two before its first epoch
+    process = start(["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--jobs", 2], folder, code=TELLING)
+    wait_for(lambda: two_train(folder))
     family = children(process)
     process.send_signal(number)
     states = check_ended(process, number, family, folder / "out")
-    running = len(states) - 3  # on a busy machine the second worker may still be loading
-    assert sorted(states) == ["done"] * 3 + ["interrupted"] * running
-    assert running in (1, 2)
+    assert sorted(states) == ["done"] * 3 + ["interrupted"] * 2
     for run in find_runs(folder / "out"):
         if run.status == "interrupted":
-            assert len(run.history_path.read_text().splitlines()) > 1
+            assert len(run.history_path.read_text().splitlines()) > 11
     again = ["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--dry-run"]
     process = start(again, folder)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=GUARD)
     assert "23 runs, 3 of them done or left alone, 20 to train" in err
 
 
@@ -95,54 +132,80 @@ def test_what_was_running_is_recorded_with_its_history(folder, number):
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_training_in_its_own_process_is_ended_too(folder, number):
     dice = random.Random(number)
-    arguments = ["train", "--widths", 8, "--epochs", 10**6, "--batch-size", 32, "--data", "t.csv", "--threads", 1]
+    flags = ["--widths", 8, "--epochs", 10**6, "--batch-size", 32, "--data", folder / "t.csv", "--threads", 1]
+    moments = list(MOMENTS_OF_A_TRAINING.values())
     for trial in range(13 if FULL else 1):
-        out = folder / f"out{trial}"
-        process = start([*arguments, "--out", out], folder)
-        time.sleep(dice.uniform(1.0 if FULL else 7.0, 9.0))
+        here = folder / f"{trial}"
+        has_come = moments[(SIGNALS.index(number) + trial) % len(moments)]
+        process = begin_and_wait(["train", *flags, "--out", "out"], here, has_come, dice)
         process.send_signal(number)
-        check_ended(process, number, [], out)
+        check_ended(process, number, [], here / "out")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_the_whole_process_group_may_be_signalled(folder, number):
     """As a terminal does with Ctrl-C, and a service manager with SIGTERM: the workers leave it to their parent."""
-    process = start(["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--jobs", 2], folder)
-    wait_for(lambda: len(list((folder / "out").glob("*/run.json"))) == 3)
+    process = start(["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--jobs", 2], folder, code=TELLING)
+    wait_for(lambda: two_train(folder))
     family = children(process)
     assert len(family) == 2
     for member in (*family, psutil.Process(process.pid)):
         member.send_signal(number)
     states = check_ended(process, number, family, folder / "out")
-    running = len(states) - 3  # on a busy machine the second worker may still be loading
-    assert sorted(states) == ["done"] * 3 + ["interrupted"] * running
-    assert running in (1, 2)
+    assert sorted(states) == ["done"] * 3 + ["interrupted"] * 2
+
+
+#: The command line, which never ends its workers, and says so when it would.
+STUCK = """
+import time
+from pathlib import Path
+from wineexp.cli import main
+from wineexp.execution import workers
+
+def end(worker):
+    Path("ending").touch()
+    while True:
+        time.sleep(60)
+
+workers._Worker.end = end
+main()
+"""
 
 
 @pytest.mark.slow
-def test_a_second_signal_ends_at_once(folder):
-    process = start(["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--jobs", 2], folder)
-    wait_for(lambda: list((folder / "out").glob("*/run.json")))
+@pytest.mark.parametrize("second", SIGNALS, ids=lambda number: number.name)
+def test_a_second_signal_ends_at_once_whatever_the_first_has_got_to(folder, second):
+    process = start(["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--jobs", 2], folder, code=STUCK)
+    wait_for(lambda: recorded(folder / "out"))
     family = children(process)
-    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    wait_for((folder / "ending").exists)
+    process.send_signal(second)
+    process.communicate(timeout=GUARD)
+    assert process.returncode == -second
+    check_gone(family)
+
+
+@pytest.mark.slow
+def test_two_signals_in_one_moment_end_it(folder):
+    process = start(["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--jobs", 2], folder)
+    wait_for(lambda: recorded(folder / "out"))
+    family = children(process)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=GUARD)
     assert process.returncode in (143, -signal.SIGTERM)
-    assert time.monotonic() - began < 3
-    _, alive = psutil.wait_procs(family, timeout=3)
-    assert not alive
+    check_gone(family)
 
 
 @pytest.mark.slow
 def test_what_nohup_ignores_stays_ignored(folder):
     arguments = ["train", "--widths", "8", "--epochs", "200", "--data", "t.csv", "--threads", "1", "--out", "out"]
-    command = ["nohup", sys.executable, "-m", "wineexp", *arguments]
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
-    )
-    time.sleep(2)
+    (folder / "hold").touch()
+    process = start(arguments, folder, code=TELLING, before=["nohup"])
+    wait_for(lambda: count_training(folder))
     process.send_signal(signal.SIGHUP)
-    _, err = process.communicate(timeout=60)
+    (folder / "hold").unlink()
+    _, err = process.communicate(timeout=GUARD)
     assert process.returncode == 0, err

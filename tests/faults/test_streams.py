@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.processes import GUARD
 
 from wineexp.runs.directory import find_runs
 
@@ -16,7 +17,7 @@ FLAGS = ["--widths", "8", "--epochs", "3", "--batch-size", "32"]
 def shell(line, cwd, **settings):
     """A line for a shell, with ``$WINEEXP`` as the command line of this checkout."""
     env = os.environ | {"WINEEXP": f"{sys.executable} -m wineexp"} | settings
-    return subprocess.run(["bash", "-c", line], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(["bash", "-c", line], cwd=cwd, env=env, capture_output=True, text=True, timeout=GUARD)
 
 
 @pytest.fixture
@@ -66,7 +67,8 @@ def test_a_reader_that_stops_is_no_error(here):
     done = shell("set -o pipefail; $WINEEXP schema | true; echo ${PIPESTATUS[0]}", here)
     assert done.stdout in ("141\n", "0\n")  # 0 where all was written before it stopped
     assert done.stderr == ""
-    done = shell("{ sleep 1; $WINEEXP schema; echo $? >&2; } | true", here)
+    waiting = "until [ -e closed ]; do sleep 0.05; done"
+    done = shell(f"{{ {waiting}; $WINEEXP schema; echo $? >&2; }} | {{ exec <&-; touch closed; }}", here)
     assert done.stderr == "141\n"
 
 

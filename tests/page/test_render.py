@@ -271,7 +271,7 @@ def test_pointing_shows_epoch_and_values_and_so_do_the_arrow_keys(visit, cross, 
     page.keyboard.press("ArrowLeft")
     assert shown.text_content().startswith("epoch 2")
     page.mouse.move(5, 5)
-    assert not shown.is_visible()
+    shown.wait_for(state="hidden")
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
+from support.processes import GUARD
+
 
 @contextlib.contextmanager
 def watched_pages(chromium):
@@ -16,6 +18,7 @@ def watched_pages(chromium):
 
     def visit(path, *, may_ask=(), may_say=(), **context):
         page = chromium.new_page(**context)
+        page.set_default_timeout(GUARD * 1000)
         problems = []
 
         def console(message):

@@ -15,10 +15,10 @@ class Clock:
     """
 
     def __init__(self):
-        self.ahead = 0.0
+        self.ahead, self._real = 0.0, time.monotonic
 
     def monotonic(self):
-        return time.monotonic() + self.ahead
+        return self._real() + self.ahead
 
     def __getattr__(self, name):
         return getattr(time, name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from support.processes import GUARD, wait_for
 from wineexp.errors import RuntimeSetupError
+from wineexp.execution.dask_worker import REPORT_SECONDS
 from wineexp.execution.executor import train_run
 
 #: More than a process may compile.
@@ -33,10 +34,14 @@ def train(spec, table, *, on_epoch, **options):
     return train_run(spec, table, on_epoch=faulty, **options)
 
 
-def waits_for(spec, table, *, path, **options):
-    """Train only once there is such a file."""
-    wait_for(path.exists)
-    return train_run(spec, table, **options)
+def waits_for(spec, table, *, on_epoch, path, **options):
+    """Train an epoch, and go on once there is such a file."""
+
+    def waiting(epoch, *losses):
+        on_epoch(epoch, *losses)
+        wait_for(path.exists)
+
+    return train_run(spec, table, on_epoch=waiting, **options)
 
 
 def cannot_train(spec, table, **options):
@@ -58,3 +63,26 @@ def rationed(spec, table, **options):
     recorded = (folder / "outputs").glob
     wait_for(lambda: len(list(recorded("[!.]*/run.json"))) < int((folder / "allowed").read_text()))
     return train_run(spec, table, **options)
+
+
+def ages(spec, table, *, on_epoch, **options):
+    """On a Dask worker: a run of very many epochs has taken an hour and more after three."""
+
+    def aging(epoch, *losses):
+        on_epoch.start -= 3600 * (epoch == 2 and spec.epochs == 10**6)
+        on_epoch(epoch, *losses)
+
+    return train_run(spec, table, on_epoch=aging, **options)
+
+
+def heard_of(spec, table, *, on_epoch, folder, **options):
+    """On a Dask worker: epochs are reported two by two, and go on once the last is a file's name in ``folder``."""
+
+    def waiting(epoch, *losses):
+        if epoch % 2 == 0:
+            time.sleep(REPORT_SECONDS)  # at least
+        on_epoch(epoch, *losses)
+        if epoch % 2 == 0:
+            wait_for((folder / str(epoch)).exists)
+
+    return train_run(spec, table, on_epoch=waiting, **options)

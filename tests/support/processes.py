@@ -22,8 +22,8 @@ def answer_signals():
 #: Seconds after which what is waited for is taken to hang. No test says how long anything takes.
 GUARD = 900
 
-#: The command line, which writes a line into the file ``trains`` as a run's eleventh epoch is told, and goes on from
-#: there once there is no file ``hold``.
+#: The command line, which writes a line into the file ``trains`` as a run's eleventh epoch is told, and goes on
+#: from there once there is no file ``hold``.
 TELLING = """
 import sys, time
 from pathlib import Path
@@ -93,7 +93,7 @@ def count_training(folder):
 
 
 def answers(process):
-    """Whether a process answers SIGINT, SIGTERM and SIGHUP by itself, as Linux knows it; Python answers the first."""
+    """Whether a process answers SIGINT, SIGTERM and SIGHUP by itself, by Linux's account."""
     caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text(), re.M)[1]
     return all(int(caught, 16) >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 

@@ -49,7 +49,7 @@ def training(small_table, tmp_path, monkeypatch):
     observer = ExportingObserver([EventLog(tmp_path / "tb")], inner)
     the_plan = plan([spec], small_table, tmp_path / "runs")
     observer.started(the_plan)
-    name = f"8x1-epochs6-eval_train-s0-{spec.signature(small_table.fingerprint)}"
+    name = f"8x1-epochs6-s0-{spec.signature(small_table.identity)}"
 
     def record():
         return fabricate.save(tmp_path / "runs", small_table, losses=LOSSES, **FIELDS)

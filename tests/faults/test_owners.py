@@ -126,7 +126,7 @@ class Telling(Observer):
 
 def test_runs_of_another_process_are_waited_for_and_trained_if_it_leaves_them(small_table, tmp_path, monkeypatch):
     monkeypatch.setattr(batch_run, "LOOK_SECONDS", 0.01)
-    signatures = [spec.signature(small_table.fingerprint) for spec in SPECS]
+    signatures = [spec.signature(small_table.identity) for spec in SPECS]
     other = Claims(tmp_path)
     for signature in signatures[:2]:
         assert other.take(signature)
@@ -180,7 +180,7 @@ def test_an_interrupt_before_a_run_is_begun_ends_the_batch(small_table, tmp_path
             yield from ()
 
     other = Claims(tmp_path)
-    assert other.take(SPECS[0].signature(small_table.fingerprint))
+    assert other.take(SPECS[0].signature(small_table.identity))
     assert train(SPECS, small_table, tmp_path, Interrupted()) == []
     other.close()
 
@@ -199,7 +199,7 @@ CLAIMS = {
 @pytest.mark.parametrize("text", CLAIMS.values(), ids=CLAIMS)
 def test_a_file_in_place_of_a_claim_is_waited_for_and_named(small_table, tmp_path, text, monkeypatch):
     monkeypatch.setattr(batch_run, "LOOK_SECONDS", 0.01)
-    path = tmp_path / f".{SPECS[0].signature(small_table.fingerprint)}.claim"
+    path = tmp_path / f".{SPECS[0].signature(small_table.identity)}.claim"
     path.write_text(text)
 
     class Removing(Telling):
@@ -215,7 +215,7 @@ def test_a_file_in_place_of_a_claim_is_waited_for_and_named(small_table, tmp_pat
 
 
 def test_a_folder_in_place_of_a_claim_is_one_line(small_table, tmp_path):
-    path = tmp_path / f".{SPECS[0].signature(small_table.fingerprint)}.claim"
+    path = tmp_path / f".{SPECS[0].signature(small_table.identity)}.claim"
     path.mkdir()
     with pytest.raises(RunError, match=r"\.claim: cannot be written: Is a directory"):
         train(SPECS[:1], small_table, tmp_path, Fake())
@@ -237,7 +237,7 @@ def test_a_claim_that_nobody_renews_is_taken_over(small_table, tmp_path, monkeyp
             super().waiting(count, owner, folder)
             clock.ahead += claims.LEASE_SECONDS
 
-    signature = SPECS[0].signature(small_table.fingerprint)
+    signature = SPECS[0].signature(small_table.identity)
     left = RECORD.format("lease", claims.LEASE_SECONDS).replace("far", "far-away")
     (tmp_path / f".{signature}.claim").write_text(left)
     executor, observer = Fake(), Patient()
@@ -248,7 +248,7 @@ def test_a_claim_that_nobody_renews_is_taken_over(small_table, tmp_path, monkeyp
 
 def test_a_claim_of_a_process_that_died_is_taken_over_at_once(small_table, tmp_path, monkeypatch):
     monkeypatch.setattr(batch_run, "LOOK_SECONDS", 3600)
-    signature = SPECS[0].signature(small_table.fingerprint)
+    signature = SPECS[0].signature(small_table.identity)
     code = f"""
 import os, pathlib
 from wineexp.execution.claims import Claims

@@ -27,7 +27,7 @@ FLOORS = [
     ["runs"],
     ["data"],
     ["specs"],
-    ["notebook"],
+    ["notebook", "outputs"],
     ["runtime", "extras", "files", "markup", "signals", "streams"],
     ["compiled", "imports"],
     ["text", "errors"],

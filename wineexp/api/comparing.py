@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast, get_args
 
-from wineexp import extras, files
+from wineexp import extras
 from wineexp.api.inputs import PathLike, Runs, read_runs
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
 from wineexp.comparison.scale import Metric, Style
 from wineexp.errors import RunError, SelectionError
+from wineexp.outputs import write_output
 from wineexp.runs.columns import Recorded
 from wineexp.runs.curves import save
 from wineexp.runs.directory import Run, is_run
@@ -148,7 +149,7 @@ def report(
     from wineexp.page.render import render
 
     comparison = compare(*runs, reference=reference, where=where, margin=margin, out=out, on_damaged=on_damaged)
-    files.write_file(Path(output), render(comparison, title=title).encode())
+    write_output(Path(output), render(comparison, title=title).encode())
     return Path(output)
 
 
@@ -168,7 +169,7 @@ def write_figure(
         For any other format; if it cannot be written.
     """
     form = check_figure_name(path)
-    files.write_file(path, save(comparison.draw(style, layout=layout, title=title), form))
+    write_output(path, save(comparison.draw(style, layout=layout, title=title), form))
 
 
 def check_margin(margin: float | None) -> None:

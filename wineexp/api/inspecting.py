@@ -18,7 +18,7 @@ from wineexp.api.saved_run import SavedRun, load_tensorflow
 from wineexp.data.sources import find_again
 from wineexp.data.split import Scaling, split_table
 from wineexp.errors import RunError, SelectionError
-from wineexp.files import write_file
+from wineexp.outputs import write_output
 from wineexp.runs.curves import save
 from wineexp.runs.directory import Run
 from wineexp.runs.inside import LayerInside
@@ -117,7 +117,7 @@ def write_inspection(found: Inspection, path: Path) -> None:
         For any other format; if it cannot be written.
     """
     form = check_figure_name(path)
-    write_file(path, save(found.figure, form))
+    write_output(path, save(found.figure, form))
 
 
 def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str | None) -> _Rows:

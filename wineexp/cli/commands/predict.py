@@ -50,7 +50,7 @@ def command(
     anything. If it also has the target, MAE, RMSE and skill are printed on stderr.
     """
     from wineexp.api.saved_run import predict
-    from wineexp.files import write_file
+    from wineexp.outputs import write_output
 
     found = predict(run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout, id_column=id_column, sep=sep, out=out)
     if run_seeds:
@@ -64,7 +64,7 @@ def command(
     if output is None:
         print_out(text, end="")
     else:
-        write_file(output, text.encode())
+        write_output(output, text.encode())
         say(f"predictions: {output}")
     if found.metrics is not None:
         say(f"{len(found.table)} rows: {found.measured}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -163,6 +164,65 @@ def test_python_removes_without_asking_and_says_what(runs):
     with pytest.raises(RunError, match="expected runs to remove, found none"):
         wineexp.remove()
     assert wineexp.load_runs() == [wineexp.SavedRun(runs[2].path)]
+
+
+@pytest.fixture
+def full(tmp_path):
+    """A folder on a disk that is filled to its end with :func:`fill`."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True).returncode:
+        pytest.skip("a file system can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(folder):
+    with (folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+
+
+def test_a_run_is_removed_from_a_full_disk_but_not_one_that_another_process_trains(cli, full, small_table):
+    """There is no room for a claim of ours; another's was written when there was."""
+    free, trained, left = (fabricate.save(full, small_table, seed=seed) for seed in range(3))
+    owner = "from pathlib import Path; from wineexp.execution.claims import Claims; import os, sys, time\n"
+    owner += f"claims = Claims(Path({str(full)!r})); print(claims.take(sys.argv[1]), flush=True)\n"
+    killed = [sys.executable, "-c", owner + "os.kill(os.getpid(), 9)", left.signature]
+    subprocess.run(killed, capture_output=True)
+    assert Claims(full).path(left.signature).exists()
+    command = [sys.executable, "-c", owner + "time.sleep(600)", trained.signature]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "True\n"
+        fill(full)
+        with pytest.raises(RunError, match="No space left"):
+            Claims(full).take(free.signature)
+        code, _, err = cli("rm", trained.path, "--yes")
+        assert code == 1
+        assert "is being trained by" in err
+        for run in (free, left):
+            assert cli("rm", run.path, "--yes")[::2] == (0, f"removed: {run.path}\n")
+            assert not run.path.exists()
+            (full / "filler").unlink()
+            fill(full)
+        assert trained.path.exists()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_disk_that_fails_otherwise_has_no_run_removed(cli, runs, monkeypatch):
+    """Only a full one is known to refuse everybody's claims."""
+
+    def refuse(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("wineexp.execution.claims.SoftFileLease.acquire", refuse)
+    code, _, err = cli("rm", runs[0].path, "--yes")
+    assert code == 1
+    assert "cannot be written: Input/output error" in err
+    assert len(there()) == 3
 
 
 def test_what_the_system_refuses_is_one_line(cli, runs, monkeypatch):

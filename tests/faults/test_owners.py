@@ -86,13 +86,12 @@ def test_notes_beside_a_run_stay_when_it_is_trained_again(small_table, tmp_path)
     (again,) = train(SPECS[:1], small_table, tmp_path, Fake())
     assert again.status == "done"
     assert not again.error_path.exists(), "a file of the failed run that the new one does not have"
-    assert (run.path / "notes.txt").stat().st_ino == inside, "never moved"
+    assert (run.path / "notes.txt").stat().st_ino == inside, "no copy"
     assert (run.path / "figures" / "a.png").read_bytes() == b"mine too"
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_run_that_cannot_be_replaced_whole_is_damaged_and_trained_again(small_table, tmp_path, monkeypatch):
-    """Beside other files ours are replaced one by one; what a power failure leaves there is seen."""
+def test_a_run_that_cannot_be_replaced_stays_whole(small_table, tmp_path, monkeypatch):
     (run,) = train(SPECS[:1], small_table, tmp_path, Fake())
     (run.path / "notes.txt").write_text("mine")
     replace = type(run.path).replace
@@ -107,10 +106,10 @@ def test_a_run_that_cannot_be_replaced_whole_is_damaged_and_trained_again(small_
         execute(plan(SPECS[:1], small_table, tmp_path, force=True), Fake(losses=(1.5, 0.5)))
     monkeypatch.undo()
     planned = plan(SPECS[:1], small_table, tmp_path)
-    assert planned.damaged
-    (again,) = execute(planned, Fake()).runs
-    assert again.status == "done"
+    assert not planned.damaged
+    assert [entry.train for entry in planned.entries] == [False]
     assert (run.path / "notes.txt").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == [run.path.name]
 
 
 class Telling(Observer):

@@ -17,6 +17,7 @@ from wineexp.runs.directory import RUN_FILES, Run, is_run
 from wineexp.runs.integrity import check_files
 from wineexp.runs.names import find_meant
 from wineexp.runs.study_file import STUDY_FILES, StudyRuns, find_studies
+from wineexp.runs.writer import restore_runs
 
 __all__ = ["Removal", "plan_removal", "remove", "remove_planned"]
 
@@ -92,6 +93,8 @@ def plan_removal(*runs: Runs, out: PathLike = "outputs") -> list[Removal]:
 
 def remove_planned(planned: Sequence[Removal]) -> Iterator[Path]:
     """Remove what was planned, and yield each directory as it is gone; see :func:`remove`."""
+    for folder in {removal.path.parent for removal in planned}:
+        restore_runs(folder)  # else what a killed process was replacing would take the place of what is removed
     for removal in planned:  # all of them, before the first is removed
         with _claimed(removal):
             pass
@@ -160,7 +163,7 @@ def _claimed(removal: Removal) -> Iterator[None]:
         yield
         return
     with contextlib.closing(Claims(removal.path.parent)) as claims:
-        if not claims.take(removal.signature):
+        if not claims.take(removal.signature, to_remove=True):
             owner = claims.owner(removal.signature)
             raise RunError(f"{removal.path}: is being trained by {owner}; wait for its end, or end it")
         yield

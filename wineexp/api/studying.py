@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wineexp import extras, files
-from wineexp.api.comparing import check_drawing, check_margin, write_figure
+from wineexp.api.comparing import check_drawing, check_margin
 from wineexp.api.inputs import PathLike, Study, read_study
 from wineexp.api.loading import SavedRuns
 from wineexp.api.places import check_places, choose_executor, make_exporters
@@ -25,10 +25,12 @@ from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
 from wineexp.exporters.observer import ExportingObserver
+from wineexp.runs.curves import save
 from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.reader import load
 from wineexp.runs.study_file import FIGURE, PAGE, TABLE, record_study
 from wineexp.runs.study_record import PlannedLooks, write_down
+from wineexp.runs.writer import restore_runs
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_text
@@ -111,6 +113,7 @@ def study(
     """
     check_places(jobs, dask, timeout, retries)
     check_drawing(layout, metric, smooth)
+    restore_runs(Path(out))
     plan, compared_with = plan_study(
         config,
         reference=reference,
@@ -250,7 +253,8 @@ def _write_study(
     layout: Layout,
     style: Style,
 ) -> None:
-    write_figure(comparison, folder / FIGURE, title=plan.name, layout=layout, style=style)
+    figure = comparison.draw(style, layout=layout, title=plan.name)
+    files.write_file(folder / FIGURE, save(figure, "png"))
     table = csv_text(comparison.rows())
     files.write_file(folder / TABLE, table.encode())
     if page:

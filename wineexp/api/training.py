@@ -21,6 +21,7 @@ from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan, make_plan
 from wineexp.exporters.observer import Exporter, ExportingObserver
+from wineexp.runs.writer import restore_runs
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.seeds import read_seeds
 
@@ -100,6 +101,7 @@ def train(
     >>> run.status, len(run.history)
     ('done', 2)
     """
+    restore_runs(Path(out))
     plan = plan_train(read_spec(spec, fields), seeds=seeds, data=data, sep=sep, out=out, force=force)
     check_processor(plan)
     exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
@@ -175,6 +177,7 @@ def batch(
     study = read_study(config, overrides)
     if study.looks is not None:
         raise ConfigError(["looks: a batch does not judge what it trains; `wineexp study` does, or give seeds"])
+    restore_runs(Path(out))
     plan = plan_batch(study, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed)
     exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)

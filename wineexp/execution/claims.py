@@ -11,8 +11,12 @@ the file system, which NFS gives too.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import socket
 from pathlib import Path
 
+import psutil
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from wineexp import files
@@ -31,8 +35,11 @@ class Claims:
         self._folder = folder
         self._leases: dict[str, SoftFileLease] = {}
 
-    def take(self, signature: str) -> bool:
+    def take(self, signature: str, *, to_remove: bool = False) -> bool:
         """Whether the run is this process's now, or was already; False where it is another's.
+
+        A full disk has no room for a claim. Who takes a run ``to_remove`` it needs none there, as long as nobody
+        else has it: whoever trains it wrote a claim while there was room, and nobody can write one now.
 
         Raises
         ------
@@ -46,8 +53,12 @@ class Claims:
                     return True
                 # The second: a claim that another version, or someone else, wrote. Whose it is, we cannot know.
                 with contextlib.suppress(Timeout, LeaseSettingsMismatch):
-                    lease.acquire(blocking=False)
-        return lease.is_locked
+                    try:
+                        lease.acquire(blocking=False)
+                    except OSError as error:
+                        if not to_remove or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                            raise
+        return lease.is_locked or (to_remove and self._is_free(signature))
 
     def path(self, signature: str) -> Path:
         """The file of a claim."""
@@ -70,6 +81,13 @@ class Claims:
             with contextlib.suppress(RunError):
                 self.take(signature)
             self.release(signature)
+
+    def _is_free(self, signature: str) -> bool:
+        """Whether there is no claim on the run, or one of a process of this machine that no longer runs."""
+        if not os.path.lexists(self.path(signature)):
+            return True
+        known = self._lease(signature).owner
+        return known is not None and known.hostname == socket.gethostname() and not psutil.pid_exists(known.pid)
 
     def _lease(self, signature: str) -> SoftFileLease:
         # A generator that is closed elsewhere must release it too, hence not of one thread alone.

@@ -19,7 +19,7 @@ from wineexp.runs.record import SCHEMA, FileFacts, Record
 from wineexp.runs.result import RunResult
 from wineexp.text import visible
 
-__all__ = ["add_names", "write_run"]
+__all__ = ["add_names", "restore_runs", "write_run"]
 
 
 def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), planned: str = "") -> Run:
@@ -54,6 +54,11 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
     present[directory.RECORD] = record.model_copy(update={"files": facts}).text()
     files.write_directory(out / name, present, ours=RUN_FILES, error=RunError)
     return Run(out / name)
+
+
+def restore_runs(out: Path) -> None:
+    """Put runs of ``out`` back that a process was replacing when it was killed: before they are looked for."""
+    files.restore(out, RUN_FILES)
 
 
 def add_names(run: Run, names: Sequence[str]) -> tuple[str, ...]:

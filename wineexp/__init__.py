@@ -5,6 +5,8 @@ The public names are imported on first use, so that ``import wineexp`` takes no 
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -66,3 +68,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _note_fork() -> None:
+    if "tensorflow" in sys.modules:
+        from wineexp import runtime
+
+        runtime.note_fork()
+
+
+os.register_at_fork(after_in_child=_note_fork)

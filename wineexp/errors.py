@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 __all__ = [
     "CallbackError",
@@ -45,6 +46,9 @@ class SpecError(WineexpError):
         self.problems: tuple[tuple[str, str], ...] = tuple(problems)
         super().__init__("\n".join(f"{field}: {text}" for field, text in self.problems))
 
+    def __reduce__(self) -> Any:  # Python would build it anew from its text, in whoever waits for a process
+        return type(self), (self.problems,)
+
 
 class ConfigError(WineexpError):
     """A YAML file cannot be used. Holds every problem of every file, one line each."""
@@ -54,6 +58,9 @@ class ConfigError(WineexpError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.problems,)
 
 
 class DataError(WineexpError):
@@ -71,6 +78,9 @@ class DownloadError(WineexpError):
     def __init__(self, reason: str, remedy: str = "", tried: Iterable[str] = ()) -> None:
         self.reason, self.remedy, self.tried = reason, remedy, tuple(tried)
         super().__init__(f"the red-wine table was not fetched: {reason}; {remedy}" if remedy else reason)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.reason, self.remedy, self.tried)
 
 
 class RunError(WineexpError):

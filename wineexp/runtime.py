@@ -26,6 +26,7 @@ __all__ = [
     "environment",
     "give_back_memory",
     "load",
+    "note_fork",
     "prepare",
     "prepared_threads",
     "running_threads",
@@ -46,6 +47,36 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 #: Up to this many parameters, one thread is at least as fast as two: handing work over costs what it saves.
 SMALL_MODEL = 100_000
+
+#: Whether this process was forked from one in which TensorFlow ran. Its threads stay with the parent, and whatever
+#: waits for them here would wait for ever.
+_forked = False
+
+
+def note_fork() -> None:
+    """Remember whether TensorFlow runs; called in a process that was forked while it was loaded."""
+    global _forked
+    _forked = _is_running(sys.modules["tensorflow"])
+
+
+def _is_running(tensorflow: Any) -> bool:
+    """Whether TensorFlow has begun to run, which alone starts its threads; its import does not."""
+    try:
+        config = tensorflow.config.threading
+        count = config.get_intra_op_parallelism_threads()
+        config.set_intra_op_parallelism_threads(count + 1)
+    except (AttributeError, RuntimeError):  # another thread was importing it; or it runs, and the count is fixed
+        return True
+    config.set_intra_op_parallelism_threads(count)
+    return False
+
+
+def _check_fork() -> None:
+    if _forked:
+        raise RuntimeSetupError(
+            "TensorFlow runs in the process that this one was forked from, and would wait here for ever: start "
+            'processes by "spawn" (multiprocessing.get_context("spawn")), or fork before TensorFlow is first used'
+        )
 
 
 def available_cores() -> int:
@@ -99,6 +130,7 @@ def check_bfloat16() -> None:
 
 def running_threads() -> int | None:
     """TensorFlow's thread count in this process; None if it is not loaded yet."""
+    _check_fork()
     with LOCK:  # waits for another thread that is just importing it
         tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None:
@@ -122,8 +154,10 @@ def prepare(threads: int) -> int:
     Raises
     ------
     RuntimeSetupError
-        When TensorFlow already runs with another count, or without graphs, or Keras with another backend.
+        When TensorFlow already runs with another count, without graphs, or in the process that this one was
+        forked from; or Keras with another backend.
     """
+    _check_fork()
     if threads < 1:
         raise RuntimeSetupError(f"threads: expected a whole number of at least 1, found {threads}")
     with LOCK:

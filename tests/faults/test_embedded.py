@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
 
 import pytest
 from support.processes import GUARD
+
+import wineexp
+from wineexp import errors
 
 FIELDS = {"widths": 8, "epochs": 3, "batch_size": 32, "dropout": 0.3, "bn": "after"}
 
@@ -164,3 +168,114 @@ def test_cleaning_up_never_fails_a_run_that_is_done(small_table, tmp_path, tenso
     monkeypatch.setattr(Trainer, "close", burst)
     specs = [RunSpec.parse({"widths": "4", "epochs": 2, "bn": bn}) for bn in ("none", "after")]
     assert [run.status for run in train(specs, small_table, tmp_path)] == ["done", "done"]
+
+
+#: A parent that shows a child that hangs as `hangs`.
+FORKING = """
+import multiprocessing, sys, wineexp
+from multiprocessing import get_context
+def work(seed):
+    try:
+        return wineexp.train(**FIELDS, seed=seed, data="t.csv", threads=1).status
+    except wineexp.WineexpError as error:
+        return str(error)
+def children(method):
+    with get_context(method).Pool(2) as pool:
+        try:
+            return pool.map_async(work, [0, 1]).get(180)
+        except multiprocessing.TimeoutError:
+            return "hangs"
+"""
+
+
+def forking(parent, cwd, method="fork"):
+    """What two children of a pool return, of a parent that ran this before."""
+    body = textwrap.indent(textwrap.dedent(parent), "    ")
+    return program(f"{FORKING}\nif __name__ == '__main__':\n{body}\n    print(children({method!r}))\n", cwd)
+
+
+TRAINED = 'work(9)\nassert len(list(__import__("pathlib").Path("outputs").iterdir())) == 1'
+RUNNING = "import tensorflow as tf\ntf.constant(1)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parent", [TRAINED, RUNNING], ids=["trained", "TensorFlow of the user's own"])
+def test_a_child_forked_from_a_process_that_runs_tensorflow_is_refused_at_once(here, parent):
+    out = forking(parent, here)
+    assert out.count("this one was forked from") == 2, out
+    assert "spawn" in out
+    assert len(list((here / "outputs").glob("*/run.json"))) == (1 if parent is TRAINED else 0)
+
+
+@pytest.mark.slow
+def test_every_use_of_tensorflow_is_refused_in_such_a_child(here):
+    out = program(
+        """
+        import multiprocessing, wineexp
+        def predict(run): return len(run.predict("t.csv"))
+        def inspect(run): return wineexp.inspect(run, data="t.csv")
+        def load(run): return run.load_model()
+        def repeat(run): return wineexp.train(run.spec, data="t.csv", force=True)
+        def batch(run): return wineexp.batch([run.spec], data="t.csv", force=True, jobs=0)
+        def told(work, run, pipe):
+            try:
+                pipe.send(work(run))
+            except wineexp.WineexpError as error:
+                pipe.send("forked" in str(error))
+        run = wineexp.train(**FIELDS, data="t.csv", threads=1)
+        for work in (predict, inspect, load, repeat, batch):
+            ours, theirs = multiprocessing.Pipe()
+            child = multiprocessing.get_context("fork").Process(target=told, args=(work, run, theirs))
+            child.start()
+            print(work.__name__, ours.recv() if ours.poll(180) else "hangs")
+            child.kill()
+        """,
+        here,
+    )
+    assert out.splitlines() == [f"{name} True" for name in ("predict", "inspect", "load", "repeat", "batch")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("parent", "method"),
+    [("pass", "fork"), ("import tensorflow", "fork"), ("pass", "spawn"), (TRAINED, "spawn")],
+    ids=["forked before", "forked with TensorFlow imported but not running", "spawned", "spawned after training"],
+)
+def test_children_that_tensorflow_can_run_in_train(here, parent, method):
+    assert forking(parent, here, method) == "['done', 'done']\n"
+
+
+@pytest.mark.slow
+def test_a_batch_with_workers_trains_in_a_forked_child(here):
+    """Its workers are new processes."""
+    out = program(
+        """
+        import multiprocessing, wineexp
+        def work(run):
+            config = {"defaults": FIELDS, "seeds": 2}
+            return [run.status for run in wineexp.batch(config, jobs=2, data="t.csv", out="other")]
+        run = wineexp.train(**FIELDS, data="t.csv", threads=1)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            print(pool.map_async(work, [run]).get(180))
+        """,
+        here,
+    )
+    assert out == "[['done', 'done']]\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        wineexp.SpecError([("dropout", "expected a rate"), ("bn", "expected a word")]),
+        errors.ConfigError(["a.yaml:1: x", "b.yaml:2: y"]),
+        errors.DownloadError("no answer", "wait", ["here: no answer"]),
+        *(kind("what, where") for kind in (wineexp.DataError, wineexp.RunError, errors.RuntimeSetupError)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_comes_whole_from_another_process(error):
+    """A pool that cannot build its worker's error anew waits for it for ever."""
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)

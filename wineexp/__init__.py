@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = (
+    False  # what `typing` says, which takes as long to import as all that comes before an answer to Ctrl-C
+)
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from wineexp.api.comparing import compare, report
     from wineexp.api.differing import diff
     from wineexp.api.inspecting import inspect

@@ -44,6 +44,8 @@ def examine(data: str | None, out: Path, sep: str | None = None) -> Examination:
     for check in checks:
         try:
             check(found)
+        except WineexpError as error:
+            found.problems.append(str(error))
         except Exception as error:  # noqa: BLE001 - a broken machine may raise anything, and this reports it
             found.problems.append(f"{type(error).__name__}: {error}")
     return found
@@ -77,11 +79,7 @@ def _tensorflow(found: Examination) -> None:
 
 
 def _table(found: Examination, data: str | None, sep: str | None) -> None:
-    try:
-        used = find_table(data, stand_in=True, sep=sep)
-    except WineexpError as error:
-        found.problems.append(str(error))
-        return
+    used = find_table(data, stand_in=True, sep=sep)
     found.facts.append(("table", f"{used.table.kind}, {used.table.source}"))
     found.facts += [("", step) for step in used.steps]
     if used.table.kind == "simulated" and used.notes:  # one that was asked for has none
@@ -102,11 +100,8 @@ def _outputs(found: Examination, out: Path) -> None:
     if not out.exists():
         found.facts.append(("runs", f"{out}, does not exist yet"))
         return
-    try:
-        files.check_writable(out, error=RunError)
-        found.facts.append(("runs", f"{out}, {sum((path / 'run.json').exists() for path in out.iterdir())} runs"))
-    except RunError as error:
-        found.problems.append(str(error))
+    files.check_writable(out, error=RunError)
+    found.facts.append(("runs", f"{out}, {sum((path / 'run.json').exists() for path in out.iterdir())} runs"))
 
 
 def _extras(found: Examination) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "SelectionError",
     "SpecError",
     "WineexpError",
+    "WorkerError",
     "closest",
     "first_line",
     "folded",
@@ -32,7 +33,11 @@ __all__ = [
 
 
 class WineexpError(Exception):
-    """Base of all errors that are not bugs. ``exit_code`` is the exit code of the command line."""
+    """Base of all errors that are not bugs.
+
+    ``exit_code`` is the exit code of the command line: 2 only where what was asked for cannot be and nothing was
+    touched.
+    """
 
     exit_code = 1
 
@@ -103,6 +108,12 @@ class RuntimeSetupError(WineexpError):
     """TensorFlow cannot be set up as asked, for example with another thread count after its start."""
 
     exit_code = 2
+
+
+class WorkerError(RuntimeSetupError):
+    """A worker process does not start, or cannot train; runs may have been recorded before."""
+
+    exit_code = 1
 
 
 class ExportError(WineexpError):

@@ -188,10 +188,13 @@ def _without_middle(name: str, start: int, end: int, width: int) -> str:
 
 def short_path(path: Path) -> str:
     """A path below the current directory as seen from there; of any other the name alone."""
+    try:
+        here, home = Path.cwd(), Path.home()
+    except (OSError, RuntimeError):  # the current directory was removed, or nobody lives here
+        return path.name
     full = Path(os.path.abspath(path))  # not resolved: a link keeps the name that the reader knows
-    here = Path.cwd()
     inside = full.is_relative_to(here) and full != here
-    above_home = here != Path.home() and Path.home().is_relative_to(here)  # there, it would name the user
+    above_home = here != home and home.is_relative_to(here)  # there, it would name the user
     return str(full.relative_to(here)) if inside and not above_home else full.name
 
 

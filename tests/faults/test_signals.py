@@ -11,9 +11,11 @@ import os
 import random
 import signal
 import time
+import tomllib
 
 import psutil
 import pytest
+from conftest import ROOT
 from support.processes import (
     GUARD,
     TELLING,
@@ -209,3 +211,57 @@ def test_what_nohup_ignores_stays_ignored(folder):
     (folder / "hold").unlink()
     _, err = process.communicate(timeout=GUARD)
     assert process.returncode == 0, err
+
+
+#: Sends a signal the moment that a module is looked for, then begins as Python or the script that pip writes does.
+AT_AN_IMPORT = """
+import os, runpy, sys
+class Signalling:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Signalling())
+sys.argv[:] = ["wineexp", "data", "--data", "simulated"]
+{begin}
+"""
+
+SCRIPT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["wineexp"]
+BEGIN = {
+    "python -m wineexp": 'runpy.run_module("wineexp", run_name="__main__", alter_sys=True)',
+    "wineexp": f"from {SCRIPT.partition(':')[0]} import main\nsys.exit(main())",
+}
+IMPORTED = (
+    *("wineexp.cli", "click", "wineexp.imports", "wineexp.signals", "wineexp.cli.notes", "wineexp.streams"),
+    *("wineexp.text", "wineexp.cli.commands.data", "wineexp.cli.options", "pydantic", "pandas", "numpy"),
+)
+
+
+@pytest.mark.parametrize("begin", BEGIN.values(), ids=BEGIN)
+@pytest.mark.parametrize("module", IMPORTED)
+def test_a_signal_while_the_command_line_is_imported_ends_it_without_a_traceback(tmp_path, begin, module):
+    for number in SIGNALS if module == "click" else SIGNALS[:1]:
+        process = start([], tmp_path, code=AT_AN_IMPORT.format(module=module, number=int(number), begin=begin))
+        _, err = process.communicate(timeout=GUARD)
+        assert process.returncode == 128 + number, err
+        assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_signal_while_a_run_is_written_leaves_it_whole_and_is_told_by_the_exit_code(
+    cli, tensorflow, folder, monkeypatch, number, seeds
+):
+    from wineexp.execution import batch_run
+
+    write_run = batch_run.write_run
+
+    def write_under_fire(*arguments, **options):
+        signal.raise_signal(number)
+        return write_run(*arguments, **options)
+
+    monkeypatch.setattr(batch_run, "write_run", write_under_fire)
+    flags = ["--widths", "8", "--epochs", "2", "--threads", "1", "--seeds", seeds]
+    code, _, err = cli("train", *flags, "--data", folder / "t.csv", "--out", folder / "out")
+    assert code == 128 + number, err
+    assert "Traceback" not in err
+    assert [run.status for run in find_runs(folder / "out", damaged=pytest.fail)] == ["done"]

@@ -119,7 +119,8 @@ def run(argv: Sequence[str] | None = None) -> int:
                 raise
             # An interrupt within the loading of an extension comes out as an error of that extension's.
             code = _fail("interrupted", INTERRUPTED)
-    return answered.exit_code if code == INTERRUPTED else code
+    # One that came while the last run was recorded has stopped nothing, and yet whoever sent it wants to know.
+    return answered.exit_code if code == INTERRUPTED or answered.number is not None else code
 
 
 def _run(arguments: list[str]) -> int:

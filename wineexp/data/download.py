@@ -39,8 +39,12 @@ LAY_IT_HERE = f"unpack {ADDRESSES[0]} in this folder: {FILE_NAME} is found there
 
 
 def cached_path() -> Path:
-    """Where a fetched table is kept, in the user's cache."""
-    return Path(pooch.os_cache("wineexp")) / FILE_NAME
+    """Where a fetched table is kept, in the user's cache; raise ``DownloadError`` where nobody has a home."""
+    try:
+        return Path(pooch.os_cache("wineexp")) / FILE_NAME
+    except RuntimeError:  # a container's user without an entry in its list of users
+        remedy = f"set HOME or XDG_CACHE_HOME; or {LAY_IT_HERE}"
+        raise DownloadError("there is no home to keep it in", remedy) from None
 
 
 def cached() -> bool:

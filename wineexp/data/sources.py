@@ -144,7 +144,10 @@ def _named() -> bool:
 
 def _configured() -> list[tuple[Path, str]]:
     """The paths of ``data`` under ``[tool.wineexp]`` in the nearest pyproject.toml."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return []
     for folder in (here, *here.parents):
         file = folder / "pyproject.toml"
         if not file.is_file():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wineexp import runtime
 from wineexp.data.table import Table
-from wineexp.errors import RuntimeSetupError
+from wineexp.errors import WorkerError
 from wineexp.execution.executor import Attempt, Task, Train
 from wineexp.runs.result import RunResult
 from wineexp.specs.run_spec import RunSpec
@@ -69,7 +69,7 @@ def _process_cache() -> TrainerCache:
 def train_on_worker(errand: Errand, table: Table) -> RunResult:
     """Train one run in a Dask worker's thread."""
     if runtime.versions() != errand.versions:  # a worker that joined after the check
-        raise RuntimeSetupError(f"this worker has {runtime.versions()}, the client {errand.versions}")
+        raise WorkerError(f"this worker has {runtime.versions()}, the client {errand.versions}")
     with _TRAINING:
         runtime.load(1)
         cache = _process_cache()

@@ -23,7 +23,7 @@ from multiprocessing.connection import wait
 
 from wineexp import runtime, signals
 from wineexp.data.table import Table
-from wineexp.errors import RuntimeSetupError
+from wineexp.errors import WorkerError
 from wineexp.execution.executor import (
     Attempt,
     Begin,
@@ -92,7 +92,7 @@ class LocalWorkers:
 
     Raises
     ------
-    RuntimeSetupError
+    WorkerError
         From :meth:`run`, where a worker cannot train, or does not start.
     """
 
@@ -199,7 +199,7 @@ class LocalWorkers:
                 self._replace(worker, crew, queue)
         else:
             assert kind == "broken"
-            raise RuntimeSetupError(f"a worker process cannot train: {content[0]}")
+            raise WorkerError(f"a worker process cannot train: {content[0]}")
 
     def _start_again(self, worker: _Worker, crew: list[_Worker], problem: str) -> None:
         """Replace a worker that did not start; after the retries do without it, while there are others."""
@@ -210,7 +210,7 @@ class LocalWorkers:
             crew.remove(worker)
         else:
             tries = f" in each of {worker.starts} tries" if worker.starts > 1 else ""
-            raise RuntimeSetupError(f"a worker process {problem}{tries}; --jobs 0 trains without workers")
+            raise WorkerError(f"a worker process {problem}{tries}; --jobs 0 trains without workers")
 
     def _replace(self, worker: _Worker, crew: list[_Worker], queue: TaskQueue) -> None:
         """End a worker, and start another where tasks wait."""

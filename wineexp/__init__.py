@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = (
-    False  # what `typing` says, which takes as long to import as all that comes before an answer to Ctrl-C
-)
+# As `typing` says, whose import takes as long as all else that comes before Ctrl-C is answered.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any

@@ -473,3 +473,31 @@ def test_runs_that_judge_other_rows_are_refused_also_where_each_agrees_with_itse
     changed = other.predictions.assign(actual=other.predictions["actual"] + 1)
     with pytest.raises(RunError, match="predictions are of other rows or targets"):
         compare_runs([one, replace(other, predictions=changed)])
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_variants_whose_predictions_are_all_equal_are_identical_and_no_comparison(small_table, tmp_path, seeds):
+    for seed in range(seeds):
+        fabricate.save(tmp_path, small_table, seed=seed)
+        fabricate.save(tmp_path, small_table, seed=seed, epochs=7)  # its errors come from the seed alone
+        fabricate.save(tmp_path, small_table, seed=seed, dropout=0.3, error=0.4)
+    found = compare(tmp_path, reference="dropout=0,epochs=6")
+    same, other = sorted(found.verdicts, key=lambda verdict: verdict.kind != "identical")
+    assert (same.word, same.kind, same.p, same.interval, same.detectable, same.needed) == (
+        "identical", "identical", None, None, None, None,
+    )  # fmt: skip
+    assert same.sentence().endswith("are identical: all predictions are equal, bit for bit")
+    assert other.comparisons == 1, "what is no comparison costs the others nothing"
+    assert other.kind == ("worse" if seeds > 1 else "one seed")
+    (question,) = (one for one in found.questions if one.verdict is same)
+    assert question.answer == "No difference at all: all predictions are equal, bit for bit"
+    assert "identical" in found.card().tables[0].rows[0] + found.card().tables[0].rows[1]
+
+
+def test_a_difference_in_the_last_bit_is_judged_like_any(small_table, tmp_path):
+    for seed in range(3):
+        fabricate.save(tmp_path, small_table, seed=seed)
+        fabricate.save(tmp_path, small_table, seed=seed, epochs=7, error=0.1 * (1 + 1e-6))
+    (verdict,) = compare(tmp_path).verdicts
+    assert verdict.kind in ("better", "worse", "cannot tell")
+    assert verdict.p is not None

@@ -26,6 +26,7 @@ INK: dict[Kind, str] = {
     "better": COLOURS[2],
     "worse": COLOURS[1],
     "same": COLOURS[0],
+    "identical": COLOURS[0],
     "cannot tell": GREY,
     "one seed": GREY,
 }

@@ -40,14 +40,15 @@ def judge_variants(
     judged: Sequence[Variant], reference: Variant, margin: float | None = None, looks: Looks | None = None
 ) -> tuple[Verdict, ...]:
     """Every other variant against the reference; see :func:`judge_errors`. Across splits, over these and rows."""
+    identical = [one.label for one in judged if one is not reference and one.predicts_as(reference)]
     if reference.across_splits:
         others = [variant for variant in judged if variant is not reference]
         looked = {variant.label: (Look(_difference_of(variant, reference)),) for variant in others}
-        found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True))
+        found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True), identical)
     else:
         errors = {variant.label: variant.errors for variant in judged}
         ended = {variant.label: variant.ended for variant in judged}
-        found = judge_errors(errors, reference.label, margin, looks, ended)
+        found = judge_errors(errors, reference.label, margin, looks, ended, identical)
     return tuple(replace(verdict, metric=reference.metric) for verdict in found)
 
 
@@ -57,6 +58,7 @@ def judge_errors(
     margin: float | None = None,
     looks: Looks | None = None,
     ended: Mapping[str, Collection[int]] | None = None,
+    identical: Collection[str] = (),
 ) -> tuple[Verdict, ...]:
     """Every other label against the reference, with Holm's correction over those that can be judged.
 
@@ -73,6 +75,8 @@ def judge_errors(
     looks : Looks, optional
     ended : mapping of label to seeds, optional
         The seeds that have ended, those that failed too; by default those with errors.
+    identical : collection of labels
+        Those whose predictions are all the reference's, bit for bit: they are no comparison.
     """
     theirs, ended = errors[reference], ended or errors
     looked = {
@@ -81,7 +85,7 @@ def judge_errors(
         if label != reference
     }
     paired = {label: looks is not None or errors[label].keys() == theirs.keys() for label in looked}
-    return _verdicts(looked, reference, margin, looks, paired)
+    return _verdicts(looked, reference, margin, looks, paired, identical)
 
 
 def _verdicts(
@@ -90,12 +94,24 @@ def _verdicts(
     margin: float | None,
     looks: Looks | None,
     paired: Mapping[str, bool],
+    identical: Collection[str],
 ) -> tuple[Verdict, ...]:
-    told = [label for label, found in looked.items() if any(look.told for look in found)]
+    judged = {label: found for label, found in looked.items() if label not in identical}
+    told = [label for label, found in judged.items() if any(look.told for look in found)]
     corrected = dict(zip(told, holm([min(look.p for look in looked[label]) for label in told]), strict=True))
     count = max(1, len(told))
     return tuple(
-        Verdict(label, reference, found, corrected.get(label), count, margin, paired[label], looks)
+        Verdict(
+            label,
+            reference,
+            found,
+            corrected.get(label),
+            count,
+            margin,
+            paired[label],
+            looks,
+            identical=label in identical,
+        )
         for label, found in looked.items()
     )
 

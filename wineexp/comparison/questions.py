@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wineexp.comparison.variants import Variant
-from wineexp.comparison.verdict import MARGIN_LEVEL, Verdict, format_p
+from wineexp.comparison.verdict import MARGIN_LEVEL, SAME_PREDICTIONS, Verdict, format_p
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec, varying
 from wineexp.specs.wording import format_value, format_widths, without, worded
 
@@ -184,6 +184,8 @@ def _rates(rate: Any) -> str:
 
 def _answer(verdict: Verdict) -> str:
     mean, metric = verdict.difference.mean, verdict.metric
+    if verdict.identical:
+        return f"No difference at all: {SAME_PREDICTIONS}"
     if verdict.interval is None:
         yet = f" yet: train to {verdict.next_look} seeds" if verdict.kind == "cannot tell" else ""
         untold = f" from {verdict.difference.untold}" if verdict.kind == "one seed" else ""

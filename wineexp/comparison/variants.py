@@ -141,6 +141,21 @@ class Variant:
             found.setdefault(spec.split_seed, {})[spec.seed] = _errors(run, self.on_test)
         return found
 
+    def predicts_as(self, other: Variant) -> bool:
+        """Whether both have the same seeds and splits, and all their predictions are equal, bit for bit."""
+        ours, theirs = self._predictions, other._predictions
+        return ours.keys() == theirs.keys() and all(np.array_equal(ours[key], theirs[key]) for key in ours)
+
+    @cached_property
+    def _predictions(self) -> dict[tuple[int, int], npt.NDArray[Any]]:
+        """(Split, seed) -> row and prediction of each row that judges, in the order of its file."""
+        found = {}
+        for run in self.runs:
+            predictions = run.test_predictions if self.on_test else run.predictions
+            assert predictions is not None
+            found[_seed(run)] = predictions[["row", "predicted"]].to_numpy()
+        return found
+
     @property
     def ended(self) -> set[int]:
         """The seeds of its runs that have ended, finished or failed; an interrupted one has not."""

@@ -11,13 +11,16 @@ from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
 from wineexp.text import one_line
 
-__all__ = ["MARGIN_LEVEL", "Kind", "Look", "Verdict", "adjusted_level", "format_p", "told_p"]
+__all__ = ["MARGIN_LEVEL", "SAME_PREDICTIONS", "Kind", "Look", "Verdict", "adjusted_level", "format_p", "told_p"]
 
-Kind = Literal["better", "worse", "same", "cannot tell", "one seed"]
+Kind = Literal["better", "worse", "same", "identical", "cannot tell", "one seed"]
 
 #: The level of the interval that lies inside the margin where two variants are the same within it: two one-sided
 #: tests at 5 % each (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987).
 MARGIN_LEVEL = 0.90
+
+#: What ``identical`` means.
+SAME_PREDICTIONS = "all predictions are equal, bit for bit"
 
 #: The smallest probability that is told. Further out the method has not been measured.
 LEAST_TOLD = 0.001
@@ -71,7 +74,7 @@ class Verdict:
         variant has the smaller error.
     p : float or None
         Two-sided probability, corrected for all comparisons that were judged (Holm). None where a variant has one
-        seed: then nothing is known of how seeds differ.
+        seed: then nothing is known of how seeds differ; and where both predict the same.
     comparisons : int
         How many were judged together.
     margin : float or None
@@ -82,6 +85,8 @@ class Verdict:
         The planned looks; None where there was none, and so one look at all seeds.
     metric : str
         What is judged: ``val MAE``, or ``test MAE``.
+    identical : bool
+        Whether all predictions of both are equal, bit for bit: then there is nothing to judge.
     """
 
     variant_label: str
@@ -93,6 +98,7 @@ class Verdict:
     paired: bool = True
     looks: Looks | None = None
     metric: str = "val MAE"
+    identical: bool = False
 
     @property
     def difference(self) -> Estimate:
@@ -107,14 +113,16 @@ class Verdict:
     @cached_property
     def kind(self) -> Kind:
         """What can be said, whatever the margin's size."""
+        if self.identical:
+            return "identical"
         if self.p is None:
             return "one seed" if self.looked[-1].number else "cannot tell"
         return "same" if self._same else self._direction if self._real else "cannot tell"
 
     @property
     def is_told(self) -> bool:
-        """Whether it is better, worse or the same."""
-        return self.kind in ("better", "worse", "same")
+        """Whether it is better, worse, the same or identical."""
+        return self.kind in ("better", "worse", "same", "identical")
 
     @property
     def _real(self) -> bool:
@@ -144,7 +152,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """``better``, ``worse``, ``same within 0.05``, ``cannot tell`` or ``one seed: cannot tell``."""
+        """``better``, ``worse``, ``same within 0.05``, ``identical``, ``cannot tell`` or why so."""
         if self.kind == "same":
             return f"same within {self.margin:g}"
         if self.kind == "cannot tell" and self.next_look:
@@ -199,6 +207,8 @@ class Verdict:
 
     def planned(self, size: float) -> str:
         """How many seeds, or splits, would find a true difference of ``size`` in 80 % of samples, in words."""
+        if self.identical:
+            return f"{self.variant_label}: identical to {self.reference_label}, so there is nothing to find"
         if self.p is None:
             return f"{self.variant_label}: one seed tells nothing of how seeds differ; train a few first"
         unit = self.difference.unit
@@ -213,6 +223,8 @@ class Verdict:
 
     def sentence(self) -> str:
         """The verdict in words, with the figures."""
+        if self.identical:
+            return f"{self.variant_label} and {self.reference_label} are identical: {SAME_PREDICTIONS}"
         pair = f"{self.variant_label} against {self.reference_label}"
         if self.p is None or self.interval is None or self.level is None:
             word = self._open() if self.kind == "cannot tell" else self.word

@@ -24,3 +24,22 @@ def sealed_text(record):
     """run.json of a record: its last key is the SHA-256 of the bytes before it, as docs/formats.md says."""
     body = json.dumps(record, indent=2, ensure_ascii=False).removesuffix("\n}").encode()
     return body + f',\n  "checksum": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
+
+
+def as_earlier(run):
+    """Turn a run that our writer wrote into one of schema 2: no headings, no checksum, the signature of then.
+
+    Returns it at its new place: a directory's name ends with the signature.
+    """
+    from wineexp.runs.directory import Run
+
+    spec, fingerprint = run.spec, run.record.data.fingerprint
+    signature, variant = spec.earlier_signatures(fingerprint)
+
+    def change(record):
+        del record["data"]["columns"]
+        record.update(signature=signature, variant=variant)
+
+    rewrite(run.path, change)
+    place = run.path.with_name(f"{run.path.name.rpartition('-')[0]}-{signature}")
+    return Run(run.path.rename(place))

@@ -116,14 +116,14 @@ def find_again(
 
 
 def at_hand(facts: TableFacts) -> Table | None:
-    """The table that a run was trained on, where it is found without fetching anything; else None."""
+    """The table with the values that a run was trained on, where it is found without fetching; else None."""
     if facts.kind == "simulated":
         return simulated_table()
     try:
         table = _near()
     except (DataError, OSError):
         return None
-    return table if table is not None and facts.is_of(table.fingerprint, table.frame.columns) else None
+    return table if table is not None and table.fingerprint == facts.fingerprint else None
 
 
 def _near() -> Table | None:

@@ -14,16 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.encoding import encoding_of
+from wineexp.data.sources import at_hand
 from wineexp.data.split import Scaling
+from wineexp.data.table import Table
 from wineexp.errors import RunError, first_line
 from wineexp.runs.directory import MODEL, Run
 from wineexp.runs.integrity import check_hash
 from wineexp.runs.new_rows import NewRows
+from wineexp.runs.reader import load_run
 from wineexp.training.model import build_model, keras_defaults
 from wineexp.training.scaling_layers import WEIGHTS, check_scaling
 from wineexp.training.trainer import predict
 
-__all__ = ["load_model", "measure_predictions", "predict_rows", "scale_rows"]
+__all__ = ["check_model", "load_model", "measure_predictions", "predict_rows", "scale_rows"]
 
 #: Bytes that a model's weights may take beyond their own: names, an index.
 SLACK = 1_000_000
@@ -82,6 +86,26 @@ def _why_not(run: Run) -> str:
     return "the file was deleted" if MODEL in run.record.files else "it was trained with --no-model"
 
 
+def check_model(run: Run, model: keras.Sequential, table: Table) -> None:
+    """Raise ``RunError`` unless the model gives on ``table`` what its run recorded to have predicted there.
+
+    For runs whose record has no checksum: features in another order, say, would silently predict other numbers.
+    """
+    predictions = load_run(run).predictions
+    assert predictions is not None  # the run is done
+    if not set(run.record.data.sources) <= set(table.frame.columns):
+        return  # another table with the same values
+    rows = table.frame.iloc[predictions["row"].to_numpy()]
+    scaled = Scaling.of(run.record.data.scaling)(encoding_of(run.record.data)(rows))
+    recorded = predictions["predicted"].to_numpy()
+    # Another processor rounds otherwise; another order of features is off by far more.
+    if not np.allclose(predict(model, scaled), recorded, rtol=1e-2, atol=1e-2 * float(np.abs(recorded).max())):
+        raise RunError(
+            f"{run.path}: is damaged: its model does not give the predictions that it recorded, with these "
+            "features and this scaling"
+        )
+
+
 def scale_rows(run: Run, rows: NewRows) -> npt.NDArray[np.float32]:
     """The rows' features scaled as the run's were, as its model takes them.
 
@@ -123,6 +147,8 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         if mc_dropout is not None and not any(run.spec.rates()):
             raise RunError(f"{run.path}: --mc-dropout needs a run with dropout, and this one has none")
         model = load_model(run)
+        if not run.record.is_sealed and (known := at_hand(run.record.data)):
+            check_model(run, model, known)
         x = scale_rows(run, rows)
         samples += [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
         _check_rows(samples[-1][:, None], "the prediction is not finite")

@@ -1,0 +1,120 @@
+"""What a field is declared to be holds, for every field there is: nothing depends on anyone remembering it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.batches import plan
+from support.fields import FIELDS, another
+
+from wineexp.data.split import split_table
+from wineexp.errors import ConfigError, SpecError
+from wineexp.runs.metrics import baseline_loss
+from wineexp.specs.config import read_mapping
+from wineexp.specs.run_spec import (
+    COSMETIC_FIELDS,
+    MARKS,
+    NEEDED,
+    RECORDING_FIELDS,
+    VARIANT_FIELDS,
+    RunSpec,
+    deciding,
+    varying,
+)
+
+each_field = pytest.mark.parametrize("field", FIELDS)
+
+BASE = {"widths": (8, 8), "epochs": 2, "batch_size": 32, "dropout": 0.2}
+
+
+@pytest.fixture
+def pair(field):
+    """Two specs that differ in the field alone."""
+    return tuple(RunSpec.parse(values) for values in another(field, BASE))
+
+
+@each_field
+def test_every_field_is_signed_unless_it_is_declared_to_be_of_no_matter(field, pair):
+    one, other = pair
+    signed = field not in COSMETIC_FIELDS | RECORDING_FIELDS
+    assert (one.signature("t") != other.signature("t")) == signed
+    assert (one.variant_signature("t") != other.variant_signature("t")) == (signed and field != "seed")
+    assert varying(pair) == ([field] if field in VARIANT_FIELDS else [])
+
+
+@each_field
+def test_what_is_declared_free_of_the_rows_and_the_constant_leaves_them_as_they_are(small_table, field, pair):
+    one, other = (split_table(small_table, spec) for spec in pair)
+    if "rows" in MARKS[field].free:
+        for name in ("train_rows", "valid_rows", "test_rows", "y_valid"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    if "constant" in MARKS[field].free:
+        losses = [
+            baseline_loss(spec.loss, split.y_train, split.y_valid)
+            for spec, split in zip(pair, (one, other), strict=True)
+        ]
+        assert losses[0] == losses[1]
+    if "table" in MARKS[field].free:
+        assert one.features == other.features
+
+
+def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothing_forgotten():
+    rows = ("train_fraction", "test_fraction", "split_seed", "split", "group", "target")
+    assert deciding("rows") == rows
+    assert set(deciding("constant")) == {"loss", *rows, "features", "drop"}
+    assert set(deciding("table")) == {"scale", *rows, "features", "drop", "encode"}
+    assert set(deciding("shape")) == {
+        "widths", "activation", "dropout", "bn", "bn_input", "bn_momentum", "optimizer", "weight_decay", "loss",
+        "precision", "batch_size", "eval_train", "features", "drop", "encode",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("field", NEEDED)
+def test_a_field_without_effect_is_no_part_of_what_a_run_is_known_by(field):
+    needed = {name: RunSpec.model_fields[name].default for name in NEEDED[field]}
+    values = [getattr(RunSpec.parse(value), field) for value in another(field, BASE)]
+    specs = [RunSpec.model_construct(**{**dict(RunSpec()), **needed, field: value}) for value in values]
+    assert all(field in spec.without_effect() for spec in specs)
+    assert len({spec.signature("t") for spec in specs}) == 1
+    assert len({spec.label() for spec in specs}) == 1
+    assert len({spec.describe() for spec in specs}) == 1
+    assert varying(specs) == []
+
+
+@pytest.mark.parametrize(
+    ("grid", "says"),
+    [
+        ({"min_delta": [0.0, 0.1]}, "min_delta: expected one value, as it has no effect without patience, which"),
+        (
+            {"restore_best": [True, False]},
+            "restore_best: expected one value, as it has no effect without patience",
+        ),
+        (
+            {"bn_momentum": [0.9, 0.5]},
+            "bn_momentum: expected one value, as it has no effect without bn or bn_input",
+        ),
+        ({"bn_momentum": [0.9, 0.5], "dropout": [0, 0.3]}, "which no run has; found 0.9, 0.5"),
+    ],
+)
+def test_varying_what_has_an_effect_in_no_cell_is_refused_with_the_reason(small_table, tmp_path, grid, says):
+    with pytest.raises(ConfigError) as error:
+        read_mapping({"grid": grid})
+    (problem,) = error.value.problems
+    assert says in problem
+    (field,) = grid.keys() & NEEDED.keys()
+    with pytest.raises(SpecError, match=field):
+        plan([RunSpec.parse({field: value}) for value in grid[field]], small_table, tmp_path)
+
+
+def test_cells_of_one_identity_are_one_run(small_table, tmp_path):
+    specs = read_mapping({"grid": {"bn": ["none", "after"], "bn_momentum": [0.9, 0.5]}}).specs
+    found = plan(specs, small_table, tmp_path)
+    assert [(entry.spec.bn, entry.spec.bn_momentum) for entry in found.entries] == [
+        ("none", 0.9), ("after", 0.9), ("after", 0.5),
+    ]  # fmt: skip
+
+
+def test_one_value_without_effect_is_noted(small_table, tmp_path):
+    noted = plan([RunSpec.parse({"min_delta": 0.1})], small_table, tmp_path).notes
+    assert "min_delta 0.1 has no effect without patience, which no run has" in noted
+    assert plan([RunSpec.parse({"min_delta": 0.1, "patience": 3})], small_table, tmp_path).notes == ()

@@ -1,0 +1,62 @@
+"""Every field of the spec with another value, made from the fields themselves: a new one is walked too."""
+
+from __future__ import annotations
+
+import types
+
+from wineexp.errors import SpecError
+from wineexp.specs.fields import choices_of, kinds_of
+from wineexp.specs.run_spec import NEEDED, RunSpec
+
+FIELDS = tuple(RunSpec.model_fields)
+
+#: Fields that hold names of columns, and what the table of ``small_table`` has for them.
+COLUMNS = {"target": "a", "features": ("b", "c"), "drop": ("a",), "group": "c"}
+
+#: What goes together by the spec's own checks.
+BESIDE = {"group": {"split": "grouped"}, "precision": {"widths": (256, 256)}}
+
+
+def another(name, base):
+    """The fields of ``base`` and of one like it in which ``name`` alone has another value, and has an effect.
+
+    Returns
+    -------
+    pair of dict
+        Both with what the field needs beside it.
+    """
+    together = {**base, **BESIDE.get(name, {})}
+    spec = RunSpec.parse(together)
+    if name in spec.without_effect():
+        needed = NEEDED[name][0]
+        together[needed] = _other(needed, spec)
+        spec = RunSpec.parse(together)
+    return together, {**together, name: _other(name, spec)}
+
+
+def _other(name, spec):
+    """A legal value that the field does not have in ``spec``."""
+    for value in _candidates(name, getattr(spec, name)):
+        try:
+            changed = RunSpec.parse({**spec.settings(), name: value})
+        except SpecError:
+            continue
+        if getattr(changed, name) != getattr(spec, name):
+            return value
+    raise AssertionError(f"{name}: found no other value; say one in support/fields.py")
+
+
+def _candidates(name, value):
+    if name in COLUMNS:
+        return [COLUMNS[name]]
+    info = RunSpec.model_fields[name]
+    kinds = kinds_of(info.annotation)
+    if choices := choices_of(info.annotation):
+        return choices
+    if bool in kinds:
+        return [not value]
+    if float in kinds:
+        return [0.4, 0.05, 2.5]
+    if int in kinds and value is not None:
+        return [(9,), value + 1 if isinstance(value, int) else 9]
+    return [1] if int in kinds else ["another"] if str in kinds | {types.NoneType} else []

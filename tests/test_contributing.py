@@ -41,7 +41,7 @@ def copy(tmp_path_factory):
 
 
 def test_every_recipe_is_found():
-    assert len(RECIPES) == 7
+    assert len(RECIPES) == 8
     assert len(RECIPES) == (ROOT / "CONTRIBUTING.md").read_text().count("```python")
 
 
@@ -60,38 +60,49 @@ def run(copy, tmp_path, small_csv):
 
 def test_flag_schema_and_docs_have_it(run, copy):
     shown = " ".join(run("-m", "wineexp", "train", "--help").split())
-    assert "--warmth NUMBER How warm it was. [default: 1.5]" in shown
+    assert "--bn-epsilon NUMBER What batch normalization adds to each variance. [default: 0.001]" in shown
     fields = json.loads(run("-m", "wineexp", "schema"))["anyOf"][0]["properties"]
-    assert fields["warmth"]["description"] == "how warm it was"
+    assert fields["bn_epsilon"]["description"] == "what batch normalization adds to each variance"
     run(copy / "docs" / "generate.py")
     page = (copy / "docs" / "formats.md").read_text()
-    assert "| `warmth` | 1.5 | a number above 0 | how warm it was |" in page
+    assert "| `bn_epsilon` | 0.001 | a number above 0 | what batch normalization adds to each variance |" in page
     assert "| `val_bias` | val bias | mean error on validation rows |" in page
 
 
-def test_yaml_run_directory_and_table_have_it_and_old_signatures_stand(run, tmp_path):
-    quick = {"widths": 8, "epochs": 1}
-    config = {"defaults": quick, "runs": [{"name": "as before"}, {"warmth": 2.5, "mood": "glad"}]}
+def test_yaml_run_directory_and_table_have_it_and_old_signatures_stand(run, tmp_path, small_table):
+    quick = {"widths": 8, "epochs": 2, "bn": "after"}
+    config = {"defaults": quick, "runs": [{"name": "as before"}, {"bn_epsilon": 1.0, "mood": "glad"}]}
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     run("-m", "wineexp", "batch", "c.yaml", "--jobs", "0", "--no-model")
-    by_warmth = {}
+    found = {}
     for path in (tmp_path / "outputs").glob("*/run.json"):
         record = json.loads(path.read_text())
-        by_warmth[record["spec"]["warmth"]] = record
+        found[record["spec"]["bn_epsilon"]] = record, (path.parent / "history.csv").read_bytes()
+    (before, history), (changed, other) = found[0.001], found[1.0]
     from wineexp.specs.run_spec import RunSpec
 
-    fingerprint = by_warmth[1.5]["data"]["fingerprint"]
-    assert by_warmth[1.5]["signature"] == RunSpec.parse(quick).signature(fingerprint)
-    assert by_warmth[2.5]["signature"] != by_warmth[1.5]["signature"]
-    assert by_warmth[2.5]["label"] == "8x1-epochs1-warmth2.5", "a cosmetic field is in no label"
-    assert isinstance(by_warmth[2.5]["metrics"]["val_bias"], float)
-    (row,) = json.loads(run("-m", "wineexp", "runs", "--where", "warmth>2", "--json"))
-    assert row["val_bias"] == by_warmth[2.5]["metrics"]["val_bias"]
+    assert before["signature"] == RunSpec.parse(quick).signature(small_table.identity)
+    assert changed["signature"] != before["signature"]
+    assert other != history, "after a run without it, in one process, it trains differently"
+    run(
+        "-m",
+        "wineexp",
+        "train",
+        *("--widths", 8, "--epochs", 2, "--bn", "after", "--bn-epsilon", 1.0),
+        "--out",
+        "alone",
+    )
+    (alone,) = (tmp_path / "alone").glob("*/history.csv")
+    assert alone.read_bytes() == other, "as in a process of its own"
+    assert changed["label"] == "8x1-bn_after-epochs2-bn_epsilon1", "a cosmetic field is in no label"
+    assert isinstance(changed["metrics"]["val_bias"], float)
+    (row,) = json.loads(run("-m", "wineexp", "runs", "--where", "bn_epsilon>0.5", "--json"))
+    assert row["val_bias"] == changed["metrics"]["val_bias"]
     table = json.loads(run("-m", "wineexp", "runs", "--json"))
-    assert sorted(row["warmth"] for row in table) == [1.5, 2.5], "it tells the two apart"
+    assert sorted(row["bn_epsilon"] for row in table) == [0.001, 1.0], "it tells the two apart"
     assert "mood" not in table[0]
     assert "val bias" in run("-m", "wineexp", "runs").splitlines()[0]
-    assert "warmth 2.5" in run("-m", "wineexp", "compare", "outputs")
+    assert "bn_epsilon 1" in run("-m", "wineexp", "compare", "outputs")
 
 
 def test_a_new_command_runs_and_is_listed(run):

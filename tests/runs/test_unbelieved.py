@@ -1,4 +1,4 @@
-"""What is shown is not believed: an edited record is noticed by its checksum, an earlier one by what can be computed."""
+"""What is shown is not believed: a record has a checksum, and of an earlier one what can be is computed."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 __all__ = ["main"]
 
@@ -18,6 +19,12 @@ def main() -> None:
         from wineexp.cli import main as command_line
     except KeyboardInterrupt:  # before it was answered
         os._exit(130)
+    except (ImportError, MemoryError) as error:
+        from wineexp.errors import lack_of_memory
+
+        if (problem := lack_of_memory(error)) is None:
+            raise
+        sys.exit(f"wineexp: {problem}")
     command_line()
 
 

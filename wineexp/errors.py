@@ -28,8 +28,13 @@ __all__ = [
     "closest",
     "first_line",
     "folded",
+    "lack_of_memory",
     "nearest",
 ]
+
+
+#: How the loader of libraries, the C library and Python say that the system gave no memory.
+_NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "can't start new thread")
 
 
 class WineexpError(Exception):
@@ -133,6 +138,19 @@ class MissingExtraError(WineexpError):
 def first_line(error: BaseException) -> str:
     """The first line of another library's error, for a message of one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def lack_of_memory(error: BaseException | None) -> str | None:
+    """In words, where an error says that the system gave no memory, or one does in whose place it was raised."""
+    while error is not None:
+        text = first_line(error)
+        if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
+            given = "" if text == type(error).__name__ else f" ({text})"
+            return (
+                f"there is not enough memory{given}; a smaller model or fewer --jobs need less, or raise the limit"
+            )
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def folded(word: str) -> str:

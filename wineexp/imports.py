@@ -6,11 +6,12 @@ import contextlib
 import gc
 import importlib
 import sys
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-__all__ = ["TENSORFLOW_LATER", "lean", "leave_out", "postpone"]
+__all__ = ["TENSORFLOW_LATER", "lean", "leave_out", "postpone", "show_warnings", "showing_warnings"]
 
 #: Parts of TensorFlow's interface that nothing here uses: version 1, through which all of TensorFlow Lite comes,
 #: and a client for the profilers of other machines. They take a twentieth of its loading, and 36 MB of 650.
@@ -64,6 +65,26 @@ class _Later(ModuleType):
         return importlib.import_module(self.__name__)
 
 
+def show_warnings() -> None:
+    """Have warnings that the user turned into errors (``-W error``) shown once, as by default.
+
+    Most are other libraries', about each other, and would end what was asked for where nothing is wrong.
+    """
+    kept = [("default" if action == "error" else action, *rest) for action, *rest in warnings.filters]
+    warnings.filters[:] = kept  # type: ignore[index]
+
+
+@contextlib.contextmanager
+def showing_warnings() -> Iterator[None]:
+    """:func:`show_warnings` within, and as before afterwards."""
+    if all(action != "error" for action, *_ in warnings.filters):
+        yield  # nothing is touched: another thread may use them
+        return
+    with warnings.catch_warnings():
+        show_warnings()
+        yield
+
+
 @contextlib.contextmanager
 def lean() -> Iterator[None]:
     """Import within: modules are left out or come later, and no garbage is collected.
@@ -78,7 +99,8 @@ def lean() -> Iterator[None]:
     collects = gc.isenabled()
     gc.disable()
     try:
-        yield
+        with showing_warnings():
+            yield
     finally:
         for name in hidden:
             known.pop(name, None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
+import resource
 import sys
 import tempfile
 import threading
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from wineexp import compiled, imports
-from wineexp.errors import RuntimeSetupError
+from wineexp.errors import RuntimeSetupError, lack_of_memory
 
 __all__ = [
     "LOCK",
@@ -30,6 +32,7 @@ __all__ = [
     "prepare",
     "prepared_threads",
     "running_threads",
+    "total_memory",
     "versions",
 ]
 
@@ -89,12 +92,32 @@ def available_memory() -> float:
     import psutil  # at its first use: only a batch asks
 
     free = float(psutil.virtual_memory().available)
+    limit, used = _container_memory()
+    return min(free, limit - used)
+
+
+def total_memory() -> tuple[float, str]:
+    """Bytes that a process could ever use, and whose limit that is: of machine, container or ``ulimit``."""
+    import psutil
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limits = {
+        "this machine": float(psutil.virtual_memory().total),
+        "this container": _container_memory()[0],
+        "a process here (ulimit -v)": math.inf if soft == resource.RLIM_INFINITY else float(soft),
+    }
+    whose = min(limits, key=lambda name: limits[name])
+    return limits[whose], whose
+
+
+def _container_memory() -> tuple[float, float]:
+    """The limit of this process's container, and what is used of it, in bytes; infinite and 0 without one."""
     group = Path("/sys/fs/cgroup")
     try:
         limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
-        return min(free, float(limit) - float(used))
+        return float(limit), float(used)
     except (OSError, ValueError):  # no such group, or no limit ("max")
-        return free
+        return math.inf, 0.0
 
 
 def give_back_memory() -> None:
@@ -215,7 +238,9 @@ def _load(threads: int) -> None:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-            if failed and sys.stderr is not None and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            error = sys.exc_info()[1]
+            told = isinstance(error, KeyboardInterrupt) or lack_of_memory(error) is not None
+            if failed and sys.stderr is not None and not told:
                 said.seek(0)
                 sys.stderr.write(said.read().decode(errors="replace"))
 

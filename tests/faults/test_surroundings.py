@@ -1,13 +1,23 @@
-"""Without a home, without a working directory: what does not need them works, and the rest says so in one line."""
+"""Without a home or a working directory, with warnings as errors: what can work works, the rest is one line."""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
+import psutil
 import pytest
+
+from wineexp.specs.keras_names import OPTIMIZER_SLOTS, OPTIMIZERS
+from wineexp.specs.run_spec import RunSpec
+from wineexp.text import format_bytes
+
+LIMITS = ("the machine's", "the container's", "the process's")
 
 TINY = "--widths 8 --epochs 2 --batch-size 32 --data {here}/t.csv --out {here}/outputs"
 
@@ -138,3 +148,124 @@ def test_relative_paths_in_a_removed_directory_are_one_line(here):
     for line, code, err in answers(lines, here, GONE):
         assert code in ((0,) if line == "runs" else (1, 2)), f"{line}\n{err}"  # there are none
         assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_warnings_that_the_user_turned_into_errors_end_no_command(here):
+    lines = [
+        f"train {TINY} --threads 1 --scale standard --dropout 0.3 --bn after",
+        "batch {here}/c.yaml --data {here}/t.csv --out {here}/outputs --jobs 1",
+        "runs {here}/outputs",
+        "show {run}",
+        "compare {here}/outputs -o {here}/x.png",
+        "report {here}/outputs -o {here}/x.html",
+        "predict {run} {here}/t.csv",
+        "inspect {run} --data {here}/t.csv",
+    ]
+    for line in lines:
+        run = next(iter((here / "outputs").glob("*bn_after*")), "none yet")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "wineexp", *line.format(here=here, run=run).split()],
+            env=os.environ | {"PYTHONWARNINGS": "error"},  # of workers
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_warnings_as_errors_of_a_program_stay_its_own(here):
+    code = """
+import warnings
+import wineexp
+run = wineexp.train(widths=8, epochs=2, batch_size=32, scale="standard", dropout=0.3, data="t.csv", threads=1)
+assert run.status == "done", run.status
+assert len(run.predict("t.csv", mc_dropout=3)) == 120
+run.load_model(), wineexp.inspect(run, data="t.csv"), wineexp.compare("outputs").figure
+wineexp.report("outputs")
+assert "error" in [action for action, *_ in warnings.filters]
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=here, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("megabytes", [200, 400, 800, 1600])
+@pytest.mark.parametrize(
+    "command", ["train {} --threads 1", "batch {{here}}/c.yaml --jobs 1 --data {{here}}/t.csv"]
+)
+def test_too_little_memory_is_one_line(here, command, megabytes):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 10**6,) * 2)
+
+    line = command.format(TINY).format(here=here)
+    done = subprocess.run(
+        [sys.executable, "-m", "wineexp", *line.split(), "--quiet"],
+        cwd=here,
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "memory" in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("wineexp: ")]) == 1
+
+
+#: Parameters of 65536x100 on three features: weights to, between and from the layers, then biases.
+PARAMETERS = 3 * 65536 + 99 * 65536**2 + 65536 + 100 * 65536 + 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "size"),
+    [("--widths 65536x100", 16 * PARAMETERS), ("--widths 65536x100 --optimizer sgd", 8 * PARAMETERS)],
+)
+def test_a_model_that_no_memory_here_can_hold_is_refused_before_anything_is_begun(cli, here, flags, size):
+    train = ("train", *flags.split(), "--data", here / "t.csv", "--out", here / "new")
+    code, _, err = cli(*train)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{PARAMETERS:,} parameters" in err
+    assert format_bytes(size) in err
+    assert not (here / "new").exists()
+    code, _, err = cli(*train, "--dry-run")
+    assert code == 0
+    assert f"need at least {format_bytes(size)}" in err
+    (here / "large.yaml").write_text("{widths: 65536x100}\n")
+    code, _, err = cli("batch", here / "large.yaml", *train[-4:])
+    assert (code, err.count("\n")) == (2, 1)
+    assert not (here / "new").exists()
+    code, _, err = cli("batch", here / "large.yaml", *train[-4:], "--dry-run")
+    assert (code, "parameters need at least" in err) == (0, True)
+
+
+@pytest.mark.parametrize("there", LIMITS)
+def test_the_least_limit_of_memory_counts(small_table, tmp_path, monkeypatch, there):
+    """Three features, ten units, one output: 3 * 10 + 10 + 10 + 1 parameters, 16 bytes each with Adam."""
+    from support.batches import plan
+
+    from wineexp import runtime
+    from wineexp.api.places import lacking_memory
+
+    wanted = plan([RunSpec.parse({"widths": "10"})], small_table, tmp_path)
+    for limit, fits in ((816, True), (815, False)):
+        total, container, process = (limit if there == name else 10**15 for name in LIMITS)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda total=total: SimpleNamespace(total=total))
+        monkeypatch.setattr(runtime, "_container_memory", lambda container=container: (container, 0.0))
+        monkeypatch.setattr(resource, "getrlimit", lambda _, process=process: (process, process))
+        assert (lacking_memory(wanted) is None) == fits
+
+
+def test_each_optimizer_keeps_as_many_numbers_as_keras_has(tensorflow):
+    import keras
+
+    for name, slots in OPTIMIZER_SLOTS.items():
+        weight = keras.Variable(np.zeros((300, 400)))
+        optimizer = keras.optimizers.get(name)
+        optimizer.build([weight])
+        assert sum(np.prod(variable.shape) for variable in optimizer.variables) // (300 * 400) == slots, name
+    assert set(OPTIMIZER_SLOTS) == set(OPTIMIZERS)

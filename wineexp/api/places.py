@@ -6,12 +6,23 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.api.inputs import PathLike
-from wineexp.errors import SelectionError
+from wineexp.errors import RuntimeSetupError, SelectionError
 from wineexp.execution.executor import Executor, InProcess
 from wineexp.execution.plan import Plan
 from wineexp.exporters.observer import Exporter
+from wineexp.specs.keras_names import OPTIMIZER_SLOTS
+from wineexp.specs.run_spec import RunSpec
+from wineexp.text import count_of, format_bytes
 
-__all__ = ["check_places", "check_processor", "choose_executor", "choose_jobs", "in_process", "make_exporters"]
+__all__ = [
+    "check_machine",
+    "check_places",
+    "choose_executor",
+    "choose_jobs",
+    "in_process",
+    "lacking_memory",
+    "make_exporters",
+]
 
 
 def check_places(jobs: int | None, dask: str | None, timeout: float | None, retries: int) -> None:
@@ -28,10 +39,32 @@ def check_places(jobs: int | None, dask: str | None, timeout: float | None, retr
         raise SelectionError("timeout: needs a worker process that can be stopped; with jobs 0 there is none")
 
 
-def check_processor(plan: Plan) -> None:
-    """Raise ``RuntimeSetupError`` where this machine cannot train a spec's ``precision``."""
+def check_machine(plan: Plan) -> None:
+    """Raise ``RuntimeSetupError`` where this machine cannot train a spec's ``precision``, or so large a model."""
     if any(spec.precision != "float32" for spec in plan.waiting):
         runtime.check_bfloat16()
+    if problem := lacking_memory(plan):
+        raise RuntimeSetupError(problem)
+
+
+def lacking_memory(plan: Plan) -> str | None:
+    """Why this machine has not the memory for the largest model to be trained; None where it may have it."""
+    needed = {spec: _least_bytes(plan, spec) for spec in plan.waiting}
+    there, whose = runtime.total_memory()
+    largest = max(needed, key=lambda spec: needed[spec], default=None)
+    if largest is None or needed[largest] <= there:
+        return None
+    slots = OPTIMIZER_SLOTS[largest.optimizer]
+    kept = f" and {count_of(slots, 'number')} that {largest.optimizer} keeps" if slots else ""
+    return (
+        f"widths: {plan.parameters(largest):,} parameters need at least {format_bytes(needed[largest])}: 4 bytes "
+        f"for each weight, its gradient{kept}; {whose} has {format_bytes(int(there))}; take fewer units or layers"
+    )
+
+
+def _least_bytes(plan: Plan, spec: RunSpec) -> int:
+    """What training takes at least, rows and layers' outputs aside."""
+    return 4 * plan.parameters(spec) * (2 + OPTIMIZER_SLOTS[spec.optimizer])
 
 
 def choose_jobs(plan: Plan, jobs: int | None) -> int:
@@ -53,7 +86,7 @@ def choose_executor(
     SelectionError
         See :func:`check_places`.
     RuntimeSetupError
-        See :func:`check_processor`.
+        See :func:`check_machine`.
     MissingExtraError
         Where Dask is asked for and not installed.
     """
@@ -62,7 +95,7 @@ def choose_executor(
         from wineexp.execution.dask_cluster import DaskCluster
 
         return DaskCluster(dask, timeout=timeout, retries=retries, keep_model=keep_model)
-    check_processor(plan)
+    check_machine(plan)
     if jobs == 0:
         return in_process(1, keep_model=keep_model)
     from wineexp.execution import workers

@@ -12,7 +12,7 @@ import pandas as pd
 from wineexp import runtime
 from wineexp.api.inputs import PathLike, Spec, Study, read_spec, read_study
 from wineexp.api.loading import SavedRuns
-from wineexp.api.places import check_places, check_processor, choose_executor, in_process, make_exporters
+from wineexp.api.places import check_machine, check_places, choose_executor, in_process, make_exporters
 from wineexp.api.saved_run import SavedRun
 from wineexp.data.sources import find_table
 from wineexp.errors import ConfigError, SpecError
@@ -103,7 +103,7 @@ def train(
     """
     restore_runs(Path(out))
     plan = plan_train(read_spec(spec, fields), seeds=seeds, data=data, sep=sep, out=out, force=force)
-    check_processor(plan)
+    check_machine(plan)
     exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
     executor = in_process(count, keep_model=keep_model)

@@ -13,7 +13,7 @@ import click
 
 from wineexp import imports, signals
 from wineexp.cli.notes import INTERRUPTED, common_options
-from wineexp.errors import WineexpError, nearest
+from wineexp.errors import WineexpError, lack_of_memory, nearest
 from wineexp.streams import ClosedPipeError, print_err, print_out, refusing_stdout, secure
 
 __all__ = ["COMMANDS", "main", "run"]
@@ -146,6 +146,11 @@ def _run(arguments: list[str]) -> int:
 
             traceback.print_exc()
         return _fail(str(error), error.exit_code)
+    except Exception as error:
+        lack = lack_of_memory(error)
+        if lack is None:
+            raise
+        return _fail(lack, 1)
     return code if isinstance(code, int) else 0
 
 
@@ -162,6 +167,7 @@ def _fail(message: str, code: int) -> int:
 def main() -> None:
     """The ``wineexp`` script."""
     secure()
+    imports.show_warnings()
     imports.leave_out("matplotlib.pyplot", "sklearn")
     imports.postpone(*imports.TENSORFLOW_LATER)
     code = run()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wineexp.api.places import choose_jobs
-from wineexp.cli.notes import say
+from wineexp.api.places import choose_jobs, lacking_memory
+from wineexp.cli.notes import note, say
 from wineexp.cli.tables import print_table
 from wineexp.cli.watch import tell_table
 from wineexp.comparison.crossing import crosses_splits
@@ -36,6 +36,8 @@ def show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | Non
     )
     if not waiting or dask:
         return
+    if problem := lacking_memory(plan):
+        note(problem)
     workers = choose_jobs(plan, jobs)
     speeds = measured_speeds(find_runs(plan.out), 1)
     seconds = estimate_seconds(plan.waiting, plan.parameters, speeds, workers)

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from wineexp import imports, runtime
-from wineexp.errors import WineexpError
+from wineexp.errors import WineexpError, lack_of_memory
 
 __all__ = ["serve"]
 
@@ -33,15 +33,15 @@ def serve(pipe_descriptor: int, lifeline_descriptor: int) -> None:
 
 def _serve(pipe: Connection) -> None:
     pipe.send(("started",))
-    table, keep_model, train = pipe.recv()
     try:
+        table, keep_model, train = pipe.recv()
         imports.leave_out("matplotlib", "matplotlib.pyplot", "sklearn")  # the parent draws
         imports.postpone(*imports.TENSORFLOW_LATER)
         runtime.load(1)
         gc.enable()  # the parent began us without
         from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up
-    except Exception:  # noqa: BLE001 - told to the parent, which stops the batch
-        pipe.send(("broken", traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001 - told to the parent, which stops the batch
+        pipe.send(("broken", lack_of_memory(error) or traceback.format_exc()))
         return
     cache = TrainerCache()
     pipe.send(("ready",))
@@ -53,11 +53,11 @@ def _serve(pipe: Connection) -> None:
         spec = pipe.recv()
         try:
             result = train(spec, table, threads=1, keep_model=keep_model, on_epoch=on_epoch, cache=cache)
-        except WineexpError as error:
-            pipe.send(("broken", str(error)))
+            last = cache.is_full
+            pipe.send(("result", result, last))
+        except (WineexpError, MemoryError) as error:
+            pipe.send(("broken", lack_of_memory(error) or str(error)))
             return
-        last = cache.is_full
-        pipe.send(("result", result, last))
         if last:
             return
 

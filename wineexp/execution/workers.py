@@ -59,7 +59,12 @@ START_SECONDS = 120.0
 _BEGIN = """import gc, json, sys
 gc.disable()
 sys.path[:] = json.loads(sys.argv[1])
-from wineexp.execution.worker_main import serve
+try:
+    from wineexp.execution.worker_main import serve
+except (ImportError, MemoryError) as error:
+    from multiprocessing.connection import Connection
+    Connection(int(sys.argv[2])).send(("broken", f"{type(error).__name__}: {error}"))
+    sys.exit(1)
 serve(int(sys.argv[2]), int(sys.argv[3]))
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ACTIVATIONS", "OPTIMIZERS", "WEIGHT_DECAYS"]
+__all__ = ["ACTIVATIONS", "OPTIMIZERS", "OPTIMIZER_SLOTS", "WEIGHT_DECAYS"]
 
 #: Keras's activation names (``keras.activations``, 3.15), less ``glu``, which halves the
 #: layer's width, and ``threshold``, which has no defaults for its two settings.
@@ -55,6 +55,13 @@ OPTIMIZERS: dict[str, float] = {
     "nadam": 0.001,
     "rmsprop": 0.001,
     "sgd": 0.01,
+}
+
+#: The numbers that an optimizer keeps for each weight, at least.
+OPTIMIZER_SLOTS = {
+    **dict.fromkeys(("adadelta", "adam", "adamax", "adamw", "ftrl", "nadam"), 2),
+    **dict.fromkeys(("adafactor", "adagrad", "lion", "muon", "rmsprop"), 1),
+    "sgd": 0,
 }
 
 #: The optimizers whose default weight decay in Keras is not 0.

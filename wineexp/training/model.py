@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
+from wineexp import imports
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
 from wineexp.training.keras_internals import saved_model
@@ -31,7 +32,7 @@ def derive_seed(seed: int, layer: int, purpose: str) -> int:
 
 @contextlib.contextmanager
 def keras_defaults() -> Iterator[None]:
-    """Keras's global settings as it is installed, and as they were afterwards.
+    """Keras's global settings as it is installed, and as they were afterwards; and no warning is an error.
 
     The learning rate's type, say, comes from them: a user's own, of keras.json or set by a program, must not
     change what a spec means.
@@ -41,7 +42,8 @@ def keras_defaults() -> Iterator[None]:
         keras.config.set_floatx("float32")
         keras.config.set_epsilon(1e-7)
         keras.config.set_dtype_policy("float32")
-        yield
+        with imports.showing_warnings():
+            yield
     finally:
         keras.config.set_floatx(before[0])
         keras.config.set_epsilon(before[1])

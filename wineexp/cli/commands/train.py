@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from wineexp.cli.notes import note
 from wineexp.cli.options import data_option, given, out_option, spec_options
 from wineexp.cli.training_options import export_options, model_option
 from wineexp.specs.seeds import MAX_SEED_COUNT, read_seeds
@@ -81,9 +82,13 @@ def command(
     from wineexp.runs.summary import layer_table, summary
 
     if dry_run:
+        from wineexp.api.places import lacking_memory
+
         plan = plan_train(spec, seeds=seeds, data=data, sep=sep, out=out, force=force)
         announce(plan)
         tell_table(plan)
+        if problem := lacking_memory(plan):
+            note(problem)
         print_out(layer_table(plan.specs[0], plan.feature_count(plan.specs[0])))
         return 0
     observer = TrainObserver()

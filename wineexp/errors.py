@@ -18,6 +18,7 @@ __all__ = [
     "DownloadError",
     "ExportError",
     "MissingExtraError",
+    "NoRunError",
     "OutputError",
     "RunError",
     "RuntimeSetupError",
@@ -95,6 +96,10 @@ class DownloadError(WineexpError):
 
 class RunError(WineexpError):
     """A run directory is missing, damaged or of the wrong kind."""
+
+
+class NoRunError(RunError):
+    """There is no run; one that was listed a moment ago has been removed since."""
 
 
 class SelectionError(WineexpError):

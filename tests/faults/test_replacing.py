@@ -7,13 +7,17 @@ import os
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
-from support import every_call, fabricate
+from support import batches, every_call, fabricate
 
 import wineexp
 from wineexp import files
+from wineexp.runs import directory, integrity
 from wineexp.runs.directory import RUN_FILES, find_runs
+from wineexp.runs.record import Record
+from wineexp.specs.run_spec import RunSpec
 
 DEPTH = "full" if os.environ.get("WINEEXP_FAULTS") == "full" else "quick"
 
@@ -135,3 +139,78 @@ def test_what_is_put_in_place_of_a_directory_while_it_is_removed_stays(small_tab
         wineexp.remove(run.path)
     assert every_call.tree(run.path) == before
     assert every_call.tree(tmp_path / "old") == {}
+
+
+def removed(run, table):
+    wineexp.remove(run.path)
+
+
+def half_removed(run, table):
+    (run.path / "run.json").unlink()
+    (run.path / "history.csv").unlink()
+
+
+def replaced(run, table):
+    fabricate.save(run.path.parent, table, seed=1, error=0.4)
+
+
+MEANWHILE = pytest.mark.parametrize("meanwhile", [removed, half_removed, replaced])
+
+
+@pytest.fixture
+def disturbed(small_table, tmp_path, monkeypatch):
+    """Three runs, with the second of which something happens each time its record was read, but not its files."""
+    monkeypatch.chdir(tmp_path)
+    runs = [fabricate.save(tmp_path / "outputs", small_table, seed=seed) for seed in range(3)]
+
+    def disturb(meanwhile, times=3):
+        left = [meanwhile] * times
+
+        def read(content, file):
+            record = Record.from_json(content, file)
+            if left and file.parent.name == runs[1].path.name:
+                happens = left.pop()
+                before, left[:] = list(left), []  # what happens reads it too
+                happens(runs[1], small_table)
+                left[:] = before
+            return record
+
+        monkeypatch.setattr(directory, "Record", SimpleNamespace(from_json=read))
+        return runs
+
+    return disturb
+
+
+@MEANWHILE
+@pytest.mark.parametrize("command", ["runs", "runs --check", "compare outputs", "report outputs"])
+def test_a_run_that_is_removed_or_replaced_while_it_is_checked_is_not_damaged(cli, disturbed, meanwhile, command):
+    """It is looked at again, and what is there now is taken."""
+    runs = disturbed(meanwhile)
+    code, out, err = cli(*command.split())
+    assert code == 0, err
+    assert "damaged" not in (out + err).replace("0 damaged", "")
+    if command.startswith("runs"):
+        there = [run.path.name for run in runs if meanwhile is replaced or run is not runs[1]]
+        assert [name in out for name in there] == [True] * len(there)
+        assert out.count("-s1-") == (meanwhile is replaced)
+
+
+@MEANWHILE
+def test_the_same_for_python_and_for_plans(disturbed, small_table, meanwhile):
+    runs = disturbed(meanwhile)
+    assert len(wineexp.load_runs(where="val_mae<9")) >= 2
+    specs = [RunSpec.parse({"widths": "8", "epochs": 6, "seed": seed}) for seed in range(3)]
+    planned = batches.plan(specs, small_table, runs[0].path.parent)
+    assert planned.damaged == ()
+    assert [entry.train for entry in planned.entries] == [False, meanwhile is not replaced, False]
+
+
+def test_a_run_that_is_damaged_stays_so_however_often_it_is_replaced(cli, disturbed, small_table):
+    def damaged(run, table):
+        replaced(run, table)
+        (run.path / "history.csv").write_text("")
+
+    disturbed(damaged, times=integrity.LOOKS + 5)
+    code, _, err = cli("runs", "--check")
+    assert code == 1
+    assert "3 runs checked, 1 damaged" in err

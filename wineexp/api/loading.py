@@ -75,10 +75,9 @@ def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "
     """
     conditions = parse_conditions(where)
     places = read_runs(folders, out) if folders else [Path(out)]
-    found = [SavedRun(run.path) for place in places for run in _runs(place)]
-    return SavedRuns(
-        run for run in dict.fromkeys(found) if all(condition.met(row(run)) for condition in conditions)
-    )
+    found = (run for place in places for run in _runs(place))
+    met = (run for run in found if all(condition.met(row(run)) for condition in conditions))
+    return SavedRuns(dict.fromkeys(SavedRun(run.path) for run in met))
 
 
 def _runs(place: Place) -> Iterable[Run]:

@@ -218,7 +218,7 @@ def predict(
     if saved.status != "done":
         raise RunError(f"{saved.path}: expected a finished run, found one that is {saved.status}")
     runs, left_out = _seeds(saved) if run_seeds else ([saved], [])
-    damaged, notes = verify(runs)
+    _, damaged, notes = verify(runs)
     for error in damaged.values():
         raise error
     load_tensorflow(saved)

@@ -162,13 +162,13 @@ def _runs(place: Place, on_damaged: OnDamaged | None) -> list[Run]:
         if not folders:
             raise RunError(f"{place}: expected a run directory or a folder of them; found no {RECORD} in it")
         found = list(map(Run, folders))
-    damaged, _ = verify(found)
+    sound, damaged, _ = verify(found)
     for error in damaged.values():
         if given:
             raise error
         if on_damaged is not None:
             on_damaged(error)
-    if len(damaged) == len(found):
+    if not sound:
         where = found[0].path.parent
         raise RunError(f"{where}: expected runs, found none that is not damaged; see wineexp runs --check")
-    return [run for run in found if run.path not in damaged]
+    return sound

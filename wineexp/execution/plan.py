@@ -10,7 +10,7 @@ from pathlib import Path
 from wineexp.data.sources import Found
 from wineexp.data.split import split_notes, split_table
 from wineexp.data.table import Table
-from wineexp.errors import RunError
+from wineexp.errors import NoRunError, RunError
 from wineexp.runs.directory import Run, run_folders
 from wineexp.runs.reader import check_run, is_of
 from wineexp.specs.looks import Looks
@@ -169,6 +169,8 @@ def make_plan(
         run = Run(path)
         try:
             known.setdefault(run.record.key, []).append(run)
+        except NoRunError:
+            continue
         except RunError as error:
             unreadable[path.name.rpartition("-")[2]] = str(error)  # the directory's name still tells whose it is
     damaged: list[str] = []
@@ -187,6 +189,8 @@ def make_plan(
         if before is not None and not force:
             try:
                 check_run(before)
+            except NoRunError:
+                before = None
             except RunError as error:  # it is trained again, as if it were not there
                 damaged.append(str(error))
                 before = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from wineexp.errors import RunError
+from wineexp.errors import NoRunError, RunError
 from wineexp.runs.record import Record, Status
 from wineexp.specs.run_spec import RunSpec
 
@@ -88,7 +88,7 @@ class Run:
         except RunError:
             if file.exists():
                 raise
-            raise RunError(f"{self.path}: no run here: expected a directory with {RECORD}") from None
+            raise NoRunError(f"{self.path}: no run here: expected a directory with {RECORD}") from None
         return Record.of_file(content, file)
 
     @property
@@ -159,6 +159,8 @@ def readable_runs(paths: Iterable[Path], damaged: Callable[[RunError], None] | N
         run = Run(path)
         try:
             run.record  # noqa: B018 - reads and checks it
+        except NoRunError:
+            continue
         except RunError as error:
             if damaged is not None:
                 damaged(error)

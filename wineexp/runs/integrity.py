@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from wineexp.errors import RunError
+from wineexp.errors import NoRunError, RunError
 from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, Run, read_bounded, run_folders
 
-__all__ = ["LARGE", "check_files", "check_hash", "read_checked", "sound", "sound_runs"]
+__all__ = ["LARGE", "check_files", "check_hash", "checked", "read_checked", "sound", "sound_runs"]
 
 #: Files over so many bytes (models) are hashed only where they are used, or on request.
 LARGE = 1_000_000
+
+#: How often a run is looked at again that is replaced each time.
+LOOKS = 10
+
+_Found = TypeVar("_Found")
+
+
+def checked(run: Run, check: Callable[[Run], _Found]) -> _Found:
+    """What ``check`` returns of a run, or raises; where the run was replaced meanwhile, of the one there now.
+
+    Between the reading of its record and of its files another process may train it again, or remove it, which
+    damages nothing. Raises ``NoRunError`` for one that is gone.
+    """
+    for _ in range(LOOKS):
+        known = None
+        try:
+            known = run.record
+            return check(run)
+        except RunError:
+            run = Run(run.path)
+            if run.record == known:
+                raise
+    return check(run)
 
 
 def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
@@ -83,11 +107,17 @@ def sound_runs(folder: Path, *, hashes: bool = False) -> Iterator[tuple[Path, Ru
 
 def sound(paths: Iterable[Path], *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
     """Each of these run directories with its run, or with why it is damaged."""
+
+    def check(run: Run) -> Run:
+        check_files(run, hashes=hashes)
+        return run
+
     for path in paths:
-        run = Run(path)
+        found: Run | RunError
         try:
-            check_files(run, hashes=hashes)
+            found = checked(Run(path), check)
+        except NoRunError:
+            continue
         except RunError as error:
-            yield path, error
-        else:
-            yield path, run
+            found = error
+        yield path, found

@@ -16,10 +16,10 @@ from wineexp.data.csv_source import check_lines
 from wineexp.data.encoding import check_columns
 from wineexp.data.facts import TableFacts, same_table
 from wineexp.data.table import Table
-from wineexp.errors import DataError, RunError
+from wineexp.errors import DataError, NoRunError, RunError
 from wineexp.runs.directory import HISTORY, RECORD, Run, is_run, read_bounded, run_folders
 from wineexp.runs.history_file import Training, read_history
-from wineexp.runs.integrity import check_files, read_checked
+from wineexp.runs.integrity import check_files, checked, read_checked
 from wineexp.runs.names import Place
 from wineexp.runs.number_table import Columns, as_frame, read_columns
 from wineexp.runs.picture import read_png
@@ -262,18 +262,24 @@ def is_of(run: Run, table: Table) -> bool:
 
 def check_run(run: Run) -> None:
     """Raise ``RunError`` where a run is damaged; one without checksums is read for it."""
-    check_files(run)
-    if run.record.files is None:
-        load_run(run)
+
+    def check(run: Run) -> None:
+        check_files(run)
+        if run.record.files is None:
+            load_run(run)
+
+    checked(run, check)
 
 
 def check_runs(found: Sequence[tuple[Path, Run | RunError]]) -> list[tuple[Path, Run | RunError]]:
     """The runs of :func:`~wineexp.runs.integrity.sound` with every file hashed and every figure computed anew."""
-    damaged, _ = verify([run for _, run in found if isinstance(run, Run)], large=True)
-    return [(path, damaged.get(path, run)) for path, run in found]
+    sound, damaged, _ = verify([run for _, run in found if isinstance(run, Run)], large=True)
+    now: dict[Path, Run | RunError] = {run.path: run for run in sound} | damaged
+    listed = ((path, run if isinstance(run, RunError) else now.get(path)) for path, run in found)
+    return [(path, run) for path, run in listed if run is not None]
 
 
-def verify(runs: Sequence[Run], *, large: bool = False) -> tuple[dict[Path, RunError], tuple[str, ...]]:
+def verify(runs: Sequence[Run], *, large: bool = False) -> tuple[list[Run], dict[Path, RunError], tuple[str, ...]]:
     """Read runs whole, and hold those without a checksum of their record against their tables.
 
     Parameters
@@ -283,20 +289,29 @@ def verify(runs: Sequence[Run], *, large: bool = False) -> tuple[dict[Path, RunE
 
     Returns
     -------
+    sound : list of Run
+        As they are now; one that was removed meanwhile is no more.
     damaged : dict of Path to RunError
     notes : tuple of str
         What could not be checked.
     """
+
+    def check(run: Run) -> Run:
+        check_files(run, large=large)
+        load_run(run)
+        return run
+
+    sound: list[Run] = []
     damaged: dict[Path, RunError] = {}
     for run in runs:
         try:
-            check_files(run, large=large)
-            load_run(run)
+            sound.append(checked(run, check))
+        except NoRunError:
+            continue
         except RunError as error:
             damaged[run.path] = error
-    done = [run for run in runs if run.path not in damaged and run.status == "done"]
-    others, notes = check_tables((run.path, run.record) for run in done)
-    return damaged | others, notes
+    others, notes = check_tables((run.path, run.record) for run in sound if run.status == "done")
+    return [run for run in sound if run.path not in others], damaged | others, notes
 
 
 def _contradiction(predictions: Columns, rows: int, table_rows: int, twins: int | None) -> str | None:
@@ -318,7 +333,7 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[L
     if not isinstance(path, Path):
         yield from _load_several(path, damaged)
     elif is_run(path):
-        yield load_run(Run(path))
+        yield checked(Run(path), load_run)
     elif path.is_dir():
         folders = run_folders(path)
         if not folders:
@@ -338,11 +353,15 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[L
 
 
 def _load_several(folders: Sequence[Path], damaged: Callable[[RunError], None] | None) -> Iterator[LoadedRun]:
+    def check(run: Run) -> LoadedRun:
+        check_files(run)
+        return load_run(run)
+
     for folder in folders:
-        run = Run(folder)
         try:
-            check_files(run)
-            loaded = load_run(run)
+            loaded = checked(Run(folder), check)
+        except NoRunError:
+            continue
         except RunError as error:
             if damaged is not None:
                 damaged(error)

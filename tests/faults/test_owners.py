@@ -97,7 +97,7 @@ def test_a_run_that_cannot_be_replaced_stays_whole(small_table, tmp_path, monkey
     replace = type(run.path).replace
 
     def fails_at_the_record(path, target):
-        if path.name == "run.json":
+        if target.name == "run.json":
             raise OSError(5, "Input/output error")
         return replace(path, target)
 

@@ -92,7 +92,7 @@ def begin_and_wait(arguments, folder, has_come, dice):
     """A process that has got to a moment, or to whatever comes in the second after it."""
     folder.mkdir()
     process = start(arguments, folder, code=TELLING)
-    wait_for(lambda: has_come(process, folder))
+    wait_for(lambda: has_come(process, folder) or process.poll() is not None)
     time.sleep(dice.uniform(0, 1))
     return process
 

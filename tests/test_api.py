@@ -79,7 +79,7 @@ def test_compare_gives_a_table_verdicts_and_a_figure(here, small_table):
     found = compare(runs)
     assert isinstance(found.table, pd.DataFrame)
     assert list(found.table["variant"]) == ["dropout 0", "dropout 0.3"]
-    assert [verdict.word for verdict in found.verdicts] == ["better"], "the first run given has dropout"
+    assert [verdict.word for verdict in found.verdicts] == ["worse"]
     assert found.figure.axes
     assert "dropout 0.3" in found._repr_html_()
     worst = load_runs(where=["dropout=0.3"])

@@ -11,6 +11,7 @@ from typing import cast, get_args
 
 from wineexp import extras
 from wineexp.api.inputs import PathLike, Runs, read_runs
+from wineexp.api.loading import in_order
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
 from wineexp.comparison.scale import Metric, Style
@@ -59,8 +60,9 @@ def compare(
         studies of runs in ``out``. Runs on the simulated table that lie beside real ones in a folder, a label or a
         study are left out, with a note; those that are given themselves are refused beside real ones.
     reference : SavedRun or str, optional
-        What to compare the others with: a run, a label, settings such as ``"dropout=0,bn=none"``; by default
-        the first run given, of a study its first or, for a folder, the variant nearest the defaults.
+        What to compare the others with: a run, a label, settings such as ``"dropout=0,bn=none"``. By default, of
+        runs given one by one (paths, names, a list of your own) the first, of a study its config's first, and of
+        what was found in a folder, by ``load_runs`` too, the variant nearest the defaults.
     where : str or sequence of str
         Only runs that meet every condition, such as ``"dropout=0.3"``. Where one is about results, such as
         ``"val_mae<0.6"``, nothing is judged.
@@ -103,9 +105,9 @@ def compare(
         found = chosen
     found, left_out = _without_stand_ins(found, places)
     by_results = [text for text, condition in zip(texts, conditions, strict=True) if condition.about_results]
-    first = not isinstance(places[0], Path) or not places[0].is_dir() or is_run(places[0])
     name = str(reference.path) if isinstance(reference, Run) else None if reference is None else str(reference)
     selected = " and ".join(by_results) or None
+    first = in_order(runs, places[0])
     comparison = compare_runs(found, reference=name, first=first, margin=margin, selected=selected)
     comparison = replace(comparison, notes=(*left_out, *unchecked, *comparison.notes))
     return _with_looks_told(comparison) if comparison.verdicts else comparison

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import SupportsIndex, overload
@@ -18,11 +19,18 @@ from wineexp.runs.display import counted, runs_card
 from wineexp.runs.names import Place
 from wineexp.runs.run_table import parse_conditions, row
 
-__all__ = ["SavedRuns", "load_runs"]
+__all__ = ["SavedRuns", "in_order", "load_runs"]
 
 
 class SavedRuns(list[SavedRun]):
-    """Runs in a list, which a notebook shows as a table."""
+    """Runs in a list, which a notebook shows as a table.
+
+    ``ordered`` says whether somebody gave their order: see :func:`in_order`.
+    """
+
+    def __init__(self, runs: Iterable[SavedRun] = (), *, ordered: bool = False) -> None:
+        super().__init__(runs)
+        self.ordered = ordered
 
     @property
     def table(self) -> pd.DataFrame:
@@ -34,7 +42,9 @@ class SavedRuns(list[SavedRun]):
     @overload
     def __getitem__(self, index: slice) -> SavedRuns: ...
     def __getitem__(self, index: SupportsIndex | slice) -> SavedRun | SavedRuns:
-        return SavedRuns(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
+        if isinstance(index, slice):
+            return SavedRuns(super().__getitem__(index), ordered=self.ordered)
+        return super().__getitem__(index)
 
     def __repr__(self) -> str:
         return f"SavedRuns({counted(self)})"
@@ -77,7 +87,32 @@ def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "
     places = read_runs(folders, out) if folders else [Path(out)]
     found = (run for place in places for run in _runs(place))
     met = (run for run in found if all(condition.met(row(run)) for condition in conditions))
-    return SavedRuns(dict.fromkeys(SavedRun(run.path) for run in met))
+    chosen = dict.fromkeys(SavedRun(run.path) for run in met)
+    return SavedRuns(chosen, ordered=in_order(folders, places[0]))
+
+
+def in_order(given: Runs | Sequence[Runs], first: Place) -> bool:
+    """Whether runs stand in an order that somebody gave them, so that the first of them is the reference.
+
+    They do if they were given one by one, by path, name or as themselves, or are a study's, which has its config's
+    order. What was found in a folder has no order of its own, nor has what :func:`load_runs` found there. Of a mix
+    the first decides.
+
+    Parameters
+    ----------
+    given : SavedRun or path-like, or sequences of them
+    first : Path or tuple of Path
+        What the first of them stands for.
+    """
+    if isinstance(given, SavedRuns):
+        return given.ordered
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return next((in_order(item, first) for item in given if not _is_empty(item)), False)
+    return not isinstance(first, Path) or not first.is_dir() or is_run(first)
+
+
+def _is_empty(given: Runs) -> bool:
+    return not isinstance(given, (Run, str, os.PathLike)) and all(map(_is_empty, given))
 
 
 def _runs(place: Place) -> Iterable[Run]:

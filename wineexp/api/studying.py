@@ -144,7 +144,7 @@ def study(
             )
         style = Style(metric, smooth, full_range)
         _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
-    return StudyResult(SavedRuns(study.runs), comparison, folder)
+    return StudyResult(SavedRuns(study.runs, ordered=True), comparison, folder)
 
 
 def plan_study(

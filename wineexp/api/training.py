@@ -110,7 +110,7 @@ def train(
     runs, interrupted = train_plan(plan, executor, exporters, choose_observer(observer, progress, many=False))
     if interrupted and not runs:  # what was done before stays
         raise KeyboardInterrupt
-    return SavedRuns(runs) if seeds is not None else runs[0]
+    return SavedRuns(runs, ordered=True) if seeds is not None else runs[0]
 
 
 def batch(
@@ -183,7 +183,7 @@ def batch(
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     watching = choose_observer(observer, progress, many=True)
     runs, _ = train_plan(plan, executor, exporters, watching, fail_fast=fail_fast)
-    return SavedRuns(runs)
+    return SavedRuns(runs, ordered=True)
 
 
 def plan_train(

@@ -22,8 +22,8 @@ def selection_options(function: Command) -> Command:
         named_runs_option,
         reference_option(
             "The variant to compare the others with: a label, a run directory, or settings such as "
-            "dropout=0,bn=none. By default the first run given, of a study its first; for a folder, the variant "
-            "nearest the defaults."
+            "dropout=0,bn=none. By default, of runs given one by one the first, of a study its config's first, "
+            "and of a folder the variant nearest the defaults."
         ),
         click.option(
             "--where",

@@ -13,6 +13,7 @@ from wineexp.comparison.variants import Variant
 from wineexp.page.words import val_losses
 from wineexp.runs.columns import Column, told_metrics
 from wineexp.runs.reader import LoadedRun
+from wineexp.runs.stopping import stopping
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number, format_interval, short_path
 
@@ -131,6 +132,9 @@ def run_facts(run: LoadedRun) -> dict[str, str]:
             "metrics": told_metrics(record.metrics),
             "timing": record.timing.model_dump(exclude_unset=True),
         }
+        stopped = stopping(record.spec, run.history["val_loss"].tolist()) if record.status == "done" else None
+        if stopped is not None:
+            parts.append(f"early stopping: {stopped.words}")
         for key, values in told.items():
             lines = [f"  {name}: {format_value(value)}" for name, value in values.items()]
             parts += ["\n".join([key, *lines])] if lines else []

@@ -19,6 +19,7 @@ from matplotlib.text import Text
 
 from wineexp.runs.loss_axis import LossAxis
 from wineexp.runs.record import Record
+from wineexp.runs.stopping import stopping
 from wineexp.specs.wording import say
 from wineexp.text import epoch_number, visible
 
@@ -122,6 +123,7 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
         values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged
         ax.plot(epochs, values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
     mark_constant(ax, spec.epochs, spec.loss, curve.baseline)
+    _mark_stopping(ax, curve, axis)
     ax.set_xlabel("epoch")
     ax.set_ylabel(LOSS_NAMES[spec.loss])
     write_title(ax, curve.heading, curve.title)
@@ -130,6 +132,17 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     handles = ax.get_legend_handles_labels()[0] + axis_key(axis)
     ax.legend(handles=handles, frameon=False, loc="lower left", fontsize=9)
     return fig
+
+
+def _mark_stopping(ax: Axes, curve: Curve, axis: LossAxis) -> None:
+    """A ring on val_loss where early stopping found the best epoch, with whose weights were kept."""
+    record, losses = curve.record, curve.history["val_loss"]
+    found = stopping(record.spec, losses.tolist()) if record.status == "done" else None
+    if found is not None:
+        epoch = epoch_number(found.best)
+        label = found.kept if found.restored else f"best epoch {epoch}; {found.kept}"
+        height = axis.clipped(losses.iloc[[found.best]])
+        ax.plot([epoch], height, "o", color=COLOURS[0], mfc="white", ms=6, mew=1.6, zorder=3, label=label)
 
 
 def loss_axis(baseline: float | None, curves: Iterable[npt.ArrayLike], *, full_range: bool = False) -> LossAxis:

@@ -7,9 +7,12 @@ from typing import Any
 
 from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.data.table import Table
+from wineexp.errors import RunError
 from wineexp.runs.columns import COLUMNS, told_metrics
 from wineexp.runs.directory import MODEL, RECORD, Run
+from wineexp.runs.number_table import read_columns
 from wineexp.runs.record import Record
+from wineexp.runs.stopping import Stopping, stopping
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import align, count_of, indent, one_line, short_source
@@ -99,8 +102,10 @@ def facts(run: Run) -> list[tuple[str, str]]:
         return "not finite" if value is None else format(value, form)
 
     best, epochs = COLUMNS["best_epoch"].text(metrics.best_epoch), _epochs(run)
-    ended_best = metrics.best_epoch == epochs - 1
-    after = ": the last epoch, more of them may lower it" if ended_best else f"; last {shown(metrics.val_loss)}"
+    stopped = _stopping(run)
+    after = f"; last {shown(metrics.val_loss)}"
+    if metrics.best_epoch == epochs - 1:
+        after = ": the last epoch" + _outlook(stopped)
     skill = "no skill defined" if metrics.skill is None else f"skill {metrics.skill:+.1%} over it"
     gap = None if metrics.val_mae is None or metrics.train_mae is None else metrics.val_mae - metrics.train_mae
     rows = [
@@ -111,6 +116,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("constant's MAE", f"{shown(metrics.baseline_mae)} (always predicting the training median); {skill}"),
         ("training MAE", f"{shown(metrics.train_mae)} (dropout off); gap {shown(gap, '+.4f')}"),
         ("best epoch", f"{best} of {epochs}, val_loss {shown(metrics.best_val_loss)}{after}"),
+        *([("early stopping", stopped.words)] if stopped else []),
     ]
     if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
         twins = f"MAE {metrics.val_mae_twins:.4f} on {data.twins} rows that also occur in the training rows"
@@ -131,6 +137,24 @@ def facts(run: Run) -> list[tuple[str, str]]:
     return rows
 
 
+def _stopping(run: Run) -> Stopping | None:
+    """What early stopping did in a finished run; raise ``RunError`` where its history cannot be read."""
+    if run.status != "done" or run.spec.patience is None:
+        return None
+    try:
+        losses = read_columns(run.history_path.read_bytes(), ("val_loss",), ())["val_loss"]
+    except ValueError as error:
+        raise RunError(f"{run.history_path}: is damaged: {error}") from None
+    return stopping(run.spec, losses.tolist())
+
+
+def _outlook(stopped: Stopping | None) -> str:
+    """What follows from the last epoch being the best one."""
+    if stopped is not None and stopped.best != stopped.epochs - 1:
+        return ", by less than min_delta"
+    return "" if stopped is not None and stopped.epochs < stopped.planned else ", more of them may lower it"
+
+
 def _model(record: Record) -> str:
     """What model.keras is fed with where it is loaded by Keras."""
     text = f", text as data.categories of {RECORD} encode it" if record.data.categories else ""
@@ -149,7 +173,7 @@ def _epochs(run: Run) -> int:
 def whole_run(run: Run) -> str:
     """Everything that is known of one run."""
     record = run.record
-    spent = time_spent(record)
+    spent, stopped = time_spent(record), _stopping(run)
     parts = [
         f"{record.directory}: {record.outcome}, recorded {record.recorded}",
         *([f"names\n{indent(_lines(record.names))}"] if record.names else []),
@@ -159,6 +183,7 @@ def whole_run(run: Run) -> str:
         *([f"model\n{indent(_model(record))}"] if run.model_path.is_file() else []),
         _block("data", record.data.model_dump(mode="json", exclude=_UNTOLD, exclude_unset=True)),
         _block("metrics", told_metrics(record.metrics)),
+        *([f"early stopping\n{indent(stopped.words)}"] if stopped else []),
         f"where the time went\n{indent(align(spent, right=(1, 2)) if spent else 'none')}",
         _block("environment", record.environment.known()),
         "files\n" + indent("\n".join(str(path) for path in sorted(run.path.iterdir()))),

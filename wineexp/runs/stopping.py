@@ -1,0 +1,71 @@
+"""What early stopping did in a finished run: where it ended, and which epoch's weights were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wineexp.specs.run_spec import RunSpec
+from wineexp.text import count_of, epoch_number
+
+__all__ = ["Stopping", "stopping"]
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """How a run with early stopping ended; epochs are counted from 0.
+
+    Attributes
+    ----------
+    epochs, planned : int
+        How many were trained, and how many were to be.
+    best : int
+        The epoch that early stopping took for the best: a later one with a lower val_loss is better only from
+        ``min_delta`` on.
+    restored : bool
+        Whether the weights of that epoch were kept, and not those of the last.
+    ran_out : bool
+        Whether ``patience`` epochs without a better one had passed.
+    """
+
+    epochs: int
+    planned: int
+    best: int
+    restored: bool
+    ran_out: bool
+
+    @property
+    def words(self) -> str:
+        """``stopped after epoch 82 of 400; weights of epoch 77 kept``."""
+        if self.epochs < self.planned:
+            ended = f"{'stopped' if self.ran_out else 'ended'} after epoch {self.epochs} of {self.planned}"
+        elif self.ran_out:
+            ended = f"patience ran out in the last of {count_of(self.planned, 'epoch')}"
+        else:
+            ended = f"patience did not run out in {count_of(self.planned, 'epoch')}"
+        return f"{ended}; {self.kept}"
+
+    @property
+    def kept(self) -> str:
+        """``weights of epoch 77 kept``, or ``weights of the last epoch kept``."""
+        which = f"epoch {epoch_number(self.best)}" if self.restored else "the last epoch"
+        return f"weights of {which} kept"
+
+
+def stopping(spec: RunSpec, val_losses: Sequence[float]) -> Stopping | None:
+    """What early stopping did, by the epochs' val_loss; None for a spec without it.
+
+    As Keras's ``EarlyStopping`` decides it: in float32, with ``min_delta`` subtracted from the best so far.
+    """
+    if spec.patience is None or not len(val_losses):
+        return None
+    best, waited, ran_out = 0, 0, False
+    for epoch, loss in enumerate(val_losses):
+        if epoch == 0 or np.float32(loss + spec.min_delta) < np.float32(val_losses[best]):
+            best, waited = epoch, 0
+        else:
+            waited += 1
+            ran_out = waited >= spec.patience
+    return Stopping(len(val_losses), spec.epochs, best, spec.restore_best, ran_out)

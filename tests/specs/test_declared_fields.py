@@ -62,7 +62,7 @@ def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothi
     rows = ("train_fraction", "test_fraction", "split_seed", "split", "group", "target")
     assert deciding("rows") == rows
     assert set(deciding("constant")) == {"loss", *rows, "features", "drop"}
-    assert set(deciding("table")) == {"scale", *rows, "features", "drop", "encode"}
+    assert set(deciding("table")) == {"scale", *rows, "features", "drop", "encode", "bn", "bn_input", "batch_size"}
     assert set(deciding("shape")) == {
         "widths", "activation", "dropout", "bn", "bn_input", "bn_momentum", "optimizer", "weight_decay", "loss",
         "precision", "batch_size", "eval_train", "features", "drop", "encode",

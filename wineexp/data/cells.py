@@ -18,7 +18,10 @@ from wineexp.data.rewriting import Survey, rewrite, row_lines, survey, unnamed
 from wineexp.errors import DataError, nearest
 from wineexp.text import some_of
 
-__all__ = ["Cells", "CsvFile", "counting", "open_csv"]
+__all__ = ["Cells", "CsvFile", "counting", "has_merged", "open_csv"]
+
+#: Up to here float64 has every whole number.
+MOST_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,8 @@ class CsvFile:
         wanted = frame if len(columns) == self.form.width else frame[list(columns)]
         if len(frame) and any(kind.kind not in "iuf" for kind in wanted.dtypes):  # text, True, more than 64 bits
             return None
+        if any(has_merged(wanted[at].to_numpy()) for at in wanted.columns):
+            return None
         values = wanted.to_numpy(np.float64)
         finite = np.isfinite(values)
         return values if finite.all() or (finite.all(axis=0) | np.isnan(values).all(axis=0)).all() else None
@@ -238,6 +243,14 @@ def counting(values: npt.NDArray[np.float64]) -> list[int]:
         return []
     likely = np.flatnonzero(((values[0] == 0) | (values[0] == 1)) & (values[1] == values[0] + 1))
     return [int(at) for at in likely if np.array_equal(values[:, at], values[0, at] + np.arange(len(values)))]
+
+
+def has_merged(values: npt.NDArray[Any]) -> bool:
+    """Whether whole numbers are among these that float64 merges with others; of floats: may have been."""
+    beyond = values[(values > MOST_EXACT) | (values < -MOST_EXACT)]
+    if values.dtype.kind == "f":
+        return bool(np.isfinite(beyond).any())
+    return any(int(float(value)) != value for value in beyond.tolist())
 
 
 def _parse(text: TextIO | BinaryIO, names: Sequence[int], **options: Any) -> pd.DataFrame | None:

@@ -19,7 +19,7 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import one_line, some_of
 
-__all__ = ["Encoding", "check_columns", "encoding_of", "fit_encoding", "index_notes", "most_features"]
+__all__ = ["Encoding", "check_columns", "encoding_of", "fit_encoding", "index_notes", "leave_out", "most_features"]
 
 #: Characters of a category; what is longer is a description.
 MAX_LENGTH = 200
@@ -132,11 +132,11 @@ def index_notes(table: Table, columns: Iterable[str], spec: RunSpec) -> dict[str
     for name in columns:
         if name in table.index_like:
             what = "counts the rows" if name in table.counts else "has the name that pandas gives an index"
-            notes[name] = f"{table.source}: column {name!r} {what}; if it is an index, {_leave_out(spec, name)}"
+            notes[name] = f"{table.source}: column {name!r} {what}; if it is an index, {leave_out(spec, name)}"
     return notes
 
 
-def _leave_out(spec: RunSpec, *names: str) -> str:
+def leave_out(spec: RunSpec, *names: str) -> str:
     """How to leave columns out, besides those that are."""
     it = "them" if len(names) > 1 else "it"
     if spec.features is not None:
@@ -151,17 +151,19 @@ def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
     faults = {name: fault for name in names if (fault := _encoding_fault(table, name))}
     if spec.encode != "none":
         for name, fault in faults.items():
-            raise DataError(f"{fault}; {_leave_out(spec, name)}")
+            raise DataError(f"{fault}; {leave_out(spec, name)}")
         return
     others = f"; others like it: {some_of(list(map(one_line, names[1:])))}" if len(names) > 1 else ""
     encode = "" if faults else f", or encode {'them' if others else 'it'} with --encode onehot"
-    raise DataError(f"{table.faults[names[0]]}{others}; {_leave_out(spec, *names)}{encode}")
+    raise DataError(f"{table.faults[names[0]]}{others}; {leave_out(spec, *names)}{encode}")
 
 
 def _encoding_fault(table: Table, name: str) -> str | None:
     """Why a column of text cannot be encoded; None where it can."""
     cells, count = table.frame[name], table.category_counts[name]
     numbers, long = cells.str.fullmatch(NUMBER), cells.str.len() > MAX_LENGTH
+    if numbers.all():
+        return table.faults[name]  # numbers that cannot be held are no categories
     for wrong, said in (
         (cells == "", "expected text to encode, found nothing"),
         (numbers, "expected text in every row to encode it, found the number {!r}"),

@@ -16,12 +16,15 @@ from wineexp.data.csv_source import CsvSource
 from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect, is_blank
 from wineexp.errors import DataError
 
-__all__ = ["Rewritten", "Survey", "rewrite", "row_lines", "survey", "unnamed"]
+__all__ = ["UNMERGED", "Rewritten", "Survey", "rewrite", "row_lines", "survey", "unnamed"]
 
 
 #: Of all columns that are not numbers: as much as memory holds beside a model. Such a column is kept, since only a
 #: spec says whether it is used.
 MAX_CELLS, MAX_TEXT = 5_000_000, 1 << 28
+
+#: What is expected of a whole number: beyond 2^53 float64 has not all of them, and two IDs would be one value.
+UNMERGED = "a whole number that float64 can hold exactly, as all up to 2^53 = 9007199254740992"
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,8 @@ class _Walk:
             raise self._fault(line, at, f"expected a {_kind(text)}number, found {cell[:60]!r}")
         if not math.isfinite(float(text.replace(",", "."))):
             raise self._fault(line, at, f"expected a finite number, found {cell[:60]!r}")
+        if _is_merged(text):
+            raise self._fault(line, at, f"expected {UNMERGED}, found {cell[:60]!r}")
         return text
 
     def _note_mark(self, line: int, at: int, text: str, mark: str) -> None:
@@ -218,6 +223,12 @@ def unnamed(source: CsvSource, form: Dialect, at: int) -> DataError:
     """What is wrong with a header that has no name for a column of values."""
     where = f"{source.path}:{form.line}"
     return DataError(f"{where}: expected a name for every column, found an empty one for column {at + 1}")
+
+
+def _is_merged(text: str) -> bool:
+    """Whether a number is a whole one, written as such, that float64 takes for another."""
+    digits = text.lstrip("+-").lstrip("0")
+    return len(digits) > 15 and digits.isdigit() and int(digits) != int(float(digits))
 
 
 def _kind(text: str) -> str:

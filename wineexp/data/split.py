@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from wineexp.data.encoding import Encoding, check_columns, fit_encoding, index_notes
+from wineexp.data.encoding import Encoding, check_columns, fit_encoding, index_notes, leave_out
 from wineexp.data.facts import ScalingFacts, TableFacts
 from wineexp.data.grouping import Labels, identity, row_groups, whole_groups
 from wineexp.data.table import Table
-from wineexp.errors import DataError
+from wineexp.errors import DataError, SpecError
 from wineexp.specs.run_spec import RunSpec, deciding
 from wineexp.text import some_of
 
-__all__ = ["ROW_FIELDS", "Scaling", "Split", "split_notes", "split_table", "table_facts"]
+__all__ = ["ROW_FIELDS", "Scaling", "Split", "normalizes", "split_notes", "split_table", "table_facts"]
 
 #: Fields of a spec that decide which rows are judged, and on what.
 ROW_FIELDS = deciding("rows")
@@ -29,6 +29,9 @@ Floats = npt.NDArray[np.float32]
 #: How much of a column's range rounding to float32 may cost: 2^40 + quality would be one value, seconds since 1970
 #: lose a thousandth of a day.
 MOST_LOST = 0.01
+
+#: Values that differ by less, as a share of their size, differ by the rounding of some hundred sums in float64.
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,13 @@ def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
 
 
 def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, str], str]:
-    """What a reader must know of the columns as they are used: what it is about, the column -> the note."""
+    """What a reader must know of the columns and batches as they are used: what it is about, which -> the note.
+
+    Raises
+    ------
+    SpecError
+        For batches of one row with batch normalization.
+    """
     columns = split.encoding.columns
     notes = {("index", name): note for name, note in index_notes(table, columns, spec).items()}
     others = table.frame.drop(split.train_rows)
@@ -225,7 +234,54 @@ def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, st
             f"{table.source}: column {name!r}: {len(rows)} validation or test {has} a category that no training "
             f"row of split_seed {spec.split_seed} has, which counts as none: {found}"
         )
+    notes |= {("rounding", name): note for name, note in _rounding_notes(table, spec, split).items()}
+    trained = len(split.y_train)
+    if normalizes(spec) and (note := _batch_note(spec.batch_size, trained)):
+        notes["batches", f"{trained} by {spec.batch_size}"] = f"{table.source}: {note}"
     return notes
+
+
+def _rounding_notes(table: Table, spec: RunSpec, split: Split) -> dict[str, str]:
+    """Features that scaling would spread to full size although they differ by rounding alone."""
+    if spec.scale == "none":
+        return {}
+    x = split.encoding(table.frame.loc[split.train_rows])
+    spread = np.ptp(x, axis=0)
+    tiny = (spread > 0) & (spread < ROUNDING * np.abs(x).max(axis=0)) & ~split.encoding.encoded
+    return {
+        split.features[at]: (
+            f"{table.source}: column {split.features[at]!r}: its values differ by {spread[at]:.2g} around "
+            f"{x[0, at]:.6g}, as rounding does, and scale: {spec.scale} spreads them as if they told something; "
+            f"if it is constant, {leave_out(spec, split.features[at])}"
+        )
+        for at in np.flatnonzero(tiny)
+    }
+
+
+def normalizes(spec: RunSpec) -> bool:
+    """Whether the model has batch normalization anywhere."""
+    return any(layer.kind == "BatchNormalization" for layer in spec.layer_plan())
+
+
+def _batch_note(batch_size: int, rows: int) -> str | None:
+    """That a batch of one row teaches batch normalization nothing, where the last one has one."""
+    if batch_size == 1:
+        raise SpecError(
+            [
+                (
+                    "batch_size",
+                    "expected 2 rows or more with batch normalization, found 1: of one row every unit is "
+                    "normalized to 0; choose a larger one, or leave batch normalization out",
+                )
+            ]
+        )
+    if rows % batch_size != 1:
+        return None
+    other = next(size for size in range(batch_size + 1, rows + 1) if rows % size != 1)
+    return (
+        f"{rows} training rows in batches of {batch_size} leave one row for the last batch, of which batch "
+        f"normalization makes 0 in every unit; another size leaves none, such as --batch-size {other}"
+    )
 
 
 def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableFacts:

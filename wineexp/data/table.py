@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wineexp.data.cells import Cells, counting, open_csv
+from wineexp.data.cells import Cells, counting, has_merged, open_csv
 from wineexp.data.facts import RED_WINE_COLUMNS, RED_WINE_FINGERPRINT, Kind, headings, table_identity
+from wineexp.data.rewriting import UNMERGED
 from wineexp.errors import DataError, nearest
 from wineexp.text import one_line, visible
 
@@ -205,6 +206,9 @@ def _fault(column: pd.Series) -> str | None:
         return f"expected numbers, found {column.dtype}"
     if not np.isfinite(column.to_numpy(np.float64, na_value=np.nan)).all():
         return "expected finite numbers, found missing or infinite ones"
+    if column.dtype.kind in "iu" and has_merged(column.to_numpy()):
+        merged = next(value for value in column.tolist() if int(float(value)) != value)
+        return f"expected {UNMERGED}, found {merged}"
     return None
 
 

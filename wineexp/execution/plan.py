@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wineexp.data.sources import Found
-from wineexp.data.split import split_notes, split_table
+from wineexp.data.split import normalizes, split_notes, split_table
 from wineexp.data.table import Table
 from wineexp.errors import NoRunError, RunError
 from wineexp.runs.directory import Run, run_folders
@@ -155,10 +155,8 @@ def make_plan(
 
     Raises
     ------
-    DataError
-        Where a spec cannot be trained on the table.
-    SpecError
-        Where a field varies that has no effect in any of the specs.
+    DataError, SpecError
+        Where a spec cannot be trained on the table; where a field varies that has no effect in any of them.
     """
     features, notes = check_table(specs, found.table)
     notes = (*found.notes, *check_effects(specs), *notes)
@@ -228,7 +226,7 @@ def _standing(runs: Sequence[Run], spec: RunSpec) -> Run | None:
 
 
 def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int], tuple[str, ...]]:
-    """Raise ``DataError`` where a spec cannot be trained on ``table``, before anything is.
+    """Raise ``DataError`` or ``SpecError`` where a spec cannot be trained on ``table``, before anything is.
 
     Returns the number of features for each kind of spec, and what a reader must know of the table.
     """
@@ -244,7 +242,9 @@ def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int]
 def _kind(spec: RunSpec) -> Kind:
     """What decides whether a spec can be trained on a table, and on how many features.
 
-    Which rows a seed draws makes no difference to that, but for the categories of text.
+    Which rows a seed draws makes no difference to that, but for the categories of text, and for how many rows of
+    whole groups the last batch has, where batches are normalized.
     """
-    drawn = spec.model_copy(update={"split_seed": 0}) if spec.encode == "none" else spec
-    return tuple(getattr(drawn, name) for name in deciding("table"))
+    drawn = spec.encode != "none" or (spec.split == "grouped" and normalizes(spec))
+    known = spec if drawn else spec.model_copy(update={"split_seed": 0})
+    return tuple(getattr(known, name) for name in deciding("table"))

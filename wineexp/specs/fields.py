@@ -25,6 +25,7 @@ __all__ = [
     "MAX_SEED",
     "MAX_WIDTH",
     "MIN_SPLITS",
+    "OF_THE_BATCHES",
     "OF_THE_FEATURES",
     "OF_THE_LOOP",
     "OF_THE_MODEL",
@@ -69,6 +70,9 @@ Part = Literal["shape", "table", "rows", "constant"]
 
 #: Layers and steps: they take rows as they come.
 OF_THE_MODEL: frozenset[Part] = frozenset({"table", "rows", "constant"})
+
+#: As those, but a table may be too small for them: a batch of one row cannot be normalized.
+OF_THE_BATCHES: frozenset[Part] = frozenset({"rows", "constant"})
 
 #: Seeds and rates that a graph takes as input, and the loop around the epoch: nothing is compiled of them either.
 OF_THE_LOOP: frozenset[Part] = OF_THE_MODEL | {"shape"}

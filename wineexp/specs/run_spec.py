@@ -19,6 +19,7 @@ from wineexp.specs.fields import (
     MAX_LAYERS,
     MAX_SEED,
     MAX_WIDTH,
+    OF_THE_BATCHES,
     OF_THE_LOOP,
     OF_THE_MODEL,
     OF_THE_ROWS,
@@ -91,13 +92,13 @@ class RunSpec(BaseModel):
         "none",
         "batch normalization: none, before or after the activation",
         "none, before or after",
-        free=OF_THE_MODEL,
+        free=OF_THE_BATCHES,
     )
     bn_input: bool = spec_field(
         False,
         "batch normalization as the very first layer, in place of a scaler",
         "true or false",
-        free=OF_THE_MODEL,
+        free=OF_THE_BATCHES,
     )
     bn_momentum: Real = spec_field(
         0.99,
@@ -136,7 +137,12 @@ class RunSpec(BaseModel):
     )
     precision: Literal["float32", "mixed_bfloat16"] = PRECISION
     batch_size: int = spec_field(
-        256, "rows per training step", "a whole number from 1 to 2147483647", free=OF_THE_MODEL, ge=1, le=2**31 - 1
+        256,
+        "rows per training step",
+        "a whole number from 1 to 2147483647",
+        free=OF_THE_BATCHES,
+        ge=1,
+        le=2**31 - 1,
     )
     epochs: int = spec_field(
         100, "passes over the training rows", "a whole number from 1 to 1000000", free=OF_THE_LOOP, ge=1, le=10**6

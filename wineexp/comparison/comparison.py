@@ -138,10 +138,18 @@ class Comparison:
     @property
     def title(self) -> str:
         """What is compared, in a few words."""
-        known = [run.data.kind for run in self.runs if run.data]
-        table = _TABLES[known[0]] if known else "an unknown table"
-        count = sum(bool(variant.runs) for variant in self.variants)
-        return f"{count} variant{'s' if count != 1 else ''} on {table}"
+        finished = [variant for variant in self.variants if variant.runs]
+        known = sum(variant.spec is not None for variant in finished)
+        counted = f"{len(finished)} variant{'s' if len(finished) != 1 else ''}"
+        if 0 < known < len(finished):
+            return f"{counted}: {known} {self.on_table}, {len(finished) - known} of unknown origin"
+        return f"{counted} {self.on_table}"
+
+    @property
+    def on_table(self) -> str:
+        """The table of those runs that tell theirs, which is one: ``on the red-wine table``."""
+        kind = next((run.data.kind for run in self.runs if run.data), None)
+        return f"on {_TABLES[kind] if kind else 'an unknown table'}"
 
     @property
     def figure(self) -> Figure:

@@ -86,7 +86,7 @@ def colour_numbers(variants: Sequence[Variant]) -> dict[str, int]:
 def prepare(ax: Axes, scale: Scale, axis: LossAxis, inches: float) -> None:
     """The axes that all panels of a figure share, each so high."""
     axis.set_on(ax, inches)
-    mark_constant(ax, scale.epochs, scale.loss, scale.baseline)
+    mark_constant(ax, scale.epochs, scale.baseline, scale.constant_words if scale.baseline else "")
     if scale.simulated:
         watermark(ax)
 
@@ -174,8 +174,7 @@ def key(variants: Sequence[Variant], scale: Scale, axis: LossAxis, style: Style)
             Line2D([], [], color="#333333", lw=6, alpha=0.15, label="95 % interval of the mean over seeds")
         )
     if scale.baseline:
-        label = f"{scale.constant_name}: {scale.baseline:.3f}"
-        found.append(Line2D([], [], color="#444444", ls=":", lw=1.4, label=label))
+        found.append(Line2D([], [], color="#444444", ls=":", lw=1.4, label=scale.constant_words))
     return [*found, *axis_key(axis)]
 
 
@@ -203,8 +202,9 @@ def legend_height(handles: Sequence[Artist], width: int) -> float:
 
 
 def shared_settings(variants: Sequence[Variant]) -> str:
-    """The settings that all variants share, in a line."""
-    first = next((variant for variant in variants if variant.spec), None)
-    if first is None or first.spec is None:
+    """The settings that all variants share, in a line; empty where those of any are not known."""
+    if not variants or not all(variant.spec for variant in variants):
         return ""
+    first = variants[0]
+    assert first.spec is not None
     return "all: " + first.spec.describe(without={*first.settings, "seed"})

@@ -52,13 +52,15 @@ class Scale:
     ----------
     epochs : int
     baseline : float or None
-        The constant's loss.
+        The constant's loss; None where not every curve is known to have one.
     relative : bool
         Whether losses differ, so each is divided by its constant's.
     loss : str
-        Empty where only CSVs are drawn, which do not tell theirs.
+        Empty where not every curve is known to be of the same one: a CSV does not tell its own.
     simulated : bool
         Whether the runs were trained on the simulated table.
+    across_splits : bool
+        Whether there are several splits, each with its own constant.
     """
 
     epochs: int
@@ -66,11 +68,14 @@ class Scale:
     relative: bool
     loss: str
     simulated: bool = False
+    across_splits: bool = False
 
     @property
-    def constant_name(self) -> str:
+    def constant_words(self) -> str:
         """What the dotted line represents."""
-        return "always predicting each loss's best constant" if self.relative else CONSTANT_NAMES[self.loss]
+        name = "always predicting each loss's best constant" if self.relative else CONSTANT_NAMES[self.loss]
+        mean = ", the mean over splits" if self.across_splits and not self.relative else ""
+        return f"{name}: {self.baseline:.3f}{mean}"
 
     def columns(self, variant: Variant, style: Style) -> list[str]:
         """The losses that are drawn of it: those of the style, or what it has where it has none of them."""
@@ -117,13 +122,18 @@ def alone(values: Floats) -> npt.NDArray[np.bool_]:
 def shared_scale(variants: Sequence[Variant]) -> Scale:
     """The axes for these variants, each with a finished run."""
     runs = [run for variant in variants for run in variant.runs]
-    losses = {run.spec.loss for run in runs if run.spec}
-    known = [run.metrics.baseline_loss for run in runs if run.metrics.baseline_loss]
-    relative = len(losses) > 1
+    losses = {run.spec.loss if run.spec else "" for run in runs}
+    constants = [run.metrics.baseline_loss for run in runs]
+    known = [value for value in constants if value]
+    complete = len(known) == len(constants) > 0 and "" not in losses
+    relative = complete and len(losses) > 1
     epochs = max((run.spec.epochs if run.spec else int(run.history["epoch"].max()) + 1 for run in runs), default=1)
     simulated = any(run.record.simulated for run in runs if run.record)
-    baseline = 1.0 if relative else max(known, default=None)
-    return Scale(epochs, baseline, relative, min(losses, default=""), simulated)
+    baseline = None
+    if complete:
+        baseline = 1.0 if relative else known[0] if len(set(known)) == 1 else float(np.mean(known))
+    loss = losses.pop() if len(losses) == 1 else ""
+    return Scale(epochs, baseline, relative, loss, simulated, any(one.across_splits for one in variants))
 
 
 def loss_axis_of(variants: Sequence[Variant], scale: Scale, style: Style) -> LossAxis:

@@ -64,8 +64,16 @@ def _answer(comparison: Comparison) -> dict[str, Any]:
         "metric": comparison.metric,
         "brackets": words.brackets(comparison),
         "verdicts": verdict_bars(comparison),
-        "constant": f"{known[0]:.4f}" if known else None,
+        "constant": _constant(known),
     }
+
+
+def _constant(known: Sequence[float]) -> str | None:
+    """The constant's MAE; of several splits, each with its own, the mean."""
+    if not known:
+        return None
+    mean = f"{sum(known) / len(known):.4f}"
+    return mean if len({f"{value:.4f}" for value in known}) == 1 else f"{mean}, the mean over splits"
 
 
 def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:

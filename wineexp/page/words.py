@@ -41,20 +41,16 @@ def heading(comparison: Comparison) -> str:
         return comparison.title
     count = len(comparison.variants[0].runs)
     runs = f"{count} runs" if count > 1 else "one run"
-    return f"{comparison.variants[0].label}: {runs} {_on_table(comparison)}"
+    return f"{comparison.variants[0].label}: {runs} {comparison.on_table}"
 
 
 def question(comparison: Comparison) -> str:
     """What the page answers, in one sentence."""
     fields = [setting_words(field) for field in comparison.fields]
     if len(comparison.variants) == 1 or not fields:
-        return f"How well does it predict {target(comparison)} {_on_table(comparison)}?"
+        return f"How well does it predict {target(comparison)} {comparison.on_table}?"
     listed = fields[0] if len(fields) == 1 else f"{', '.join(fields[:-1])} and {fields[-1]}"
-    return f"What {'do' if len(fields) > 1 else 'does'} {listed} change {_on_table(comparison)}?"
-
-
-def _on_table(comparison: Comparison) -> str:
-    return "on " + comparison.title.partition(" on ")[2]
+    return f"What {'do' if len(fields) > 1 else 'does'} {listed} change {comparison.on_table}?"
 
 
 def lead(comparison: Comparison) -> str:
@@ -122,7 +118,7 @@ def curves_caption(shown: Sequence[Variant]) -> str:
         f"Solid: val_loss{seeds}",
         f"Dashed: loss in training{', dropout on' if dropped else ''}",
         *(["Dash-dotted: train_loss, the same rows in inference mode"] if third else []),
-        "Dotted: always predicting one constant",
+        *(["Dotted: always predicting one constant"] if scale.baseline else []),
         *([f"On the shaded ground, {axis.words}"] if axis.is_broken else []),
         "Point at the chart, or use the arrow keys on it, for the values of an epoch",
     ]
@@ -157,7 +153,8 @@ def data_text(comparison: Comparison) -> str:
     if data is None:
         return "Only the curves of these runs are known."
     spec = next(variant.spec for variant in comparison.variants if variant.spec)
-    shared = "" if len(comparison.variants) == 1 else "What all variants share: "
+    known = "all variants" if all(variant.spec for variant in comparison.variants) else "those of known settings"
+    shared = "" if len(comparison.variants) == 1 else f"What {known} share: "
     return (
         f"Table: {short_source(data.source)} ({data.kind}; fingerprint {data.fingerprint[:16]}), "
         f"{data.rows} rows: {data.train_rows} to train on, {data.valid_rows} to validate"

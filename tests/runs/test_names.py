@@ -15,7 +15,7 @@ from support import fabricate
 from wineexp.data.table import Table
 from wineexp.errors import ConfigError, RunError
 from wineexp.runs.names import LEAST, find_place, find_run, study_runs
-from wineexp.runs.study_file import read_study, record_study
+from wineexp.runs.study_file import MAX_BYTES, read_study, record_study
 from wineexp.runs.writer import add_names
 
 
@@ -177,7 +177,7 @@ def test_a_study_is_written_whole_read_back_and_not_taken_by_another(tmp_path):
         (json.dumps({"version": 1, "name": "", "signatures": []}), "name"),
         (json.dumps({"version": 2, "name": "x", "signatures": []}), "version"),
         (json.dumps({"version": 1, "name": "x", "signatures": [], "more": 1}), "more"),
-        (json.dumps({"name": "x" * 5_000_000, "signatures": []}), "at most"),
+        (json.dumps({"name": "x" * MAX_BYTES, "signatures": []}), "at most"),
         ("\x1b[31m", "Invalid JSON"),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from wineexp import extras
-from wineexp.api.inputs import PathLike, Runs, read_runs
+from wineexp.api.inputs import PathLike, Runs, read_meant
 from wineexp.api.loading import in_order
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
@@ -20,12 +20,12 @@ from wineexp.outputs import write_output
 from wineexp.runs.columns import Recorded
 from wineexp.runs.curves import save
 from wineexp.runs.directory import Run, is_run
-from wineexp.runs.names import Place
+from wineexp.runs.names import Meant, Place
 from wineexp.runs.reader import LoadedRun, load
 from wineexp.runs.run_table import Condition, parse_conditions, row
-from wineexp.runs.study_record import studies_with_looks
+from wineexp.runs.study_record import LOOKS, studies_with_looks
 from wineexp.runs.verification import check_tables
-from wineexp.text import some_of
+from wineexp.text import count_of, some_of
 
 __all__ = [
     "FIGURE_FORMATS",
@@ -95,7 +95,8 @@ def compare(
     """
     conditions = parse_conditions(where)
     check_margin(margin)
-    places = read_runs(runs, out)
+    meant = read_meant(runs, out)
+    places = [one.place for one in meant]
     found, unchecked = _with_tables_checked(load(places, on_damaged or _warn), places, on_damaged or _warn)
     texts = [where] if isinstance(where, str) else list(where)
     if conditions:
@@ -109,7 +110,7 @@ def compare(
     selected = " and ".join(by_results) or None
     first = in_order(runs, places[0])
     comparison = compare_runs(found, reference=name, first=first, margin=margin, selected=selected)
-    comparison = replace(comparison, notes=(*left_out, *unchecked, *comparison.notes))
+    comparison = replace(comparison, notes=(*left_out, *_lacking(meant), *unchecked, *comparison.notes))
     return _with_looks_told(comparison) if comparison.verdicts else comparison
 
 
@@ -247,6 +248,18 @@ def _without_stand_ins(runs: list[LoadedRun], places: Sequence[Place]) -> tuple[
     names = some_of(sorted(path.name for path in left))
     told = f"left out: {count} on the SIMULATED table ({names}); to see {them} alone: --where kind=simulated"
     return [run for run in runs if run.path not in left], [told]
+
+
+def _lacking(meant: Sequence[Meant]) -> list[str]:
+    """A note for each study some of whose runs are not there."""
+    notes = []
+    for one in meant:
+        if one.study is not None and one.lacking:
+            by_looks = (one.study / LOOKS).exists()
+            why = "removed, or not needed at its looks" if by_looks else "the same `wineexp study` trains them"
+            count = f"{count_of(len(one.lacking), 'run')} of {len(one.lacking) + len(one.place)}"  # type: ignore[arg-type]
+            notes.append(f"study {one.study.name} lacks {count}: {some_of(one.lacking)}; {why}")
+    return notes
 
 
 def _meets(run: LoadedRun, conditions: Sequence[Condition]) -> bool:

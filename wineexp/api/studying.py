@@ -130,7 +130,10 @@ def study(
     exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
     executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
     folder = Path(out) / folder_name(plan.name)
-    record_study(folder, plan.name, [entry.signature for entry in plan.entries])
+    table, entries = plan.table, plan.entries
+    simulated = table.kind == "simulated"
+    names = [directory_name(entry.spec, table.identity, simulated=simulated) for entry in entries]
+    record_study(folder, plan.name, [entry.signature for entry in entries], names)
     with watched(exporters, choose_observer(observer, progress, many=True)) as watching:
         study = _Study(plan, executor, watching, folder, compared_with, fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)

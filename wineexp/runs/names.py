@@ -70,10 +70,13 @@ class Meant:
         A path as given, or one run directory; the directories that a label or a study's name stands for.
     study : Path or None
         The study's folder, where it is a study.
+    lacking : tuple of str
+        The study's runs that are not there: their directories' names, or only their signatures.
     """
 
     place: Place
     study: Path | None = None
+    lacking: tuple[str, ...] = ()
 
 
 def find_meant(text: str, out: Path) -> Meant:
@@ -154,7 +157,9 @@ def study_runs(name: str, out: Path) -> tuple[Path, ...]:
     studies = list(find_studies(out))
     for folder, study in studies:
         if _is_named(folder, study, name):
-            return _runs_of(folder, [_Known.of(path) for path in run_folders(out)])
+            place = _of_study(folder, [_Known.of(path) for path in run_folders(out)]).place
+            assert isinstance(place, tuple)
+            return place
     legal = [study.name for _, study in studies if isinstance(study, StudyRuns)]
     begun = _unrecorded(name, out) or "`wineexp study` writes one down as it begins"
     raise RunError(f"{name}: no study of that name in {out}{nearest(name, legal)}; {begun}")
@@ -180,12 +185,10 @@ def _is_named(folder: Path, study: StudyRuns | RunError, name: str) -> bool:
 
 
 def _of_study(folder: Path, known: Sequence[_Known]) -> Meant:
-    return Meant(_runs_of(folder, known), folder)
-
-
-def _runs_of(folder: Path, known: Sequence[_Known]) -> tuple[Path, ...]:
     there = {name: one.path for one in reversed(known) for name in (one.key, one.signature) if name}
-    return tuple(there[signature] for signature in read_study(folder).signatures if signature in there)
+    study = read_study(folder)
+    runs = tuple(there[signature] for signature in study.signatures if signature in there)
+    return Meant(runs, folder, study.lacking(there))
 
 
 def _nothing(text: str, out: Path, known: Sequence[_Known], studies: Sequence[StudyRuns | RunError]) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wineexp import files
 from wineexp.errors import ConfigError, RunError
 from wineexp.runs.study_record import LOOKS
+from wineexp.text import some_of
 
 __all__ = [
     "FIGURE",
@@ -33,8 +34,8 @@ PAGE = "report.html"
 #: What wineexp writes into a study's folder.
 STUDY_FILES = (STUDY, LOOKS, FIGURE, TABLE, PAGE)
 
-#: The largest study has 100,000 runs; what is larger than twice that is not ours.
-MAX_BYTES = 4 * 1024 * 1024
+#: The largest study has 100,000 runs, and a directory's name 255 bytes; what is larger is not ours.
+MAX_BYTES = 32 * 1024 * 1024
 
 
 class StudyRuns(BaseModel):
@@ -46,6 +47,8 @@ class StudyRuns(BaseModel):
         The study's.
     signatures : tuple of str
         Of every run that it plans, in the config's order; with planned looks not all of them may be trained.
+    directories : tuple of str
+        The name of each run's directory, with its label and seed; empty in files of earlier versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,9 +56,23 @@ class StudyRuns(BaseModel):
     version: Literal[1] = 1
     name: Annotated[str, Field(min_length=1)]
     signatures: tuple[Annotated[str, Field(pattern="^[0-9a-f]{8}$")], ...]
+    directories: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _agree(self) -> StudyRuns:
+        own = tuple(name.rpartition("-")[2] for name in self.directories)
+        if self.directories and own != self.signatures:
+            apart = sorted({*own} ^ {*self.signatures}) or ["another order"]
+            raise ValueError(f"signatures: expected those of directories, found a difference: {some_of(apart)}")
+        return self
+
+    def lacking(self, there: Collection[str]) -> tuple[str, ...]:
+        """The runs that are not among these signatures: their directories' names, or else their signatures."""
+        names = dict(zip(self.signatures, self.directories, strict=False))
+        return tuple(names.get(signature, signature) for signature in self.signatures if signature not in there)
 
 
-def record_study(folder: Path, name: str, signatures: Sequence[str]) -> None:
+def record_study(folder: Path, name: str, signatures: Sequence[str], directories: Sequence[str] = ()) -> None:
     """Write down in a study's folder which runs it has, before the first is trained.
 
     Raises
@@ -71,7 +88,7 @@ def record_study(folder: Path, name: str, signatures: Sequence[str]) -> None:
     if path.exists() and (other := read_study(folder).name) != name:
         told = f"name: expected one whose folder is free, found {name!r}: {folder} belongs to the study {other!r}"
         raise ConfigError([f"{told}; choose another name, or another --out"])
-    found = StudyRuns(name=name, signatures=tuple(signatures))
+    found = StudyRuns(name=name, signatures=tuple(signatures), directories=tuple(directories))
     text = json.dumps(found.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
     files.write_file(path, text.encode())
 

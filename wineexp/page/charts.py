@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wineexp.comparison.scale import alone
-from wineexp.runs.curves import LINES, save
+from wineexp.runs.curves import LINES, save, whole_ticks
 
 __all__ = ["MARGINS", "SCREENS", "drawn_rows", "errors_charts", "overlay_chart"]
 
@@ -72,6 +72,7 @@ def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
         if payload["baseline"] is not None:
             ax.axhline(payload["baseline"], ls=":", color=SOFT, lw=1.4)
         ax.set_xlim(0, payload["epochs"])
+        whole_ticks(ax)
         ax.set_xlabel("epoch")
         ax.set_ylabel(payload["loss_name"])
 

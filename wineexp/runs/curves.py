@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from wineexp.runs.loss_axis import LossAxis
 from wineexp.runs.record import Record
@@ -37,6 +38,7 @@ __all__ = [
     "mark_constant",
     "save",
     "watermark",
+    "whole_ticks",
     "write_title",
 ]
 
@@ -122,7 +124,8 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     for number, name in enumerate(drawn):
         values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged
         ax.plot(epochs, values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
-    mark_constant(ax, spec.epochs, spec.loss, curve.baseline)
+    words_of_constant = f"{CONSTANT_NAMES[spec.loss]}: {curve.baseline:.3f}" if curve.baseline else ""
+    mark_constant(ax, spec.epochs, curve.baseline, words_of_constant)
     _mark_stopping(ax, curve, axis)
     ax.set_xlabel("epoch")
     ax.set_ylabel(LOSS_NAMES[spec.loss])
@@ -161,13 +164,19 @@ def loss_words(dropout: bool) -> dict[str, str]:
     }
 
 
-def mark_constant(ax: Axes, epochs: int, loss: str, baseline: float | None) -> None:
-    """The epochs' range, the grid, and the constant's loss as a dotted line."""
+def mark_constant(ax: Axes, epochs: int, baseline: float | None, words: str) -> None:
+    """The epochs' range, the grid, and the constant's loss, if there is one, as a dotted line."""
     ax.set_xlim(0, epochs)
+    whole_ticks(ax)
     if baseline:
-        ax.axhline(baseline, ls=":", color="#444444", lw=1.4, label=f"{CONSTANT_NAMES[loss]}: {baseline:.3f}")
+        ax.axhline(baseline, ls=":", color="#444444", lw=1.4, label=words)
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def whole_ticks(ax: Axes) -> None:
+    """Ticks of the epochs at whole numbers, else where matplotlib puts them."""
+    ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 def axis_key(axis: LossAxis) -> list[Patch]:

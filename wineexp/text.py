@@ -6,10 +6,11 @@ import csv
 import io
 import itertools
 import json
+import math
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -22,9 +23,11 @@ __all__ = [
     "format_bytes",
     "format_duration",
     "format_interval",
+    "format_number",
     "indent",
     "json_text",
     "json_visible",
+    "largest",
     "one_line",
     "short_path",
     "short_source",
@@ -37,6 +40,9 @@ __all__ = [
 #: bidirectional controls, its report 9), separators that break lines, and halves of characters, which no encoding
 #: has. Tabs and line ends are left.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+#: Powers of ten of numbers that are written without an exponent.
+LEAST_POWER, MOST_POWER = -5, 6
 
 #: How a cell begins that a spreadsheet runs as a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -116,13 +122,49 @@ def indent(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-def format_interval(value: float | None, low: float | None, high: float | None, *, sign: str = "") -> str:
-    """``0.5083 [0.4629, 0.5537]``, as much of it as is known."""
+def format_number(value: float, form: str = ".4f", size: float | None = None) -> str:
+    """A number with significant digits, whatever its unit: ``0.6313``, ``2.0134e-07``, ``1.6627e+09``.
+
+    Parameters
+    ----------
+    value : float
+    form : str
+        Decimals, and a ``+`` for the sign, for numbers of about 1: ``.4f``, ``+.3f``.
+    size : float, optional
+        How large the numbers are beside which it stands, which all have the same decimals; by default its own.
+    """
+    size = abs(value) if size is None else abs(size)
+    if not math.isfinite(value) or not math.isfinite(size) or size == 0:
+        return format(value, form)
+    sign, digits = form.partition(".")[0], int(form.partition(".")[2].removesuffix("f"))
+    power = math.floor(math.log10(size))
+    if LEAST_POWER <= power <= MOST_POWER:
+        decimals = max(0, digits + max(0, -2 - power) - max(0, power - 3))
+        return f"{value:{sign}.{decimals}f}"
+    return f"{value / 10.0**power:{sign}.{digits}f}e{power:+03d}"
+
+
+def largest(values: Iterable[float | None]) -> float | None:
+    """The size of the largest of the numbers that are known and finite; None where there is none."""
+    return max((abs(value) for value in values if value is not None and math.isfinite(value)), default=None)
+
+
+def format_interval(
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    *,
+    form: str = ".4f",
+    size: float | None = None,
+) -> str:
+    """``0.5083 [0.4629, 0.5537]``, as much as is known; ``form`` and ``size`` as in :func:`format_number`."""
     if value is None:
         return ""
+    size = largest((value, low, high)) if size is None else size
+    text = format_number(value, form, size)
     if low is None or high is None:
-        return f"{value:{sign}.4f}"
-    return f"{value:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
+        return text
+    return f"{text} [{format_number(low, form, size)}, {format_number(high, form, size)}]"
 
 
 def format_duration(seconds: float) -> str:

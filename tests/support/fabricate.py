@@ -13,7 +13,7 @@ from wineexp.runs.writer import write_run
 from wineexp.specs.run_spec import RunSpec
 
 
-def result(spec, table, *, error=0.1, own=0.01, losses=None):
+def result(spec, table, *, error=0.1, own=0.01, train_error=0.05, losses=None):
     """A finished run whose absolute errors lie around ``error``, twice that on test rows.
 
     ``own`` is how much a seed differs.
@@ -27,7 +27,7 @@ def result(spec, table, *, error=0.1, own=0.01, losses=None):
     on_test = None
     if len(split.y_test):
         on_test = _predicted(split.y_test, spec, 2 * error, own)[0]
-    train, valid = (split.y_train, split.y_train + 0.05), (split.y_valid, predicted)
+    train, valid = (split.y_train, split.y_train + train_error), (split.y_valid, predicted)
     test = None if on_test is None else (split.y_test, on_test)
     return RunResult(
         spec=spec,
@@ -56,10 +56,11 @@ def _frame(rows, actual, predicted, twins):
     return pd.DataFrame({"row": rows, "actual": actual, "predicted": predicted, "twin": twins})
 
 
-def save(out, table, *, error=0.1, own=0.01, losses=None, planned="", **fields):
+def save(out, table, *, error=0.1, own=0.01, train_error=0.05, losses=None, planned="", **fields):
     """Record one such run below ``out``."""
     spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
-    return write_run(result(spec, table, error=error, own=own, losses=losses), out, planned=planned)
+    found = result(spec, table, error=error, own=own, train_error=train_error, losses=losses)
+    return write_run(found, out, planned=planned)
 
 
 def fail(out, table, *, reason="diverged", **fields):

@@ -19,7 +19,7 @@ from wineexp.runs.directory import Run, find_runs
 from wineexp.runs.display import SIMULATED, run_card, run_line
 from wineexp.runs.new_rows import read_rows
 from wineexp.runs.reader import load_run, verify
-from wineexp.text import count_of, csv_cell, one_line
+from wineexp.text import count_of, csv_cell, format_number, largest, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +114,8 @@ class Predictions:
         if self.metrics is None:
             return ""
         skill = "skill not known" if self.metrics["skill"] is None else f"skill {self.metrics['skill']:+.1%}"
-        return f"MAE {self.metrics['mae']:.4f}, RMSE {self.metrics['rmse']:.4f}, {skill}"
+        mae, rmse = (self.metrics[name] or 0.0 for name in ("mae", "rmse"))
+        return f"MAE {format_number(mae)}, RMSE {format_number(rmse, size=mae)}, {skill}"
 
     @property
     def remarks(self) -> list[str]:
@@ -163,8 +164,9 @@ def _as_text(column: pd.Series) -> list[str]:
     """The cells of a column; numbers with as many decimals as each other, none where all are whole."""
     if not pd.api.types.is_float_dtype(column):
         return list(map(str, column))
-    form = ".0f" if (column % 1 == 0).all() else ".4f"
-    return [format(cell, form) for cell in column]
+    if (column % 1 == 0).all():
+        return [f"{cell:.0f}" for cell in column]
+    return [format_number(cell, size=largest(column)) for cell in column]
 
 
 def predict(

@@ -133,7 +133,13 @@ def study(
     table, entries = plan.table, plan.entries
     simulated = table.kind == "simulated"
     names = [directory_name(entry.spec, table.identity, simulated=simulated) for entry in entries]
-    record_study(folder, plan.name, [entry.signature for entry in entries], names)
+    signatures = [entry.signature for entry in entries]  # earlier runs keep theirs
+    record_study(
+        folder,
+        plan.name,
+        signatures,
+        [f"{name.rpartition('-')[0]}-{signature}" for name, signature in zip(names, signatures, strict=True)],
+    )
     with watched(exporters, choose_observer(observer, progress, many=True)) as watching:
         study = _Study(plan, executor, watching, folder, compared_with, fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)

@@ -48,7 +48,7 @@ def _effects(comparison: Comparison) -> str:
             [
                 effect.label,
                 effect.base_label,
-                format_interval(effect.difference.mean, *effect.interval, sign="+"),
+                format_interval(effect.difference.mean, *effect.interval, form="+.4f", size=effect.size),
                 format_p(effect.p),
             ]
             for effect in effects

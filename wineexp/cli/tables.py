@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from wineexp.runs.columns import Column
+from wineexp.runs.columns import Column, row_texts
 from wineexp.streams import print_json, print_out
 from wineexp.text import align, csv_text, one_line
 
@@ -53,14 +53,19 @@ def print_csv(rows: Sequence[Row]) -> None:
 
 def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
     """The table for people: headings, of as many lines as the longest, numbers flush right."""
-    body = [
-        [one_line(column.text(row[column.key])) if column.key in row else "" for column in columns] for row in rows
-    ]
+    body = [_cells([column for column in columns if column.key in row], row, columns) for row in rows]
     numeric = [i for i, column in enumerate(columns) if all(_is_number(row.get(column.key)) for row in rows)]
     headings = [column.heading.split("\n") for column in columns]
     depth = max(map(len, headings), default=1)
     lines = [[""] * (depth - len(lines)) + lines for lines in headings]
     return align([*zip(*lines, strict=True), *body], right=numeric)
+
+
+def _cells(known: Sequence[Column[Any]], row: Row, columns: Sequence[Column[Any]]) -> list[str]:
+    """A row's cells; empty in columns that it does not have."""
+    texts = row_texts(known, [row[column.key] for column in known])
+    told = {column.key: one_line(text) for column, text in zip(known, texts, strict=True)}
+    return [told.get(column.key, "") for column in columns]
 
 
 def _is_number(value: Any) -> bool:

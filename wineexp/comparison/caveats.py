@@ -10,7 +10,7 @@ from wineexp.comparison.judge import MOST_GROUPED, outlying_seeds
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
 from wineexp.runs.reader import LoadedRun
-from wineexp.text import some_of
+from wineexp.text import format_interval, format_number, largest, some_of
 
 __all__ = ["Caveats"]
 
@@ -61,10 +61,12 @@ class Caveats:
         for variant in self.judged:
             for seed in outlying_seeds(variant):
                 rest = [errors.mean() for other, errors in variant.errors.items() if other != seed]
-                own = f"{variant.metric} {variant.errors[seed].mean():.3f}"
+                size = largest(rest)
+                means = (variant.errors[seed].mean(), min(rest), max(rest))
+                own, low, high = (format_number(mean, ".3f", size) for mean in means)
                 self._notes.append(
-                    f"{variant.label}: seed {seed} stands out: {own}, the others {min(rest):.3f} to "
-                    f"{max(rest):.3f}. It is kept, and intervals may be too narrow: look at its curves"
+                    f"{variant.label}: seed {seed} stands out: {variant.metric} {own}, the others {low} to "
+                    f"{high}. It is kept, and intervals may be too narrow: look at its curves"
                 )
 
     def _of_early_stopping(self) -> None:
@@ -136,4 +138,5 @@ class Caveats:
 def _cautious(verdict: Verdict) -> str:
     assert isinstance(verdict.difference, SplitDifference)
     low, high = verdict.difference.cautious(verdict.level or 1 - ALPHA)
-    return f"{verdict.variant_label} {verdict.difference.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    figures = format_interval(verdict.difference.mean, low, high, form="+.3f", size=verdict.size)
+    return f"{verdict.variant_label} {figures}"

@@ -13,7 +13,7 @@ from wineexp.comparison.judge import outlying_seeds
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict, format_p, told_p
 from wineexp.runs import columns as run_columns
-from wineexp.runs.columns import TARGET, Column, number
+from wineexp.runs.columns import TARGET, Column, number, sized
 from wineexp.text import format_interval
 
 __all__ = ["COLUMNS", "MEAN", "PAGE", "TERMINAL", "Entry", "with_content"]
@@ -47,7 +47,7 @@ def _mean(metric: str) -> Column[Entry]:
     column = run_columns.COLUMNS[metric]
     meaning = f"{column.meaning}{MEAN}"
     value = lambda entry: entry.variant.mean(metric)  # noqa: E731 - one expression, in its place
-    return Column(metric, column.heading, meaning, value, column.text, unit=column.unit)
+    return Column(metric, column.heading, meaning, value, column.text, unit=column.unit, measure=column.measure)
 
 
 def _seeds(entry: Entry) -> int:
@@ -89,7 +89,7 @@ def _seconds(entry: Entry) -> float | None:
     return float(np.mean(known)) if known and len(known) == len(seconds) else None
 
 
-_MAE, _CHANGE = number(".4f"), number("+.4f")
+_MAE, _CHANGE = sized(".4f"), sized("+.4f")
 
 _ALL: tuple[Column[Entry], ...] = (
     Column("variant", "variant", "its name, and the settings that differ", lambda entry: entry.variant.label),
@@ -97,10 +97,17 @@ _ALL: tuple[Column[Entry], ...] = (
     Column("seeds", "seeds", "number of its finished seeds, in each split", _seeds),
     Column("splits", "splits", "number of its splits, where there are several", _splits),
     _mean("val_mae"),
-    Column("low", "from", "lower end of the 95 % interval of what is judged", lambda e: _interval(e, 0), _MAE),
-    Column("high", "to", "upper end of that interval", lambda entry: _interval(entry, 1), _MAE),
+    Column(
+        "low",
+        "from",
+        "lower end of the 95 % interval of what is judged",
+        lambda e: _interval(e, 0),
+        _MAE,
+        measure=TARGET,
+    ),
+    Column("high", "to", "upper end of that interval", lambda entry: _interval(entry, 1), _MAE, measure=TARGET),
     *map(_mean, ("test_mae", "skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
-    Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE, unit=TARGET),
+    Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE, unit=TARGET, measure=TARGET),
     Column("parameters", "parameters", "of its model, including moving averages", _parameters, number(",d")),
     Column("seconds", "seconds", f"wall seconds per run{MEAN}", _seconds, number(".1f")),
     Column(
@@ -115,6 +122,7 @@ _ALL: tuple[Column[Entry], ...] = (
         "val MAE, or test MAE, minus the reference's, paired by seed and row",
         lambda entry: entry.difference.mean if entry.difference else None,
         _CHANGE,
+        measure=TARGET,
     ),
     Column(
         "difference_low",
@@ -122,6 +130,7 @@ _ALL: tuple[Column[Entry], ...] = (
         "lower end of the interval that goes with the verdict",
         lambda e: _difference(e, 0),
         _CHANGE,
+        measure=TARGET,
     ),
     Column("difference_high", "to", "upper end of it", lambda e: _difference(e, 1), _CHANGE),
     Column(
@@ -144,6 +153,7 @@ _ALL: tuple[Column[Entry], ...] = (
         "the difference that would be detected 80 % of the time with these seeds, rows and comparisons",
         lambda entry: entry.verdict.detectable if entry.verdict else None,
         _MAE,
+        measure=TARGET,
     ),
     Column(
         "seeds_needed",
@@ -200,16 +210,18 @@ TERMINAL: tuple[Column[Entry], ...] = (
         "val MAE [95 %]",
         COLUMNS["val_mae"].meaning,
         _with_interval,
-        lambda cell: format_interval(*cell),
+        lambda cell, size=None: format_interval(*cell, size=size),
         unit=TARGET,
+        measure=TARGET,
     ),
     Column(
         "test_mae",
         "test MAE [95 %]",
         COLUMNS["test_mae"].meaning,
         _test_with_interval,
-        lambda cell: format_interval(*cell),
+        lambda cell, size=None: format_interval(*cell, size=size),
         unit=TARGET,
+        measure=TARGET,
     ),
     _WORD,
     *(

@@ -28,7 +28,7 @@ from wineexp.runs.columns import TARGET
 from wineexp.runs.curves import save
 from wineexp.runs.display import SIMULATED, column_table
 from wineexp.runs.reader import LoadedRun
-from wineexp.text import one_line
+from wineexp.text import format_number, one_line
 
 __all__ = ["Comparison", "Layout"]
 
@@ -234,7 +234,7 @@ class Comparison:
     def __repr__(self) -> str:
         parts = [self.title]
         if self.best is not None and self.best.error is not None:
-            parts.append(f"lowest {self.metric} {self.best.error.mean:.4f}: {self.best.label}")
+            parts.append(f"lowest {self.metric} {format_number(self.best.error.mean)}: {self.best.label}")
         words = Counter(verdict.word for verdict in self.verdicts)
         if self.reference is not None and words:
             told = ", ".join(f"{count} {word}" for word, count in words.items())

@@ -20,7 +20,7 @@ from wineexp.comparison.variants import Variant, order
 from wineexp.comparison.verdict import adjusted_level, format_p, told_p
 from wineexp.specs.run_spec import varying
 from wineexp.specs.wording import format_value
-from wineexp.text import one_line
+from wineexp.text import format_interval, format_number, one_line
 
 __all__ = ["Effect", "effect_sections", "effect_sentences", "judge_effects"]
 
@@ -43,6 +43,8 @@ class Effect:
         For a simple effect, the other field with its value.
     metric : str
         What is judged: ``val MAE``, or ``test MAE``.
+    size : float or None
+        The base's error, by whose size figures have their decimals.
     difference : Estimate
     p : float
         Corrected (Holm): main effects and interactions together, simple effects together.
@@ -55,6 +57,7 @@ class Effect:
     p: float
     at: dict[str, str]
     metric: str = "val MAE"
+    size: float | None = None
 
     def __repr__(self) -> str:
         return one_line(f"Effect({self.label} instead of {self.base_label}: {self.metric} {self.figures()})")
@@ -102,7 +105,7 @@ class Effect:
     def figures(self) -> str:
         """``+0.319 [+0.241, +0.398]``, and whether that is a change at all."""
         low, high = self.interval
-        text = f"{self.difference.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+        text = format_interval(self.difference.mean, low, high, form="+.3f", size=self.size)
         return text if self.real else f"{text}, which cannot be distinguished from no change"
 
 
@@ -136,13 +139,13 @@ def judge_effects(
             return ()
     estimate = (_over_splits if across else _over_seeds)(ordered, shared, shape)
     names = [[format_value(value) for value in levels] for levels in values]
-    found = _judged(factorial_contrasts(shape), estimate, fields, names, reference.metric)
+    found = _judged(factorial_contrasts(shape), estimate, fields, names, reference)
     if any(effect.difference.fewest < 2 for effect in found):
         return ()
     real = {tuple(effect.levels) for effect in found if effect.kind == "interaction" and effect.real}
     pairs = itertools.combinations(range(len(fields)), 2)
     depending = [(one, other) for one, other in pairs if (fields[one], fields[other]) in real]
-    return (*found, *_judged(simple_contrasts(shape, depending), estimate, fields, names, reference.metric))
+    return (*found, *_judged(simple_contrasts(shape, depending), estimate, fields, names, reference))
 
 
 def _over_seeds(cells: Sequence[Variant], seeds: Sequence[int], shape: tuple[int, ...]) -> EstimateContrast:
@@ -174,7 +177,7 @@ def _judged(
     estimate: EstimateContrast,
     fields: Sequence[str],
     names: Sequence[Sequence[str]],
-    metric: str,
+    reference: Variant,
 ) -> list[Effect]:
     differences = [estimate(contrast) for contrast in contrasts]
     corrected = holm([difference.p for difference in differences])
@@ -186,7 +189,8 @@ def _judged(
             difference,
             p,
             {fields[axis]: names[axis][level] for axis, level in contrast.at.items()},
-            metric,
+            reference.metric,
+            reference.error.mean if reference.error else None,
         )
         for contrast, difference, p in zip(contrasts, differences, corrected, strict=True)
     ]
@@ -247,10 +251,10 @@ def _interaction_sentences(interactions: Sequence[Effect]) -> list[str]:
         real = [effect for effect in interactions if tuple(effect.levels) == pair and effect.real]
         for effect in real:
             (field, value), (other, level) = effect.levels.items()
-            low, high = effect.interval
+            ends = ", ".join(format_number(end, "+.3f", effect.size) for end in effect.interval)
             sentences.append(
                 f"{field} {value} instead of {effect.base[field]}: "
-                f"the change is {_signed(effect.difference.mean)} [{low:+.3f}, {high:+.3f}] "
+                f"the change is {_signed(effect)} [{ends}] "
                 f"with {other} {level} than with {other} {effect.base[other]}, p {format_p(effect.p)}"
             )
         if not real:
@@ -258,5 +262,6 @@ def _interaction_sentences(interactions: Sequence[Effect]) -> list[str]:
     return sentences
 
 
-def _signed(change: float) -> str:
-    return f"{abs(change):.3f} {'higher' if change > 0 else 'lower'}"
+def _signed(effect: Effect) -> str:
+    change = effect.difference.mean
+    return f"{format_number(abs(change), '.3f', effect.size)} {'higher' if change > 0 else 'lower'}"

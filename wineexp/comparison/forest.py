@@ -12,6 +12,7 @@ from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.verdict import Kind, Verdict
 from wineexp.runs.curves import COLOURS, Drawing
+from wineexp.text import format_interval
 
 __all__ = ["MAX_ROWS", "draw_verdicts", "forest", "forest_height"]
 
@@ -44,6 +45,7 @@ class _Row:
     interval: tuple[float, float] | None = None
     word: str = ""
     colour: str = GREY
+    size: float | None = None
 
 
 def forest(
@@ -108,6 +110,7 @@ def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mappin
             one.interval,
             one.word + letters.get(one.variant_label, ""),
             INK[one.kind],
+            one.size,
         )
         for one in sorted(verdicts, key=lambda verdict: verdict.difference.mean)
     ]
@@ -120,6 +123,7 @@ def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mappin
                 one.interval,
                 "" if one.real else "no change shown",
                 COLOURS[4] if one.real else GREY,
+                one.size,
             )
             for one in found
         ]
@@ -136,11 +140,10 @@ def _draw_row(ax: Axes, shares: Axes, place: int, row: _Row) -> None:
         return
     ax.text(-0.02, place, label, transform=beside, fontsize=8.5, va="center", ha="right", parse_math=False)
     mean = row.estimate.mean
-    told = f"{mean:+.3f}"
+    told = format_interval(mean, *(row.interval or (None, None)), form="+.3f", size=row.size)
     if row.interval is not None:
         low, high = row.interval
         ax.plot([low, high], [place, place], color=row.colour, lw=2, solid_capstyle="butt")
-        told += f" [{low:+.3f}, {high:+.3f}]"
         _draw_shares(shares, place, row.estimate.shares())
     hollow = row.interval is None
     ax.plot([mean], [place], "o", color=row.colour, ms=6, mfc="white" if hollow else row.colour)

@@ -44,7 +44,8 @@ def judge_variants(
     if reference.across_splits:
         others = [variant for variant in judged if variant is not reference]
         looked = {variant.label: (Look(_difference_of(variant, reference)),) for variant in others}
-        found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True), identical)
+        size = reference.error.mean if reference.error else None
+        found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True), identical, size)
     else:
         errors = {variant.label: variant.errors for variant in judged}
         ended = {variant.label: variant.ended for variant in judged}
@@ -85,7 +86,8 @@ def judge_errors(
         if label != reference
     }
     paired = {label: looks is not None or errors[label].keys() == theirs.keys() for label in looked}
-    return _verdicts(looked, reference, margin, looks, paired, identical)
+    size = float(np.mean([values.mean() for values in theirs.values()]))
+    return _verdicts(looked, reference, margin, looks, paired, identical, size)
 
 
 def _verdicts(
@@ -95,6 +97,7 @@ def _verdicts(
     looks: Looks | None,
     paired: Mapping[str, bool],
     identical: Collection[str],
+    size: float | None,
 ) -> tuple[Verdict, ...]:
     judged = {label: found for label, found in looked.items() if label not in identical}
     told = [label for label, found in judged.items() if any(look.told for look in found)]
@@ -110,6 +113,7 @@ def _verdicts(
             margin,
             paired[label],
             looks,
+            size=size,
             identical=label in identical,
         )
         for label, found in looked.items()

@@ -189,13 +189,14 @@ def _answer(verdict: Verdict) -> str:
     if verdict.interval is None:
         yet = f" yet: train to {verdict.next_look} seeds" if verdict.kind == "cannot tell" else ""
         untold = f" from {verdict.difference.untold}" if verdict.kind == "one seed" else ""
-        return f"Cannot tell{yet}{untold}: {metric} {_signed(mean)} on these rows, and another seed may reverse it"
+        seen = f"{metric} {verdict.told(mean)} on these rows"
+        return f"Cannot tell{yet}{untold}: {seen}, and another seed may reverse it"
     low, high = verdict.interval
     if verdict.kind == "better":
-        return f"Yes: better by {_size(-mean)} [{_size(-high)}, {_size(-low)}] {metric}"
+        return f"Yes: better by {_size(verdict, -mean)} [{_size(verdict, -high)}, {_size(verdict, -low)}] {metric}"
     if verdict.kind == "worse":
-        return f"No: worse by {_size(mean)} [{_size(low)}, {_size(high)}] {metric}"
-    figures = f"{metric} {_signed(mean)} [{_signed(low)}, {_signed(high)}]"
+        return f"No: worse by {_size(verdict, mean)} [{_size(verdict, low)}, {_size(verdict, high)}] {metric}"
+    figures = f"{metric} {verdict.told(mean)} [{verdict.told(low)}, {verdict.told(high)}]"
     if verdict.kind == "same":
         return (
             f"No difference that matters: same within {verdict.margin:g}, {figures} ({100 * MARGIN_LEVEL:.0f} %)"
@@ -210,7 +211,9 @@ def _detail(verdict: Verdict) -> str:
     if verdict.p is None or verdict.level is None:
         return f"{parts[0]}; train more: --seeds 5" if verdict.kind == "one seed" else parts[0]
     if verdict.kind == "cannot tell":
-        parts.append(f"a difference of {_size(verdict.detectable or 0.0)} would be detected 80 % of the time")
+        parts.append(
+            f"a difference of {_size(verdict, verdict.detectable or 0.0)} would be detected 80 % of the time"
+        )
         if verdict.needed is not None:
             parts.append(f"the one seen would need about {verdict.needed} {verdict.difference.unit}")
     if verdict.looks is not None and verdict.found_at is not None:
@@ -225,9 +228,6 @@ def _detail(verdict: Verdict) -> str:
     return "; ".join([*parts, f"uncertainty from {', '.join(sources)}"] if sources else parts)
 
 
-def _size(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}"  # -0.000 stays: an interval that reaches just below 0 holds it
+def _size(verdict: Verdict, value: float) -> str:
+    text = verdict.told(value, ".3f")
+    return text if float(text) else text.removeprefix("-")

@@ -14,6 +14,7 @@ import scipy
 from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import CONSTANT_NAMES, LINES, loss_axis
 from wineexp.runs.loss_axis import LossAxis
+from wineexp.text import format_number
 
 __all__ = ["Metric", "Scale", "Style", "alone", "loss_axis_of", "seed_mean", "shared_scale"]
 
@@ -75,7 +76,7 @@ class Scale:
         """What the dotted line represents."""
         name = "always predicting each loss's best constant" if self.relative else CONSTANT_NAMES[self.loss]
         mean = ", the mean over splits" if self.across_splits and not self.relative else ""
-        return f"{name}: {self.baseline:.3f}{mean}"
+        return f"{name}: {format_number(self.baseline or 0.0, '.3f')}{mean}"
 
     def columns(self, variant: Variant, style: Style) -> list[str]:
         """The losses that are drawn of it: those of the style, or what it has where it has none of them."""

@@ -9,7 +9,7 @@ from typing import Literal
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
-from wineexp.text import one_line
+from wineexp.text import format_number, largest, one_line
 
 __all__ = ["MARGIN_LEVEL", "SAME_PREDICTIONS", "Kind", "Look", "Verdict", "adjusted_level", "format_p", "told_p"]
 
@@ -85,6 +85,8 @@ class Verdict:
         The planned looks; None where there was none, and so one look at all seeds.
     metric : str
         What is judged: ``val MAE``, or ``test MAE``.
+    size : float or None
+        The reference's error, by whose size figures have their decimals.
     identical : bool
         Whether all predictions of both are equal, bit for bit: then there is nothing to judge.
     """
@@ -98,6 +100,7 @@ class Verdict:
     paired: bool = True
     looks: Looks | None = None
     metric: str = "val MAE"
+    size: float | None = None
     identical: bool = False
 
     @property
@@ -229,10 +232,10 @@ class Verdict:
         if self.p is None or self.interval is None or self.level is None:
             word = self._open() if self.kind == "cannot tell" else self.word
             return (
-                f"{pair}: {word}; {self.metric} {self.difference.mean:+.3f} on these rows, "
+                f"{pair}: {word}; {self.metric} {self.told(self.difference.mean)} on these rows, "
                 "and another seed may reverse it"
             )
-        figures = f"{self.metric} {self.difference.mean:+.3f} {_told(self.interval, self.level)}"
+        figures = f"{self.metric} {self.told(self.difference.mean)} {self._told(self.interval, self.level)}"
         if self.kind == "same":
             but = f"; {self._direction}, but by less than matters" if self._real else ""
             same = f"{self.variant_label} and {self.reference_label} are the same within {self.margin:g}"
@@ -262,28 +265,32 @@ class Verdict:
         """What would have been said had this been the only comparison, where that differs."""
         if self.plain_p >= ALPHA:
             return ""
-        told = _told(self._interval(1 - ALPHA), 1 - ALPHA)
+        told = self._told(self._interval(1 - ALPHA), 1 - ALPHA)
         return f" As the only comparison it would have been called {self._direction}: {told}."
 
     def _outlook(self) -> str:
         last = self.looks.counts[-1] if self.looks else 0
         seeds = f"the {last} seeds of the last look" if last else self.difference.seeds_told
-        text = f"With {seeds}, a difference of {self.detectable:.3f} would be detected 80 % of the time"
+        size = self.told(self.detectable or 0.0, ".3f")
+        text = f"With {seeds}, a difference of {size} would be detected 80 % of the time"
         return (
             text
             if self.needed is None
             else f"{text}; the one seen would need about {self.needed} {self.difference.unit}"
         )
 
+    def told(self, value: float, form: str = "+.3f") -> str:
+        """A difference of errors as people read it, with the decimals that all of these figures have."""
+        return format_number(value, form, self.size or largest((self.difference.mean, *(self.interval or ()))))
+
+    def _told(self, interval: tuple[float, float], level: float) -> str:
+        text = f"[{self.told(interval[0])}, {self.told(interval[1])}]"
+        return text if abs(level - (1 - ALPHA)) < 1e-9 else f"{text} ({100 * level:.3g} %)"
+
 
 def adjusted_level(plain: float, corrected: float) -> float:
     """The level at which an interval leaves out 0 exactly where the corrected probability is below 0.05."""
     return 1 - ALPHA * plain / corrected
-
-
-def _told(interval: tuple[float, float], level: float) -> str:
-    text = f"[{interval[0]:+.3f}, {interval[1]:+.3f}]"
-    return text if abs(level - (1 - ALPHA)) < 1e-9 else f"{text} ({100 * level:.3g} %)"
 
 
 def told_p(p: float | None) -> float | None:

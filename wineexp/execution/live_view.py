@@ -179,4 +179,5 @@ def _number(value: float) -> str:
     """A loss in a column of eight characters; a dash where there is none."""
     if math.isinf(value) and value > 0:
         return "-"
-    return f"{value:.4f}" if abs(value) < 1000 or math.isnan(value) else f"{value:.2e}"
+    plain = value == 0 or 0.001 <= abs(value) < 1000 or math.isnan(value)
+    return f"{value:.4f}" if plain else f"{value:.2e}"

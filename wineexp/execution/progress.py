@@ -14,7 +14,7 @@ from wineexp.runs.directory import Run
 from wineexp.runs.summary import outcome, table_words
 from wineexp.specs.run_spec import RunSpec
 from wineexp.streams import print_err
-from wineexp.text import format_duration
+from wineexp.text import format_duration, format_number
 
 __all__ = ["BatchProgress", "TrainProgress"]
 
@@ -136,6 +136,5 @@ class TrainProgress(BatchProgress):
             return
         name = f"seed {spec.seed}  " if self.standing is not None and self.standing.planned > 1 else ""
         left = (time.monotonic() - self._began) / max(1, epoch) * (spec.epochs - epoch - 1)
-        print_err(
-            f"{name}epoch {epoch + 1}/{spec.epochs}  loss {loss:.4f}  val_loss {val_loss:.4f}  {left:.0f} s left"
-        )
+        losses = f"loss {format_number(loss)}  val_loss {format_number(val_loss)}"
+        print_err(f"{name}epoch {epoch + 1}/{spec.epochs}  {losses}  {left:.0f} s left")

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.verdict import Kind, format_p
+from wineexp.text import format_interval
 
 __all__ = ["effect_bars", "verdict_bars"]
 
@@ -25,6 +26,7 @@ class _Row:
     mean: float
     interval: tuple[float, float] | None
     p: float | None = None
+    size: float | None = None
 
 
 def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
@@ -33,7 +35,8 @@ def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
         return None
     ordered = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
     rows = [
-        _Row(one.variant_label, one.kind, one.word, one.difference.mean, one.interval, one.p) for one in ordered
+        _Row(one.variant_label, one.kind, one.word, one.difference.mean, one.interval, one.p, one.size)
+        for one in ordered
     ]
     return _placed(rows, comparison.verdicts[0].margin)
 
@@ -60,7 +63,7 @@ def _effect(effect: Effect) -> _Row:
     words = ("more", "less") if effect.kind == "interaction" else ("worse", "better")
     word = words[0 if rises else 1] if effect.real else "cannot tell"
     kind: Kind = "cannot tell" if not effect.real else "worse" if rises else "better"
-    return _Row(label, kind, word, effect.difference.mean, effect.interval, effect.p)
+    return _Row(label, kind, word, effect.difference.mean, effect.interval, effect.p, effect.size)
 
 
 def _placed(rows: Sequence[_Row], margin: float | None, scaled_by: Sequence[_Row] = ()) -> dict[str, Any]:
@@ -77,17 +80,17 @@ def _placed(rows: Sequence[_Row], margin: float | None, scaled_by: Sequence[_Row
     ticks = [tick for tick in MaxNLocator(4).tick_values(low, high) if low < tick < high]
     return {
         "zero": at(0.0),
-        "ticks": [{"at": at(tick), "text": f"{round(tick, 10) + 0.0:g}"} for tick in ticks],
+        "ticks": [{"at": at(tick), "text": f"{tick if abs(tick) > 1e-9 * room else 0.0:g}"} for tick in ticks],
         "margin": None if margin is None else {"start": at(-margin), "width": round(at(margin) - at(-margin), 3)},
         "rows": [_drawn(row, at) for row in rows],
     }
 
 
 def _drawn(row: _Row, at: Any) -> dict[str, Any]:
-    figures, bar = f"{row.mean:+.3f}", None
+    figures = format_interval(row.mean, *(row.interval or (None, None)), form="+.3f", size=row.size)
+    bar = None
     if row.interval is not None:
         low, high = row.interval
-        figures += f" [{low:+.3f}, {high:+.3f}]"
         bar = {"start": at(low), "width": round(at(high) - at(low), 3)}
     return {
         "label": row.label,

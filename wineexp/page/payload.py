@@ -16,7 +16,7 @@ from wineexp.comparison.drawing import MIN_BAND, colour_numbers
 from wineexp.comparison.scale import Scale, Style, loss_axis_of, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.curves import COLOURS, LOSS_NAMES
-from wineexp.text import epoch_number
+from wineexp.text import epoch_number, format_number
 
 __all__ = ["judged_variants", "payload", "residual_rows"]
 
@@ -77,7 +77,7 @@ def _lines(scale: Scale, variant: Variant) -> dict[str, Any]:
 
 
 def _plain(values: npt.NDArray[Any]) -> list[float | None]:
-    return [round(float(value), 6) if math.isfinite(value) else None for value in values]
+    return [float(f"{value:.7g}") if math.isfinite(value) else None for value in values]
 
 
 def judged_variants(comparison: Comparison, shown: Sequence[Variant]) -> list[dict[str, Any]]:
@@ -118,6 +118,7 @@ def residual_rows(judged: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Mean residual of each judged variant by actual value, or by tenths of them, as text."""
     if not judged:
         return []
+    size = float(np.abs([value for one in judged for value in one["residual"]]).mean())
     actual = np.array(judged[0]["actual"])
     values = np.unique(actual)
     groups = [(f"{value:g}", actual == value) for value in values]
@@ -127,7 +128,11 @@ def residual_rows(judged: Sequence[dict[str, Any]]) -> list[list[str]]:
             (f"{low:g} to {high:g}", (actual >= low) & (actual <= high)) for low, high in itertools.pairwise(edges)
         ]
     return [
-        [name, str(int(mask.sum())), *(f"{np.array(one['residual'])[mask].mean():+.3f}" for one in judged)]
+        [
+            name,
+            str(int(mask.sum())),
+            *(format_number(np.array(one["residual"])[mask].mean(), "+.3f", size) for one in judged),
+        ]
         for name, mask in groups
         if mask.any()
     ]

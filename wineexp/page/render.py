@@ -13,7 +13,7 @@ from wineexp.page import tables, words
 from wineexp.page.bars import effect_bars, verdict_bars
 from wineexp.page.payload import judged_variants, payload, residual_rows
 from wineexp.page.repeat import config_text, repeat_text
-from wineexp.text import short_path
+from wineexp.text import format_number, short_path
 
 __all__ = ["render"]
 
@@ -72,8 +72,8 @@ def _constant(known: Sequence[float]) -> str | None:
     """The constant's MAE; of several splits, each with its own, the mean."""
     if not known:
         return None
-    mean = f"{sum(known) / len(known):.4f}"
-    return mean if len({f"{value:.4f}" for value in known}) == 1 else f"{mean}, the mean over splits"
+    mean = format_number(sum(known) / len(known))
+    return mean if len({format_number(value) for value in known}) == 1 else f"{mean}, the mean over splits"
 
 
 def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:

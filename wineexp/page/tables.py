@@ -11,11 +11,11 @@ from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry, with_content
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
 from wineexp.page.words import val_losses
-from wineexp.runs.columns import Column, told_metrics
+from wineexp.runs.columns import Column, row_texts, told_metrics
 from wineexp.runs.reader import LoadedRun
 from wineexp.runs.stopping import stopping
 from wineexp.specs.wording import format_value
-from wineexp.text import epoch_number, format_interval, short_path
+from wineexp.text import epoch_number, format_interval, format_number, short_path
 
 __all__ = ["columns", "environments", "facts", "rows", "run_facts", "sampled"]
 
@@ -33,7 +33,7 @@ def _difference_told(entry: Entry) -> str | None:
     if verdict is None:
         return None
     low, high = verdict.interval or (None, None)
-    return format_interval(verdict.difference.mean, low, high, sign="+")
+    return format_interval(verdict.difference.mean, low, high, form="+.4f", size=verdict.size)
 
 
 _DIFFERENCE: Column[Entry] = Column(
@@ -75,14 +75,21 @@ def _has_any(column: Column[Entry], comparison: Comparison) -> bool:
 
 def rows(comparison: Comparison, heads: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Each variant's cells: what they show, and the value that they are sorted by."""
-    return [[_cell(entry, head) for head in heads] for entry in comparison.entries]
+    return [_cells(entry, heads) for entry in comparison.entries]
 
 
-def _cell(entry: Entry, head: dict[str, Any]) -> dict[str, Any]:
-    column: Column[Entry] = head["column"]
-    value = column.value(entry)
-    told = _difference_told(entry) or "" if column is _DIFFERENCE else column.text(value)
-    return {"text": head["text"], "room": head["room"], "value": "" if value is None else value, "shown": told}
+def _cells(entry: Entry, heads: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    known = [head["column"] for head in heads]
+    values = [column.value(entry) for column in known]
+    return [
+        {
+            "text": head["text"],
+            "room": head["room"],
+            "value": "" if value is None else value,
+            "shown": _difference_told(entry) or "" if head["column"] is _DIFFERENCE else text,
+        }
+        for head, value, text in zip(heads, values, row_texts(known, values), strict=True)
+    ]
 
 
 def facts(comparison: Comparison) -> list[dict[str, str]]:
@@ -95,10 +102,10 @@ def facts(comparison: Comparison) -> list[dict[str, str]]:
     return [
         {
             "head": head["head"],
-            "shown": _cell(entry, head)["shown"],
+            "shown": cell["shown"],
             "meaning": head["title"] if several else head["title"].removesuffix(MEAN),
         }
-        for head in heads
+        for head, cell in zip(heads, _cells(entry, heads), strict=True)
     ]
 
 
@@ -110,7 +117,9 @@ def sampled(shown: Sequence[Variant]) -> dict[str, Any]:
     lines = []
     for label, runs in losses.items():
         at = [[line[epoch] for line in runs if epoch in line.index] for epoch in epochs]
-        numbers = [f"{np.mean(values):.4f}" if values else "" for values in at]
+        means = [float(np.mean(values)) if values else None for values in at]
+        size = means[-1] if means else None
+        numbers = ["" if mean is None else format_number(mean, size=size) for mean in means]
         lines.append({"label": label, "numbers": numbers})
     return {"epochs": [epoch_number(epoch) for epoch in epochs], "lines": lines}
 

@@ -15,7 +15,7 @@ from wineexp.comparison.questions import quoted, setting_words
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.reader import LoadedRun
-from wineexp.text import short_source
+from wineexp.text import format_interval, format_number, short_source
 
 __all__ = [
     "brackets",
@@ -61,11 +61,11 @@ def lead(comparison: Comparison) -> str:
     interval = best.error_interval() if best else None
     if best is None or best.error is None or interval is None:
         return "No predictions, so nothing is judged; the curves are below."
-    low, high = interval
+    figures = format_interval(best.error.mean, *interval, form=".3f")
     if len(comparison.variants) == 1:
-        return _lead_of_one(comparison, best, f"{best.error.mean:.3f} [{low:.3f}, {high:.3f}]")
+        return _lead_of_one(comparison, best, figures)
     count = len(comparison.entries)
-    text = f"Lowest {comparison.metric}: {quoted(best.label)}, {best.error.mean:.3f} [{low:.3f}, {high:.3f}]."
+    text = f"Lowest {comparison.metric}: {quoted(best.label)}, {figures}."
     if count > 2:
         text += f" It is the lowest of {count}, so part of its lead may be luck."
     open_to = [quoted(verdict.variant_label) for verdict in comparison.verdicts if not verdict.is_told]
@@ -135,7 +135,7 @@ def overlay_text(shown: Sequence[Variant]) -> str:
     ends = []
     for variant in shown:
         last = [val_losses(run).tail(1) for run in variant.runs]
-        told = f"ends at {np.mean(last):.3f}" if all(map(len, last)) else "has none"
+        told = f"ends at {format_number(float(np.mean(last)), '.3f')}" if all(map(len, last)) else "has none"
         ends.append(f"{quoted(variant.label)} {told}")
     return f"Learning curves by epoch. val_loss: {'; '.join(ends)}." if ends else "No learning curves."
 

@@ -6,7 +6,7 @@ The spec's columns come from its fields, the metrics' from :class:`Metrics`: a n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -16,7 +16,7 @@ from wineexp.runs.record import EPOCH, TARGET, Metrics, Record, Status
 from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
-from wineexp.text import epoch_number
+from wineexp.text import epoch_number, format_number, largest
 
 __all__ = [
     "COLUMNS",
@@ -27,6 +27,8 @@ __all__ = [
     "find_column",
     "number",
     "plain",
+    "row_texts",
+    "sized",
     "told_metrics",
 ]
 
@@ -73,6 +75,11 @@ def number(form: str) -> Callable[[Any], str]:
     return lambda value: "" if value is None else format(value, form)
 
 
+def sized(form: str) -> Callable[..., str]:
+    """As :func:`number`, with the decimals that suit a size: see :func:`~wineexp.text.format_number`."""
+    return lambda value, size=None: "" if value is None else format_number(value, form, size)
+
+
 @dataclass(frozen=True)
 class Column(Generic[Source]):
     """One column of a table.
@@ -88,20 +95,23 @@ class Column(Generic[Source]):
     value : callable
         The plain value of what a row shows: number, text, boolean, list or None.
     text : callable
-        A value as people read it.
+        A value as people read it; where it is of a ``measure``, with the size of these in its row.
     listed : int
         Its place among the columns shown by default; 0: not among them.
     unit : str
         Its unit, where neither heading nor format tells it; ``TARGET`` for that of the column that is predicted.
+    measure : str
+        What it measures, where numbers of one measure have the same decimals in a row: ``target`` or ``loss``.
     """
 
     key: str
     heading: str
     meaning: str
     value: Callable[[Source], Any]
-    text: Callable[[Any], str] = plain
+    text: Callable[..., str] = plain
     listed: int = 0
     unit: str = ""
+    measure: str = ""
 
 
 def _fact(
@@ -127,15 +137,30 @@ def _metric(name: str) -> Column[Recorded]:
     info = Metrics.model_fields[name]
     extra: dict[str, Any] = info.json_schema_extra  # type: ignore[assignment]
     value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
-    text, unit = number(extra["form"]), extra["unit"]
+    form, unit, listed = extra["form"], extra["unit"], extra["listed"]
+    about = name, str(info.title), str(info.description), value
     if unit == EPOCH:
-        return Column(name, str(info.title), str(info.description), value, _epoch(text), extra["listed"])
-    return Column(name, str(info.title), str(info.description), value, text, extra["listed"], unit)
+        return Column(*about, _epoch(number(form)), listed)
+    if not form.endswith("f"):
+        return Column(*about, number(form), listed, unit)
+    return Column(*about, sized(form), listed, unit, TARGET if unit == TARGET else "loss")
 
 
 def _epoch(text: Callable[[Any], str]) -> Callable[[Any], str]:
     """The number of an epoch as people count."""
     return lambda epoch: text(None if epoch is None else epoch_number(epoch))
+
+
+def row_texts(columns: Sequence[Column[Any]], values: Sequence[Any]) -> list[str]:
+    """A row's values as people read them; those of one measure with the same decimals."""
+    flat: dict[str, list[float | None]] = {}
+    for column, value in zip(columns, values, strict=True):
+        flat.setdefault(column.measure, []).extend(value if isinstance(value, tuple) else [value])
+    sizes = {measure: largest(numbers) for measure, numbers in flat.items() if measure}
+    return [
+        column.text(value, sizes[column.measure]) if column.measure else column.text(value)
+        for column, value in zip(columns, values, strict=True)
+    ]
 
 
 def told_metrics(metrics: Metrics) -> dict[str, Any]:

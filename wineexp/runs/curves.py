@@ -22,7 +22,7 @@ from wineexp.runs.loss_axis import LossAxis
 from wineexp.runs.record import Record
 from wineexp.runs.stopping import stopping
 from wineexp.specs.wording import say
-from wineexp.text import epoch_number, visible
+from wineexp.text import epoch_number, format_number, visible
 
 __all__ = [
     "COLOURS",
@@ -124,8 +124,8 @@ def figure(curve: Curve, *, full_range: bool = False) -> Figure:
     for number, name in enumerate(drawn):
         values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged
         ax.plot(epochs, values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
-    words_of_constant = f"{CONSTANT_NAMES[spec.loss]}: {curve.baseline:.3f}" if curve.baseline else ""
-    mark_constant(ax, spec.epochs, curve.baseline, words_of_constant)
+    constant = "" if curve.baseline is None else format_number(curve.baseline, ".3f")
+    mark_constant(ax, spec.epochs, curve.baseline, f"{CONSTANT_NAMES[spec.loss]}: {constant}")
     _mark_stopping(ax, curve, axis)
     ax.set_xlabel("epoch")
     ax.set_ylabel(LOSS_NAMES[spec.loss])

@@ -12,10 +12,10 @@ from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.data.split import ROW_FIELDS
 from wineexp.notebook.card import Card, Head, Table
 from wineexp.notebook.render import to_html
-from wineexp.runs.columns import COLUMNS, FIELD_KEYS, plain
+from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, plain, row_texts
 from wineexp.runs.directory import Run
 from wineexp.runs.record import Environment, Metrics
-from wineexp.text import one_line, some_of
+from wineexp.text import format_number, largest, one_line, some_of
 
 __all__ = ["NO_SETTING", "Difference", "Pair", "difference"]
 
@@ -51,13 +51,18 @@ class Pair:
     def told(self) -> tuple[str, ...]:
         """As people read it: heading, first, second; of a metric also the change, in its format with its sign."""
         column = COLUMNS.get(self.key)
-        text = column.text if column else plain
-        words = (column.heading if column else self.key, text(self.first), text(self.second))
-        return (*words, self._change()) if self.part == "metric" else words
+        if column is None:
+            return (self.key, plain(self.first), plain(self.second))
+        words = (column.heading, *row_texts([column, column], [self.first, self.second]))
+        return (*words, self._change(column)) if self.part == "metric" else words
 
-    def _change(self) -> str:
-        form = str(Metrics.model_fields[self.key].json_schema_extra["form"])  # type: ignore[index]
-        return "" if self.difference is None else format(self.difference, f"+{form.removeprefix('+')}")
+    def _change(self, column: Column[Any]) -> str:
+        if self.difference is None:
+            return ""
+        form = f"+{Metrics.model_fields[self.key].json_schema_extra['form'].removeprefix('+')}"  # type: ignore
+        if not column.measure:
+            return format(self.difference, form)
+        return format_number(self.difference, form, largest((self.first, self.second)))
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.errors import RunError
 from wineexp.notebook.card import Card, Head, Table
-from wineexp.runs.columns import TARGET, Column, Source
+from wineexp.runs.columns import TARGET, Column, Source, row_texts
 from wineexp.runs.directory import Run
 from wineexp.runs.run_table import default_columns, row
 from wineexp.runs.seeds_table import spread
 from wineexp.runs.summary import ending, facts
 from wineexp.specs.wording import say
-from wineexp.text import count_of
+from wineexp.text import count_of, format_number
 
 __all__ = ["SIMULATED", "column_table", "counted", "run_card", "run_line", "runs_card"]
 
@@ -51,7 +51,7 @@ def column_table(
         for number, column in enumerate(known)
     )
     rows = tuple(
-        tuple("" if value is None else column.text(value) for column, value in zip(known, line, strict=True))
+        tuple("" if value is None else text for value, text in zip(line, row_texts(known, line), strict=True))
         for line in values[:MOST_ROWS]
     )
     return Table(heads, rows, len(values), caption)
@@ -135,7 +135,7 @@ def run_line(run: Run) -> str:
     """One run in a line: where it is, what became of it, its error."""
     state = _state(run)
     val_mae = None if state == UNREADABLE else run.record.metrics.val_mae
-    return f"{str(run.path)!r}, {state}{'' if val_mae is None else f', val_mae {val_mae:.4f}'}"
+    return f"{str(run.path)!r}, {state}{'' if val_mae is None else f', val_mae {format_number(val_mae)}'}"
 
 
 def _state(run: Run) -> str:

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Sequence
 
 from wineexp.data.simulated import NOT_ABOUT_WINE
-from wineexp.runs.columns import COLUMNS
+from wineexp.runs.columns import COLUMNS, row_texts
 from wineexp.runs.directory import Run
 from wineexp.runs.record import Metrics
-from wineexp.text import align, one_line
+from wineexp.text import align, format_number, one_line
 
 __all__ = ["seeds_table", "spread"]
 
@@ -30,7 +30,9 @@ def seeds_table(runs: Sequence[Run]) -> str:
     keys = [key for key in _COLUMNS if any(COLUMNS[key].value(run) is not None for run in done)]
     table = [["seed", "run", *(COLUMNS[key].heading for key in keys)]]
     for run in runs:
-        cells = [COLUMNS[key].text(COLUMNS[key].value(run)) if run.status == "done" else "" for key in keys]
+        cells = [""] * len(keys)
+        if run.status == "done":
+            cells = row_texts([COLUMNS[key] for key in keys], [COLUMNS[key].value(run) for key in keys])
         table.append([str(run.spec.seed), run.signature, *cells])
     if len(done) > 1:
         table.append(["mean", "", *(_mean(key, done) for key in keys)])
@@ -55,14 +57,18 @@ def spread(runs: Sequence[Run]) -> list[str]:
 def _mean(key: str, done: Sequence[Run]) -> str:
     """The mean of a metric; nothing where it has no spread."""
     values = _values(key, done)
-    return COLUMNS[key].text(statistics.mean(values)) if values else ""
+    return row_texts([COLUMNS[key]], [statistics.mean(values)])[0] if values else ""
 
 
 def _deviation(key: str, done: Sequence[Run]) -> str:
     """The standard deviation of a metric, in its format but for the sign; nothing where it has none."""
     values = _values(key, done)
     form = str(Metrics.model_fields[key].json_schema_extra["form"]) if values else ""  # type: ignore[index]
-    return format(statistics.stdev(values), form.removeprefix("+")) if values else ""
+    if not values:
+        return ""
+    deviation, form = statistics.stdev(values), form.removeprefix("+")
+    measured = COLUMNS[key].measure
+    return format_number(deviation, form, statistics.mean(values)) if measured else format(deviation, form)
 
 
 def _values(key: str, done: Sequence[Run]) -> list[float]:
@@ -82,7 +88,7 @@ def _shared(runs: Sequence[Run], done: Sequence[Run]) -> list[str]:
     lines = [f"{len(done)} of {len(runs)} seeds done; sd: standard deviation over seeds"]
     constant = next((run.record.metrics.baseline_mae for run in done), None)
     if constant is not None:
-        lines.append(f"constant's MAE {constant:.4f} (always predicting the training median)")
+        lines.append(f"constant's MAE {format_number(constant)} (always predicting the training median)")
     if any(run.record.simulated for run in runs):
         lines.append(f"SIMULATED: the real table was not used; {NOT_ABOUT_WINE}")
     return [*lines, f"files {runs[0].path.parent}/"]

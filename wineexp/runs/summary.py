@@ -15,7 +15,7 @@ from wineexp.runs.record import Record
 from wineexp.runs.stopping import Stopping, stopping
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
-from wineexp.text import align, count_of, indent, one_line, short_source
+from wineexp.text import align, count_of, format_number, indent, largest, one_line, short_source
 
 __all__ = [
     "ending",
@@ -98,12 +98,15 @@ def facts(run: Run) -> list[tuple[str, str]]:
     record = run.record
     metrics, data = record.metrics, record.data
 
-    def shown(value: float | None, form: str = ".4f") -> str:
-        return "not finite" if value is None else format(value, form)
+    size = largest((metrics.val_mae, metrics.baseline_mae))
+    loss_size = largest((metrics.best_val_loss, metrics.baseline_loss))
+
+    def shown(value: float | None, form: str = ".4f", size: float | None = size) -> str:
+        return "not finite" if value is None else format_number(value, form, size)
 
     best, epochs = COLUMNS["best_epoch"].text(metrics.best_epoch), _epochs(run)
     stopped = _stopping(run)
-    after = f"; last {shown(metrics.val_loss)}"
+    after = f"; last {shown(metrics.val_loss, size=loss_size)}"
     if metrics.best_epoch == epochs - 1:
         after = ": the last epoch" + _outlook(stopped)
     skill = "no skill defined" if metrics.skill is None else f"skill {metrics.skill:+.1%} over it"
@@ -115,24 +118,25 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ),
         ("constant's MAE", f"{shown(metrics.baseline_mae)} (always predicting the training median); {skill}"),
         ("training MAE", f"{shown(metrics.train_mae)} (dropout off); gap {shown(gap, '+.4f')}"),
-        ("best epoch", f"{best} of {epochs}, val_loss {shown(metrics.best_val_loss)}{after}"),
+        ("best epoch", f"{best} of {epochs}, val_loss {shown(metrics.best_val_loss, size=loss_size)}{after}"),
         *([("early stopping", stopped.words)] if stopped else []),
     ]
     if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
-        twins = f"MAE {metrics.val_mae_twins:.4f} on {data.twins} rows that also occur in the training rows"
-        rows.append(("rows seen", f"{twins}, {metrics.val_mae_unseen:.4f} on the others"))
+        twins = f"MAE {shown(metrics.val_mae_twins)} on {data.twins} rows that also occur in the training rows"
+        rows.append(("rows seen", f"{twins}, {shown(metrics.val_mae_unseen)} on the others"))
     if metrics.test_mae is not None:
         rows.append(
             (
                 "test MAE",
-                f"{metrics.test_mae:.4f} ± {shown(metrics.test_mae_se)} (over {data.test_rows} rows that neither "
-                "train nor choose)",
+                f"{shown(metrics.test_mae)} ± {shown(metrics.test_mae_se)} (over {data.test_rows} rows that "
+                "neither train nor choose)",
             )
         )
     if run.model_path.is_file() and record.spec.scale != "none" and not data.scaling.in_model:
         rows.append(("model", _model(record)))
     threads, device = record.environment.threads, record.environment.device
-    spent = f"{shown(record.timing.fit_seconds, '.1f')} s"
+    seconds = record.timing.fit_seconds
+    spent = f"{'not finite' if seconds is None else format(seconds, '.1f')} s"
     rows.append(("time", f"{spent}, {threads} thread{'s' if threads != 1 else ''} on {device}"))
     return rows
 
@@ -211,7 +215,10 @@ def outcome(run: Run, name: str) -> str:
     """A run that has just ended, in a line, under ``name``."""
     record, metrics = run.record, run.record.metrics
     if run.status == "done":
-        error = "not finite" if metrics.val_mae is None else f"{metrics.val_mae:.4f} ± {metrics.val_mae_se:.4f}"
+        error = "not finite"
+        if metrics.val_mae is not None and metrics.val_mae_se is not None:
+            se = format_number(metrics.val_mae_se, size=metrics.val_mae)
+            error = f"{format_number(metrics.val_mae)} ± {se}"
         return f"done         {name}  val MAE {error}  {record.timing.run_seconds:.1f} s"
     if run.status == "interrupted":
         return f"interrupted  {name}  {count_of(_epochs(run), 'epoch')} kept"

@@ -74,6 +74,7 @@ def test_axis_constant_title_and_settings_are_those_of_all_curves(origins, chose
             assert ax.get_ylabel() == NAMES[next(iter(losses))]
             assert len(constants) == len(lines) == 1
         assert any(text.startswith("all: ") for text in texts) == (not unknown)
+        assert any("dropout on" in text for text in texts) == ("dropout" in chosen and not unknown)
     known = len(chosen) - unknown
     table = "a table of your own"
     if unknown and known:

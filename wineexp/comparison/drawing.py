@@ -34,6 +34,7 @@ __all__ = [
     "add_legend",
     "colour_numbers",
     "draw_variant",
+    "has_dropout",
     "key",
     "legend_height",
     "legend_label",
@@ -156,7 +157,7 @@ def value_name(scale: Scale) -> str:
 
 def key(variants: Sequence[Variant], scale: Scale, axis: LossAxis, style: Style) -> list[Artist]:
     """What lines, bands and the axis stand for."""
-    words = loss_words(any(any(variant.spec.rates()) for variant in variants if variant.spec))
+    words = loss_words(has_dropout(variants))
     drawn = {column for variant in variants for column in scale.columns(variant, style)}
     present = [column for column in LINES if column in drawn]
     found: list[Artist] = [
@@ -176,6 +177,12 @@ def key(variants: Sequence[Variant], scale: Scale, axis: LossAxis, style: Style)
     if scale.baseline:
         found.append(Line2D([], [], color="#444444", ls=":", lw=1.4, label=scale.constant_words))
     return [*found, *axis_key(axis)]
+
+
+def has_dropout(variants: Sequence[Variant]) -> bool:
+    """Whether there is dropout among them, and of all it is known."""
+    specs = [variant.spec for variant in variants]
+    return None not in specs and any(any(spec.rates()) for spec in specs if spec)
 
 
 def legend_label(variant: Variant, reference: Variant | None) -> str:

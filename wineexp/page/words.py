@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from wineexp.comparison.comparison import Comparison
-from wineexp.comparison.drawing import MIN_BAND
+from wineexp.comparison.drawing import MIN_BAND, has_dropout
 from wineexp.comparison.questions import quoted, setting_words
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
@@ -107,7 +107,6 @@ def target(comparison: Comparison) -> str:
 def curves_caption(shown: Sequence[Variant]) -> str:
     """What the lines of the curves are, as far as they are there."""
     counts = {len(variant.runs) for variant in shown}
-    dropped = any(variant.spec and any(variant.spec.rates()) for variant in shown)
     seeds = ", the mean over the seeds" if max(counts, default=0) > 1 else ""
     seeds += " with its 95 % band" if any(count >= MIN_BAND for count in counts) else ""
     seeds += ", thin: single seeds" if any(1 < count < MIN_BAND for count in counts) else ""
@@ -116,7 +115,7 @@ def curves_caption(shown: Sequence[Variant]) -> str:
     axis = loss_axis_of(shown, scale, style)
     parts = [
         f"Solid: val_loss{seeds}",
-        f"Dashed: loss in training{', dropout on' if dropped else ''}",
+        f"Dashed: loss in training{', dropout on' if has_dropout(shown) else ''}",
         *(["Dash-dotted: train_loss, the same rows in inference mode"] if third else []),
         *(["Dotted: always predicting one constant"] if scale.baseline else []),
         *([f"On the shaded ground, {axis.words}"] if axis.is_broken else []),

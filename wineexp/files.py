@@ -162,7 +162,13 @@ def refusing(path: Path, error: Refusal, done: str = "written") -> Iterator[None
     try:
         yield
     except OSError as cause:  # a full disk, a folder without permission, a file where a folder should be
-        raise error(f"{path}: cannot be {done}: {cause.strerror or cause}") from cause
+        reason = cause.strerror or cause
+        if isinstance(cause, FileExistsError):
+            for link in (path, *path.parents):
+                if link.is_symlink() and not link.exists():
+                    there = os.readlink(link)
+                    reason = f"{link} is a link to {there}, which does not exist; create that, or remove the link"
+        raise error(f"{path}: cannot be {done}: {reason}") from cause
 
 
 def _tidy_up(left: Path, ours: Sequence[str]) -> None:

@@ -117,6 +117,19 @@ REFUSED = {
         "a,,b\n1,7,2\n",
         ":1: expected a name for every column, found an empty one for column 2",
     ),
+    "a remark": (
+        "# made by R\na,b\n1,2\n3,4\n",
+        ":1: expected a header with column names, found a remark: # made by R;",
+    ),
+    "a remark with quotes and commas": (
+        '# "wine" data, of R\n"a","b","c"\n1,2,3\n',
+        ':1: expected a header with column names, found a remark: # "wine" data, of R; remove',
+    ),
+    "a header of R's": ('"a","b"\n"1",2,3\n"2",3,4\n', ":1: expected a name for each of 3 columns, found 2, as R"),
+    "R's separator": (
+        '"a" "b"\n"1" 2.5 3\n"2" 3.5 4\n',
+        ":2: expected a row of a CSV: ',' expected after '\"'; read with ',' between cells, and --sep",
+    ),
     "a quote that never ends": ('a,b\n1,"2\n3,4\n', ":2: expected a row of a CSV: unexpected end of data"),
     "a name that never ends": ('a,"b\n1,2\n', ":1: expected a header with column names: unexpected end of data"),
     "a header of decimal commas": (
@@ -290,3 +303,9 @@ def test_text_is_kept_up_to_what_memory_holds(tmp_path, monkeypatch):
                 DataError, match=r"mine.csv:2: column 'a': expected a number, found 'x'; more than"
             ):
                 read_table(path)
+
+
+def test_a_header_that_begins_with_a_hash_is_one(tmp_path):
+    """As ``numpy.savetxt`` writes it."""
+    (tmp_path / "t.csv").write_text("# a,quality\n1,2\n3,4\n")
+    assert list(read_table(tmp_path / "t.csv").frame.columns) == ["# a", "quality"]

@@ -269,3 +269,26 @@ def test_each_optimizer_keeps_as_many_numbers_as_keras_has(tensorflow):
         optimizer.build([weight])
         assert sum(np.prod(variable.shape) for variable in optimizer.variables) // (300 * 400) == slots, name
     assert set(OPTIMIZER_SLOTS) == set(OPTIMIZERS)
+
+
+def test_a_link_that_leads_nowhere_is_named(cli, here):
+    (here / "link").symlink_to("nowhere")
+    code, _, err = cli("train", "--widths", 8, "--data", here / "t.csv", "--out", here / "link")
+    assert code == 1
+    assert f"{here / 'link'} is a link to nowhere, which does not exist" in err
+    assert err.count("\n") == 1
+
+
+def test_a_folder_in_place_of_a_model_and_a_target_of_another_spelling_are_told(cli, tensorflow, here):
+    trained = ("--widths", 8, "--epochs", 2, "--threads", 1, "--data", here / "t.csv", "--out", here / "outputs")
+    assert cli("train", *trained)[0] == 0
+    (run,) = (here / "outputs").glob("*-s0-*")
+    (here / "q.csv").write_text("a,b,c,Quality\n1,2,3,4\n")
+    code, _, err = cli("predict", run, here / "q.csv")
+    assert code == 0
+    assert "the target's name is 'quality': with it in place of 'Quality'" in err
+    (run / "model.keras").unlink()
+    (run / "model.keras").mkdir()
+    code, _, err = cli("predict", run, here / "t.csv")
+    assert code == 1
+    assert "found a folder" in err

@@ -63,6 +63,10 @@ TRAPS = [
     ("epochs: 0x" + "f" * 5000, ":1: not YAML: a number too large for any field"),
     ("dropout: 0x" + "f" * 260, ":1: not YAML: a number too large for any field"),
     ("margin: 0.1\nepochs: 3\n", ":2: epochs: unknown key (it belongs under defaults)"),
+    (
+        "defaults:\n  <<: {epochs: 3}\n",
+        ":2: not YAML: a merge key (<<), which YAML 1.2 has not; write the fields out",
+    ),
     ("#" * 600_000, ": expected at most 524,288 bytes, found 600,000"),
 ]
 

@@ -12,7 +12,7 @@ from wineexp import runtime
 from wineexp.api.inputs import PathLike, read_run
 from wineexp.data.dialect import NUMBER
 from wineexp.data.facts import same_table
-from wineexp.errors import RunError
+from wineexp.errors import RunError, folded
 from wineexp.notebook.card import Card, Head, Table
 from wineexp.notebook.render import to_html
 from wineexp.runs.directory import Run, find_runs
@@ -122,6 +122,10 @@ class Predictions:
         """What was left out, not used, dropped, or lies far outside, in words."""
         left_out = [f"left out: {run.path} ({run.status}, or without its model)" for run in self.left_out]
         unused = [f"not used: {', '.join(map(one_line, self.unused))}"] if self.unused else []
+        target = self.runs[0].spec.target
+        alike = [name for name in self.unused if folded(name) == folded(target)]
+        if alike and self.metrics is None:
+            unused[0] += f"; the target's name is {target!r}: with it in place of {alike[0]!r} they are measured"
         return [*left_out, *unused, *self.notes]
 
     def _title(self) -> str:

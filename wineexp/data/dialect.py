@@ -112,9 +112,31 @@ def find_dialect(source: CsvSource, separator: str | None = None) -> Dialect:
     separator = separator or _separator(lines)
     names, line, skip = _header(source, separator, before)
     rows = _rows(lines[skip:], separator)
+    _check_header(source, names, line, lines[skip:], rows)
     extra = [row for row in rows if len(row) > len(names) and is_blank(row[len(names) :])]
     width = max(map(len, [names, *extra]))
     return Dialect(separator, _decimal(rows), tuple(names), line, skip, width)
+
+
+def _check_header(
+    source: CsvSource, names: Sequence[str], line: int, below: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Raise ``DataError`` where the header is a remark, or lacks the name of a first column, as R writes it."""
+    place = f"{source.path}:{line}"
+    if names[0].lstrip().startswith("#") and below:
+        # The separator may have been told from the remark.
+        first = next(iter(_rows(below, _separator(below))), [])
+        if len(first) > len(names):
+            raise DataError(
+                f"{place}: expected a header with column names, found a remark: {','.join(names).strip()[:60]}; "
+                "remove the lines above the header"
+            )
+    wider = [len(row) == len(names) + 1 and not is_blank(row[-1:]) for row in rows]
+    if len(wider) > 1 and all(wider):
+        raise DataError(
+            f"{place}: expected a name for each of {len(names) + 1} columns, found {len(names)}, as R writes a "
+            "table with row names: write it with row.names=FALSE, or give the first column a name"
+        )
 
 
 def _sample(text: TextIO) -> list[str]:

@@ -163,7 +163,11 @@ class _Walk:
                     self.beyond = max(self.beyond, len(row) - self.form.width)
                     yield first, row + [""] * (self.form.width - len(row))
             except csv.Error as error:
-                raise DataError(f"{self.source.path}:{line + 1}: expected a row of a CSV: {error}") from None
+                # A quote within a cell that its writer did not double, or cells that a space parts.
+                told = (
+                    f"{error}; read with {self.form.separator!r} between cells, and --sep gives another, as space"
+                )
+                raise DataError(f"{self.source.path}:{line + 1}: expected a row of a CSV: {told}") from None
 
     def number(self, line: int, at: int, cell: str) -> str:
         """The cell's number with a decimal point; nothing where its column is empty so far."""

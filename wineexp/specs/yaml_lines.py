@@ -127,6 +127,9 @@ class _Reader:
         if tag == "tag:yaml.org,2002:timestamp" and not node.style:
             return LinedValue(node.value, line)  # text in YAML 1.2; ruamel still finds dates
         if tag.rpartition(":")[2] not in ("str", "int", "float", "bool", "null"):
+            if tag == "tag:yaml.org,2002:merge":
+                problem = "a merge key (<<), which YAML 1.2 has not; write the fields out, or under `defaults`"
+                raise MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
             raise MarkedYAMLError(problem=f"unexpected tag {tag}", problem_mark=node.start_mark)
         value = self.yaml.constructor.construct_object(node, deep=True)
         if isinstance(value, int) and value.bit_length() > MAX_BITS:

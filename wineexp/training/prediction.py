@@ -81,6 +81,8 @@ def _check_size(path: Path, expected: int) -> None:
 
 def _why_not(run: Run) -> str:
     """Why a run has no model, as far as its record tells."""
+    if run.model_path.exists():
+        return "expected a file there, found a folder or a device; put the file back, or train the run again"
     if run.record.files is None:  # of wineexp 0.1.0
         return "it was trained with --no-model, or the file was deleted"
     return "the file was deleted" if MODEL in run.record.files else "it was trained with --no-model"

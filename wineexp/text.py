@@ -33,6 +33,7 @@ __all__ = [
     "short_source",
     "shortened",
     "some_of",
+    "telling_size",
     "visible",
 ]
 
@@ -147,6 +148,13 @@ def format_number(value: float, form: str = ".4f", size: float | None = None) ->
 def largest(values: Iterable[float | None]) -> float | None:
     """The size of the largest of the numbers that are known and finite; None where there is none."""
     return max((abs(value) for value in values if value is not None and math.isfinite(value)), default=None)
+
+
+def telling_size(size: float | None, interval: tuple[float, float]) -> float | None:
+    """``size``, or that of the interval's end next to 0, where this would be shown as 0: what is real is seen."""
+    nearest = min(map(abs, interval))
+    hidden = nearest > 0 and not float(format_number(nearest, ".3f", size))
+    return nearest if hidden else size
 
 
 def format_interval(

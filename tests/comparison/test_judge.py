@@ -17,6 +17,7 @@ from support import fabricate, records
 from wineexp.api.comparing import compare
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.effects import effect_sections
+from wineexp.comparison.judge import judge_errors
 from wineexp.data.simulated import simulated_table
 from wineexp.data.table import Table
 from wineexp.errors import RunError, SelectionError
@@ -501,3 +502,18 @@ def test_a_difference_in_the_last_bit_is_judged_like_any(small_table, tmp_path):
     (verdict,) = compare(tmp_path).verdicts
     assert verdict.kind in ("better", "worse", "cannot tell")
     assert verdict.p is not None
+
+
+def test_a_real_difference_has_digits_enough_to_be_seen():
+    """Rounding that training has amplified: weight decays of 1e-9 and 2e-9 were ``+0.000 [+0.000, +0.000]``."""
+    rows = np.random.RandomState(0).normal(0.5, 0.01, 200)
+    errors = {
+        "plain": dict.fromkeys(range(5), rows),
+        "other": {seed: rows + 1.4e-5 + 1e-7 * seed for seed in range(5)},
+    }
+    (verdict,) = judge_errors(errors, "plain")
+    assert verdict.kind == "worse"
+    assert verdict.sentence() == ("other is worse than plain: val MAE +0.000014 [+0.000014, +0.000014], p < 0.001")
+    errors["other"] = {seed: rows + 0.014 + 1e-4 * seed for seed in range(5)}
+    (verdict,) = judge_errors(errors, "plain")
+    assert verdict.sentence().startswith("other is worse than plain: val MAE +0.014 [+0.014, +0.014]")

@@ -20,7 +20,7 @@ from wineexp.comparison.variants import Variant, order
 from wineexp.comparison.verdict import adjusted_level, format_p, told_p
 from wineexp.specs.run_spec import varying
 from wineexp.specs.wording import format_value
-from wineexp.text import format_interval, format_number, one_line
+from wineexp.text import format_interval, format_number, one_line, telling_size
 
 __all__ = ["Effect", "effect_sections", "effect_sentences", "judge_effects"]
 
@@ -43,8 +43,8 @@ class Effect:
         For a simple effect, the other field with its value.
     metric : str
         What is judged: ``val MAE``, or ``test MAE``.
-    size : float or None
-        The base's error, by whose size figures have their decimals.
+    base_error : float or None
+        The base's mean error, by whose size figures have their decimals.
     difference : Estimate
     p : float
         Corrected (Holm): main effects and interactions together, simple effects together.
@@ -57,7 +57,7 @@ class Effect:
     p: float
     at: dict[str, str]
     metric: str = "val MAE"
-    size: float | None = None
+    base_error: float | None = None
 
     def __repr__(self) -> str:
         return one_line(f"Effect({self.label} instead of {self.base_label}: {self.metric} {self.figures()})")
@@ -65,6 +65,11 @@ class Effect:
     @property
     def real(self) -> bool:
         return self.p < ALPHA
+
+    @property
+    def size(self) -> float | None:
+        """The size that decides its figures' decimals, as of a verdict."""
+        return telling_size(self.base_error, self.interval) if self.real else self.base_error
 
     @property
     def label(self) -> str:

@@ -44,8 +44,8 @@ def judge_variants(
     if reference.across_splits:
         others = [variant for variant in judged if variant is not reference]
         looked = {variant.label: (Look(_difference_of(variant, reference)),) for variant in others}
-        size = reference.error.mean if reference.error else None
-        found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True), identical, size)
+        error = reference.error.mean if reference.error else None
+        found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True), identical, error)
     else:
         errors = {variant.label: variant.errors for variant in judged}
         ended = {variant.label: variant.ended for variant in judged}
@@ -86,8 +86,8 @@ def judge_errors(
         if label != reference
     }
     paired = {label: looks is not None or errors[label].keys() == theirs.keys() for label in looked}
-    size = float(np.mean([values.mean() for values in theirs.values()]))
-    return _verdicts(looked, reference, margin, looks, paired, identical, size)
+    error = float(np.mean([values.mean() for values in theirs.values()]))
+    return _verdicts(looked, reference, margin, looks, paired, identical, error)
 
 
 def _verdicts(
@@ -97,7 +97,7 @@ def _verdicts(
     looks: Looks | None,
     paired: Mapping[str, bool],
     identical: Collection[str],
-    size: float | None,
+    error: float | None,
 ) -> tuple[Verdict, ...]:
     judged = {label: found for label, found in looked.items() if label not in identical}
     told = [label for label, found in judged.items() if any(look.told for look in found)]
@@ -113,7 +113,7 @@ def _verdicts(
             margin,
             paired[label],
             looks,
-            size=size,
+            reference_error=error,
             identical=label in identical,
         )
         for label, found in looked.items()

@@ -9,7 +9,7 @@ from typing import Literal
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
-from wineexp.text import format_number, largest, one_line
+from wineexp.text import format_number, largest, one_line, telling_size
 
 __all__ = ["MARGIN_LEVEL", "SAME_PREDICTIONS", "Kind", "Look", "Verdict", "adjusted_level", "format_p", "told_p"]
 
@@ -85,8 +85,8 @@ class Verdict:
         The planned looks; None where there was none, and so one look at all seeds.
     metric : str
         What is judged: ``val MAE``, or ``test MAE``.
-    size : float or None
-        The reference's error, by whose size figures have their decimals.
+    reference_error : float or None
+        The reference's mean error, by whose size figures have their decimals.
     identical : bool
         Whether all predictions of both are equal, bit for bit: then there is nothing to judge.
     """
@@ -100,7 +100,7 @@ class Verdict:
     paired: bool = True
     looks: Looks | None = None
     metric: str = "val MAE"
-    size: float | None = None
+    reference_error: float | None = None
     identical: bool = False
 
     @property
@@ -281,7 +281,13 @@ class Verdict:
 
     def told(self, value: float, form: str = "+.3f") -> str:
         """A difference of errors as people read it, with the decimals that all of these figures have."""
-        return format_number(value, form, self.size or largest((self.difference.mean, *(self.interval or ()))))
+        return format_number(value, form, self.size)
+
+    @cached_property
+    def size(self) -> float | None:
+        """The size that decides its figures' decimals: as few as its errors need, as many as a real difference."""
+        size = self.reference_error or largest((self.difference.mean, *(self.interval or ())))
+        return telling_size(size, self.interval) if self._real and self.interval else size
 
     def _told(self, interval: tuple[float, float], level: float) -> str:
         text = f"[{self.told(interval[0])}, {self.told(interval[1])}]"

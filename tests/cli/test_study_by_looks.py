@@ -16,7 +16,7 @@ STUDY = {
     "name": "looked",
     "defaults": {"widths": 8, "epochs": 20, "batch_size": 32, "learning_rate": 0.05, "scale": "standard"},
     "looks": [4, 5, 6],
-    "runs": [{"name": "plain"}, {"name": "deaf", "learning_rate": 1e-9}, {"name": "like", "min_delta": 0.5}],
+    "runs": [{"name": "plain"}, {"name": "deaf", "learning_rate": 1e-9}, {"name": "like", "activation": "elu"}],
 }
 
 

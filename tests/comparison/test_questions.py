@@ -63,7 +63,8 @@ WORSE = errors(5, 0.9), errors(5, 0.6, dice=8)
          "Is sgd with learning rate 0.1 better than adam with learning rate 0.001?"),
         ({"activation": "tanh"}, {}, "Is the activation tanh better than the activation relu?"),
         ({"loss": "mse"}, {}, "Is the loss mse better than the loss mae?"),
-        ({"bn_momentum": 0.9}, {}, "Is bn momentum 0.9 better than bn momentum 0.99?"),
+        ({"bn": "after", "bn_momentum": 0.9}, {"bn": "after"},
+         "Is bn momentum 0.9 better than bn momentum 0.99?"),
         (
             {"dropout": 0.3, "bn": "before"}, {},
             "Do dropout 0.3 and batch norm before the activation help together?",

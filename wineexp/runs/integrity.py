@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -61,14 +62,16 @@ def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
     for name, facts in run.record.files.items():
         path = f"{run.path}/{name}"  # of thousands of runs, pathlib takes longer than the file system
         try:
-            size = os.stat(path).st_size
+            found = os.stat(path)
         except OSError:
             if name == MODEL:  # deleted to save space: it cannot predict any more, and tells so
                 continue
             raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found no file") from None
-        if size != facts.size:
-            raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found {size:,}")
-        if hashes and (large or size <= LARGE):
+        if not stat.S_ISREG(found.st_mode):
+            raise RunError(f"{path}: is damaged: expected a file, found a folder or a device")
+        if found.st_size != facts.size:
+            raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found {found.st_size:,}")
+        if hashes and (large or found.st_size <= LARGE):
             check_hash(run, Path(path))
 
 

@@ -295,7 +295,7 @@ def test_a_table_that_trains_also_predicts(tmp_path_factory, known, seed, separa
     table = read_table(path)
     split = split_table(table, spec)
     facts = TableFacts.model_validate_json(table_facts(table, split).model_dump_json())
-    assert facts.contradiction("quality") is None
+    assert facts.contradiction("quality", spec.scale) is None
     left = [name for name in order if target or name != "quality"]
     new = frame[left].iloc[split.valid_rows].assign(**{"a ": "?"})
     run = SimpleNamespace(record=SimpleNamespace(data=facts), spec=spec)

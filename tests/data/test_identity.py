@@ -53,10 +53,9 @@ def test_the_red_wine_table_is_known_by_values_and_headings_together(red_wine, r
     found = read_table(tmp_path / "swapped.csv")
     assert (found.kind, found.fingerprint) == ("custom", RED_WINE_FINGERPRINT)
     assert found.identity != red_wine.identity
-    assert difference(found) == "its values under other column names, or in another order of them"
+    assert difference(found) == "its values under other column names"
     assert table_of_frame(swapped).kind == "custom"
     assert "kind         custom" in cli("data", "--data", tmp_path / "swapped.csv")[1]
-    assert cli("data", "add", tmp_path / "swapped.csv")[0] != 0
     spaced = red_wine.frame.rename(columns=lambda name: f" {name} ")
     assert table_of_frame(spaced).kind == "red-wine", "spaces around headings do not count"
 

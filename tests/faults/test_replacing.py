@@ -167,7 +167,7 @@ def disturbed(small_table, tmp_path, monkeypatch):
         left = [meanwhile] * times
 
         def read(content, file):
-            record = Record.from_json(content, file)
+            record = Record.of_file(content, file)
             if left and file.parent.name == runs[1].path.name:
                 happens = left.pop()
                 before, left[:] = list(left), []  # what happens reads it too
@@ -175,7 +175,7 @@ def disturbed(small_table, tmp_path, monkeypatch):
                 left[:] = before
             return record
 
-        monkeypatch.setattr(directory, "Record", SimpleNamespace(from_json=read))
+        monkeypatch.setattr(directory, "Record", SimpleNamespace(of_file=read))
         return runs
 
     return disturb

@@ -20,7 +20,7 @@ def answer_signals():
 
 
 #: Seconds after which what is waited for is taken to hang. No test says how long anything takes.
-GUARD = 1800
+GUARD = 1200
 
 #: The command line, which writes a line into the file ``trains`` as a run's eleventh epoch is told, and goes on
 #: from there once there is no file ``hold``. Its workers may take as long as they need to start.

@@ -22,7 +22,9 @@ def rewrite(path, change, *, sealed=False):
 
 def sealed_text(record):
     """run.json of a record: its last key is the SHA-256 of the bytes before it, as docs/formats.md says."""
-    body = json.dumps(record, indent=2, ensure_ascii=False).removesuffix("\n}").encode()
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    halves = any("\ud800" <= character <= "\udfff" for character in text)  # of characters, which UTF-8 has not
+    body = json.dumps(record, indent=2, ensure_ascii=halves).removesuffix("\n}").encode()
     return body + f',\n  "checksum": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
 
 

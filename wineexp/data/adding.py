@@ -7,6 +7,7 @@ from pathlib import Path
 from wineexp import files
 from wineexp.data import download
 from wineexp.data.csv_source import CsvSource
+from wineexp.data.facts import RED_WINE_FINGERPRINT
 from wineexp.data.red_wine import FILE_NAME, MAX_BYTES, difference, served_bytes
 from wineexp.data.table import read_table
 from wineexp.errors import DataError, DownloadError, OutputError
@@ -64,7 +65,7 @@ def _of_zip(path: Path) -> bytes:
 def _of_csv(path: Path, sep: str | None) -> bytes:
     table = read_table(path, sep=sep)
     table.check_numbers()
-    if table.kind != "red-wine":
+    if table.fingerprint != RED_WINE_FINGERPRINT:  # what is kept has UCI's headings, whatever the copy's are
         raise DataError(
             f"{path}: expected the red-wine table, which alone is kept in the cache, found {difference(table)}; "
             f"to train on this one: --data {path}, or $WINEEXP_DATA"

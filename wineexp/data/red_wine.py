@@ -52,7 +52,7 @@ def difference(table: Table) -> str | None:
     if table.kind == "red-wine":
         return None
     if table.fingerprint == RED_WINE_FINGERPRINT:
-        return "its values under other column names, or in another order of them"
+        return "its values under other column names"
     shape = f"{len(table.frame):,} rows of {len(names)} columns"
     if missing := [name for name in RED_WINE_COLUMNS if name not in names]:
         return f"{shape}, without {_some(missing)}"

@@ -20,8 +20,8 @@ QUICK = {"widths": "8,8", "epochs": 2, "batch_size": 32}
 FLAGS = ["--widths", "8,8", "--epochs", 2, "--batch-size", 32]
 CONFIG = {"name": "cross", "defaults": QUICK, "seeds": 2, "grid": {"dropout": [0, 0.3]}}
 
-#: What tells when and how fast, in run.json.
-TIMES = ("timing", "recorded", "planned")
+#: What tells when and how fast, in run.json, and the checksum of it all.
+TIMES = ("timing", "recorded", "planned", "checksum")
 
 
 @pytest.fixture

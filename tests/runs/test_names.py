@@ -212,6 +212,7 @@ def test_a_name_is_added_to_the_record_alone(tmp_path, small_table: Table):
     old, new = (json.loads(files["run.json"]) for files in (before, after))
     assert old.pop("names") == ["first"]
     assert new.pop("names") == ["first", "second"]
+    assert old.pop("checksum") != new.pop("checksum")
     assert old == new
     again = dataclasses.replace(run)
     assert again.record.names == ("first", "second")

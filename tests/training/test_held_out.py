@@ -109,7 +109,9 @@ def test_with_early_stopping_test_rows_judge_and_it_is_said(small_table, tmp_pat
 def test_without_early_stopping_validation_rows_judge_as_in_the_lesson(small_table, tmp_path):
     for seed in range(2):
         for dropout in (0, 0.3):
-            fabricate.save(tmp_path, small_table, seed=seed, error=0.3, dropout=dropout, test_fraction=0.15)
+            fabricate.save(
+                tmp_path, small_table, seed=seed, error=0.3 + dropout / 10, dropout=dropout, test_fraction=0.15
+            )
     found = compare_runs(load([tmp_path]))
     assert (found.metric, found.verdicts[0].difference.rows, found.notes) == ("val MAE", 18, ())
     assert "val MAE" in found.verdicts[0].sentence()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from wineexp.data.facts import RED_WINE_COLUMNS
 from wineexp.data.simulated import (
-    COLUMNS,
     LEVELS,
     QUANTILES,
     RANK_CORRELATIONS,
@@ -21,7 +21,7 @@ def below_diagonal(frame):
 
 def test_the_constants_are_derived_again_from_the_real_table(red_wine):
     frame = red_wine.frame
-    assert list(frame.columns) == list(COLUMNS)
+    assert list(frame.columns) == list(RED_WINE_COLUMNS)
     assert len(frame) == ROWS
     assert 1 - len(frame.drop_duplicates()) / len(frame) == REPEATED_SHARE
     np.testing.assert_allclose(QUANTILES.T, frame.quantile(LEVELS).to_numpy(), rtol=1e-5)

@@ -265,8 +265,8 @@ def replace(group, name, value):
 
 DISAGREEMENTS = {
     "another mean in the record": (
-        "standard", lambda run: edit(run, lambda s: s.update(center=[9.5, *s["center"][1:]])),
-        "is damaged: expected mean 9.5 for column 'a' in the scaling layer, as run.json says; found ",
+        "standard", lambda run: edit(run, lambda s: s.update(center=[0.5, *s["center"][1:]])),
+        "is damaged: expected mean 0.5 for column 'a' in the scaling layer, as run.json says; found ",
     ),
     "another spread in the record": (
         "minmax", lambda run: edit(run, lambda s: s.update(scale=[*s["scale"][:2], 3.0])),

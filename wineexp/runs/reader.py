@@ -143,9 +143,7 @@ def _tells_more(run: LoadedRun, other: LoadedRun) -> bool:
     """Whether a run tells more than another record of the same training."""
     if (run.predictions is None) != (other.predictions is None):
         return other.predictions is None
-    assert run.spec is not None
-    assert other.spec is not None
-    return not other.spec.records(run.spec)
+    return run.spec is not None and other.spec is not None and not other.spec.records(run.spec)
 
 
 def _with_tables(runs: Sequence[LoadedRun]) -> list[LoadedRun]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import types
-
 from wineexp.errors import SpecError
 from wineexp.specs.fields import choices_of, kinds_of
 from wineexp.specs.run_spec import NEEDED, RunSpec
@@ -57,6 +55,6 @@ def _candidates(name, value):
         return [not value]
     if float in kinds:
         return [0.4, 0.05, 2.5]
-    if int in kinds and value is not None:
-        return [(9,), value + 1 if isinstance(value, int) else 9]
-    return [1] if int in kinds else ["another"] if str in kinds | {types.NoneType} else []
+    if int in kinds:
+        return [1] if value is None else [value + 1] if isinstance(value, int) else [(9,)]
+    return ["another"]

@@ -15,7 +15,11 @@ from support.processor import multiplies_bfloat16
 
 from wineexp.specs.run_spec import COSMETIC_FIELDS, RECORDING_FIELDS, RunSpec
 
-BASE = {"widths": (8, 8), "epochs": 4, "batch_size": 32, "dropout": 0.2, "bn": "after", "activation": "tanh"}
+#: With steps so large that an epoch is worse than the one before: then early stopping stops.
+BASE = {
+    "widths": (8, 8), "epochs": 12, "batch_size": 32, "dropout": 0.2, "bn": "after", "activation": "tanh",
+    "learning_rate": 0.3,
+}  # fmt: skip
 
 ALONE = """
 import json, sys

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from wineexp.specs.run_spec import RunSpec
+from wineexp.runs.directory import Run
 
 ROUNDS = 3
 
@@ -37,10 +37,10 @@ def multiply(one: Path, out: Path, count: int) -> None:
         original = next(originals)
         copy = out / f"{number:05d}"
         shutil.copytree(original, copy)
-        record = json.loads((copy / "run.json").read_text())
-        record["spec"]["seed"] = number
-        record["signature"] = RunSpec.parse(record["spec"]).signature(record["data"]["fingerprint"])
-        (copy / "run.json").write_text(json.dumps(record))
+        record = Run(copy).record
+        spec = record.spec.with_seed(number)
+        own = {"spec": spec, "signature": spec.signature(record.data.identity)}
+        (copy / "run.json").write_bytes(record.model_copy(update=own).text())
 
 
 def main() -> None:

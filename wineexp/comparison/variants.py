@@ -143,18 +143,16 @@ class Variant:
 
     def predicts_as(self, other: Variant) -> bool:
         """Whether both have the same seeds and splits, and all their predictions are equal, bit for bit."""
-        ours, theirs = self._predictions, other._predictions
-        return ours.keys() == theirs.keys() and all(np.array_equal(ours[key], theirs[key]) for key in ours)
+        ours, theirs = ({_seed(run): run for run in one.runs} for one in (self, other))
+        return ours.keys() == theirs.keys() and all(
+            np.array_equal(self._predicted(ours[key]), other._predicted(theirs[key])) for key in ours
+        )
 
-    @cached_property
-    def _predictions(self) -> dict[tuple[int, int], npt.NDArray[Any]]:
-        """(Split, seed) -> row and prediction of each row that judges, in the order of its file."""
-        found = {}
-        for run in self.runs:
-            predictions = run.test_predictions if self.on_test else run.predictions
-            assert predictions is not None
-            found[_seed(run)] = predictions[["row", "predicted"]].to_numpy()
-        return found
+    def _predicted(self, run: LoadedRun) -> npt.NDArray[Any]:
+        """The rows that judge and their predictions, in the order of the file."""
+        predictions = run.test_predictions if self.on_test else run.predictions
+        assert predictions is not None
+        return np.stack([predictions[name].to_numpy() for name in ("row", "predicted")])
 
     @property
     def ended(self) -> set[int]:

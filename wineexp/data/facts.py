@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -115,6 +116,8 @@ class TableFacts(BaseModel):
     @property
     def sources(self) -> tuple[str, ...]:
         """The columns that the features are made of."""
+        if not self.categories:
+            return self.features
         owner = {
             name: column for column, known in self.categories.items() for name in category_features(column, known)
         }
@@ -182,6 +185,12 @@ def table_identity(fingerprint: str, columns: Iterable[str]) -> str:
 
     SHA-256 of both as JSON; under the red-wine table's headings the fingerprint alone, as in earlier signatures.
     """
+    return _identity(fingerprint, tuple(columns))
+
+
+@functools.lru_cache(maxsize=64)
+def _identity(fingerprint: str, columns: tuple[str, ...]) -> str:
+    """Of many runs on one table it is made once."""
     named = headings(columns)
     if named == tuple(RED_WINE_COLUMNS):
         return fingerprint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -56,22 +57,23 @@ def measure(
         {
             "train_mae": float(np.abs(train[0].astype(np.float64) - train[1]).mean()),
             **constants,
-            **of_history(history),
+            **of_history({name: history[name].to_numpy() for name in ("epoch", "loss", "val_loss")}),
             **of_predictions(valid, twins, constants["baseline_mae"]),
             **(of_test(test) if test is not None else {}),
         }
     )
 
 
-def of_history(history: pd.DataFrame) -> dict[str, float]:
+def of_history(history: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
     """The metrics that a finished run's history holds: ``epoch, loss, val_loss``, an epoch at least."""
-    best = int(np.nanargmin(history["val_loss"].to_numpy()))
+    val_losses = history["val_loss"]
+    best = int(np.nanargmin(val_losses))
     return {
-        "loss": float(history["loss"].iloc[-1]),
-        "val_loss": float(history["val_loss"].iloc[-1]),
-        "best_val_loss": float(history["val_loss"].iloc[best]),
-        "best_epoch": int(history["epoch"].iloc[best]),
-        "last10_val_loss": float(history["val_loss"].tail(10).mean()),
+        "loss": float(history["loss"][-1]),
+        "val_loss": float(val_losses[-1]),
+        "best_val_loss": float(val_losses[best]),
+        "best_epoch": int(history["epoch"][best]),
+        "last10_val_loss": float(val_losses[-10:].mean()),
     }
 
 

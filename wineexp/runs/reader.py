@@ -219,19 +219,20 @@ def load_run(run: Run) -> LoadedRun:
     test = None
     if data.test_rows:
         test = _predictions(run, run.test_predictions_path, data.test_rows)
-        if test["row"].isin(predictions["row"]).any():
+        if np.isin(test["row"], predictions["row"]).any():
             raise RunError(f"{run.test_predictions_path}: is damaged: a test row is a validation row too")
-    if problem := check_metrics(record, history, predictions, test):
+    if problem := check_metrics(record, losses, predictions, test):
         raise RunError(f"{run.path}: is damaged: {problem}")
-    return LoadedRun(run.path, run.label, record, history, predictions, test)
+    tables = (as_frame(predictions), None if test is None else as_frame(test))
+    return LoadedRun(run.path, run.label, record, history, *tables)
 
 
-def _predictions(run: Run, path: Path, rows: int, twins: int | None = None) -> pd.DataFrame:
+def _predictions(run: Run, path: Path, rows: int, twins: int | None = None) -> Columns:
     """Predictions of the rows that the record has; raise ``RunError`` otherwise."""
     found = _read(path, _PREDICTION_COLUMNS, read_checked(run, path))
     if problem := _contradiction(found, rows, run.record.data.rows, twins):
         raise RunError(f"{path}: is damaged: {problem}")
-    return as_frame(found)
+    return found
 
 
 def is_of(run: Run, table: Table) -> bool:

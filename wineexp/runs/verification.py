@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from wineexp.data.facts import TableFacts
 from wineexp.data.sources import at_hand
@@ -20,6 +19,7 @@ from wineexp.data.split import Split, split_table, table_facts
 from wineexp.data.table import Table
 from wineexp.errors import DataError, RunError
 from wineexp.runs.metrics import baseline_loss, of_history, of_predictions, of_test
+from wineexp.runs.number_table import Columns
 from wineexp.runs.record import Record
 from wineexp.specs.run_spec import RunSpec, deciding
 from wineexp.text import count_of
@@ -39,9 +39,7 @@ _NUMBERS = ("train_median", "ranges")
 Pair = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def check_metrics(
-    record: Record, history: pd.DataFrame, predictions: pd.DataFrame, test: pd.DataFrame | None
-) -> str | None:
+def check_metrics(record: Record, history: Columns, predictions: Columns, test: Columns | None) -> str | None:
     """Return which metric of a finished run is not the one that its files give; None where all are.
 
     The constant's MAE is taken from the training median that the record has; a metric that an earlier version did
@@ -50,7 +48,7 @@ def check_metrics(
     valid = _exact(predictions)
     median, recorded = record.data.train_median, record.metrics.model_dump(exclude_unset=True)
     constant = None if median is None else float(np.abs(valid[0] - median).mean())
-    of_rows = of_predictions(valid, predictions["twin"].to_numpy(bool), constant)
+    of_rows = of_predictions(valid, predictions["twin"].astype(bool), constant)
     if test is not None:
         of_rows |= of_test(_exact(test))
     if constant is None:  # of runs before 0.1
@@ -69,10 +67,12 @@ def check_metrics(
     return None
 
 
-def _exact(predictions: pd.DataFrame) -> Pair:
+def _exact(predictions: Columns) -> Pair:
     """Actual and predicted as float32 held them."""
     with np.errstate(over="ignore"):
-        actual, predicted = predictions[["actual", "predicted"]].to_numpy(np.float32).astype(np.float64).T
+        actual, predicted = (
+            predictions[name].astype(np.float32).astype(np.float64) for name in ("actual", "predicted")
+        )
     return actual, predicted
 
 

@@ -318,8 +318,12 @@ class RunSpec(BaseModel):
 
     def trained(self) -> RunSpec:
         """What is trained: cosmetic and recording fields, and those without effect, at their defaults."""
+        return self.model_copy(update=self._of_no_matter())
+
+    def _of_no_matter(self) -> dict[str, Any]:
+        """The defaults of the fields that decide nothing of what is trained."""
         free = (*COSMETIC_FIELDS, *RECORDING_FIELDS, *self.without_effect())
-        return self.model_copy(update={field: _PLAIN[field] for field in free})
+        return {field: _PLAIN[field] for field in free}
 
     def records(self, other: RunSpec, *fields: str) -> bool:
         """Whether a run of it holds all that one of ``other`` would record, which trains the same."""
@@ -329,7 +333,7 @@ class RunSpec(BaseModel):
     def without_seed(self, *, across_splits: bool = False) -> RunSpec:
         """What all seeds of a variant, and if so all its splits, train: seed 0 (and split seed 0)."""
         seeds = {"seed": 0, "split_seed": 0} if across_splits else {"seed": 0}
-        return self.trained().model_copy(update=seeds)
+        return self.model_copy(update=self._of_no_matter() | seeds)
 
     def with_seed(self, seed: int) -> RunSpec:
         """The same spec with another seed."""

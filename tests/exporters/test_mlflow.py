@@ -123,7 +123,7 @@ def test_runs_reach_a_real_server_with_all_that_is_known_and_once(cli, server, c
     assert sent.data.tags["wineexp.fingerprint"] == done.record.data.fingerprint
     assert sent.data.tags["mlflow.source.name"] == "wineexp"
     (table,) = sent.inputs.dataset_inputs
-    assert done.record.data.fingerprint.startswith(table.dataset.digest)
+    assert done.record.data.identity.startswith(table.dataset.digest)
     history = pd.read_csv(done.history_path)
     sent_history = client.get_metric_history(sent.info.run_id, "val_loss")
     assert [metric.value for metric in sorted(sent_history, key=lambda m: m.step)] == history["val_loss"].tolist()

@@ -80,11 +80,13 @@ def test_a_worker_that_never_starts_ends_the_batch_after_the_retries(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("retries", [0, 1])
-def test_a_worker_that_dies_while_it_starts_is_a_failure_and_no_wrong_usage(cli, small_csv, tmp_path, retries):
+def test_a_worker_that_dies_while_it_starts_is_a_failure_and_no_wrong_usage(
+    cli, small_csv, tmp_path, signalling, retries
+):
     (tmp_path / "c.yaml").write_text("{widths: 8, epochs: 2}\n")
-    with signalling(signal.SIGKILL, 10) as met:
-        where = ("--data", small_csv, "--out", tmp_path / "out")
-        code, _, err = cli("batch", tmp_path / "c.yaml", *where, "--jobs", 1, "--retries", retries, "--quiet")
+    met = signalling(signal.SIGKILL, 10)
+    where = ("--data", small_csv, "--out", tmp_path / "out")
+    code, _, err = cli("batch", tmp_path / "c.yaml", *where, "--jobs", 1, "--retries", retries, "--quiet")
     assert (code, err.count("\n")) == (1, 1)
     assert "died while it started" in err
     assert len(met) == 1 + retries

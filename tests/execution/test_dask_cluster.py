@@ -207,14 +207,13 @@ def test_ctrl_c_stops_the_runs_on_the_cluster(cluster, small_csv, tmp_path):
     config.write_text(json.dumps({"defaults": {**QUICK, "epochs": 10**6}, "seeds": 3}))
     flags = ["--data", small_csv, "--out", tmp_path / "out", "--dask", cluster[0]]
     process = start(["batch", config, *flags], tmp_path, code=TELLING)
-    # Of two workers one at least: after short runs Dask may take these for short too, and leave all with one.
-    wait_for(lambda: count_training(tmp_path) >= 1)
+    wait_for(lambda: count_training(tmp_path) >= 2)
 
     def trains():  # sent by value, as it is within another
         return dask_worker._TRAINING.locked()
 
     with Client(cluster[0], timeout=GUARD, set_as_default=False) as client:
-        assert any(client.run(trains).values())
+        assert all(client.run(trains).values())
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=GUARD)
         assert process.returncode == 130, err

@@ -117,7 +117,8 @@ class _Batch:
 
     def __init__(self, client: Client, settings: DaskCluster, table: Table, on_epoch: OnTaskEpoch) -> None:
         self.client, self.settings, self.table, self.on_epoch = client, settings, table, on_epoch
-        self.name = f"wineexp-{uuid.uuid4().hex[:12]}"
+        # One word: by it Dask knows how long tasks take, and earlier batches tell nothing of this one's.
+        self.name = f"wineexp{uuid.uuid4().hex[:12]}"
         self.news: SimpleQueue[_Epochs | _Ended] = SimpleQueue()
         self.futures: dict[int, Future] = {}
         self.versions = runtime.versions()

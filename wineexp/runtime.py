@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from wineexp import compiled, imports
 from wineexp.errors import RuntimeSetupError, lack_of_memory
+from wineexp.text import format_bytes
 
 __all__ = [
     "LOCK",
@@ -50,6 +51,10 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 #: Up to this many parameters, one thread is at least as fast as two: handing work over costs what it saves.
 SMALL_MODEL = 100_000
+
+#: Bytes of address space that loading TensorFlow takes at least (2.21 on x86-64: 1.6 to 1.8 GB). Under a lower limit
+#: (``ulimit -v``) the C++ libraries end the process themselves, with lines of their own.
+TENSORFLOW_BYTES = 1_600_000_000
 
 #: Whether this process was forked from one in which TensorFlow ran. Its threads stay with the parent, and whatever
 #: waits for them here would wait for ever.
@@ -222,6 +227,7 @@ def load(threads: int) -> None:
 
 def _load(threads: int) -> None:
     threads = prepare(threads)
+    _check_address_space()
     if sys.stderr is not None:
         sys.stderr.flush()
     with _anonymous_file() as said:
@@ -243,6 +249,21 @@ def _load(threads: int) -> None:
             if failed and sys.stderr is not None and not told:
                 said.seek(0)
                 sys.stderr.write(said.read().decode(errors="replace"))
+
+
+def _check_address_space() -> None:
+    """Raise ``MemoryError`` where the process's limit leaves too little for TensorFlow to be loaded."""
+    import psutil
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or "tensorflow" in sys.modules:
+        return
+    left = max(0, limit - psutil.Process().memory_info().vms)
+    if left < TENSORFLOW_BYTES:
+        raise MemoryError(
+            f"TensorFlow takes about {format_bytes(TENSORFLOW_BYTES)}, and {format_bytes(left)} are left of the "
+            f"{format_bytes(limit)} that a process here may have (ulimit -v)"
+        )
 
 
 def _anonymous_file() -> IO[bytes]:

@@ -242,7 +242,7 @@ def test_ctrl_c_records_an_interrupted_run(tmp_path, small_csv, moment):
     wait_for(lambda: count_training(tmp_path) if moment == "training" else loads_tensorflow(process))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=GUARD)
-    assert process.returncode == 130, err
+    assert process.returncode == 130, out + err
     assert "Traceback" not in err
     (directory,) = (tmp_path / "outputs").iterdir()
     record = json.loads((directory / "run.json").read_text())

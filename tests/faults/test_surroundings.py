@@ -194,7 +194,7 @@ assert "error" in [action for action, *_ in warnings.filters]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("megabytes", [200, 400, 800, 1600])
+@pytest.mark.parametrize("megabytes", [200, 400, 800, 1600, 1750, 2800])
 @pytest.mark.parametrize(
     "command", ["train {} --threads 1", "batch {{here}}/c.yaml --jobs 1 --data {{here}}/t.csv"]
 )
@@ -211,8 +211,11 @@ def test_too_little_memory_is_one_line(here, command, megabytes):
         text=True,
         timeout=300,
     )
-    assert done.returncode == 1
     assert "Traceback" not in done.stderr
+    if done.returncode == 0:  # the highest of them are enough for some processors' libraries
+        assert megabytes > 1600
+        return
+    assert done.returncode == 1
     assert "memory" in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("wineexp: ")]) == 1
 

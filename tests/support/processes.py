@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -75,6 +76,7 @@ def start(arguments, cwd, *, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, 
         stderr=stderr,
         text=True,
         preexec_fn=answer_signals,
+        env=os.environ | {"PYTHONFAULTHANDLER": "1"},  # a crash leaves its stack in stderr
     )
     STARTED.append(process)
     return process

@@ -135,14 +135,14 @@ class TableFacts(BaseModel):
     def contradiction(self, target: str, scale: str) -> str | None:
         """What in these facts contradicts the rest of them; None where all agrees."""
         count = len(self.features)
+        if not count or target in self.features or len(set(self.features)) < count:
+            return "features: expected different columns beside the target"
         if self.columns and not _in_order(self.sources, self.columns):
             return "features: expected columns of the table, in its order"
         if self.columns and target not in self.columns:
             return f"columns: expected the target {target!r} among them"
         if self.train_rows + self.valid_rows + self.test_rows != self.rows:
             return f"rows: expected the sum of the sides of the split, found {self.rows}"
-        if not count or target in self.features or len(set(self.features)) < count:
-            return "features: expected different columns beside the target"
         for column, known in self.categories.items():
             names = category_features(column, known)
             start = self.features.index(names[0]) if names[0] in self.features else 0

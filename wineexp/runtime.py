@@ -52,8 +52,8 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 #: Up to this many parameters, one thread is at least as fast as two: handing work over costs what it saves.
 SMALL_MODEL = 100_000
 
-#: Bytes of address space that loading TensorFlow takes at least (2.21 on x86-64: 1.6 to 1.8 GB). Under a lower limit
-#: (``ulimit -v``) the C++ libraries end the process themselves, with lines of their own.
+#: Bytes of address space that loading TensorFlow takes at least (2.21 on x86-64: 1.6 to 1.8 GB). Under a lower
+#: limit (``ulimit -v``) the C++ libraries end the process themselves, with lines of their own.
 TENSORFLOW_BYTES = 1_600_000_000
 
 #: Whether this process was forked from one in which TensorFlow ran. Its threads stay with the parent, and whatever

@@ -114,7 +114,9 @@ def test_a_new_command_runs_and_is_listed(run):
 def test_a_new_exporter_and_a_new_executor_serve(run):
     code = """
 from pathlib import Path
-from wineexp.api.training import plan_batch, train_plan
+from wineexp.api.inputs import read_study
+from wineexp.api.options import Source
+from wineexp.api.training import plan_config, train_plan
 from wineexp.execution.backwards import Backwards
 from wineexp.execution.observer import Observer
 from wineexp.exporters.lines import Lines
@@ -125,7 +127,7 @@ class Order(Observer):
 
 config = {"defaults": {"widths": 8, "epochs": 1}, "seeds": 3}
 for _ in range(2):
-    plan = plan_batch(config, data=None, out="outputs", force=False, skip_failed=False)
+    plan = plan_config(read_study(config), Source())
     train_plan(plan, Backwards(1), [Lines(Path("lines.txt"))], Order())
 print(len(Path("lines.txt").read_text().splitlines()), "lines")
 """

@@ -7,7 +7,7 @@ import pytest
 from support import fabricate, records
 
 from wineexp.errors import ExportError
-from wineexp.execution.observer import Observer
+from wineexp.execution.observer import Observer, Observers
 from wineexp.exporters.observer import ExportingObserver
 from wineexp.exporters.tensorboard import EventLog
 
@@ -122,8 +122,8 @@ def test_a_study_is_written_as_mean_and_band_of_each_variant(cli, small_csv, tmp
 
 
 def test_a_study_that_cannot_be_sent_is_an_error_at_the_end(cli, small_csv, tmp_path, monkeypatch, tensorflow):
-    def refuse(self, comparison, name):
-        raise ExportError(f"study {name}: not sent")
+    def refuse(self, study):
+        raise ExportError(f"study {study.name}: not sent")
 
     monkeypatch.setattr(EventLog, "export_study", refuse)
     (tmp_path / "c.yaml").write_text("name: lost\nseeds: 2\ndefaults: {widths: 4, epochs: 1}\n")
@@ -142,9 +142,9 @@ def test_what_cannot_be_sent_stops_no_training_and_is_told():
             raise ExportError("not sent")
 
     heard, problems = [], []
-    inner = Observer()
-    inner.ended, inner.not_sent = heard.append, problems.append
-    ExportingObserver([Broken()], inner).ended("a run")
+    first, second = Observer(), Observer()
+    first.not_sent, second.ended = problems.append, heard.append
+    Observers(first, ExportingObserver([Broken()], first), second).ended("a run")
     assert (problems, heard) == (["not sent"], ["a run"])
 
 

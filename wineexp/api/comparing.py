@@ -7,14 +7,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 from wineexp import extras
 from wineexp.api.inputs import PathLike, Runs, read_meant
 from wineexp.api.loading import in_order
+from wineexp.api.options import Drawing
 from wineexp.comparison.compare import compare_runs
-from wineexp.comparison.comparison import Comparison, Layout
-from wineexp.comparison.scale import Metric, Style
+from wineexp.comparison.comparison import Comparison
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
 from wineexp.runs.columns import Recorded
@@ -29,7 +29,6 @@ from wineexp.text import count_of, some_of
 
 __all__ = [
     "FIGURE_FORMATS",
-    "check_drawing",
     "check_figure_name",
     "check_margin",
     "compare",
@@ -156,14 +155,7 @@ def report(
     return Path(output)
 
 
-def write_figure(
-    comparison: Comparison,
-    path: Path,
-    *,
-    title: str | None = None,
-    layout: Layout = "auto",
-    style: Style | None = None,
-) -> None:
+def write_figure(comparison: Comparison, path: Path, drawing: Drawing) -> None:
     """Draw the curves into ``path``, in the format given by its suffix.
 
     Raises
@@ -172,22 +164,13 @@ def write_figure(
         For any other format; if it cannot be written.
     """
     form = check_figure_name(path)
-    write_output(path, save(comparison.draw(style, layout=layout, title=title), form))
+    write_output(path, save(comparison.draw(drawing.style, layout=drawing.layout), form))
 
 
 def check_margin(margin: float | None) -> None:
     """Raise ``SelectionError`` unless ``margin`` is None or a positive, finite number."""
     if margin is not None and not (isinstance(margin, (int, float)) and 0 < margin < math.inf):
         raise SelectionError(f"margin: expected a number above 0, in the target's unit; found {margin!r}")
-
-
-def check_drawing(layout: str, metric: str, smooth: int | None) -> None:
-    """Raise ``SelectionError`` for a figure that cannot be drawn so."""
-    for name, value, legal in (("layout", layout, get_args(Layout)), ("metric", metric, get_args(Metric))):
-        if value not in legal:
-            raise SelectionError(f"{name}: expected one of {', '.join(legal)}; found {value!r}")
-    if smooth is not None and not (isinstance(smooth, int) and smooth > 1):
-        raise SelectionError(f"smooth: expected a whole number of epochs from 2, found {smooth!r}")
 
 
 def check_figure_name(path: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from wineexp.api.options import PathLike
 from wineexp.errors import ConfigError, RunError, SpecError
 from wineexp.runs.directory import Run
 from wineexp.runs.names import Meant, Place, find_run, find_there
@@ -27,8 +28,6 @@ __all__ = [
     "read_spec",
     "read_study",
 ]
-
-PathLike = str | os.PathLike[str]
 
 #: A spec: itself, its YAML file, or a mapping of its fields.
 Spec = RunSpec | PathLike | Mapping[str, Any]

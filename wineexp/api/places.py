@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from wineexp import runtime
-from wineexp.api.inputs import PathLike
+from wineexp.api.options import Sending, Where
 from wineexp.errors import RuntimeSetupError, SelectionError
 from wineexp.execution.executor import Executor, InProcess
 from wineexp.execution.plan import Plan
@@ -16,27 +17,12 @@ from wineexp.text import count_of, format_bytes
 
 __all__ = [
     "check_machine",
-    "check_places",
     "choose_executor",
     "choose_jobs",
     "in_process",
     "lacking_memory",
     "make_exporters",
 ]
-
-
-def check_places(jobs: int | None, dask: str | None, timeout: float | None, retries: int) -> None:
-    """Raise ``SelectionError`` if these cannot be combined, or are out of range."""
-    if jobs is not None and jobs < 0:
-        raise SelectionError(f"jobs: expected a whole number of at least 0, found {jobs}")
-    if timeout is not None and not timeout > 0:
-        raise SelectionError(f"timeout: expected seconds above 0, found {timeout:g}")
-    if retries < 0:
-        raise SelectionError(f"retries: expected a whole number of at least 0, found {retries}")
-    if dask is not None and jobs is not None:
-        raise SelectionError("jobs and dask: expected only one of them; a cluster has its own workers")
-    if jobs == 0 and timeout is not None:
-        raise SelectionError("timeout: needs a worker process that can be stopped; with jobs 0 there is none")
 
 
 def check_machine(plan: Plan) -> None:
@@ -76,32 +62,27 @@ def choose_jobs(plan: Plan, jobs: int | None) -> int:
     return affordable_jobs(plan.largest)
 
 
-def choose_executor(
-    plan: Plan, *, jobs: int | None, dask: str | None, timeout: float | None, retries: int, keep_model: bool
-) -> Executor:
+def choose_executor(plan: Plan, where: Where) -> Executor:
     """A Dask cluster, local workers, or with 0 jobs this process.
 
     Raises
     ------
-    SelectionError
-        See :func:`check_places`.
     RuntimeSetupError
         See :func:`check_machine`.
     MissingExtraError
         Where Dask is asked for and not installed.
     """
-    check_places(jobs, dask, timeout, retries)
-    if dask is not None:
+    how: dict[str, Any] = {"timeout": where.timeout, "retries": where.retries, "keep_model": where.keep_model}
+    if where.dask is not None:
         from wineexp.execution.dask_cluster import DaskCluster
 
-        return DaskCluster(dask, timeout=timeout, retries=retries, keep_model=keep_model)
+        return DaskCluster(where.dask, **how)
     check_machine(plan)
-    if jobs == 0:
-        return in_process(1, keep_model=keep_model)
+    if where.jobs == 0:
+        return in_process(1, keep_model=where.keep_model)
     from wineexp.execution import workers
 
-    count = choose_jobs(plan, jobs)
-    return workers.LocalWorkers(count, timeout=timeout, retries=retries, keep_model=keep_model)
+    return workers.LocalWorkers(choose_jobs(plan, where.jobs), **how)
 
 
 def in_process(threads: int, *, keep_model: bool) -> Executor:
@@ -115,17 +96,8 @@ def in_process(threads: int, *, keep_model: bool) -> Executor:
     return InProcess(runtime.prepare(threads), keep_model)
 
 
-def make_exporters(
-    tensorboard: PathLike | None, mlflow: str | None, experiment: str | None, study: str
-) -> list[Exporter]:
+def make_exporters(sending: Sending, study: str) -> list[Exporter]:
     """Where finished runs are sent; anything missing is reported now, before training.
-
-    Parameters
-    ----------
-    mlflow : str or None
-        The address of an MLflow server; empty for ``$MLFLOW_TRACKING_URI``.
-    experiment : str or None
-        Its experiment: as given, else ``$MLFLOW_EXPERIMENT_NAME``, else ``study``.
 
     Raises
     ------
@@ -134,6 +106,7 @@ def make_exporters(
     MissingExtraError, RuntimeSetupError
         Where an extra is not installed, or no MLflow server answers.
     """
+    tensorboard, mlflow, experiment = sending.tensorboard, sending.mlflow, sending.experiment
     if experiment is not None and mlflow is None:
         raise SelectionError(
             f"experiment: expected with mlflow, whose experiment it names; found {experiment!r} alone"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wineexp.api.inputs import PathLike, Runs, read_meant
+from wineexp.api.options import Sending
 from wineexp.api.places import make_exporters
 from wineexp.errors import RunError, SelectionError, WineexpError
 from wineexp.exporters.observer import Exporter, sent_text
@@ -89,7 +90,7 @@ def export(
     if mlflow is not None:
         parts = _experiments(found, mlflow, experiment)
     else:
-        (log,) = make_exporters(tensorboard, None, experiment, "")
+        (log,) = make_exporters(Sending(tensorboard, None, experiment), "")
         parts = [(log, [run for run, _ in found])]
     sent = present = 0
     problems, places = [], []

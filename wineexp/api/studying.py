@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wineexp import extras, files
-from wineexp.api.comparing import check_drawing, check_margin
-from wineexp.api.inputs import PathLike, Study, read_study
+from wineexp.api.comparing import check_margin
+from wineexp.api.inputs import Study, read_study
 from wineexp.api.loading import SavedRuns
-from wineexp.api.places import check_places, choose_executor, make_exporters
+from wineexp.api.options import Drawing, Judging, PathLike, Sending, Source, Where
+from wineexp.api.places import choose_executor, make_exporters
 from wineexp.api.saved_run import SavedRun
 from wineexp.api.study_result import StudyResult
-from wineexp.api.training import Data, choose_observer, plan_batch, train_part, watched
+from wineexp.api.training import Data, choose_observer, plan_config, train_part, watched
+from wineexp.comparison.columns import COLUMNS, Entry
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.reference import named_variant
-from wineexp.comparison.scale import Metric, Style
+from wineexp.comparison.scale import Metric, Scale, seed_mean, shared_scale
 from wineexp.comparison.variants import group_specs
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
-from wineexp.exporters.observer import ExportingObserver
+from wineexp.exporters.observer import send_study
+from wineexp.exporters.study import StudyFacts, VariantFacts
 from wineexp.runs.curves import save
 from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.reader import load
+from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.study_file import FIGURE, PAGE, TABLE, record_study
 from wineexp.runs.study_record import PlannedLooks, write_down
 from wineexp.runs.writer import restore_runs
@@ -35,7 +41,16 @@ from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_text
 
-__all__ = ["plan_study", "study"]
+if TYPE_CHECKING:
+    from wineexp.specs.config import Config
+
+__all__ = ["plan_study", "run_study", "study"]
+
+#: Columns of a comparison that are sent as numbers.
+STUDY_NUMBERS = (
+    "val_mae", "low", "high", "train_mae", "skill", "difference", "difference_low", "difference_high",
+    "difference_level", "p", "detectable", "seeds", "splits",
+)  # fmt: skip
 
 
 def study(
@@ -111,25 +126,37 @@ def study(
     >>> [row["seeds"] for row in found.comparison.rows()]
     [2, 2]
     """
-    check_places(jobs, dask, timeout, retries)
-    check_drawing(layout, metric, smooth)
-    restore_runs(Path(out))
-    plan, compared_with = plan_study(
-        config,
-        reference=reference,
-        margin=margin,
-        looks=looks,
+    return run_study(
+        read_study(config, overrides, looks),
+        Judging(reference, margin),
+        Source(data, sep, out, force, skip_failed),
+        Where(jobs, dask, timeout, retries, fail_fast, keep_model),
+        Sending(tensorboard, mlflow, experiment),
+        Drawing(layout, metric, smooth, full_range),
+        choose_observer(observer, progress, many=True),
         page=page,
-        overrides=overrides,
-        data=data,
-        sep=sep,
-        out=out,
-        force=force,
-        skip_failed=skip_failed,
     )
-    exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
-    executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
-    folder = Path(out) / folder_name(plan.name)
+
+
+def run_study(
+    config: Config,
+    judging: Judging,
+    source: Source,
+    where: Where,
+    sending: Sending,
+    drawing: Drawing,
+    observer: Observer,
+    *,
+    page: bool,
+) -> StudyResult:
+    """Train a config's runs, compare them and write what was found; see :func:`study`."""
+    where.check()
+    drawing.check()
+    plan, reference = plan_study(config, judging, source, page=page)
+    restore_runs(source.folder)
+    exporters = make_exporters(sending, plan.name)
+    executor = choose_executor(plan, where)
+    folder = source.folder / folder_name(plan.name)
     table, entries = plan.table, plan.entries
     simulated = table.kind == "simulated"
     names = [directory_name(entry.spec, table.identity, simulated=simulated) for entry in entries]
@@ -140,44 +167,24 @@ def study(
         signatures,
         [f"{name.rpartition('-')[0]}-{signature}" for name, signature in zip(names, signatures, strict=True)],
     )
-    with watched(exporters, choose_observer(observer, progress, many=True)) as watching:
-        study = _Study(plan, executor, watching, folder, compared_with, fail_fast)
+    with watched(exporters, observer) as watching:
+        study = _Study(plan, executor, watching, folder, reference, where.fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)
-        if comparison is not None and isinstance(watching, ExportingObserver):
-            watching.compared(comparison, plan.name)
+        if comparison is not None and exporters:
+            send_study(exporters, _facts(comparison, plan.name), watching)
     if comparison is not None:
-        if layout == "verdict" and not comparison.verdicts:
-            layout = "auto"
-            comparison = replace(
-                comparison, notes=(*comparison.notes, "no verdicts to draw: the figure has the curves")
-            )
-        style = Style(metric, smooth, full_range)
-        _write_study(comparison, plan, folder, page=page, layout=layout, style=style)
+        comparison = _write_study(comparison, plan, folder, drawing, page=page)
     return StudyResult(SavedRuns(study.runs, ordered=True), comparison, folder)
 
 
-def plan_study(
-    config: Study,
-    *,
-    reference: str | None,
-    margin: float | None,
-    looks: Sequence[int] | None,
-    page: bool,
-    overrides: Mapping[str, Any] | None,
-    data: Data | None,
-    sep: str | None,
-    out: PathLike,
-    force: bool,
-    skip_failed: bool,
-) -> tuple[Plan, RunSpec | None]:
-    """What :func:`study` would do, and the variant that is named as reference; refuses what it refuses."""
+def plan_study(config: Config, judging: Judging, source: Source, *, page: bool) -> tuple[Plan, RunSpec | None]:
+    """What :func:`run_study` would do, and the variant that is named as reference; refuses what it refuses."""
     if page:
         extras.require("report", "the page of a study (or leave it out: --no-report)")
-    check_margin(margin)
-    asked = read_study(config, overrides, looks)
-    plan = plan_batch(asked, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed)
-    plan = replace(plan, name=asked.trial_name, margin=plan.margin if margin is None else margin)
-    return plan, None if reference is None else _planned_reference(plan, reference)
+    check_margin(judging.margin)
+    margin = config.margin if judging.margin is None else judging.margin
+    plan = replace(plan_config(config, source), name=config.trial_name, margin=margin)
+    return plan, None if judging.reference is None else _planned_reference(plan, judging.reference)
 
 
 @dataclass
@@ -253,23 +260,21 @@ class _Study:
         )
 
 
-def _write_study(
-    comparison: Comparison,
-    plan: Plan,
-    folder: Path,
-    *,
-    page: bool,
-    layout: Layout,
-    style: Style,
-) -> None:
-    figure = comparison.draw(style, layout=layout, title=plan.name)
+def _write_study(comparison: Comparison, plan: Plan, folder: Path, drawing: Drawing, *, page: bool) -> Comparison:
+    """Write figure, table and page; return the comparison with what must be known of them."""
+    layout = drawing.layout
+    if layout == "verdict" and not comparison.verdicts:
+        layout = "auto"
+        note = "no verdicts to draw: the figure has the curves"
+        comparison = replace(comparison, notes=(*comparison.notes, note))
+    figure = comparison.draw(drawing.style, layout=layout, title=plan.name)
     files.write_file(folder / FIGURE, save(figure, "png"))
-    table = csv_text(comparison.rows())
-    files.write_file(folder / TABLE, table.encode())
+    files.write_file(folder / TABLE, csv_text(comparison.rows()).encode())
     if page:
         from wineexp.page.render import render
 
         files.write_file(folder / PAGE, render(comparison, title=plan.name).encode())
+    return comparison
 
 
 def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:
@@ -282,3 +287,34 @@ def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:
         for spec in plan.specs
     }
     return named_variant(group_specs(plan.specs), reference, directories).spec
+
+
+def _facts(comparison: Comparison, name: str) -> StudyFacts:
+    """What is sent of a study besides its runs."""
+    scale = shared_scale([entry.variant for entry in comparison.entries])
+    recorded = {run.path.name: run.record.recorded for run in comparison.runs if run.record}
+    said = [*comparison.sentences(), *comparison.notes]
+    known = "\n".join([*sorted(f"{path} {moment}" for path, moment in recorded.items()), *said])
+    return StudyFacts(
+        name,
+        hashlib.sha256(known.encode()).hexdigest()[:16],
+        max(recorded.values(), default=""),
+        "\n\n".join(said),
+        csv_text(comparison.rows()),
+        tuple(_facts_of(entry, scale) for entry in comparison.entries),
+    )
+
+
+def _facts_of(entry: Entry, scale: Scale) -> VariantFacts:
+    variant = entry.variant
+    values = {key: COLUMNS[key].value(entry) for key in STUDY_NUMBERS}
+    return VariantFacts(
+        variant.label,
+        entry.word or "not judged",
+        entry.verdict.sentence() if entry.verdict else "the reference" if entry.is_reference else "",
+        {key: float(value) for key, value in values.items() if value is not None and math.isfinite(value)},
+        variant.spec,
+        frozenset({"seed", "split_seed"} if variant.across_splits else {"seed"}),
+        tuple(run.record for run in (*variant.runs, *variant.unfinished) if run.record),
+        {column: seed_mean(scale.values(variant, column)) for column in LOSS_COLUMNS[:2]},
+    )

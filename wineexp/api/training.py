@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, overload
 
 import pandas as pd
 
 from wineexp import runtime
-from wineexp.api.inputs import PathLike, Spec, Study, read_spec, read_study
+from wineexp.api.inputs import Spec, Study, read_spec, read_study
 from wineexp.api.loading import SavedRuns
-from wineexp.api.places import check_machine, check_places, choose_executor, in_process, make_exporters
+from wineexp.api.options import PathLike, Sending, Source, Where
+from wineexp.api.places import check_machine, choose_executor, in_process, make_exporters
 from wineexp.api.saved_run import SavedRun
 from wineexp.data.sources import find_table
 from wineexp.errors import ConfigError, SpecError
 from wineexp.execution.batch_run import execute
 from wineexp.execution.executor import Executor
-from wineexp.execution.observer import Observer
+from wineexp.execution.observer import Observer, Observers
 from wineexp.execution.plan import Plan, make_plan
 from wineexp.exporters.observer import Exporter, ExportingObserver
 from wineexp.runs.writer import restore_runs
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.seeds import read_seeds
 
-__all__ = ["batch", "choose_observer", "plan_batch", "plan_train", "train", "train_part", "train_plan", "watched"]
+if TYPE_CHECKING:
+    from wineexp.specs.config import Config
+
+__all__ = [
+    "batch",
+    "choose_observer",
+    "plan_config",
+    "plan_train",
+    "train",
+    "train_config",
+    "train_part",
+    "train_plan",
+    "train_seeds",
+    "watched",
+]
 
 Data = PathLike | pd.DataFrame
 
@@ -101,16 +116,17 @@ def train(
     >>> run.status, len(run.history)
     ('done', 2)
     """
-    restore_runs(Path(out))
-    plan = plan_train(read_spec(spec, fields), seeds=seeds, data=data, sep=sep, out=out, force=force)
-    check_machine(plan)
-    exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
-    count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
-    executor = in_process(count, keep_model=keep_model)
-    runs, interrupted = train_plan(plan, executor, exporters, choose_observer(observer, progress, many=False))
-    if interrupted and not runs:  # what was done before stays
-        raise KeyboardInterrupt
-    return SavedRuns(runs, ordered=True) if seeds is not None else runs[0]
+    source = Source(data, sep, out, force)
+    runs = train_seeds(
+        read_spec(spec, fields),
+        1 if seeds is None else seeds,
+        source,
+        Sending(tensorboard, mlflow, experiment),
+        choose_observer(observer, progress, many=False),
+        threads=threads,
+        keep_model=keep_model,
+    )
+    return runs if seeds is not None else runs[0]
 
 
 def batch(
@@ -173,62 +189,68 @@ def batch(
     >>> [run.spec.seed for run in wineexp.batch(config, jobs=0, data="simulated")]
     [0, 1]
     """
-    check_places(jobs, dask, timeout, retries)
-    study = read_study(config, overrides)
-    if study.looks is not None:
-        raise ConfigError(["looks: a batch does not judge what it trains; `wineexp study` does, or give seeds"])
-    restore_runs(Path(out))
-    plan = plan_batch(study, data=data, sep=sep, out=out, force=force, skip_failed=skip_failed)
-    exporters = make_exporters(tensorboard, mlflow, experiment, plan.name)
-    executor = choose_executor(plan, jobs=jobs, dask=dask, timeout=timeout, retries=retries, keep_model=keep_model)
-    watching = choose_observer(observer, progress, many=True)
-    runs, _ = train_plan(plan, executor, exporters, watching, fail_fast=fail_fast)
+    return train_config(
+        read_study(config, overrides),
+        Source(data, sep, out, force, skip_failed),
+        Where(jobs, dask, timeout, retries, fail_fast, keep_model),
+        Sending(tensorboard, mlflow, experiment),
+        choose_observer(observer, progress, many=True),
+    )
+
+
+def train_seeds(
+    spec: RunSpec,
+    seeds: int | Sequence[int],
+    source: Source,
+    sending: Sending,
+    observer: Observer,
+    *,
+    threads: int | None = None,
+    keep_model: bool = True,
+) -> SavedRuns:
+    """Train seeds of one spec in this process; see :func:`train`."""
+    restore_runs(source.folder)
+    plan = plan_train(spec, seeds, source)
+    check_machine(plan)
+    exporters = make_exporters(sending, plan.name)
+    count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
+    executor = in_process(count, keep_model=keep_model)
+    runs, interrupted = train_plan(plan, executor, exporters, observer)
+    if interrupted and not runs:  # what was done before stays
+        raise KeyboardInterrupt
     return SavedRuns(runs, ordered=True)
 
 
-def plan_train(
-    spec: RunSpec,
-    *,
-    seeds: int | Sequence[int] | None,
-    data: Data | None,
-    sep: str | None,
-    out: PathLike,
-    force: bool,
-) -> Plan:
-    """What :func:`train` would do; a simulated table may stand in for the real one."""
+def train_config(config: Config, source: Source, where: Where, sending: Sending, observer: Observer) -> SavedRuns:
+    """Train every run of a config; see :func:`batch`."""
+    where.check()
+    if config.looks is not None:
+        raise ConfigError(["looks: a batch does not judge what it trains; `wineexp study` does, or give seeds"])
+    restore_runs(source.folder)
+    plan = plan_config(config, source)
+    exporters = make_exporters(sending, plan.name)
+    executor = choose_executor(plan, where)
+    runs, _ = train_plan(plan, executor, exporters, observer, fail_fast=where.fail_fast)
+    return SavedRuns(runs, ordered=True)
+
+
+def plan_train(spec: RunSpec, seeds: int | Sequence[int], source: Source) -> Plan:
+    """What :func:`train_seeds` would do; a simulated table may stand in for the real one."""
     try:
-        chosen = read_seeds(1 if seeds is None else seeds, first=spec.seed)
+        chosen = read_seeds(seeds, first=spec.seed)
     except ValueError as error:
         raise SpecError([("seeds", str(error))]) from None
-    specs = [spec.with_seed(seed) for seed in chosen]
-    return make_plan(specs, find_table(data, stand_in=True, sep=sep), Path(out), force=force)
+    found = find_table(source.data, stand_in=True, sep=source.sep)
+    return make_plan([spec.with_seed(seed) for seed in chosen], found, source.folder, force=source.force)
 
 
-def plan_batch(
-    config: Study,
-    *,
-    overrides: Mapping[str, Any] | None = None,
-    looks: Sequence[int] | None = None,
-    data: Data | None,
-    sep: str | None = None,
-    out: PathLike,
-    force: bool,
-    skip_failed: bool,
-) -> Plan:
-    """What :func:`batch` would do; a simulated table must be asked for."""
-    study = read_study(config, overrides, looks)
-    found = find_table(data, stand_in=False, sep=sep)
-    return make_plan(
-        study.specs,
-        found,
-        Path(out),
-        name=study.name,
-        file=study.file,
-        margin=study.margin,
-        looks=study.looks,
-        force=force,
-        skip_failed=skip_failed,
+def plan_config(config: Config, source: Source) -> Plan:
+    """What :func:`train_config` would do; a simulated table must be asked for."""
+    found = find_table(source.data, stand_in=False, sep=source.sep)
+    plan = make_plan(
+        config.specs, found, source.folder, name=config.name, force=source.force, skip_failed=source.skip_failed
     )
+    return replace(plan, file=config.file, margin=config.margin, looks=config.looks)
 
 
 def train_plan(
@@ -244,8 +266,8 @@ def train_plan(
 
 @contextlib.contextmanager
 def watched(exporters: list[Exporter], observer: Observer) -> Iterator[Observer]:
-    """An observer that also sends each run on as it ends; closed whatever happens."""
-    watching = ExportingObserver(exporters, observer) if exporters else observer
+    """The observer and one that sends each run on as it ends; closed whatever happens."""
+    watching = Observers(observer, ExportingObserver(exporters, observer))
     try:
         yield watching
     finally:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from wineexp.api.options import Drawing
 from wineexp.cli.completers import RunName, complete_conditions
-from wineexp.cli.options import named_runs_option
+from wineexp.cli.options import filling, named_runs_option
 
 __all__ = ["figure_options", "margin_option", "reference_option", "selection_options"]
 
@@ -56,7 +57,8 @@ def margin_option(meaning: str) -> Callable[[Command], Command]:
 
 
 def figure_options(function: Command) -> Command:
-    """How the figure is drawn."""
+    """How the figure is drawn, as ``drawing``."""
+    function = filling(Drawing, "drawing")(function)
     options = [
         click.option(
             "--layout",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from wineexp.specs.wording import format_value
 
 __all__ = [
     "data_option",
+    "filling",
     "flag",
     "given",
     "named_runs_option",
@@ -62,6 +65,21 @@ class FieldType(click.ParamType[Any]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(choice) for choice in self.choices if choice.startswith(incomplete)]
+
+
+def filling(kind: type[Any], name: str) -> Callable[[Command], Command]:
+    """Give a command one value of ``kind``, a dataclass, as ``name``, in place of the flags of its fields."""
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def filled(**given: Any) -> Any:
+            fields = [field.name for field in dataclasses.fields(kind) if field.name in given]
+            value = kind(**{field: given.pop(field) for field in fields})
+            return function(**given, **{name: value})
+
+        return filled
+
+    return decorate
 
 
 def parse_value(field: str, text: Any) -> Any:

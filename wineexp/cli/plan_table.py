@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wineexp.api.options import Where
 from wineexp.api.places import choose_jobs, lacking_memory
 from wineexp.cli.notes import note, say
 from wineexp.cli.tables import print_table
@@ -20,7 +21,7 @@ from wineexp.text import format_duration
 __all__ = ["show_plan", "tell_comparison"]
 
 
-def show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | None) -> None:
+def show_plan(plan: Plan, form: str | None, where: Where) -> None:
     """Print the plan: every run that may be trained, how many that is, and how long it will take."""
     tell_table(plan)
     columns = _plan_columns(plan)
@@ -34,11 +35,11 @@ def show_plan(plan: Plan, form: str | None, *, jobs: int | None, dask: str | Non
         f"{plan.name}: {count} runs, {count - waiting} of them done or left alone, {waiting} to train"
         + (f" ({again} more are duplicates)" if again else "")
     )
-    if not waiting or dask:
+    if not waiting or where.dask:
         return
     if problem := lacking_memory(plan):
         note(problem)
-    workers = choose_jobs(plan, jobs)
+    workers = choose_jobs(plan, where.jobs)
     speeds = measured_speeds(find_runs(plan.out), 1)
     seconds = estimate_seconds(plan.waiting, plan.parameters, speeds, workers)
     if seconds is None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from wineexp.api.options import Sending, Source, Where
 from wineexp.cli.completers import complete_fields
-from wineexp.cli.options import parse_value
+from wineexp.cli.options import data_option, filling, out_option, parse_value
 from wineexp.specs.aliases import field_hint
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.study_keys import STUDY_KEYS
 
-__all__ = ["dry_run_option", "execution_options", "export_options", "model_option"]
+__all__ = ["dry_run_option", "execution_options", "export_options", "model_option", "source_options"]
 
 Command = Callable[..., Any]
 
@@ -43,8 +44,13 @@ def model_option(function: Command) -> Command:
     )(function)
 
 
+def source_options(function: Command) -> Command:
+    """The table and the folder of runs, as ``source``."""
+    return data_option(out_option(filling(Source, "source")(function)))
+
+
 def export_options(function: Command) -> Command:
-    """Where runs are sent, besides their directories."""
+    """Where runs are sent, besides their directories, as ``sending``."""
     options = [
         click.option(
             "--tensorboard",
@@ -65,7 +71,7 @@ def export_options(function: Command) -> Command:
             help="MLflow's experiment; by default $MLFLOW_EXPERIMENT_NAME, else the study's name, or wineexp.",
         ),
     ]
-    return _with(function, options)
+    return _with(filling(Sending, "sending")(function), options)
 
 
 def dry_run_option(function: Command) -> Command:
@@ -75,7 +81,7 @@ def dry_run_option(function: Command) -> Command:
 
 
 def execution_options(function: Command) -> Command:
-    """What to train of a config, where and how."""
+    """What to train of a config, as ``overrides`` and ``source``; ``where``; and where it is sent, ``sending``."""
     options = [
         click.option(
             "--set",
@@ -111,7 +117,8 @@ def execution_options(function: Command) -> Command:
         click.option("--force", is_flag=True, help="Train finished runs again."),
         click.option("--skip-failed", is_flag=True, help="Do not retry runs that failed before."),
     ]
-    return _with(model_option(export_options(function)), options)
+    rest = model_option(export_options(source_options(filling(Where, "where")(function))))
+    return _with(rest, options)
 
 
 def _with(function: Command, options: Sequence[Callable[[Command], Command]]) -> Command:

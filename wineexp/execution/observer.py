@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from wineexp.execution.executor import Place
 from wineexp.execution.plan import Plan
@@ -12,7 +13,7 @@ from wineexp.runs.directory import Run
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["Observer", "names_text", "not_named_text", "waiting_text"]
+__all__ = ["Observer", "Observers", "names_text", "not_named_text", "waiting_text"]
 
 
 def waiting_text(count: int, owner: str, claim: Path) -> str:
@@ -80,3 +81,30 @@ class Observer:
 
     def close(self) -> None:
         """Nothing more will happen; called too when a command ends early."""
+
+
+class Observers(Observer):
+    """Several observers as one: each is notified of every event, but problems are the first one's to report."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self.observers = observers
+
+    def close(self) -> None:
+        for observer in reversed(self.observers):  # the last may have something to report to the first
+            observer.close()
+
+
+#: Events that :class:`Observer` itself reports, as a warning; once is enough.
+PROBLEMS = {"waiting", "gone", "not_named", "not_sent"}
+
+
+def _forwarding(event: str) -> Callable[..., None]:
+    def notify(self: Observers, *facts: Any) -> None:
+        for observer in self.observers[: 1 if event in PROBLEMS else None]:
+            getattr(observer, event)(*facts)
+
+    return notify
+
+
+for _event in [name for name in vars(Observer) if not name.startswith("_") and name not in vars(Observers)]:
+    setattr(Observers, _event, _forwarding(_event))

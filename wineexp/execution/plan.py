@@ -138,9 +138,6 @@ def make_plan(
     out: Path,
     *,
     name: str = "wineexp",
-    file: str | None = None,
-    margin: float | None = None,
-    looks: Looks | None = None,
     force: bool = False,
     skip_failed: bool = False,
 ) -> Plan:
@@ -207,7 +204,14 @@ def make_plan(
             )
         )
     return Plan(
-        name, tuple(specs), tuple(entries), found, out, file, tuple(damaged), margin, looks, features, notes
+        name,
+        tuple(specs),
+        tuple(entries),
+        found,
+        out,
+        damaged=tuple(damaged),
+        features=features,
+        notes=notes,
     )
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from wineexp.comparison.comparison import Comparison
 from wineexp.exporters.mlflow_model import write_model
 from wineexp.exporters.mlflow_place import Chosen
 from wineexp.exporters.mlflow_server import RECORDED, SIGNATURE, UNFINISHED, MLflowServer
 from wineexp.exporters.mlflow_study import send_study
+from wineexp.exporters.study import StudyFacts
 from wineexp.runs.directory import MODEL, Run
 from wineexp.runs.reader import LoadedRun, load_run
 
@@ -61,7 +61,7 @@ class MLflowLog:
                 return False
             return self._send(run)
 
-    def export_study(self, comparison: Comparison, name: str) -> bool:
+    def export_study(self, study: StudyFacts) -> bool:
         """Send what is said of a study: a run of its own, and one for each variant, the parent of its seeds.
 
         Raises
@@ -69,8 +69,8 @@ class MLflowLog:
         ExportError
             When the server refuses or does not answer.
         """
-        with self.server.sending(f"study {name}"):
-            return send_study(self.server, self.experiment, comparison, name)
+        with self.server.sending(f"study {study.name}"):
+            return send_study(self.server, self.experiment, study)
 
     def _is_there(self, run: Run) -> bool:
         return self.server.is_there(str(run.path), lambda: self.server.known(run.record, [self.experiment]))

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from wineexp.comparison.comparison import Comparison
 from wineexp.errors import WineexpError
-from wineexp.execution.executor import Place
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
+from wineexp.exporters.study import StudyFacts
 from wineexp.runs.directory import Run, directory_name
-from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import count_of
 
-__all__ = ["Exporter", "ExportingObserver", "LiveExporter", "Training", "sent_text"]
+__all__ = ["Exporter", "ExportingObserver", "LiveExporter", "Training", "send_study", "sent_text"]
 
 
 class Exporter(Protocol):
@@ -28,7 +25,7 @@ class Exporter(Protocol):
     def export(self, run: Run) -> bool:
         """Send ``run``; return False where it is there already; raise ``WineexpError`` where it cannot be."""
 
-    def export_study(self, comparison: Comparison, name: str) -> bool:
+    def export_study(self, study: StudyFacts) -> bool:
         """Send what is said of the variants of a study whose runs were sent; as :meth:`export`."""
 
 
@@ -50,73 +47,47 @@ class LiveExporter(Protocol):
 
 
 class ExportingObserver(Observer):
-    """Sends each run on, including those done before, and passes all events on to another observer.
+    """Sends each run on, including those done before.
 
-    A run that cannot be sent does not stop training: the other observer is notified.
+    A run that cannot be sent does not stop training: another observer is told, and how many were sent, too.
     """
 
-    def __init__(self, exporters: Sequence[Exporter], inner: Observer) -> None:
-        self.exporters, self.inner = exporters, inner
+    def __init__(self, exporters: Sequence[Exporter], teller: Observer) -> None:
+        self._exporters, self._teller = exporters, teller
         # Of each exporter: run -> whether it was sent now; None where it could not be.
         self._sent: list[dict[Run, bool | None]] = [{} for _ in exporters]
         self._live = [exporter for exporter in exporters if isinstance(exporter, LiveExporter)]
         self._training: dict[RunSpec, Training] = {}
 
     def started(self, plan: Plan) -> None:
-        self.inner.started(plan)
         self._table = plan.table
         for entry in plan.entries:
             if entry.done:
-                self._export(entry.done)
-
-    def placed(self, place: Place, count: int) -> None:
-        self.inner.placed(place, count)
+                self.ended(entry.done)
 
     def losses(self, spec: RunSpec, epoch: int, losses: Sequence[float]) -> None:
-        self.inner.losses(spec, epoch, losses)
         for exporter in self._live:
             try:
                 exporter.epoch(self._training_of(spec), epoch, losses)
             except WineexpError as error:
-                self.not_sent(str(error))
-
-    def waiting(self, count: int, owner: str, claim: Path) -> None:
-        self.inner.waiting(count, owner, claim)
-
-    def gone(self, path: Path) -> None:
-        self.inner.gone(path)
+                self._teller.not_sent(str(error))
 
     def ended(self, run: Run) -> None:
-        self.inner.ended(run)
-        self._export(run)
-
-    def named(self, run: Run, names: Sequence[str]) -> None:
-        self.inner.named(run, names)
-
-    def not_named(self, run: Run, names: Sequence[str], problem: str) -> None:
-        self.inner.not_named(run, names, problem)
-
-    def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
-        self.inner.looked(number, looks, told, still_open)
-
-    def not_sent(self, problem: str) -> None:
-        self.inner.not_sent(problem)
+        for exporter, sent in zip(self._exporters, self._sent, strict=True):
+            try:
+                now = exporter.export(run)
+            except WineexpError as error:
+                sent[run] = None
+                self._teller.not_sent(str(error))
+            else:
+                sent[run] = now or sent.get(run) or False  # each look of a study sends all its runs
 
     def close(self) -> None:
-        for exporter, sent in zip(self.exporters, self._sent, strict=True):
-            known = list(sent.values())
-            if known:
-                told = sent_text(exporter.name, known.count(True), known.count(False), known.count(None))
-                self.inner.sent(told)
-        self.inner.close()
-
-    def compared(self, comparison: Comparison, name: str) -> None:
-        """A study was judged: its verdicts follow its runs."""
-        for exporter in self.exporters:
-            try:
-                exporter.export_study(comparison, name)
-            except WineexpError as error:
-                self.not_sent(str(error))
+        for exporter, sent in zip(self._exporters, self._sent, strict=True):
+            outcomes = list(sent.values())
+            if outcomes:
+                counts = (outcomes.count(outcome) for outcome in (True, False, None))
+                self._teller.sent(sent_text(exporter.name, *counts))
 
     def _training_of(self, spec: RunSpec) -> Training:
         if spec not in self._training:
@@ -125,15 +96,14 @@ class ExportingObserver(Observer):
             self._training[spec] = Training(spec, name, spec.signature(table))
         return self._training[spec]
 
-    def _export(self, run: Run) -> None:
-        for exporter, sent in zip(self.exporters, self._sent, strict=True):
-            try:
-                now = exporter.export(run)
-            except WineexpError as error:
-                sent[run] = None
-                self.not_sent(str(error))
-            else:
-                sent[run] = now or sent.get(run) or False  # each look of a study sends all its runs
+
+def send_study(exporters: Sequence[Exporter], study: StudyFacts, teller: Observer) -> None:
+    """Send what is said of a study after its runs; where it cannot be sent, ``teller`` is told."""
+    for exporter in exporters:
+        try:
+            exporter.export_study(study)
+        except WineexpError as error:
+            teller.not_sent(str(error))
 
 
 def sent_text(name: str, sent: int, present: int, failed: int) -> str:

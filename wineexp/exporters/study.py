@@ -1,48 +1,68 @@
-"""What a study sends besides its runs: of each variant its mean, interval and verdict."""
+"""What a study sends besides its runs, as plain data: of each variant its curves, its numbers, its verdict."""
 
 from __future__ import annotations
 
-import hashlib
-import math
 from dataclasses import dataclass
 
-from wineexp.comparison.columns import COLUMNS
-from wineexp.comparison.comparison import Comparison
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["VariantFacts", "digest_of", "variant_facts"]
+from wineexp.runs.record import Record
+from wineexp.specs.run_spec import RunSpec
 
-#: Columns of a comparison that are sent as numbers.
-NUMBERS = (
-    "val_mae", "low", "high", "train_mae", "skill", "difference", "difference_low", "difference_high",
-    "difference_level", "p", "detectable", "seeds", "splits",
-)  # fmt: skip
+__all__ = ["StudyFacts", "VariantFacts"]
 
 
 @dataclass(frozen=True)
 class VariantFacts:
-    """One variant: its label, what is said of it, its numbers by column, and its verdict's sentence."""
+    """One variant of a study.
+
+    Attributes
+    ----------
+    label, word, sentence : str
+        Its verdict in a word and in a sentence.
+    numbers : dict of str to float
+        By column of the comparison's table; finite ones alone.
+    spec : RunSpec or None
+        What its runs share but for ``varying``.
+    varying : set of str
+    records : tuple of Record
+        Of its runs, unfinished ones too.
+    curves : dict of str to pair of arrays
+        ``loss`` and ``val_loss``: the mean over the seeds and half its 95 % interval, by epoch.
+    """
 
     label: str
     word: str
     sentence: str
     numbers: dict[str, float]
+    spec: RunSpec | None
+    varying: frozenset[str]
+    records: tuple[Record, ...]
+    curves: dict[str, tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
 
 
-def variant_facts(comparison: Comparison) -> list[VariantFacts]:
-    """Each finished variant, by val MAE; numbers that are not known or not finite are left out."""
-    facts = []
-    for entry in comparison.entries:
-        values = {key: COLUMNS[key].value(entry) for key in NUMBERS}
-        numbers = {
-            key: float(value) for key, value in values.items() if value is not None and math.isfinite(value)
-        }
-        sentence = entry.verdict.sentence() if entry.verdict else "the reference" if entry.is_reference else ""
-        facts.append(VariantFacts(entry.variant.label, entry.word or "not judged", sentence, numbers))
-    return facts
+@dataclass(frozen=True)
+class StudyFacts:
+    """A judged study.
 
+    Attributes
+    ----------
+    name : str
+    digest : str
+        16 hex characters by which this judgement is recognized: of its runs as recorded, and of what is said.
+    recorded : str
+        When its last run was recorded, ISO 8601; empty where that is not known.
+    text : str
+        What is said of it, one paragraph for each verdict, effect and note.
+    table : str
+        The comparison's table as CSV.
+    variants : tuple of VariantFacts
+    """
 
-def digest_of(comparison: Comparison) -> str:
-    """What a comparison is recognized by: its runs as they were recorded, and what it says of them."""
-    runs = sorted(f"{run.path.name} {run.record.recorded}" for run in comparison.runs if run.record)
-    text = "\n".join([*runs, *comparison.sentences(), *comparison.notes])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    name: str
+    digest: str
+    recorded: str
+    text: str
+    table: str
+    variants: tuple[VariantFacts, ...]

@@ -9,13 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from wineexp import extras, files, signals
-from wineexp.comparison.comparison import Comparison
-from wineexp.comparison.scale import seed_mean, shared_scale
 from wineexp.errors import ExportError
 from wineexp.exporters.events import Moment, begun, ended, epoch_summary, records, settings
 from wineexp.exporters.live_events import LiveEvents
 from wineexp.exporters.observer import Training
-from wineexp.exporters.study import digest_of, variant_facts
+from wineexp.exporters.study import StudyFacts
 from wineexp.runs.directory import Run, folder_name
 from wineexp.runs.reader import LoadedRun, load_run
 from wineexp.runs.result import LOSS_COLUMNS
@@ -88,13 +86,13 @@ class EventLog:
         files.write_file(target, content, error=ExportError)
         return True
 
-    def export_study(self, comparison: Comparison, name: str) -> bool:
+    def export_study(self, study: StudyFacts) -> bool:
         """Write each variant of a study, in ``study-NAME/VARIANT``: mean and 95 % band by epoch, its numbers, its
         verdict in words; return False if that is there already.
         """
-        folder = self.folder / f"study-{folder_name(name)}"
-        file = f"events.out.tfevents.{int(digest_of(comparison), 16) % 10**10}.wineexp"
-        content = _study_records(comparison)
+        folder = self.folder / f"study-{folder_name(study.name)}"
+        file = f"events.out.tfevents.{int(study.digest, 16) % 10**10}.wineexp"
+        content = _study_records(study)
         if content and all((folder / variant / file).exists() for variant in content):
             return False
         for old in folder.glob("*/events.out.tfevents.*.wineexp"):  # of an earlier verdict
@@ -104,19 +102,16 @@ class EventLog:
         return True
 
 
-def _study_records(comparison: Comparison) -> dict[str, bytes]:
+def _study_records(study: StudyFacts) -> dict[str, bytes]:
     """Variant's folder -> events: mean and band of its curves by epoch, its numbers, its verdict in words."""
     from tensorboard.plugins.scalar.summary_v2 import scalar_pb
     from tensorboard.plugins.text.summary_v2 import text_pb
 
-    moment = max((_seconds(run.record.recorded) for run in comparison.runs if run.record), default=0.0)
-    shown = [entry.variant for entry in comparison.entries]
-    scale = shared_scale(shown)
+    moment = _seconds(study.recorded)
     found: dict[str, bytes] = {}
-    for variant, facts in zip(shown, variant_facts(comparison), strict=True):
+    for variant in study.variants:
         summaries: list[Moment] = []
-        for column in ("loss", "val_loss"):
-            mean, half = seed_mean(scale.values(variant, column))
+        for column, (mean, half) in variant.curves.items():
             lines = {"mean": mean, "low": mean - half, "high": mean + half}
             summaries += [
                 (moment, epoch, scalar_pb(f"{column}/{name}", float(value)))
@@ -124,9 +119,9 @@ def _study_records(comparison: Comparison) -> dict[str, bytes]:
                 for epoch, value in enumerate(values)
                 if math.isfinite(value)
             ]
-        summaries += [(moment, 0, scalar_pb(f"study/{key}", value)) for key, value in facts.numbers.items()]
-        summaries.append((moment, 0, text_pb("verdict", f"**{facts.word}**  \n{facts.sentence}")))
-        name = folder_name(facts.label)
+        summaries += [(moment, 0, scalar_pb(f"study/{key}", value)) for key, value in variant.numbers.items()]
+        summaries.append((moment, 0, text_pb("verdict", f"**{variant.word}**  \n{variant.sentence}")))
+        name = folder_name(variant.label)
         if name in found:  # labels that differ in what a file name cannot hold
             name += f"-{len(found)}"
         found[name] = begun(moment) + records(summaries)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wineexp.api.options import Sending, Source, Where
 from wineexp.cli.notes import say
-from wineexp.cli.options import data_option, out_option
 from wineexp.cli.tables import print_table, table_options
 from wineexp.cli.training_options import dry_run_option, execution_options
 from wineexp.streams import print_out
@@ -23,21 +23,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @execution_options
-@data_option
-@out_option
 @dry_run_option
 @table_options
 def command(
     configs: tuple[Path, ...],
     overrides: dict[str, Any],
-    data: str | None,
-    sep: str | None,
-    out: Path,
-    force: bool,
-    skip_failed: bool,
+    source: Source,
+    where: Where,
+    sending: Sending,
     dry_run: bool,
     form: str | None,
-    **how: Any,
 ) -> int:
     """Train every run of YAML configs, on every core or a Dask cluster.
 
@@ -48,23 +43,16 @@ def command(
 
     config = read_study(configs, overrides)  # report mistakes before loading anything heavy
 
-    from wineexp.api.training import batch, plan_batch
+    from wineexp.api.training import plan_config, train_config
     from wineexp.cli.watch import CommandObserver
 
-    what: dict[str, Any] = {
-        "data": data,
-        "sep": sep,
-        "out": out,
-        "force": force,
-        "skip_failed": skip_failed,
-    }
     if dry_run:
         from wineexp.cli.plan_table import show_plan
 
-        show_plan(plan_batch(config, **what), form, jobs=how["jobs"], dask=how["dask"])
+        show_plan(plan_config(config, source), form, where)
         return 0
     observer = CommandObserver()
-    runs = batch(config, **what, **how, observer=observer)
+    runs = train_config(config, source, where, sending, observer)
     assert observer.plan is not None
     _show_result(observer.plan, runs, form, deleted=len(observer.deleted))
     return observer.exit_code(runs)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from wineexp.api.options import Drawing
 from wineexp.cli.collector import collector_at_rest
 from wineexp.cli.comparison_options import figure_options, selection_options
 from wineexp.cli.notes import note, say
@@ -29,15 +30,12 @@ from wineexp.streams import print_json, print_out
 @collector_at_rest()
 def command(
     runs: tuple[str, ...],
-    out: Path,
-    reference: str | None,
     where: tuple[str, ...],
-    margin: float | None,
     output: Path,
     plan: float | None,
+    drawing: Drawing,
     form: str | None,
-    layout: Any,
-    **style: Any,
+    **selection: Any,
 ) -> None:
     """Compare runs: one figure, one table, and which differences are real.
 
@@ -53,13 +51,10 @@ def command(
 
     from wineexp.api.comparing import check_figure_name, compare, write_figure
     from wineexp.cli.answer import answer
-    from wineexp.comparison.scale import Style
 
     check_figure_name(output)
-    found = compare(
-        runs, reference=reference, where=where, margin=margin, out=out, on_damaged=lambda e: note(f"left out: {e}")
-    )
-    write_figure(found, output, layout=layout, style=Style(**style))
+    found = compare(runs, where=where, **selection, on_damaged=lambda error: note(f"left out: {error}"))
+    write_figure(found, output, drawing)
     say(f"figure: {output}")
     if form == "json":
         planned = {} if plan is None else {"plan": found.plan(plan)}

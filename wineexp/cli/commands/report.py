@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,15 +18,7 @@ from wineexp.cli.options import output_option
 @output_option("The file to write.", "report.html")
 @click.option("--title", help="The page's title.")
 @collector_at_rest()
-def command(
-    runs: tuple[str, ...],
-    out: Path,
-    reference: str | None,
-    where: tuple[str, ...],
-    margin: float | None,
-    output: Path,
-    title: str | None,
-) -> None:
+def command(runs: tuple[str, ...], output: Path, title: str | None, **selection: Any) -> None:
     """Write one self-contained page: the answer, the curves, the table, the runs.
 
     RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix; or a directory name,
@@ -35,13 +28,6 @@ def command(
     from wineexp.api.comparing import report
 
     path = report(
-        runs,
-        output=output,
-        title=title,
-        reference=reference,
-        where=where,
-        margin=margin,
-        out=out,
-        on_damaged=lambda error: note(f"left out: {error}"),
+        runs, output=output, title=title, **selection, on_damaged=lambda error: note(f"left out: {error}")
     )
     say(f"report: {path}")

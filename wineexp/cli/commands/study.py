@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from wineexp.api.options import Judging
 from wineexp.cli.comparison_options import figure_options, margin_option, reference_option
 from wineexp.cli.notes import INTERRUPTED, note, say
-from wineexp.cli.options import data_option, out_option
+from wineexp.cli.options import filling
 from wineexp.cli.training_options import dry_run_option, execution_options
 from wineexp.streams import print_out
 
@@ -27,8 +28,6 @@ def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int
 @click.command()
 @click.argument("config", metavar="CONFIG", type=click.Path(path_type=Path))
 @execution_options
-@data_option
-@out_option
 @reference_option("The variant to compare the others with; by default the config's first.")
 @margin_option("The size below which a difference in val MAE does not matter; overrides the config's.")
 @click.option(
@@ -48,13 +47,14 @@ def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int
     default=True,
     help="Do not write the page; the extra wineexp[report] is then not needed.",
 )
+@filling(Judging, "judging")
 def command(
     config: Path,
     overrides: dict[str, Any],
-    page: bool,
     looks: list[int] | None,
+    page: bool,
     dry_run: bool,
-    **how: Any,
+    **options: Any,
 ) -> int:
     """Train a config's runs, compare them and write a report.
 
@@ -69,18 +69,17 @@ def command(
         from wineexp.api.studying import plan_study
         from wineexp.cli.plan_table import show_plan, tell_comparison
 
-        what = {key: how[key] for key in ("reference", "margin", "data", "sep", "out", "force", "skip_failed")}
-        plan, reference = plan_study(asked, looks=None, overrides=None, page=page, **what)
-        show_plan(plan, None, jobs=how["jobs"], dask=how["dask"])
+        plan, reference = plan_study(asked, options["judging"], options["source"], page=page)
+        show_plan(plan, None, options["where"])
         tell_comparison(plan, reference, page=page)
         return 0
 
-    from wineexp.api.studying import study
+    from wineexp.api.studying import run_study
     from wineexp.cli.answer import answer
     from wineexp.cli.watch import CommandObserver
 
     observer = CommandObserver()
-    found = study(asked, page=page, observer=observer, **how)
+    found = run_study(asked, **options, observer=observer, page=page)
     if found.comparison is None:
         say("interrupted; the same command trains the rest")
         return INTERRUPTED

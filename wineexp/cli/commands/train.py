@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from wineexp.api.options import Sending, Source
 from wineexp.cli.notes import note
-from wineexp.cli.options import data_option, given, out_option, spec_options
-from wineexp.cli.training_options import export_options, model_option
+from wineexp.cli.options import given, spec_options
+from wineexp.cli.training_options import export_options, model_option, source_options
 from wineexp.specs.seeds import MAX_SEED_COUNT, read_seeds
 from wineexp.streams import print_json, print_out
 
@@ -28,8 +29,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str) -> int | list[int]:
 @click.command()
 @click.argument("spec_file", metavar="[SPEC.yaml]", required=False, type=click.Path(path_type=Path))
 @spec_options
-@data_option
-@out_option
+@source_options
 @click.option(
     "--seeds",
     metavar="COUNT|A,B,...",
@@ -50,18 +50,11 @@ def _seeds(_: click.Context, __: click.Parameter, text: str) -> int | list[int]:
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on stdout (a list with --seeds).")
 def command(
     spec_file: Path | None,
-    data: str | None,
-    sep: str | None,
-    out: Path,
+    source: Source,
     seeds: int | list[int],
-    threads: int | None,
-    force: bool,
-    keep_model: bool,
+    sending: Sending,
     dry_run: bool,
     as_json: bool,
-    tensorboard: Path | None,
-    mlflow: str | None,
-    experiment: str | None,
     **fields: Any,
 ) -> int:
     """Train one model and save its run.
@@ -71,12 +64,13 @@ def command(
     """
     from wineexp.api.inputs import read_spec
 
+    how = {name: fields.pop(name) for name in ("threads", "keep_model")}
     fields = given(fields)
     if isinstance(seeds, list) and "seed" in fields:
         raise click.UsageError("--seed and --seeds: expected --seed, or a list of seeds; found both")
     spec = read_spec(spec_file, fields)  # report mistakes before loading anything heavy
 
-    from wineexp.api.training import plan_train, train
+    from wineexp.api.training import plan_train, train_seeds
     from wineexp.cli.watch import TrainObserver, announce, tell_table
     from wineexp.runs.seeds_table import seeds_table
     from wineexp.runs.summary import layer_table, summary
@@ -84,7 +78,7 @@ def command(
     if dry_run:
         from wineexp.api.places import lacking_memory
 
-        plan = plan_train(spec, seeds=seeds, data=data, sep=sep, out=out, force=force)
+        plan = plan_train(spec, seeds, source)
         announce(plan)
         tell_table(plan)
         if problem := lacking_memory(plan):
@@ -92,20 +86,7 @@ def command(
         print_out(layer_table(plan.specs[0], plan.feature_count(plan.specs[0])))
         return 0
     observer = TrainObserver()
-    runs = train(
-        spec,
-        seeds=seeds,
-        data=data,
-        sep=sep,
-        out=out,
-        threads=threads,
-        force=force,
-        keep_model=keep_model,
-        tensorboard=tensorboard,
-        mlflow=mlflow,
-        experiment=experiment,
-        observer=observer,
-    )
+    runs = train_seeds(spec, seeds, source, sending, observer, **how)
     if as_json:
         records = [run.record.as_json() for run in runs]
         print_json(records[0] if seeds == 1 else records)

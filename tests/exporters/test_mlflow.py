@@ -22,8 +22,7 @@ from support.processes import GUARD, wait_for
 import wineexp
 from wineexp.errors import ExportError, RuntimeSetupError, SelectionError
 from wineexp.exporters import mlflow_server
-from wineexp.exporters.mlflow import MLflowLog
-from wineexp.exporters.mlflow_model import write_model
+from wineexp.exporters.mlflow import MLflowLog, write_model
 from wineexp.exporters.mlflow_place import Chosen, choose_address, choose_experiment
 from wineexp.exporters.mlflow_server import MLflowServer
 

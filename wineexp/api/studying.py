@@ -28,8 +28,7 @@ from wineexp.comparison.variants import group_specs
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
-from wineexp.exporters.observer import send_study
-from wineexp.exporters.study import StudyFacts, VariantFacts
+from wineexp.exporters.observer import StudyFacts, VariantFacts, send_study
 from wineexp.runs.curves import save
 from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.reader import load

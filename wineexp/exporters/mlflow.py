@@ -1,25 +1,38 @@
-"""Finished runs on an MLflow server: ``wineexp[mlflow]``."""
+"""Finished runs and judged studies on an MLflow server: ``wineexp[mlflow]``."""
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from wineexp.exporters.mlflow_model import write_model
 from wineexp.exporters.mlflow_place import Chosen
 from wineexp.exporters.mlflow_server import RECORDED, SIGNATURE, UNFINISHED, MLflowServer
-from wineexp.exporters.mlflow_study import send_study
-from wineexp.exporters.study import StudyFacts
+from wineexp.exporters.observer import StudyFacts, VariantFacts
 from wineexp.runs.directory import MODEL, Run
 from wineexp.runs.reader import LoadedRun, load_run
 
-__all__ = ["MLflowLog"]
+__all__ = ["MLflowLog", "write_model"]
+
+#: Name of the folder among a run's artifacts, as ``runs:/ID/model`` has it.
+FOLDER = "model"
+
+REQUIREMENTS, PYTHON = "requirements.txt", "python_env.yaml"
+
+#: Tags: the study's name; of its own run what it is recognized by; of a variant its verdict in a word.
+STUDY, DIGEST, VERDICT = "wineexp.study", "wineexp.digest", "wineexp.verdict"
+
+#: MLflow's own tags: what is shown as description, and of whom a run is a child.
+NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
+
+#: Characters that every server takes for a tag's value.
+MAX_NOTE = 5000
 
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
@@ -70,7 +83,7 @@ class MLflowLog:
             When the server refuses or does not answer.
         """
         with self.server.sending(f"study {study.name}"):
-            return send_study(self.server, self.experiment, study)
+            return _send_study(self.server, self.experiment, study)
 
     def _is_there(self, run: Run) -> bool:
         return self.server.is_there(str(run.path), lambda: self.server.known(run.record, [self.experiment]))
@@ -151,3 +164,81 @@ def _commit_here() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+def write_model(run: Run, folder: Path) -> Path:
+    """Write a run's model into ``folder/model``, as ``mlflow.keras`` saves one, but without loading Keras.
+
+    Where it takes features as the table has them, its signature has their names, so that ``mlflow.pyfunc`` finds
+    them in any order and refuses rows that lack one. Where it takes scaled ones, it is for ``mlflow.keras`` alone.
+    """
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+    record, versions = run.record, run.record.environment
+    made = folder / FOLDER
+    made.mkdir()
+    shutil.copyfile(run.model_path, made / MODEL)
+    described = Model()
+    described.add_flavor(
+        "keras",
+        data=Path(MODEL).stem,  # its loader adds the suffix
+        keras_version=versions.keras,
+        keras_backend="tensorflow",
+        save_exported_model=False,
+    )
+    # A record from before models could begin with their scaling does not say so.
+    if record.spec.scale == "none" or record.data.scaling.in_model:
+        columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in record.data.features]
+        described.signature = ModelSignature(Schema(columns), Schema([ColSpec(DataType.double)]))
+        described.add_flavor(
+            "python_function",
+            loader_module="mlflow.keras",
+            python_version=versions.python,
+            env={"virtualenv": PYTHON},
+        )
+    else:
+        described.metadata = {"takes": "scaled features: (value - center) / scale, of data.scaling in run.json"}
+    described.save(str(made / "MLmodel"))
+    packages = {"keras": versions.keras, "tensorflow": versions.tensorflow, "numpy": versions.numpy}
+    pinned = [f"{name}=={version}" if version else name for name, version in packages.items()]
+    (made / REQUIREMENTS).write_text("\n".join(["mlflow", *pinned]) + "\n")
+    python = f"python: {versions.python}\n" if versions.python else ""
+    (made / PYTHON).write_text(f"{python}build_dependencies: [pip]\ndependencies: [-r {REQUIREMENTS}]\n")
+    return made
+
+
+def _send_study(server: MLflowServer, experiment: str, study: StudyFacts) -> bool:
+    """Send what is said of a study, instead of what was said before; return False where it is there already."""
+    name = f"study {study.name}"
+    if server.is_there(name, lambda: server.tagged(DIGEST, study.digest, [experiment])):
+        return False
+    tags = {STUDY: study.name, DIGEST: study.digest, NOTE: study.text[:MAX_NOTE]}
+    with server.new_run(experiment, name, time.time(), tags) as own:
+        server.client.log_text(own, study.table, "compare.csv")
+        sent = {own, *(_send_variant(server, experiment, study.name, variant) for variant in study.variants)}
+        _remove_earlier(server, experiment, study.name, sent)
+        server.client.set_terminated(own, "FINISHED")
+    return True
+
+
+def _send_variant(server: MLflowServer, experiment: str, study: str, variant: VariantFacts) -> str:
+    """Send a variant and make it the parent of its seeds; return its id."""
+    moment = time.time()
+    tags = {STUDY: study, VERDICT: variant.word, NOTE: variant.sentence[:MAX_NOTE]}
+    with server.new_run(experiment, variant.label, moment, tags) as parent:
+        if variant.spec is not None:
+            server.log_settings(parent, variant.spec, variant.varying)
+        server.log_numbers(parent, [(key, value, moment, 0) for key, value in variant.numbers.items()])
+        for record in variant.records:
+            for child in server.known(record, [experiment]):
+                server.client.set_tag(child.info.run_id, PARENT, parent)
+        server.client.set_terminated(parent, "FINISHED")
+    return parent
+
+
+def _remove_earlier(server: MLflowServer, experiment: str, study: str, sent: Collection[str]) -> None:
+    """Delete what was said of a study before, and what a sending that was cut off has left; it can be restored."""
+    for one in server.having(STUDY, [experiment]):
+        if one.data.tags.get(STUDY) == study and one.info.run_id not in sent:
+            server.client.delete_run(one.info.run_id)

@@ -10,10 +10,8 @@ from pathlib import Path
 
 from wineexp import extras, files, signals
 from wineexp.errors import ExportError
-from wineexp.exporters.events import Moment, begun, ended, epoch_summary, records, settings
-from wineexp.exporters.live_events import LiveEvents
-from wineexp.exporters.observer import Training
-from wineexp.exporters.study import StudyFacts
+from wineexp.exporters.events import LiveEvents, Moment, begun, ended, epoch_summary, records, settings
+from wineexp.exporters.observer import StudyFacts, Training
 from wineexp.runs.directory import Run, folder_name
 from wineexp.runs.reader import LoadedRun, load_run
 from wineexp.runs.result import LOSS_COLUMNS

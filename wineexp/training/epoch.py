@@ -14,9 +14,8 @@ import tensorflow as tf
 
 from wineexp import compiled, runtime
 from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients, numbering
-from wineexp.training.kernels import Mask, loss_sum, train_batch
+from wineexp.training.kernels import TENSORFLOW, XLA, Mask, loss_sum, train_batch
 from wineexp.training.masks import Masks, MasksAhead
-from wineexp.training.operations import TENSORFLOW, XLA
 
 __all__ = ["INFERENCE_ROWS", "Epoch"]
 

@@ -22,17 +22,30 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wineexp.errors import CallbackError
 from wineexp.runs.result import LOSS_COLUMNS
-from wineexp.training.callbacks import check_callback, end_batch
 from wineexp.training.epoch import INFERENCE_ROWS, Epoch
+from wineexp.training.keras_internals import traces_nothing
 from wineexp.training.masks import Masks
 
-__all__ = ["Fit", "Trainer", "predict", "shuffled"]
+__all__ = ["Fit", "Trainer", "check_callback", "predict", "shuffled"]
 
 Floats = npt.NDArray[np.float32]
 Order = Callable[[int], npt.NDArray[np.int32]]
 #: Called with epoch, loss, val_loss and, with ``eval_train``, train_loss.
 OnEpoch = Callable[[int, *tuple[float, ...]], None]
+
+#: Hooks that Keras calls inside an epoch or around its validation; here both are compiled.
+BATCH_HOOKS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_begin",
+    "on_test_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
 
 #: Keras's losses behind the spec's names, for callbacks that look at the model's.
 LOSSES = {
@@ -220,7 +233,7 @@ class Trainer:
             losses = [float(total / rows) for total, rows in zip(sums, (train, valid, train), strict=False)]
             logs = dict(zip(LOSS_COLUMNS, losses, strict=False))
             first = first or time.perf_counter() - start
-            end_batch(callbacks, logs)
+            _end_batch(callbacks, logs)
             hooks.on_epoch_end(epoch, logs)
             if on_epoch:
                 on_epoch(epoch, *losses)
@@ -245,3 +258,36 @@ def predict(model: keras.Model, x: Floats, *, training: bool = False) -> Floats:
     starts = range(0, len(x), INFERENCE_ROWS)
     parts = [model(x[at : at + INFERENCE_ROWS], training=training).numpy()[:, 0] for at in starts]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def check_callback(callback: keras.callbacks.Callback) -> None:
+    """Raise ``CallbackError`` where a callback needs hooks inside an epoch."""
+    needed = [
+        hook
+        for hook in BATCH_HOOKS
+        if getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
+    ]
+    if needed and not _content_with_epochs(callback):
+        raise CallbackError(
+            f"{type(callback).__name__} needs {', '.join(needed)}, but an epoch is one compiled call here: "
+            "expected a callback with hooks only at the start and end of training and of epochs"
+        )
+
+
+def _content_with_epochs(callback: keras.callbacks.Callback) -> bool:
+    """Whether a stock callback that has batch hooks does nothing in them as it is set up."""
+    stock = keras.callbacks
+    if type(callback) is stock.TerminateOnNaN:
+        return True  # the epoch's mean is NaN or infinite when a batch's loss is; see end_batch
+    if type(callback) in (stock.ModelCheckpoint, stock.BackupAndRestore):
+        return getattr(callback, "save_freq", None) == "epoch"
+    if type(callback) is stock.TensorBoard:
+        return callback.update_freq == "epoch" and not callback.write_steps_per_second and traces_nothing(callback)
+    return False
+
+
+def _end_batch(callbacks: Sequence[keras.callbacks.Callback], logs: dict[str, float]) -> None:
+    """Call TerminateOnNaN, which looks at batches, once per epoch."""
+    for callback in callbacks:
+        if type(callback) is keras.callbacks.TerminateOnNaN:
+            callback.on_batch_end(-1, logs)

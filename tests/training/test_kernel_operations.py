@@ -16,7 +16,7 @@ ARGUMENTS = {"relu_gradient": (DY, X)}
 def test_both_forms_give_the_same_values_of_every_kind_of_number(tensorflow, name, compiled):
     import tensorflow as tf
 
-    from wineexp.training.operations import TENSORFLOW, XLA
+    from wineexp.training.kernels import TENSORFLOW, XLA
 
     assert {*TENSORFLOW._fields} == {"relu", "relu_gradient", "column_sums", "absolute", "sign"}
     given = [tf.constant(one) for one in ARGUMENTS.get(name, (X,))]
@@ -29,7 +29,7 @@ def test_both_forms_give_the_same_values_of_every_kind_of_number(tensorflow, nam
 def test_they_are_what_their_names_say(tensorflow):
     import tensorflow as tf
 
-    from wineexp.training.operations import XLA
+    from wineexp.training.kernels import XLA
 
     x = tf.constant([[-2.0, 0.0], [3.0, 0.5]])
     assert XLA.relu(x).numpy().tolist() == [[0.0, 0.0], [3.0, 0.5]]

@@ -9,8 +9,7 @@ import pytest
 
 from wineexp import compare, report, study
 from wineexp.errors import RunError
-from wineexp.runs.study_file import STUDY
-from wineexp.runs.study_record import LOOKS
+from wineexp.runs.study_file import LOOKS, STUDY
 
 CONFIG = {
     "name": "of two",

@@ -12,7 +12,7 @@ from support import fabricate
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.page.render import render
-from wineexp.runs.loss_axis import TOP
+from wineexp.runs.curves import TOP
 from wineexp.runs.reader import load
 
 ORIGINS = ("mae", "dropout", "mse", "unknown", "other unknown")

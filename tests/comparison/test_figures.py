@@ -15,8 +15,7 @@ from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.overlay import MAX_COLOURED
 from wineexp.comparison.scale import Style, seed_mean
 from wineexp.errors import SelectionError
-from wineexp.runs.curves import COLOURS, save
-from wineexp.runs.loss_axis import TOP
+from wineexp.runs.curves import COLOURS, TOP, save
 from wineexp.runs.reader import load
 
 NAMES = ["$$", "$\\frac{1}{", "<script>alert(1)</script>", "😀", "x" * 200, "%s {} \\n", "_hidden", "a\u200bb"]

@@ -13,8 +13,7 @@ from PIL import Image
 
 from wineexp.data.facts import ScalingFacts, TableFacts
 from wineexp.errors import RunError
-from wineexp.runs.curves import Curve, figure
-from wineexp.runs.loss_axis import TOP, LossAxis
+from wineexp.runs.curves import TOP, Curve, LossAxis, figure
 from wineexp.runs.picture import draw, read_png
 from wineexp.runs.record import Metrics, Record
 from wineexp.runs.result import LOSS_COLUMNS, history_frame

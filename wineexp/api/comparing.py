@@ -23,7 +23,7 @@ from wineexp.runs.directory import Run, is_run
 from wineexp.runs.names import Meant, Place
 from wineexp.runs.reader import LoadedRun, load
 from wineexp.runs.run_table import Condition, parse_conditions, row
-from wineexp.runs.study_record import LOOKS, studies_with_looks
+from wineexp.runs.study_file import LOOKS, studies_with_looks
 from wineexp.runs.verification import check_tables
 from wineexp.text import count_of, some_of
 

@@ -22,9 +22,8 @@ from wineexp.comparison.columns import COLUMNS, Entry
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison, Layout
 from wineexp.comparison.crossing import crosses_splits
-from wineexp.comparison.reference import named_variant
 from wineexp.comparison.scale import Metric, Scale, seed_mean, shared_scale
-from wineexp.comparison.variants import group_specs
+from wineexp.comparison.variants import group_specs, named_variant
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
@@ -33,8 +32,7 @@ from wineexp.runs.curves import save
 from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.reader import load
 from wineexp.runs.result import LOSS_COLUMNS
-from wineexp.runs.study_file import FIGURE, PAGE, TABLE, record_study
-from wineexp.runs.study_record import PlannedLooks, write_down
+from wineexp.runs.study_file import FIGURE, PAGE, TABLE, PlannedLooks, record_study, write_down
 from wineexp.runs.writer import restore_runs
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec

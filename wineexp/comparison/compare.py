@@ -13,8 +13,7 @@ from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.effects import judge_effects
 from wineexp.comparison.judge import judge_groups, judge_variants
-from wineexp.comparison.reference import choose_reference
-from wineexp.comparison.variants import group_runs
+from wineexp.comparison.variants import choose_reference, group_runs
 from wineexp.data.split import ROW_FIELDS
 from wineexp.errors import RunError, SelectionError
 from wineexp.runs.reader import LoadedRun

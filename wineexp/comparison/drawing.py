@@ -20,8 +20,17 @@ from wineexp.comparison.forest import draw_verdicts, forest_height
 from wineexp.comparison.scale import Scale, Style, alone, seed_mean
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict
-from wineexp.runs.curves import COLOURS, LINES, LOSS_NAMES, Drawing, axis_key, loss_words, mark_constant, watermark
-from wineexp.runs.loss_axis import LossAxis
+from wineexp.runs.curves import (
+    COLOURS,
+    LINES,
+    LOSS_NAMES,
+    Drawing,
+    LossAxis,
+    axis_key,
+    loss_words,
+    mark_constant,
+    watermark,
+)
 from wineexp.text import epoch_number
 
 __all__ = [

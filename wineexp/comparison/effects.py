@@ -14,8 +14,7 @@ import pandas as pd
 from wineexp.comparison.crossing import compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.factorial import Contrast, factorial_contrasts, simple_contrasts
-from wineexp.comparison.multiple import holm
-from wineexp.comparison.statistics import compare_errors
+from wineexp.comparison.statistics import compare_errors, holm
 from wineexp.comparison.variants import Variant, order
 from wineexp.comparison.verdict import adjusted_level, format_p, told_p
 from wineexp.specs.run_spec import varying

@@ -14,8 +14,7 @@ import scipy
 
 from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
-from wineexp.comparison.multiple import holm, letters
-from wineexp.comparison.statistics import compare_errors, compare_unpaired
+from wineexp.comparison.statistics import compare_errors, compare_unpaired, holm, letters
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Look, Verdict
 from wineexp.specs.looks import Looks

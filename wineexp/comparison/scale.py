@@ -12,8 +12,7 @@ import numpy.typing as npt
 import scipy
 
 from wineexp.comparison.variants import Variant
-from wineexp.runs.curves import CONSTANT_NAMES, LINES, loss_axis
-from wineexp.runs.loss_axis import LossAxis
+from wineexp.runs.curves import CONSTANT_NAMES, LINES, LossAxis, loss_axis
 from wineexp.text import format_number
 
 __all__ = ["Metric", "Scale", "Style", "alone", "loss_axis_of", "seed_mean", "shared_scale"]

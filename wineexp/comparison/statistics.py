@@ -28,6 +28,7 @@ and degrees of their own.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,16 @@ import scipy
 
 from wineexp.comparison.estimate import Estimate, chi_squares
 
-__all__ = ["Difference", "Seeds", "UnpairedDifference", "compare_errors", "compare_unpaired", "mean_squares"]
+__all__ = [
+    "Difference",
+    "Seeds",
+    "UnpairedDifference",
+    "compare_errors",
+    "compare_unpaired",
+    "holm",
+    "letters",
+    "mean_squares",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -257,3 +267,58 @@ def mean_squares(table: Floats) -> tuple[float, float, float]:
     rest = table - by_seed[:, None] - by_row[None, :] + table.mean()
     ms_rest = float((rest**2).sum()) / ((seeds - 1) * (rows - 1))
     return rows * float(by_seed.var(ddof=1)), seeds * float(by_row.var(ddof=1)), ms_rest
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Probabilities corrected for several comparisons: Holm (Scandinavian Journal of Statistics 6, 1979)."""
+    order = sorted(range(len(p)), key=lambda i: p[i])
+    corrected, largest = [0.0] * len(p), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[i]))
+        corrected[i] = largest
+    return corrected
+
+
+def letters(count: int, apart: Collection[tuple[int, int]]) -> list[str]:
+    """Letters for ``count`` variants: two share one exactly where they are not told apart.
+
+    Insert and absorb (Piepho, Journal of Computational and Graphical Statistics 13, 2004): each letter has a
+    column of members; every pair that is told apart splits the columns that hold both, and what another column
+    contains is dropped. Pairs that are not told apart stay together in some column, as a split takes one member of
+    its pair out of each copy.
+
+    Parameters
+    ----------
+    count : int
+    apart : collection of pairs of int
+        Pairs of places that are told apart.
+
+    Returns
+    -------
+    list of str
+        ``a`` for those that share the first variant's letter, and so on, in the order of the variants; after ``z``
+        come ``aa``, ``ab``: then letters are separated by commas.
+    """
+    columns = [frozenset(range(count))] if count else []
+    for one, other in apart:
+        split = []
+        for column in columns:
+            both = one in column and other in column
+            split += [column - {one}, column - {other}] if both else [column]
+        columns = [
+            column
+            for place, column in enumerate(split)
+            if not any(column < rest or (column == rest and place > at) for at, rest in enumerate(split))
+        ]
+    columns.sort(key=sorted)
+    names = [_name(number) for number in range(len(columns))]
+    separator = "," if len(columns) > 26 else ""
+    return [
+        separator.join(name for name, column in zip(names, columns, strict=True) if place in column)
+        for place in range(count)
+    ]
+
+
+def _name(number: int) -> str:
+    name = chr(ord("a") + number % 26)
+    return name if number < 26 else _name(number // 26 - 1) + name

@@ -21,8 +21,7 @@ from pathlib import Path
 from wineexp.data.encoding import most_features
 from wineexp.data.table import Table, read_table
 from wineexp.execution.executor import Task, TaskQueue, longest_first, operations
-from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.shape import shape_of
+from wineexp.specs.run_spec import RunSpec, shape_of
 
 HERE = Path(__file__).resolve().parent
 

@@ -17,9 +17,9 @@ from conftest import ROOT
 import wineexp
 from wineexp.execution.executor import InProcess
 from wineexp.specs.config import read_config
+from wineexp.specs.hints import STUDY_KEYS
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.schema import json_schema
-from wineexp.specs.study_keys import STUDY_KEYS
 
 PAGES = generate.pages()
 BLOCK = re.compile(r"(<!-- [^\n]* -->\n)?```(\w+)\n(.*?)```", re.S)

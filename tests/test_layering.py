@@ -28,7 +28,7 @@ FLOORS = [
     ["data"],
     ["specs"],
     ["notebook", "outputs"],
-    ["runtime", "extras", "files", "markup", "signals", "streams"],
+    ["runtime", "extras", "files", "signals", "streams"],
     ["compiled", "imports"],
     ["text", "errors"],
 ]

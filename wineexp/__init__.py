@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wineexp.api.comparing import compare, report
-    from wineexp.api.differing import diff
     from wineexp.api.inspecting import inspect
     from wineexp.api.loading import load_runs
     from wineexp.api.removing import remove
-    from wineexp.api.saved_run import SavedRun, predict
+    from wineexp.api.saved_run import SavedRun, diff, predict
     from wineexp.api.sending import export
     from wineexp.api.studying import study
     from wineexp.api.training import batch, train
@@ -56,7 +55,7 @@ _ROOMS = {
     **dict.fromkeys(("SavedRun", "predict"), "api.saved_run"),
     "load_runs": "api.loading",
     "export": "api.sending",
-    "diff": "api.differing",
+    "diff": "api.saved_run",
     "remove": "api.removing",
     "inspect": "api.inspecting",
 }

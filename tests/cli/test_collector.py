@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from wineexp.cli.collector import collector_at_rest
+from wineexp.cli.tables import collector_at_rest
 
 
 @pytest.fixture(autouse=True)

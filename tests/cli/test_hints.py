@@ -12,7 +12,7 @@ from wineexp.cli.hints import COMMAND_ALIASES, FLAG_ALIASES
 from wineexp.errors import folded
 from wineexp.specs.aliases import FIELD_ALIASES, KEY_ALIASES, VALUE_ALIASES
 from wineexp.specs.fields import choices_of
-from wineexp.specs.study_keys import STUDY_KEYS
+from wineexp.specs.hints import STUDY_KEYS
 
 #: A command line, in words, and how its one line of error begins after ``wineexp: ``; ``...`` leaves words out.
 COMMAND_LINES = [

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from schedule import simulate
 
 from wineexp.execution.executor import Task, TaskQueue, longest_first
-from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.shape import shape_of
+from wineexp.specs.run_spec import RunSpec, shape_of
 
 WIDTHS = st.sampled_from([1, 2, 3])
 

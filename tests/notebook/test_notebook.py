@@ -19,11 +19,10 @@ from support.hostile import HOSTILE
 import wineexp
 from wineexp.api.loading import SavedRuns
 from wineexp.api.saved_run import Predictions, SavedRun
-from wineexp.api.study_result import StudyResult
+from wineexp.api.studying import StudyResult
 from wineexp.data.simulated import simulated_table
-from wineexp.notebook.card import Card
+from wineexp.notebook.card import MOST_FIGURE_BYTES, Card, to_html
 from wineexp.notebook.frame import WholeFrame
-from wineexp.notebook.render import MOST_FIGURE_BYTES, to_html
 from wineexp.runs.inside import Activations, LayerInside, Normalization, Summary
 from wineexp.runs.inspection import Inspection
 

@@ -12,7 +12,7 @@ import pandas as pd
 from wineexp.api.inputs import PathLike, Runs, read_runs
 from wineexp.api.saved_run import SavedRun
 from wineexp.errors import RunError
-from wineexp.notebook.render import to_html
+from wineexp.notebook.card import to_html
 from wineexp.runs.columns import COLUMNS
 from wineexp.runs.directory import Run, find_runs, is_run, readable_runs
 from wineexp.runs.display import counted, runs_card

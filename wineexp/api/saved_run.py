@@ -13,18 +13,18 @@ from wineexp.api.inputs import PathLike, read_run
 from wineexp.data.dialect import NUMBER
 from wineexp.data.facts import same_table
 from wineexp.errors import RunError, folded
-from wineexp.notebook.card import Card, Head, Table
-from wineexp.notebook.render import to_html
+from wineexp.notebook.card import Card, Head, Table, to_html
+from wineexp.runs.difference import Difference, difference
 from wineexp.runs.directory import Run, find_runs
 from wineexp.runs.display import SIMULATED, run_card, run_line
 from wineexp.runs.new_rows import read_rows
-from wineexp.runs.reader import load_run, verify
+from wineexp.runs.reader import check_run, load_run, verify
 from wineexp.text import count_of, csv_cell, format_number, largest, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Predictions", "SavedRun", "load_tensorflow", "predict"]
+__all__ = ["Predictions", "SavedRun", "diff", "load_tensorflow", "predict"]
 
 #: Predictions that a notebook shows.
 _SHOWN = 10
@@ -252,3 +252,38 @@ def load_tensorflow(run: Run) -> None:
     runtime.load(runtime.running_threads() or run.record.environment.threads or 1)
     with runtime.LOCK:
         import wineexp.training.prediction  # noqa: F401 - whole before another thread asks for it
+
+
+def diff(first: Run | PathLike, second: Run | PathLike, *, out: PathLike = "outputs") -> Difference:
+    """Two runs side by side: the settings that differ, then their metrics. No verdict: :func:`compare` judges.
+
+    Parameters
+    ----------
+    first, second : SavedRun or path-like
+        A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
+    out : path-like
+        The folder in which runs are looked for by name.
+
+    Returns
+    -------
+    Difference
+        With ``pairs`` (``part``, ``key``, ``first``, ``second``, ``difference``: the second minus the first),
+        ``rows()`` and ``notes``.
+
+    Raises
+    ------
+    RunError
+        When there is no such run, several go by a name, or one is damaged.
+
+    Examples
+    --------
+    >>> import wineexp
+    >>> plain = wineexp.train(widths=8, epochs=2, data="simulated")
+    >>> dropped = wineexp.train(widths=8, epochs=2, dropout=0.3, data="simulated")
+    >>> [(pair.key, pair.first, pair.second) for pair in wineexp.diff(plain, dropped).part("setting")]
+    [('dropout', 0.0, 0.3)]
+    """
+    runs = [Run(read_run(run, out)) for run in (first, second)]
+    for run in runs:
+        check_run(run)
+    return difference(*runs)

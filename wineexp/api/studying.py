@@ -16,7 +16,6 @@ from wineexp.api.loading import SavedRuns
 from wineexp.api.options import Drawing, Judging, PathLike, Sending, Source, Where
 from wineexp.api.places import choose_executor, make_exporters
 from wineexp.api.saved_run import SavedRun
-from wineexp.api.study_result import StudyResult
 from wineexp.api.training import Data, choose_observer, plan_config, train_part, watched
 from wineexp.comparison.columns import COLUMNS, Entry
 from wineexp.comparison.compare import compare_runs
@@ -28,20 +27,59 @@ from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
 from wineexp.exporters.observer import StudyFacts, VariantFacts, send_study
+from wineexp.notebook.card import to_html
 from wineexp.runs.curves import save
 from wineexp.runs.directory import directory_name, folder_name
+from wineexp.runs.display import counted, runs_card
 from wineexp.runs.reader import load
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.study_file import FIGURE, PAGE, TABLE, PlannedLooks, record_study, write_down
 from wineexp.runs.writer import restore_runs
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
-from wineexp.text import csv_text
+from wineexp.text import csv_text, one_line
 
 if TYPE_CHECKING:
     from wineexp.specs.config import Config
 
-__all__ = ["plan_study", "run_study", "study"]
+__all__ = ["StudyResult", "plan_study", "run_study", "study"]
+
+#: What is said of a study that was interrupted.
+INTERRUPTED = "interrupted; the same call trains the rest"
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """The result of a study.
+
+    Attributes
+    ----------
+    runs : list of SavedRun
+        In the config's order; fewer than planned after an interruption.
+    comparison : Comparison or None
+        None if it was interrupted; the same call then trains the rest.
+    folder : Path
+        Where ``compare.png``, ``compare.csv`` and ``report.html`` are, and ``study.json``, which lists its runs;
+        with ``overrides`` a folder of its own.
+    """
+
+    runs: SavedRuns
+    comparison: Comparison | None
+    folder: Path
+
+    def __repr__(self) -> str:
+        return one_line(f"StudyResult({self._told()}; {self.comparison or INTERRUPTED})")
+
+    def _repr_html_(self) -> str:
+        if self.comparison is None:
+            card = runs_card(self.runs)
+            return to_html(replace(card, lines=(*card.lines, INTERRUPTED)))
+        card = self.comparison.card(self.folder.name)
+        return to_html(replace(card, lines=(*card.lines, self._told())))
+
+    def _told(self) -> str:
+        return f"{counted(self.runs)}; files in {self.folder}/"
+
 
 #: Columns of a comparison that are sent as numbers.
 STUDY_NUMBERS = (

@@ -23,8 +23,8 @@ from wineexp.execution.observer import Observer, Observers
 from wineexp.execution.plan import Plan, make_plan
 from wineexp.exporters.observer import Exporter, ExportingObserver
 from wineexp.runs.writer import restore_runs
+from wineexp.specs.fields import read_seeds
 from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.seeds import read_seeds
 
 if TYPE_CHECKING:
     from wineexp.specs.config import Config

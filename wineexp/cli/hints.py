@@ -10,8 +10,8 @@ import click
 from wineexp.cli.options import FieldType, flag
 from wineexp.errors import closest, folded
 from wineexp.specs.aliases import FIELD_ALIASES, each_alias, field_hint
+from wineexp.specs.hints import STUDY_KEYS
 from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.study_keys import STUDY_KEYS
 from wineexp.specs.wording import format_value
 
 __all__ = ["COMMAND_ALIASES", "FLAG_ALIASES", "refuse_settings", "usage_problem"]

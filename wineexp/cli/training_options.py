@@ -12,8 +12,8 @@ from wineexp.api.options import Sending, Source, Where
 from wineexp.cli.completers import complete_fields
 from wineexp.cli.options import data_option, filling, out_option, parse_value
 from wineexp.specs.aliases import field_hint
+from wineexp.specs.hints import STUDY_KEYS
 from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.study_keys import STUDY_KEYS
 
 __all__ = ["dry_run_option", "execution_options", "export_options", "model_option", "source_options"]
 

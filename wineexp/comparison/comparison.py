@@ -21,9 +21,8 @@ from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
 from wineexp.errors import SelectionError
-from wineexp.notebook.card import Answer, Card
+from wineexp.notebook.card import Answer, Card, to_html
 from wineexp.notebook.frame import WholeFrame
-from wineexp.notebook.render import to_html
 from wineexp.runs.columns import TARGET
 from wineexp.runs.curves import save
 from wineexp.runs.display import SIMULATED, column_table

@@ -14,8 +14,7 @@ from wineexp.data.encoding import most_features
 from wineexp.data.table import Table
 from wineexp.runs.record import Reason, Status
 from wineexp.runs.result import RunResult, history_frame, unfinished
-from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.shape import shape_of
+from wineexp.specs.run_spec import RunSpec, shape_of
 from wineexp.text import count_of
 
 if TYPE_CHECKING:

@@ -38,8 +38,7 @@ from wineexp.execution.executor import (
     train_run,
 )
 from wineexp.runs.result import RunResult
-from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.shape import shape_of
+from wineexp.specs.run_spec import RunSpec, shape_of
 
 __all__ = ["START_SECONDS", "LocalWorkers", "affordable_jobs"]
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from wineexp.text import align, one_line
+from wineexp import extras
+from wineexp.text import align, one_line, visible
 
-__all__ = ["Answer", "Card", "Head", "Table"]
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["MOST_FIGURE_BYTES", "Answer", "Card", "Head", "Table", "template", "to_html"]
 
 
 @dataclass(frozen=True)
@@ -99,3 +107,47 @@ def _as_text(table: Table) -> str:
         right=[number for number, head in enumerate(table.heads) if head.numeric],
     )
     return "\n".join(part for part in (one_line(table.caption), body, table.rest) if part)
+
+
+#: A figure of more bytes is named instead of shown: a notebook keeps every output that it has.
+MOST_FIGURE_BYTES = 2_000_000
+
+
+def to_html(card: Card) -> str:
+    """The card as HTML, its text escaped; plain text where the extra ``report``, which styles it, is missing."""
+    if not extras.available("report"):
+        told = f"{card.as_text()}\n\nplain text: pip install 'wineexp[report]' brings figures and styled tables"
+        return f"<pre>{html.escape(told)}</pre>"
+    figure, large = card.figure or b"", ""
+    if len(figure) > MOST_FIGURE_BYTES:
+        figure, large = b"", f"The figure has {len(figure) / 1e6:.1f} MB, more than a notebook should keep."
+    shown: str = template("wineexp.notebook", "card.html.j2").render(
+        card=card, picture=base64.b64encode(figure).decode(), broad=_is_broad(figure), large=large
+    )
+    return shown
+
+
+def _is_broad(figure: bytes) -> bool:
+    """Whether a PNG has no room beside the facts: over twice as wide as high (its specification, 11.2.1)."""
+    return len(figure) > 24 and int.from_bytes(figure[16:20]) > 2 * int.from_bytes(figure[20:24])
+
+
+@functools.cache
+def template(package: str, name: str) -> jinja2.Template:
+    """The template of that name in a package's ``templates``; needs the extra ``report``."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_safe,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def _safe(value: Any) -> Any:
+    """What the template shows, its text made safe; HTML of our own is no plain ``str``."""
+    return visible(value) if type(value) is str else value

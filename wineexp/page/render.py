@@ -8,7 +8,7 @@ from typing import Any
 from wineexp import extras, runtime
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
-from wineexp.markup import template
+from wineexp.notebook.card import template
 from wineexp.page import tables, words
 from wineexp.page.bars import effect_bars, verdict_bars
 from wineexp.page.payload import judged_variants, payload, residual_rows

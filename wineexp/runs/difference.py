@@ -10,8 +10,7 @@ from typing import Any, Literal
 from wineexp.data.facts import same_table
 from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.data.split import ROW_FIELDS
-from wineexp.notebook.card import Card, Head, Table
-from wineexp.notebook.render import to_html
+from wineexp.notebook.card import Card, Head, Table, to_html
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, plain, row_texts
 from wineexp.runs.directory import Run
 from wineexp.runs.record import Environment, Metrics

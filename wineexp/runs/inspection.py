@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wineexp.notebook.card import Card
-from wineexp.notebook.render import to_html
+from wineexp.notebook.card import Card, to_html
 from wineexp.runs.columns import Column, number
 from wineexp.runs.display import column_table
 from wineexp.runs.inside import LayerInside

@@ -13,7 +13,13 @@ from wineexp.specs.aliases import VALUE_ALIASES
 from wineexp.specs.column_fields import NAME_LISTS
 from wineexp.specs.fields import choices_of, is_legal, kinds_of
 
-__all__ = ["value_hint"]
+__all__ = ["RUN_KEYS", "STUDY_KEYS", "value_hint"]
+
+STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "split_seeds", "margin", "looks", "look_weights")
+
+#: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
+RUN_KEYS = tuple(key for key in STUDY_KEYS if key != "name")
+
 
 #: Fields that people also give in percent.
 _SHARES = ("dropout", "bn_momentum", "train_fraction", "test_fraction")

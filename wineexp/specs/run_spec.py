@@ -6,6 +6,7 @@ One flat, frozen model. Flags, YAML keys, JSON schema and docs all come from its
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -40,7 +41,6 @@ from wineexp.specs.fields import (
 )
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.layers import Layer, LayerSize
-from wineexp.specs.signature import decisive, digest, seedless_parts
 
 __all__ = [
     "COSMETIC_FIELDS",
@@ -51,8 +51,37 @@ __all__ = [
     "RunSpec",
     "check_effects",
     "deciding",
+    "shape_of",
     "varying",
 ]
+
+
+def _decisive(
+    settings: Mapping[str, Any], defaults: Mapping[str, Any], cosmetic: Collection[str], later: Collection[str]
+) -> dict[str, Any]:
+    """What of a spec's settings is signed: not the cosmetic ones, nor ``later`` ones that keep their default."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in cosmetic and not (name in later and value == defaults[name])
+    }
+
+
+def _seedless_parts(spec: Mapping[str, Any], table: str) -> tuple[str, str, str]:
+    """The canonical JSON of ``spec`` and its table's identity around the seed's digits, and without a seed."""
+    without = {name: value for name, value in spec.items() if name != "seed"}
+    text, whole = (
+        json.dumps({"spec": values, "table": table}, sort_keys=True, separators=(",", ":"))
+        for values in (without, without | {"seed": 0})
+    )
+    key = '"seed":'  # within text its quotes would be escaped
+    before, _, after = whole.partition(f"{key}0")
+    return before + key, after, text
+
+
+def _digest(text: str) -> str:
+    """The signature of canonical JSON."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 class RunSpec(BaseModel):
@@ -358,15 +387,15 @@ class RunSpec(BaseModel):
 
 def _signatures(variant: RunSpec, seed: int, table: str) -> tuple[str, str]:
     before, after, without = _canonical(variant, table)
-    return digest(f"{before}{seed}{after}"), digest(without)
+    return _digest(f"{before}{seed}{after}"), _digest(without)
 
 
 @functools.lru_cache(maxsize=1024)
 def _canonical(variant: RunSpec, table: str) -> tuple[str, str, str]:
-    """See :func:`~wineexp.specs.signature.seedless_parts`; of many seeds of one variant it is made once."""
+    """See :func:`~wineexp.specs.signature._seedless_parts`; of many seeds of one variant it is made once."""
     plain = RunSpec(optimizer=variant.optimizer).settings()
     later = {name for name, marks in MARKS.items() if marks.later}
-    return seedless_parts(decisive(variant.settings(), plain, COSMETIC_FIELDS, later), table)
+    return _seedless_parts(_decisive(variant.settings(), plain, COSMETIC_FIELDS, later), table)
 
 
 #: Field -> what it was declared to be, in the order of the fields.
@@ -416,3 +445,14 @@ def check_effects(specs: Sequence[RunSpec]) -> list[str]:
     if problems:
         raise SpecError(problems)
     return told
+
+
+def shape_of(spec: RunSpec) -> RunSpec:
+    """What specs share that one compiled epoch can train, if they have as many rows.
+
+    Left out is what is declared to be no part of it, as a graph takes it as input: seeds, the rows, the learning
+    rate; and how large a dropout rate above 0 is.
+    """
+    kept = {name: getattr(spec, name) for name in deciding("shape")}
+    plain = RunSpec(optimizer=spec.optimizer)
+    return plain.model_copy(update=kept | {"dropout": tuple(0.5 if rate else 0.0 for rate in spec.rates())})

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import keras
 
 from wineexp.data.split import Split
-from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.shape import shape_of
+from wineexp.specs.run_spec import RunSpec, shape_of
 from wineexp.training.keras_internals import forget_kernels
 from wineexp.training.model import build_optimizer
 from wineexp.training.trainer import Fit, OnEpoch, Order, Trainer

@@ -8,11 +8,10 @@ from typing import Any
 import click
 
 from wineexp.api.options import Drawing
-from wineexp.cli.collector import collector_at_rest
 from wineexp.cli.comparison_options import figure_options, selection_options
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import output_option
-from wineexp.cli.tables import print_csv, table_options
+from wineexp.cli.tables import collector_at_rest, print_csv, table_options
 from wineexp.streams import print_json, print_out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,10 @@ from wineexp.cli.notes import note
 from wineexp.cli.options import named_runs_option
 from wineexp.cli.tables import print_csv, table_options
 from wineexp.streams import print_json, print_out
+from wineexp.text import align, one_line
+
+if TYPE_CHECKING:
+    from wineexp.runs.difference import Difference
 
 
 @click.command()
@@ -24,8 +29,7 @@ def command(first: str, second: str, out: Path, form: str | None) -> None:
     RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. Two runs are
     no verdict: wineexp compare judges variants over their seeds.
     """
-    from wineexp.api.differing import diff
-    from wineexp.cli.side_by_side import side_by_side
+    from wineexp.api.saved_run import diff
 
     found = diff(first, second, out=out)
     if form == "json":
@@ -33,6 +37,19 @@ def command(first: str, second: str, out: Path, form: str | None) -> None:
     elif form == "csv":
         print_csv(found.rows())
     else:
-        print_out(side_by_side(found))
+        print_out(_as_text(found))
     for text in found.notes:
         note(text)
+
+
+def _as_text(found: Difference) -> str:
+    """The whole difference, with a blank line between the parts."""
+    from wineexp.runs.difference import NO_SETTING
+
+    parts = [align([["first", one_line(str(found.first))], ["second", one_line(str(found.second))]])]
+    if not found.part("setting"):
+        parts.append(NO_SETTING)
+    for heads, rows in found.tables():
+        body = [list(map(one_line, row)) for row in (heads, *rows)]
+        parts.append(align(body, right=(1, 2, 3) if heads[0] == "metric" else ()))
+    return "\n\n".join(parts)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import data_option, named_runs_option, output_option
-from wineexp.cli.tables import print_csv, table_options
+from wineexp.cli.tables import print_csv, table_options, text_table
 from wineexp.streams import print_json, print_out
+from wineexp.text import align, one_line
+
+if TYPE_CHECKING:
+    from wineexp.runs.inspection import Inspection
 
 
 @click.command()
@@ -34,7 +39,6 @@ def command(
     """
     from wineexp.api.comparing import check_figure_name
     from wineexp.api.inspecting import inspect, write_inspection
-    from wineexp.cli.inside import inside
 
     check_figure_name(output)
     found = inspect(run, csv, data=data, sep=sep, out=out)
@@ -45,6 +49,15 @@ def command(
     elif form == "csv":
         print_csv(found.table())
     else:
-        print_out(inside(found))
+        print_out(_as_text(found))
     for text in found.notes:
         note(text)
+
+
+def _as_text(found: Inspection) -> str:
+    """The whole inspection, with a blank line between the parts."""
+    parts = [one_line(f"{found.title}: {found.where}")]
+    for told, columns, layers in found.parts():
+        rows = [{column.key: column.value(layer) for column in columns} for layer in layers]
+        parts.append(f"{told}\n{text_table(columns, rows)}")
+    return "\n\n".join([*parts, align([[one_line(name), text] for name, text in found.output])])

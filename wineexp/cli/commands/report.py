@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from wineexp.cli.collector import collector_at_rest
 from wineexp.cli.comparison_options import selection_options
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import output_option
+from wineexp.cli.tables import collector_at_rest
 
 
 @click.command()

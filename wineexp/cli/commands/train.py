@@ -11,7 +11,7 @@ from wineexp.api.options import Sending, Source
 from wineexp.cli.notes import note
 from wineexp.cli.options import given, spec_options
 from wineexp.cli.training_options import export_options, model_option, source_options
-from wineexp.specs.seeds import MAX_SEED_COUNT, read_seeds
+from wineexp.specs.fields import MAX_SEED_COUNT, read_seeds
 from wineexp.streams import print_json, print_out
 
 

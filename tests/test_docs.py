@@ -41,6 +41,13 @@ def test_generated_parts_are_fresh(page):
     assert generate.generated(text) == text, "run: python docs/generate.py"
 
 
+def test_the_picture_of_the_floors_shows_the_floors_and_imports_of_the_code():
+    drawn = generate.pictured(generate.PICTURE.read_text(encoding="utf-8"))
+    assert drawn == generate.picture_facts(), "run: python docs/generate.py"
+    assert "floor 1: cli" in drawn
+    assert "cli imports api" in drawn
+
+
 @each_page
 def test_every_config_that_is_shown_is_one(page, tmp_path):
     for number, text in enumerate(blocks(page, "yaml")):

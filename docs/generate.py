@@ -1,10 +1,12 @@
-"""Write the parts of README and docs that come from the code, between their markers.
+"""Write what comes from the code: parts of README and docs between their markers, and the picture of the floors.
 
 python docs/generate.py           # rewrites them; a test fails where that would change something
 """
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import inspect
 import re
 from collections.abc import Callable, Iterable
@@ -22,6 +24,9 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
 ROOT = Path(__file__).resolve().parent.parent
+
+#: The floors of the house, as drawn.
+PICTURE = ROOT / "docs" / "architecture.svg"
 
 BLOCK = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.S)
 
@@ -141,6 +146,92 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def floors() -> list[list[str]]:
+    """The rooms of each floor, from the top down, as the test of the layering holds them."""
+    tree = ast.parse((ROOT / "tests" / "test_layering.py").read_text(encoding="utf-8"))
+    (value,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS"
+    ]
+    return ast.literal_eval(value)
+
+
+def imports() -> set[tuple[str, str]]:
+    """Which folder imports which, less what it also reaches by way of another."""
+    direct: dict[str, set[str]] = {room.name: set() for room in (ROOT / "wineexp").iterdir() if room.is_dir()}
+    direct = {room: set() for room in direct if not room.startswith("__")}
+    for room, targets in direct.items():
+        for path in (ROOT / "wineexp" / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("wineexp."):
+                    targets.add(node.module.split(".")[1])
+        targets &= direct.keys() - {room}
+    below: dict[str, set[str]] = {}
+    for room in graphlib.TopologicalSorter(direct).static_order():
+        below[room] = direct[room].union(*(below[target] for target in direct[room]))
+    return {
+        (room, target)
+        for room, targets in direct.items()
+        for target in targets
+        if not any(target in below[other] for other in targets)
+    }
+
+
+def picture_facts() -> list[str]:
+    """What the picture shows, as its parts are called in the file: rooms by floor, and who imports whom."""
+    rooms = [f"floor {number}: {room}" for number, names in enumerate(floors()) for room in names]
+    return sorted([*rooms, *(f"{room} imports {target}" for room, target in imports())])
+
+
+def pictured(svg: str) -> list[str]:
+    """The same, read from a picture, whatever drew it."""
+    return sorted(re.findall(r'id="(floor \d+: \w+|\w+ imports \w+)"', svg))
+
+
+def draw_floors() -> None:
+    """Write the picture: a row for each floor, an arrow for each import between folders."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "floors", "font.family": "sans-serif"})
+    rows = floors()
+    figure = Figure(figsize=(7, 0.52 * len(rows)))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 14), ylim=(-len(rows) + 0.5, 0.5))
+    axes.axis("off")
+    places = {}
+    for row, names in enumerate(rows):
+        # A room alone on its floor stands to the right, so that arrows from above and below pass it.
+        columns = [0.5] if len(names) == 1 else [column - (len(names) - 1) / 2 for column in range(len(names))]
+        for column, room in zip(columns, names, strict=True):
+            x = 7 + column * (2.3 if len(names) > 2 else 2.6)
+            places[room] = x, -row
+            folder = (ROOT / "wineexp" / room).is_dir()
+            box = FancyBboxPatch((x - 0.85, -row - 0.27), 1.7, 0.54, boxstyle="round,pad=0,rounding_size=0.12")
+            box.set(facecolor="#2f6690" if folder else "#6b7280", edgecolor="none", gid=f"floor {row}: {room}")
+            axes.add_patch(box)
+            name = f"{room}/" if folder else f"{room}.py"
+            axes.text(x, -row - 0.02, name, color="white", size=9, ha="center", va="center")
+    for room, target in sorted(imports()):
+        (x, y), (target_x, target_y) = places[room], places[target]
+        lean = 0.8 if target_x > x else -0.8 if target_x < x else 0
+        arrow = FancyArrowPatch(
+            (x + lean, y - 0.28),
+            (target_x - lean, target_y + 0.28),
+            arrowstyle="-|>",
+            mutation_scale=9,
+            shrinkA=0,
+            shrinkB=0,
+        )
+        arrow.set(color="#d97706", gid=f"{room} imports {target}")
+        axes.add_patch(arrow)
+    figure.savefig(PICTURE, transparent=True, metadata={"Date": None, "Creator": None})
+
+
 if __name__ == "__main__":
+    if not PICTURE.exists() or pictured(PICTURE.read_text(encoding="utf-8")) != picture_facts():
+        draw_floors()
     for page in pages():
         page.write_text(generated(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -28,6 +28,8 @@ def copy(tmp_path_factory):
     for name in ("wineexp", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "README.md", folder)
+    (folder / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "test_layering.py", folder / "tests")
     for file, before, code in RECIPES:
         path = folder / file
         if not before:

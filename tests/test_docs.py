@@ -22,6 +22,7 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.schema import json_schema
 
 PAGES = generate.pages()
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 BLOCK = re.compile(r"(<!-- [^\n]* -->\n)?```(\w+)\n(.*?)```", re.S)
 
 #: Other people's programs, which a page may name beside ours.
@@ -34,13 +35,20 @@ def blocks(page, language):
             yield text
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@each_page
 def test_generated_parts_are_fresh(page):
     text = page.read_text(encoding="utf-8")
     assert generate.generated(text) == text, "run: python docs/generate.py"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_picture_of_the_floors_shows_the_floors_and_imports_of_the_code():
+    drawn = generate.pictured(generate.PICTURE.read_text(encoding="utf-8"))
+    assert drawn == generate.picture_facts(), "run: python docs/generate.py"
+    assert "floor 1: cli" in drawn
+    assert "cli imports api" in drawn
+
+
+@each_page
 def test_every_config_that_is_shown_is_one(page, tmp_path):
     for number, text in enumerate(blocks(page, "yaml")):
         (tmp_path / f"{number}.yaml").write_text(text)
@@ -53,11 +61,36 @@ def test_every_key_of_a_study_is_told_and_completed_by_editors():
     assert json_schema()["anyOf"][1]["properties"].keys() == set(STUDY_KEYS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@each_page
 def test_every_picture_and_page_that_is_linked_is_there(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def anchors(page):
+    """The names by which GitHub links to a page's sections."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    for heading in re.findall(r"^#+ (.*)", text, re.M):
+        yield re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@each_page
+def test_every_section_that_is_linked_is_there(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+def test_the_index_of_the_docs_names_every_page():
+    index = ROOT / "docs" / "README.md"
+    linked = re.findall(r"^- \[[^]]*\]\(([^)]*)\)", index.read_text(encoding="utf-8"), re.M)
+    assert sorted(linked) == sorted(page.name for page in index.parent.glob("*.md") if page != index)
+
+
+def test_the_readme_is_one_screen_and_a_half():
+    text = re.sub(r"^```.*?^```", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S | re.M)
+    assert len(text.split()) <= 950
 
 
 @pytest.fixture
@@ -118,7 +151,7 @@ def expand(word, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@each_page
 def test_every_command_that_is_shown_works(page, reader, cli):
     count = 0
     for text in blocks(page, "sh"):

@@ -187,8 +187,8 @@ def run_study(
     """Train a config's runs, compare them and write what was found; see :func:`study`."""
     where.check()
     drawing.check()
+    restore_runs(source.folder)  # before they are looked for
     plan, reference = plan_study(config, judging, source, page=page)
-    restore_runs(source.folder)
     exporters = make_exporters(sending, plan.name)
     executor = choose_executor(plan, where)
     folder = source.folder / folder_name(plan.name)

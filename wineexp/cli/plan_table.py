@@ -11,7 +11,7 @@ from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.variants import group_specs
 from wineexp.execution.estimate import estimate_seconds, measured_speeds
 from wineexp.execution.plan import Plan, Planned
-from wineexp.runs.columns import Column, number
+from wineexp.listing import Column, Listing, number
 from wineexp.runs.directory import find_runs, folder_name
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec, varying
@@ -21,12 +21,10 @@ from wineexp.text import format_duration
 __all__ = ["show_plan", "tell_comparison"]
 
 
-def show_plan(plan: Plan, form: str | None, where: Where) -> None:
+def show_plan(plan: Plan, form: str, where: Where) -> None:
     """Print the plan: every run that may be trained, how many that is, and how long it will take."""
     tell_table(plan)
-    columns = _plan_columns(plan)
-    rows = [{column.key: column.value(entry) for column in columns} for entry in plan.entries]
-    print_table(columns, rows, form)
+    print_table(Listing.of(_plan_columns(plan), plan.entries), form)
     if plan.looks is not None:
         _tell_looks(plan, plan.looks)
     waiting, count = len(plan.waiting), len(plan.entries)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wineexp import extras
+from wineexp.listing import Listing, as_text
 from wineexp.text import align, one_line, visible
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["MOST_FIGURE_BYTES", "Answer", "Card", "Head", "Table", "template", "to_html"]
+__all__ = ["MOST_FIGURE_BYTES", "Answer", "Card", "template", "to_html"]
 
 
 @dataclass(frozen=True)
@@ -26,31 +27,6 @@ class Answer:
     answer: str
     detail: str
     kind: str
-
-
-@dataclass(frozen=True)
-class Head:
-    """The head of a column: a heading, perhaps of several lines, its unit and meaning; whether it has numbers."""
-
-    text: str
-    unit: str = ""
-    meaning: str = ""
-    numeric: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as text; ``count`` is how many rows there are, of which the first are shown."""
-
-    heads: tuple[Head, ...]
-    rows: tuple[tuple[str, ...], ...]
-    count: int
-    caption: str = ""
-
-    @property
-    def rest(self) -> str:
-        """What is not shown, in words; empty where all is."""
-        return "" if len(self.rows) == self.count else f"the first {len(self.rows)} of {self.count:,} rows"
 
 
 @dataclass(frozen=True)
@@ -71,7 +47,7 @@ class Card:
         A PNG.
     alt : str
         The figure in words.
-    tables : tuple of Table
+    tables : tuple of Listing
     notes : tuple of str
         Caveats.
     """
@@ -83,7 +59,7 @@ class Card:
     facts: tuple[tuple[str, str], ...] = ()
     figure: bytes | None = None
     alt: str = ""
-    tables: tuple[Table, ...] = ()
+    tables: tuple[Listing, ...] = ()
     notes: tuple[str, ...] = ()
 
     def as_text(self) -> str:
@@ -96,17 +72,8 @@ class Card:
             yield "\n".join(map(one_line, (one.question, f"  {one.answer}", f"  {one.detail}")))
         yield align([[one_line(name), one_line(text)] for name, text in self.facts]) if self.facts else ""
         for table in self.tables:
-            yield _as_text(table)
+            yield as_text(table)
         yield "\n".join(f"note: {one_line(note)}" for note in self.notes)
-
-
-def _as_text(table: Table) -> str:
-    heads = [one_line(" ".join(head.text.split())) for head in table.heads]
-    body = align(
-        [heads, *([one_line(cell) for cell in row] for row in table.rows)],
-        right=[number for number, head in enumerate(table.heads) if head.numeric],
-    )
-    return "\n".join(part for part in (one_line(table.caption), body, table.rest) if part)
 
 
 #: A figure of more bytes is named instead of shown: a notebook keeps every output that it has.
@@ -138,7 +105,7 @@ def template(package: str, name: str) -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(package),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("wineexp.notebook")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_safe,

@@ -11,7 +11,7 @@ from wineexp.comparison.variants import Variant
 from wineexp.notebook.card import template
 from wineexp.page import tables, words
 from wineexp.page.bars import effect_bars, verdict_bars
-from wineexp.page.payload import judged_variants, payload, residual_rows
+from wineexp.page.payload import judged_variants, payload, residuals
 from wineexp.page.repeat import config_text, repeat_text
 from wineexp.text import format_number, short_path
 
@@ -92,7 +92,7 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "judged": [one["label"] for one in judged],
         "judged_text": "; ".join(names),
         "legend": [(one["number"], name) for one, name in zip(judged, names, strict=True)],
-        "residual_rows": residual_rows(judged),
+        "residuals": residuals(judged, words.target(comparison)),
         "colours": drawn["colours"],
         "payload": {name: drawn[name] for name in ("variants", "epochs")},
         "margins": MARGINS,
@@ -100,11 +100,11 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
 
 
 def _tables(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
-    heads = tables.columns(comparison)
     return {
         "sampled": tables.sampled(shown),
-        "columns": heads,
-        "rows": tables.rows(comparison, heads),
+        "variants": tables.variants(comparison),
+        "rooms": tables.rooms(comparison),
+        "values": tables.sort_values(comparison),
         "facts": tables.facts(comparison) if len(comparison.variants) == 1 and shown else [],
         "unfinished": [f"{run.outcome} {short_path(run.path)}" for run in comparison.unfinished],
         "effects": effect_bars(comparison.effects),

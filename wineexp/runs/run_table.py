@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from wineexp.errors import RunError, SelectionError
-from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, Recorded, find_column
+from wineexp.listing import Column
+from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Recorded, find_column
 from wineexp.runs.record import Metrics
 from wineexp.specs.fields import optimizer_defaults
 from wineexp.specs.parsing import meaning_of, problem_of

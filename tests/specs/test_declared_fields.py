@@ -11,9 +11,11 @@ from wineexp.data.split import split_table
 from wineexp.errors import ConfigError, SpecError
 from wineexp.runs.metrics import baseline_loss
 from wineexp.specs.config import read_mapping
+from wineexp.specs.declarations import MARKS
+from wineexp.specs.fields import is_legal
+from wineexp.specs.keras_names import OPTIMIZERS
 from wineexp.specs.run_spec import (
     COSMETIC_FIELDS,
-    MARKS,
     NEEDED,
     RECORDING_FIELDS,
     VARIANT_FIELDS,
@@ -21,6 +23,7 @@ from wineexp.specs.run_spec import (
     deciding,
     varying,
 )
+from wineexp.specs.wording import asked, say, without
 
 each_field = pytest.mark.parametrize("field", FIELDS)
 
@@ -56,6 +59,24 @@ def test_what_is_declared_free_of_the_rows_and_the_constant_leaves_them_as_they_
         assert losses[0] == losses[1]
     if "table" in MARKS[field].free:
         assert one.features == other.features
+
+
+@each_field
+def test_what_a_declaration_names_is_there(field):
+    marks, info = MARKS[field], RunSpec.model_fields[field]
+    named = {*marks.needs, *marks.checked_against, marks.words.behind, marks.hints.number_means}
+    assert named - {None, ""} <= set(FIELDS) - {field}
+    assert all(is_legal(value, info) for value in marks.words.off)
+    assert marks.by_optimizer.keys() in (set(), OPTIMIZERS.keys())
+    assert all((text or "").count("{") <= 1 for text in (marks.words.title, marks.words.question))
+
+
+@each_field
+def test_words_tell_two_values_apart_in_titles_and_questions(field, pair):
+    values = [getattr(spec, field) for spec in pair]
+    assert len({say(field, value) for value in values}) == 2
+    assert len({asked(field, value) or without(field) for value in values}) == 2
+    assert all(say(field, value) and (asked(field, value) or without(field)) for value in values)
 
 
 def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothing_forgotten():

@@ -103,11 +103,11 @@ def test_yaml_run_directory_and_table_have_it_and_old_signatures_stand(run, tmp_
     config = {"defaults": quick, "runs": [{"name": "as before"}, {"bn_epsilon": 1.0, "mood": "glad"}]}
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     run("-m", "wineexp", "batch", "c.yaml", "--jobs", "0", "--no-model")
-    found = {}
+    runs = {}
     for path in (tmp_path / "outputs").glob("*/run.json"):
         record = json.loads(path.read_text())
-        found[record["spec"]["bn_epsilon"]] = record, (path.parent / "history.csv").read_bytes()
-    (before, history), (changed, other) = found[0.001], found[1.0]
+        runs[record["spec"]["bn_epsilon"]] = record, (path.parent / "history.csv").read_bytes()
+    (before, history), (changed, other) = runs[0.001], runs[1.0]
     from wineexp.specs.run_spec import RunSpec
 
     assert before["signature"] == RunSpec.parse(quick).signature(small_table.identity)

@@ -38,27 +38,27 @@ def pair(field):
 
 @each_field
 def test_every_field_is_signed_unless_it_is_declared_to_be_of_no_matter(field, pair):
-    one, other = pair
+    spec, changed = pair
     signed = field not in COSMETIC_FIELDS | RECORDING_FIELDS
-    assert (one.signature("t") != other.signature("t")) == signed
-    assert (one.variant_signature("t") != other.variant_signature("t")) == (signed and field != "seed")
+    assert (spec.signature("t") != changed.signature("t")) == signed
+    assert (spec.variant_signature("t") != changed.variant_signature("t")) == (signed and field != "seed")
     assert varying(pair) == ([field] if field in VARIANT_FIELDS else [])
 
 
 @each_field
 def test_what_is_declared_free_of_the_rows_and_the_constant_leaves_them_as_they_are(small_table, field, pair):
-    one, other = (split_table(small_table, spec) for spec in pair)
+    split, changed = (split_table(small_table, spec) for spec in pair)
     if "rows" in MARKS[field].free:
         for name in ("train_rows", "valid_rows", "test_rows", "y_valid"):
-            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+            assert np.array_equal(getattr(split, name), getattr(changed, name)), name
     if "constant" in MARKS[field].free:
         losses = [
-            baseline_loss(spec.loss, split.y_train, split.y_valid)
-            for spec, split in zip(pair, (one, other), strict=True)
+            baseline_loss(spec.loss, rows.y_train, rows.y_valid)
+            for spec, rows in zip(pair, (split, changed), strict=True)
         ]
         assert losses[0] == losses[1]
     if "table" in MARKS[field].free:
-        assert one.features == other.features
+        assert split.features == changed.features
 
 
 @each_field
@@ -129,8 +129,8 @@ def test_varying_what_has_an_effect_in_no_cell_is_refused_with_the_reason(small_
 
 def test_cells_of_one_identity_are_one_run(small_table, tmp_path):
     specs = read_mapping({"grid": {"bn": ["none", "after"], "bn_momentum": [0.9, 0.5]}}).specs
-    found = plan(specs, small_table, tmp_path)
-    assert [(entry.spec.bn, entry.spec.bn_momentum) for entry in found.entries] == [
+    entries = plan(specs, small_table, tmp_path).entries
+    assert [(entry.spec.bn, entry.spec.bn_momentum) for entry in entries] == [
         ("none", 0.9), ("after", 0.9), ("after", 0.5),
     ]  # fmt: skip
 

@@ -53,8 +53,8 @@ _BESIDE = each_alias(
 def field_hint(name: str, legal: Iterable[str], form: str = "{!r}") -> str:
     """Return `` (did you mean 'dropout'?)`` for the field that ``name`` stands for, or an empty string.
 
-    ``form`` shows the field, where it is not written by its name alone. For what is no part of a spec, the hint
-    says where it is given.
+    ``form`` shows the field, where it is not written by its name alone. For a setting that is no part
+    of a spec, the hint says where it is given.
     """
     if folded(name) in _BESIDE:
         return f" ({_BESIDE[folded(name)]})"

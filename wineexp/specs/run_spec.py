@@ -1,6 +1,6 @@
 """The spec: everything that determines a run's result, and nothing else.
 
-One flat, frozen model, whose fields are in ``declarations.py``: here is what a spec as a whole can do.
+One flat, frozen model. Its fields stand in ``declarations.py``; here are its checks, signatures and words.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class RunSpec(Declarations):
         return self.model_copy(update=self._of_no_matter())
 
     def _of_no_matter(self) -> dict[str, Any]:
-        """The defaults of the fields that decide nothing of what is trained."""
+        """The defaults of all fields that have no effect on training."""
         free = (*COSMETIC_FIELDS, *RECORDING_FIELDS, *self.without_effect())
         return {field: _PLAIN[field] for field in free}
 
@@ -260,7 +260,7 @@ def _check_rates(spec: RunSpec) -> None:
 
 
 def _check_shares(spec: RunSpec) -> None:
-    """Raise ``ValueError`` where training and test rows leave none to validate."""
+    """Raise ``ValueError`` where training and test rows leave no rows to validate."""
     train, test = spec.train_fraction, spec.test_fraction
     if test and train + test >= 1:
         raise ValueError(

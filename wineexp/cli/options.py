@@ -13,8 +13,8 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
-from wineexp.specs.column_fields import NAME_LISTS, read_names
-from wineexp.specs.fields import choices_of, kinds_of, read_text
+from wineexp.specs.declarations import MARKS
+from wineexp.specs.fields import choices_of, items_of, kinds_of, read_names, read_text
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
@@ -45,10 +45,10 @@ class FieldType(click.ParamType[Any]):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         if 0 < len(self.choices) <= 4:
             return f"[{'|'.join(self.choices)}]"
+        if items := items_of(self.info.annotation):
+            return {int: "SIZES", float: "RATE", str: "COLUMN,..."}[items]
         kinds = kinds_of(self.info.annotation)
-        return {"widths": "SIZES", "dropout": "RATE", **dict.fromkeys(NAME_LISTS, "COLUMN,...")}.get(
-            self.field
-        ) or ("INTEGER" if int in kinds else "NUMBER" if float in kinds else "NAME")
+        return "INTEGER" if int in kinds else "NUMBER" if float in kinds else "NAME"
 
     @property
     def expected(self) -> str:
@@ -84,7 +84,7 @@ def filling(kind: type[Any], name: str) -> Callable[[Command], Command]:
 
 def parse_value(field: str, text: Any) -> Any:
     """``text`` converted to the field's type if possible, otherwise unchanged, for the spec to reject."""
-    return read_text(field, text, RunSpec.model_fields[field])
+    return read_text(text, RunSpec.model_fields[field])
 
 
 def flag(field: str) -> str:
@@ -95,11 +95,12 @@ def flag(field: str) -> str:
 def spec_options(function: Command) -> Command:
     """Give a command a flag for every field of the spec; those not given stay out of ``given``."""
     for name, info in reversed(RunSpec.model_fields.items()):
-        default = "the optimizer's" if name in ("learning_rate", "weight_decay") else format_value(info.default)
+        default = "the optimizer's" if MARKS[name].by_optimizer else format_value(info.default)
         text = f"{str(info.description)[:1].upper()}{str(info.description)[1:]}."
         decoration = f"{flag(name)}/--no-{name.replace('_', '-')}" if info.annotation is bool else flag(name)
         kind = None if info.annotation is bool else FieldType(name, info)
-        several: dict[str, Any] = {"multiple": True, "callback": _together} if name in NAME_LISTS else {}
+        names = items_of(info.annotation) is str
+        several: dict[str, Any] = {"multiple": True, "callback": _together} if names else {}
         help_text = f"{text}  [default: {default}]"
         function = click.option(decoration, name, default=None, type=kind, help=help_text, **several)(function)
     return function

@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import MARGIN_LEVEL, SAME_PREDICTIONS, Verdict, format_p
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec, varying
-from wineexp.specs.wording import format_value, format_widths, without, worded
+from wineexp.specs.wording import asked, plural_noun, without
 
-__all__ = ["Question", "ask", "quoted", "setting_words"]
-
-#: How a question words a setting where a title is too short for it.
-_SAID: dict[str, Callable[[Any], str]] = {
-    "widths": lambda sizes: f"{format_widths(sizes)} units",
-    "activation": lambda name: f"the activation {name}",
-    "loss": lambda name: f"the loss {name}",
-    "batch_size": lambda rows: f"batches of {rows}",
-    "patience": lambda epochs: "" if epochs is None else f"early stopping with patience {epochs}",
-    "dropout": lambda rate: f"dropout {_rates(rate)}" if rate else "",
-    "features": lambda names: "" if names is None else f"using only {' and '.join(names)}",
-    "drop": lambda names: "" if names is None else f"leaving out {' and '.join(names)}",
-}
+__all__ = ["Question", "ask", "quoted"]
 
 #: Shares of the uncertainty below this are left out: more of what they come from would change nothing.
 LEAST_SHARE = 0.05
 
 #: What adds to the uncertainty, where a sentence needs more words than its name.
 _SOURCES = {"both": "single seeds on single rows"}
-
-#: Fields whose words are in the plural; a second value of them need not repeat the noun.
-_PLURAL = {"widths": " units", "epochs": " epochs", "batch_size": ""}
-
-#: A field as a sentence names it, where that is not its name.
-_FIELDS = {
-    "widths": "layer sizes",
-    "bn": "batch norm",
-    "bn_input": "batch norm on the input",
-    "scale": "scaling",
-    "epochs": "the number of epochs",
-    "patience": "early stopping",
-    "features": "the choice of features",
-    "drop": "leaving out columns",
-    "encode": "one-hot encoding",
-}
 
 
 @dataclass(frozen=True)
@@ -105,11 +76,6 @@ def quoted(name: str) -> str:
     return f"\N{LEFT DOUBLE QUOTATION MARK}{name}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
-def setting_words(field: str) -> str:
-    """A field as a sentence names it: ``batch norm``, ``learning rate``."""
-    return _FIELDS.get(field, field.replace("_", " "))
-
-
 # -- the question ---------------------------------------------------------------------------------
 
 
@@ -140,13 +106,14 @@ def _of_labels(variant: Variant, reference: Variant) -> str:
 
 def _of_settings(variant: Variant, reference: Variant, fields: Sequence[str]) -> str:
     ours, theirs = (_phrases(_spec(side), fields) for side in (variant, reference))
+    noun = plural_noun(fields[0])
     if not any(theirs.values()) and all(ours.values()):
         together = " together" if len(fields) > 1 else ""
-        return f"{'Do' if together or _plural(fields) else 'Does'} {_joined(ours)} help{together}?"
+        return f"{'Does' if noun is None and not together else 'Do'} {_joined(ours)} help{together}?"
     one, other = _whole(ours), _whole(theirs)
     if len(fields) == 1:
-        other = other.removesuffix(_PLURAL.get(fields[0], "")) if all(theirs.values()) else other
-    return f"{'Are' if _plural(fields) else 'Is'} {one} better than {other}?"
+        other = other.removesuffix(noun or "") if all(theirs.values()) else other
+    return f"{'Is' if noun is None else 'Are'} {one} better than {other}?"
 
 
 def _spec(variant: Variant) -> RunSpec:
@@ -157,7 +124,7 @@ def _spec(variant: Variant) -> RunSpec:
 def _phrases(spec: RunSpec, fields: Sequence[str]) -> dict[str, str]:
     """Field to how a sentence words its value; empty where the setting is switched off."""
     values = {field: getattr(spec, field) for field in fields}
-    return {field: _SAID[field](v) if field in _SAID else worded(field, v) for field, v in values.items()}
+    return {field: asked(field, value) for field, value in values.items()}
 
 
 def _joined(phrases: dict[str, str]) -> str:
@@ -169,14 +136,6 @@ def _whole(phrases: dict[str, str]) -> str:
     """Several settings as one thing: ``sgd with learning rate 0.1``."""
     (first, phrase), *rest = phrases.items()
     return f"{_joined({first: phrase})} with {_joined(dict(rest))}" if rest else _joined(phrases)
-
-
-def _plural(fields: Sequence[str]) -> bool:
-    return fields[0] in _PLURAL
-
-
-def _rates(rate: Any) -> str:
-    return ", ".join(f"{one:g}" for one in rate) + " by layer" if isinstance(rate, tuple) else format_value(rate)
 
 
 # -- the answer -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from wineexp.data.dialect import NUMBER
 from wineexp.data.facts import MAX_CATEGORIES, TableFacts, category_features
 from wineexp.data.table import Table, check_target
 from wineexp.errors import DataError, nearest
-from wineexp.specs.column_fields import is_name
+from wineexp.specs.fields import is_label
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import one_line, some_of
@@ -141,7 +141,7 @@ def leave_out(spec: RunSpec, *names: str) -> str:
     it = "them" if len(names) > 1 else "it"
     if spec.features is not None:
         return f"leave {it} out of features"
-    if not all(map(is_name, names)):
+    if not all(map(is_label, names)):
         return f"leave {it} out of the table"
     return f"leave {it} out with --drop {shlex.quote(format_value((*(spec.drop or ()), *names)))}"
 

@@ -11,10 +11,11 @@ import pandas as pd
 
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.drawing import MIN_BAND, has_dropout
-from wineexp.comparison.questions import quoted, setting_words
+from wineexp.comparison.questions import quoted
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.reader import LoadedRun
+from wineexp.specs.wording import setting_words
 from wineexp.text import format_interval, format_number, short_source
 
 __all__ = [

@@ -333,7 +333,7 @@ class Declarations(BaseModel):
         "none or onehot",
         later=True,
         free=OF_THE_FEATURES | {"constant"},
-        words=Words("one-hot encoding", place=3, off=("none",), without="no encode", name="one-hot encoding"),
+        words=Words("one-hot encoding", place=3, off=("none",), name="one-hot encoding"),
         hints=Hints(
             "onehot encoding encoder dummies getdummies categorical",
             values={"onehot": "dummies getdummies onehotencoder"},

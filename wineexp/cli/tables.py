@@ -54,7 +54,7 @@ def print_csv(rows: Sequence[Row]) -> None:
 
 
 def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
-    """The table for people: headings, of as many lines as the longest, numbers flush right."""
+    """The table for people: headings, all with as many lines as the longest; numbers right-aligned."""
     body = [_cells([column for column in columns if column.key in row], row, columns) for row in rows]
     numeric = [i for i, column in enumerate(columns) if all(_is_number(row.get(column.key)) for row in rows)]
     headings = [column.heading.split("\n") for column in columns]
@@ -64,7 +64,7 @@ def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
 
 
 def _cells(known: Sequence[Column[Any]], row: Row, columns: Sequence[Column[Any]]) -> list[str]:
-    """A row's cells; empty in columns that it does not have."""
+    """A row's cells; empty in columns that the row does not have."""
     texts = row_texts(known, [row[column.key] for column in known])
     told = {column.key: one_line(text) for column, text in zip(known, texts, strict=True)}
     return [told.get(column.key, "") for column in columns]
@@ -76,10 +76,10 @@ def _is_number(value: Any) -> bool:
 
 @contextlib.contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """No collection of cycles within; also a decorator.
+    """Switch the collector of cycles off in the block; also a decorator.
 
-    What such a command allocates, modules above all, lives until it ends. The collector would look through all
-    of it again whenever it has grown by a quarter, and find next to nothing.
+    The objects that such a command allocates, mostly modules, live until it ends. The collector would look through
+    all of them again whenever they have grown by a quarter, and find next to nothing.
     """
     at_work = gc.isenabled()
     gc.disable()

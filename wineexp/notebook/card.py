@@ -1,4 +1,4 @@
-"""What a notebook shows of a result, as plain data: its words, then a figure, then tables and notes."""
+"""A result as a notebook shows it, as plain data: words, then a figure, then tables and notes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["MOST_FIGURE_BYTES", "Answer", "Card", "Head", "Table", "template", "
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its answer: ``No: worse by 0.154 ...``; ``kind`` is that of the verdict."""
+    """A question with its answer: ``No: worse by 0.154 ...``; ``kind`` is the verdict's."""
 
     question: str
     answer: str
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Head:
-    """The head of a column: a heading, perhaps of several lines, its unit and meaning; whether it has numbers."""
+    """The head of a column: heading (one line or more), unit, meaning, and whether the column has numbers."""
 
     text: str
     unit: str = ""
@@ -40,7 +40,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text; ``count`` is how many rows there are, of which the first are shown."""
+    """A table as text; ``rows`` are the first of ``count`` rows."""
 
     heads: tuple[Head, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -49,7 +49,7 @@ class Table:
 
     @property
     def rest(self) -> str:
-        """What is not shown, in words; empty where all is."""
+        """A note that only the first rows are shown; empty if all are."""
         return "" if len(self.rows) == self.count else f"the first {len(self.rows)} of {self.count:,} rows"
 
 
@@ -61,12 +61,12 @@ class Card:
     ----------
     title : str
     warning : str
-        What must be known before anything else: that the table is simulated.
+        The first thing to know: that the table is simulated.
     lines : tuple of str
         A sentence or two below the title.
     answers : tuple of Answer
     facts : tuple of (str, str)
-        Names with what they are.
+        Name and value of each fact.
     figure : bytes or None
         A PNG.
     alt : str
@@ -87,7 +87,7 @@ class Card:
     notes: tuple[str, ...] = ()
 
     def as_text(self) -> str:
-        """All but the figure, for where nothing better can be shown."""
+        """Everything but the figure, for places that can only show text."""
         return "\n\n".join(part for part in self._parts() if part)
 
     def _parts(self) -> Iterator[str]:
@@ -109,12 +109,12 @@ def _as_text(table: Table) -> str:
     return "\n".join(part for part in (one_line(table.caption), body, table.rest) if part)
 
 
-#: A figure of more bytes is named instead of shown: a notebook keeps every output that it has.
+#: A figure with more bytes is only mentioned, not shown: a notebook file keeps all its outputs.
 MOST_FIGURE_BYTES = 2_000_000
 
 
 def to_html(card: Card) -> str:
-    """The card as HTML, its text escaped; plain text where the extra ``report``, which styles it, is missing."""
+    """The card as HTML, its text escaped; plain text if the extra ``report``, which styles it, is missing."""
     if not extras.available("report"):
         told = f"{card.as_text()}\n\nplain text: pip install 'wineexp[report]' brings figures and styled tables"
         return f"<pre>{html.escape(told)}</pre>"
@@ -149,5 +149,5 @@ def template(package: str, name: str) -> jinja2.Template:
 
 
 def _safe(value: Any) -> Any:
-    """What the template shows, its text made safe; HTML of our own is no plain ``str``."""
+    """A value for the template, text made safe; HTML of our own is no plain ``str``."""
     return visible(value) if type(value) is str else value

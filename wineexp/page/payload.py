@@ -1,4 +1,4 @@
-"""What the page's charts are drawn from: plain values, some of them for its script too."""
+"""The values that the page's charts are drawn from, as plain data; its script uses some of them too."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wineexp.text import epoch_number, format_number
 
 __all__ = ["judged_variants", "payload", "residual_rows"]
 
-#: The curves' colours (see :data:`wineexp.runs.curves.COLOURS`), lightened for a dark ground.
+#: The curves' colours (see :data:`wineexp.runs.curves.COLOURS`), lightened for a dark background.
 DARK_COLOURS = (
     "#5AAEE8",
     "#FF8B3D",
@@ -34,14 +34,14 @@ DARK_COLOURS = (
     "#D3D35F",
 )
 
-#: Up to this many different actual values, residuals are shown as one box for each.
+#: Up to this many different actual values, residuals are shown as one box per value.
 MAX_BOXES = 20
 
 
 def payload(
     comparison: Comparison, shown: Sequence[Variant], judged: Sequence[dict[str, Any]], target: str
 ) -> dict[str, Any]:
-    """Everything that is drawn, JSON-ready; what is not a number is None."""
+    """All values to draw, JSON-ready; values that are not finite are None."""
     scale, numbers = shared_scale(shown), colour_numbers(shown)
     return {
         "variants": [_lines(scale, variant) for variant in shown],
@@ -115,7 +115,7 @@ def _ends(judged: Sequence[dict[str, Any]]) -> list[float]:
 
 
 def residual_rows(judged: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Mean residual of each judged variant by actual value, or by tenths of them, as text."""
+    """Mean residual of each judged variant by actual value, or by tenth of the values, as text."""
     if not judged:
         return []
     size = float(np.abs([value for one in judged for value in one["residual"]]).mean())

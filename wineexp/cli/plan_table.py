@@ -22,7 +22,7 @@ __all__ = ["show_plan", "tell_comparison"]
 
 
 def show_plan(plan: Plan, form: str, where: Where) -> None:
-    """Print the plan: every run that may be trained, how many that is, and how long it will take."""
+    """Print the plan: every run that may be trained, their number, and the time that they will take."""
     tell_table(plan)
     print_table(Listing.of(_plan_columns(plan), plan.entries), form)
     if plan.looks is not None:
@@ -49,7 +49,7 @@ def show_plan(plan: Plan, form: str, where: Where) -> None:
 
 
 def tell_comparison(plan: Plan, reference: RunSpec | None, *, page: bool) -> None:
-    """What a study will compare its runs with, and where it will write what it finds."""
+    """Say what a study will compare its runs with, and where it will write the result."""
     wanted = reference or plan.specs[0].without_seed(across_splits=crosses_splits(plan.specs))
     label = next(variant.label for variant in group_specs(plan.specs) if variant.spec == wanted)
     say(f"reference: {label}" + (f"; margin {plan.margin:g}" if plan.margin else ""))
@@ -72,7 +72,7 @@ def _plan_columns(plan: Plan) -> list[Column[Planned]]:
 
 
 def _tell_looks(plan: Plan, looks: Looks) -> None:
-    """The least and the most that a study with planned looks may train."""
+    """Say how many runs a study with planned looks trains at least and at most."""
     first = plan.part({spec for spec in plan.specs if spec.seed in looks.at(1)})
     shares = ", ".join(f"{share:g}" for share in looks.weights)
     say(

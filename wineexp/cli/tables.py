@@ -66,10 +66,10 @@ def print_answer(parts: Sequence[Part], form: str = "text") -> None:
 
 @contextlib.contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """No collection of cycles within; also a decorator.
+    """Switch the collector of cycles off in the block; also a decorator.
 
-    Most of what such a command allocates, modules above all, lives until it ends. The collector would look through
-    all of it whenever it has grown by a quarter, and find next to nothing.
+    The objects that such a command allocates, mostly modules, live until it ends. The collector would look through
+    all of them again whenever they have grown by a quarter, and find next to nothing.
     """
     at_work = gc.isenabled()
     gc.disable()

@@ -20,18 +20,18 @@ from wineexp.runs.reader import LoadedRun, load_run
 
 __all__ = ["MLflowLog", "write_model"]
 
-#: Name of the folder among a run's artifacts, as ``runs:/ID/model`` has it.
+#: Name of the folder among a run's artifacts, as in ``runs:/ID/model``.
 FOLDER = "model"
 
 REQUIREMENTS, PYTHON = "requirements.txt", "python_env.yaml"
 
-#: Tags: the study's name; of its own run what it is recognized by; of a variant its verdict in a word.
+#: Tags: the study's name; the digest that identifies the study's own run; a variant's verdict in a word.
 STUDY, DIGEST, VERDICT = "wineexp.study", "wineexp.digest", "wineexp.verdict"
 
-#: MLflow's own tags: what is shown as description, and of whom a run is a child.
+#: MLflow's own tags: the description that it shows, and a run's parent.
 NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
 
-#: Characters that every server takes for a tag's value.
+#: Length of a tag's value that every server accepts.
 MAX_NOTE = 5000
 
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -46,7 +46,7 @@ class MLflowLog:
     experiment : Chosen
         Created if it does not exist.
     anywhere : bool
-        A run is there already where any experiment of the server has it: so it is for runs of no study.
+        Whether a run in any experiment of the server counts as sent, as for runs of no study.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class MLflowLog:
         self._commit, self._since = _commit_here(), math.floor(time.time())
 
     def export(self, run: Run) -> bool:
-        """Send the run; return False where it is there already.
+        """Send the run; return False if it is there already.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class MLflowLog:
             return self._send(run)
 
     def export_study(self, study: StudyFacts) -> bool:
-        """Send what is said of a study: a run of its own, and one for each variant, the parent of its seeds.
+        """Send a study's results: a run of its own, and a run for each variant, the parent of its seeds.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class MLflowLog:
         end = datetime.fromisoformat(run.record.recorded).timestamp()
         start = end - (run.record.timing.run_seconds or 0.0)
         tags = _tags(run)
-        if self._commit and end >= self._since:  # where it was trained before, this folder may have had another
+        if self._commit and end >= self._since:  # if it was trained before, this folder may have had another
             tags["mlflow.source.git.commit"] = self._commit
         with self.server.new_run(self.experiment, run.path.name, start, tags) as made:
             self.server.log_settings(made, run.spec)
@@ -113,7 +113,7 @@ class MLflowLog:
         data = run.record.data
         table = Dataset(
             name=data.kind,
-            digest=data.identity[:36],  # MLflow takes no more
+            digest=data.identity[:36],  # MLflow's limit
             source_type="local",
             source=json.dumps({"uri": data.source}),
             profile=json.dumps({"num_rows": data.rows}),
@@ -145,7 +145,7 @@ def _tags(run: Run) -> dict[str, str]:
 
 
 def _numbers(loaded: LoadedRun, start: float, end: float) -> Iterator[tuple[str, float, float, int]]:
-    """Name, value, moment in seconds and epoch of the losses, and at the last epoch of the other metrics."""
+    """(name, value, moment in seconds, epoch) of the losses and, at the last epoch, of the other metrics."""
     epochs = len(loaded.history)
     for name in loaded.history.columns.drop("epoch"):
         for epoch, value in enumerate(loaded.history[name].tolist()):
@@ -156,7 +156,7 @@ def _numbers(loaded: LoadedRun, start: float, end: float) -> Iterator[tuple[str,
 
 
 def _commit_here() -> str | None:
-    """The commit of the git repository that this command runs in; None where there is none."""
+    """The commit of the git repository that this command runs in; None outside a repository."""
     try:
         done = subprocess.run(
             ["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=True, timeout=10
@@ -169,8 +169,8 @@ def _commit_here() -> str | None:
 def write_model(run: Run, folder: Path) -> Path:
     """Write a run's model into ``folder/model``, as ``mlflow.keras`` saves one, but without loading Keras.
 
-    Where it takes features as the table has them, its signature has their names, so that ``mlflow.pyfunc`` finds
-    them in any order and refuses rows that lack one. Where it takes scaled ones, it is for ``mlflow.keras`` alone.
+    If the model takes the table's own features, its signature names them, so that ``mlflow.pyfunc`` finds them in
+    any order and refuses rows that lack one. If it takes scaled features, it is for ``mlflow.keras`` alone.
     """
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -182,12 +182,12 @@ def write_model(run: Run, folder: Path) -> Path:
     described = Model()
     described.add_flavor(
         "keras",
-        data=Path(MODEL).stem,  # its loader adds the suffix
+        data=Path(MODEL).stem,  # MLflow's loader adds the suffix
         keras_version=versions.keras,
         keras_backend="tensorflow",
         save_exported_model=False,
     )
-    # A record from before models could begin with their scaling does not say so.
+    # Records from before models could begin with their scaling do not have `in_model`.
     if record.spec.scale == "none" or record.data.scaling.in_model:
         columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in record.data.features]
         described.signature = ModelSignature(Schema(columns), Schema([ColSpec(DataType.double)]))
@@ -209,7 +209,7 @@ def write_model(run: Run, folder: Path) -> Path:
 
 
 def _send_study(server: MLflowServer, experiment: str, study: StudyFacts) -> bool:
-    """Send what is said of a study, instead of what was said before; return False where it is there already."""
+    """Send a study's results and remove its earlier ones; return False if these are there already."""
     name = f"study {study.name}"
     if server.is_there(name, lambda: server.tagged(DIGEST, study.digest, [experiment])):
         return False
@@ -238,7 +238,7 @@ def _send_variant(server: MLflowServer, experiment: str, study: str, variant: Va
 
 
 def _remove_earlier(server: MLflowServer, experiment: str, study: str, sent: Collection[str]) -> None:
-    """Delete what was said of a study before, and what a sending that was cut off has left; it can be restored."""
+    """Delete a study's earlier results, and the rest of a sending that was cut off; MLflow can restore them."""
     for one in server.having(STUDY, [experiment]):
         if one.data.tags.get(STUDY) == study and one.info.run_id not in sent:
             server.client.delete_run(one.info.run_id)

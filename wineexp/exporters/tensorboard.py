@@ -25,12 +25,12 @@ class EventLog:
     Parameters
     ----------
     folder : Path
-        What ``tensorboard --logdir`` is given.
+        The folder for ``tensorboard --logdir``.
 
     Raises
     ------
     MissingExtraError
-        Where TensorBoard is not installed.
+        When TensorBoard is not installed.
     """
 
     name = "TensorBoard"
@@ -41,15 +41,15 @@ class EventLog:
         self._live: dict[str, LiveEvents] = {}
 
     def epoch(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
-        """Append an epoch of a run that trains to its events; with the first, those of an earlier try go.
+        """Append an epoch of a run in training to its events; the first epoch removes those of an earlier try.
 
-        A run whose beginning or middle was not heard is written whole at its end.
+        If an epoch at the beginning or in the middle was not reported, the run is written whole at its end.
         """
         try:
-            with signals.held():  # an epoch that is counted is one that is written, once
+            with signals.held():  # so that an epoch is counted if and only if it is written
                 self._hear(training, epoch, losses)
         except ExportError:
-            self._live.pop(training.name, None)  # told once; tried again at its end
+            self._live.pop(training.name, None)  # reported once; the run is tried again at its end
             raise
 
     def _hear(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
@@ -61,7 +61,7 @@ class EventLog:
             del self._live[training.name]
 
     def export(self, run: Run) -> bool:
-        """Write the run's events, or the end of those that were written as it trained; False if all are there."""
+        """Write the run's events, or the rest of those written during training; False if all are there."""
         recorded = _seconds(run.record.recorded)
         folder = self.folder / run.path.name
         target = folder / f"events.out.tfevents.{recorded:.0f}.wineexp"
@@ -79,21 +79,21 @@ class EventLog:
         start = recorded - (run.record.timing.fit_seconds or 0.0)
         head = begun(start) + records([settings(run.spec, run.signature, start)])
         content = head + _rest(run, loaded, 0, start, recorded)
-        for old in known:  # of an earlier training
+        for old in known:  # from an earlier training
             old.unlink()
         files.write_file(target, content, error=ExportError)
         return True
 
     def export_study(self, study: StudyFacts) -> bool:
-        """Write each variant of a study, in ``study-NAME/VARIANT``: mean and 95 % band by epoch, its numbers, its
-        verdict in words; return False if that is there already.
+        """Write each variant of a study into ``study-NAME/VARIANT``: mean and 95 % band by epoch, its numbers and
+        its verdict in words. Return False if all are there already.
         """
         folder = self.folder / f"study-{folder_name(study.name)}"
         file = f"events.out.tfevents.{int(study.digest, 16) % 10**10}.wineexp"
         content = _study_records(study)
         if content and all((folder / variant / file).exists() for variant in content):
             return False
-        for old in folder.glob("*/events.out.tfevents.*.wineexp"):  # of an earlier verdict
+        for old in folder.glob("*/events.out.tfevents.*.wineexp"):  # from an earlier verdict
             old.unlink()
         for variant, events in content.items():
             files.write_file(folder / variant / file, events, error=ExportError)
@@ -120,7 +120,7 @@ def _study_records(study: StudyFacts) -> dict[str, bytes]:
         summaries += [(moment, 0, scalar_pb(f"study/{key}", value)) for key, value in variant.numbers.items()]
         summaries.append((moment, 0, text_pb("verdict", f"**{variant.word}**  \n{variant.sentence}")))
         name = folder_name(variant.label)
-        if name in found:  # labels that differ in what a file name cannot hold
+        if name in found:  # labels that differ only in characters that a file name cannot have
             name += f"-{len(found)}"
         found[name] = begun(moment) + records(summaries)
     return found
@@ -134,7 +134,7 @@ def _seconds(recorded: str) -> float:
 
 
 def _rest(run: Run, loaded: LoadedRun, first: int, start: float, end: float) -> bytes:
-    """A run's events from epoch ``first`` on: losses, final metrics, how it ended."""
+    """A run's events from epoch ``first`` on: losses, final metrics, its end."""
     names = [name for name in LOSS_COLUMNS if name in loaded.history]
     losses = loaded.history[names].to_numpy(float).tolist()
     each = (end - start) / max(1, len(losses))
@@ -151,12 +151,12 @@ def _rest(run: Run, loaded: LoadedRun, first: int, start: float, end: float) -> 
 
 
 def _last(loaded: LoadedRun) -> int:
-    """The number of its last epoch."""
+    """The number of the last epoch."""
     return max(0, len(loaded.history) - 1)
 
 
 def _ends_in(path: Path, end: bytes) -> bool:
-    """Whether a file ends in these bytes."""
+    """Whether a file ends with these bytes."""
     with files.refusing(path, ExportError, "read"), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - len(end)))

@@ -1,4 +1,4 @@
-"""What a notebook shows of a result, as plain data: its words, then a figure, then tables and notes."""
+"""A result as a notebook shows it, as plain data: words, then a figure, then tables and notes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["MOST_FIGURE_BYTES", "Answer", "Card", "template", "to_html"]
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its answer: ``No: worse by 0.154 ...``; ``kind`` is that of the verdict."""
+    """A question with its answer: ``No: worse by 0.154 ...``; ``kind`` is the verdict's."""
 
     question: str
     answer: str
@@ -37,12 +37,12 @@ class Card:
     ----------
     title : str
     warning : str
-        What must be known before anything else: that the table is simulated.
+        The first thing to know: that the table is simulated.
     lines : tuple of str
         A sentence or two below the title.
     answers : tuple of Answer
     facts : tuple of (str, str)
-        Names with what they are.
+        Name and value of each fact.
     figure : bytes or None
         A PNG.
     alt : str
@@ -63,7 +63,7 @@ class Card:
     notes: tuple[str, ...] = ()
 
     def as_text(self) -> str:
-        """All but the figure, for where nothing better can be shown."""
+        """Everything but the figure, for places that can only show text."""
         return "\n\n".join(part for part in self._parts() if part)
 
     def _parts(self) -> Iterator[str]:
@@ -76,12 +76,12 @@ class Card:
         yield "\n".join(f"note: {one_line(note)}" for note in self.notes)
 
 
-#: A figure of more bytes is named instead of shown: a notebook keeps every output that it has.
+#: A figure with more bytes is only mentioned, not shown: a notebook file keeps all its outputs.
 MOST_FIGURE_BYTES = 2_000_000
 
 
 def to_html(card: Card) -> str:
-    """The card as HTML, its text escaped; plain text where the extra ``report``, which styles it, is missing."""
+    """The card as HTML, its text escaped; plain text if the extra ``report``, which styles it, is missing."""
     if not extras.available("report"):
         told = f"{card.as_text()}\n\nplain text: pip install 'wineexp[report]' brings figures and styled tables"
         return f"<pre>{html.escape(told)}</pre>"
@@ -116,5 +116,5 @@ def template(package: str, name: str) -> jinja2.Template:
 
 
 def _safe(value: Any) -> Any:
-    """What the template shows, its text made safe; HTML of our own is no plain ``str``."""
+    """A value for the template, text made safe; HTML of our own is no plain ``str``."""
     return visible(value) if type(value) is str else value

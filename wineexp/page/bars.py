@@ -1,4 +1,4 @@
-"""Differences with their intervals as rows of a table: text that any screen has room for, and a bar beside it."""
+"""Differences with their intervals as rows of a table: text that fits on any screen, with a bar beside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["effect_bars", "verdict_bars"]
 
 @dataclass(frozen=True)
 class _Row:
-    """A difference; ``interval`` is None where there is one seed."""
+    """A difference; ``interval`` is None if there is one seed."""
 
     label: str
     kind: Kind
@@ -30,7 +30,7 @@ class _Row:
 
 
 def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
-    """The verdicts, lowest error first, and the margin; None where there are none."""
+    """The verdicts, lowest error first, and the margin; None if there are no verdicts."""
     if not comparison.verdicts:
         return None
     ordered = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
@@ -42,7 +42,7 @@ def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
 
 
 def effect_bars(effects: Sequence[Effect]) -> list[dict[str, Any]]:
-    """Each section of the effects with its heading; all on one axis, so that sections can be held side by side."""
+    """Each section of the effects with its heading; all on one axis, so that sections can be compared."""
     sections = [(heading, list(map(_effect, found))) for heading, found in effect_sections(effects)]
     every = [row for _, rows in sections for row in rows]
     placed = []

@@ -1,4 +1,4 @@
-"""What the page's charts are drawn from: plain values, some of them for its script too."""
+"""The values that the page's charts are drawn from, as plain data; its script uses some of them too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wineexp.text import epoch_number, format_number
 
 __all__ = ["judged_variants", "payload", "residuals"]
 
-#: The curves' colours (see :data:`wineexp.runs.curves.COLOURS`), lightened for a dark ground.
+#: The curves' colours (see :data:`wineexp.runs.curves.COLOURS`), lightened for a dark background.
 DARK_COLOURS = (
     "#5AAEE8",
     "#FF8B3D",
@@ -35,14 +35,14 @@ DARK_COLOURS = (
     "#D3D35F",
 )
 
-#: Up to this many different actual values, residuals are shown as one box for each.
+#: Up to this many different actual values, residuals are shown as one box per value.
 MAX_BOXES = 20
 
 
 def payload(
     comparison: Comparison, shown: Sequence[Variant], judged: Sequence[dict[str, Any]], target: str
 ) -> dict[str, Any]:
-    """Everything that is drawn, JSON-ready; what is not a number is None."""
+    """All values to draw, JSON-ready; values that are not finite are None."""
     scale, numbers = shared_scale(shown), colour_numbers(shown)
     return {
         "variants": [_lines(scale, variant) for variant in shown],
@@ -116,7 +116,7 @@ def _ends(judged: Sequence[dict[str, Any]]) -> list[float]:
 
 
 def residuals(judged: Sequence[dict[str, Any]], target: str) -> Listing | None:
-    """Mean residual of each judged variant by actual value, or by tenths of them; None where none is judged."""
+    """Mean residual of each judged variant by actual value, or by tenth of the values; None if none is judged."""
     if not judged:
         return None
     size = float(np.abs([value for one in judged for value in one["residual"]]).mean())

@@ -30,7 +30,7 @@ def render(comparison: Comparison, *, title: str | None = None) -> str:
     Raises
     ------
     MissingExtraError
-        Where the extra ``report`` is not installed.
+        When the extra ``report`` is not installed.
     """
     extras.require("report", "the report")
     shown = [variant for variant in comparison.variants if variant.runs]
@@ -69,7 +69,7 @@ def _answer(comparison: Comparison) -> dict[str, Any]:
 
 
 def _constant(known: Sequence[float]) -> str | None:
-    """The constant's MAE; of several splits, each with its own, the mean."""
+    """The constant predictor's MAE; with several splits, the mean over them."""
     if not known:
         return None
     mean = format_number(sum(known) / len(known))

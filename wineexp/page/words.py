@@ -72,7 +72,7 @@ def lead(comparison: Comparison) -> str:
     open_to = [quoted(verdict.variant_label) for verdict in comparison.verdicts if not verdict.is_told]
     if best is comparison.reference and open_to:
         more = f" and {len(open_to) - MOST_NAMED} more" if len(open_to) > MOST_NAMED else ""
-        text += f" It cannot be distinguished from {'; '.join(open_to[:MOST_NAMED])}{more}."
+        text += f" These runs cannot tell it from {'; '.join(open_to[:MOST_NAMED])}{more}."
     return text
 
 

@@ -15,10 +15,10 @@ from wineexp.data.facts import same_table
 from wineexp.errors import RunError, folded
 from wineexp.notebook.card import Card, Head, Table, to_html
 from wineexp.runs.difference import Difference, difference
-from wineexp.runs.directory import Run, find_runs
 from wineexp.runs.display import SIMULATED, run_card, run_line
 from wineexp.runs.new_rows import read_rows
-from wineexp.runs.reader import check_run, load_run, verify
+from wineexp.runs.reader import check_run, verify
+from wineexp.runs.run import Run, find_runs
 from wineexp.text import count_of, csv_cell, format_number, largest, one_line
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class SavedRun(Run):
     @property
     def history(self) -> pd.DataFrame:
         """``epoch`` (int, from 0), ``loss``, ``val_loss`` (float)."""
-        return load_run(Run(self.path)).history  # as it is now: it may have been trained again
+        return Run(self.path).history  # as it is now: it may have been trained again
 
     @property
     def predictions(self) -> pd.DataFrame | None:
         """``row, actual, predicted, twin`` of each validation row; None unless the run is done."""
-        return load_run(Run(self.path)).predictions
+        return Run(self.path).predictions
 
     @property
     def metrics(self) -> dict[str, Any]:

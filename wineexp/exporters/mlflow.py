@@ -12,11 +12,14 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
+
 from wineexp.exporters.mlflow_place import Chosen
 from wineexp.exporters.mlflow_server import RECORDED, SIGNATURE, UNFINISHED, MLflowServer
 from wineexp.exporters.observer import StudyFacts, VariantFacts
-from wineexp.runs.directory import MODEL, Run
-from wineexp.runs.reader import LoadedRun, load_run
+from wineexp.runs.directory import MODEL
+from wineexp.runs.record import Metrics
+from wineexp.runs.run import Run
 
 __all__ = ["MLflowLog", "write_model"]
 
@@ -89,7 +92,7 @@ class MLflowLog:
         return self.server.is_there(str(run.path), lambda: self.server.known(run.record, [self.experiment]))
 
     def _send(self, run: Run) -> bool:
-        loaded = load_run(run)
+        history = run.read_tables().history
         end = datetime.fromisoformat(run.record.recorded).timestamp()
         start = end - (run.record.timing.run_seconds or 0.0)
         tags = _tags(run)
@@ -97,7 +100,7 @@ class MLflowLog:
             tags["mlflow.source.git.commit"] = self._commit
         with self.server.new_run(self.experiment, run.path.name, start, tags) as made:
             self.server.log_settings(made, run.spec)
-            self.server.log_numbers(made, _numbers(loaded, start, end))
+            self.server.log_numbers(made, _numbers(run.record.metrics, history, start, end))
             self._log_files(made, run)
             others = self.server.known(run.record, [self.experiment])
             if any(one.info.status != UNFINISHED for one in others):  # another process was quicker
@@ -144,13 +147,15 @@ def _tags(run: Run) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value is not None}
 
 
-def _numbers(loaded: LoadedRun, start: float, end: float) -> Iterator[tuple[str, float, float, int]]:
+def _numbers(
+    metrics: Metrics, history: pd.DataFrame, start: float, end: float
+) -> Iterator[tuple[str, float, float, int]]:
     """Name, value, moment in seconds and epoch of the losses, and at the last epoch of the other metrics."""
-    epochs = len(loaded.history)
-    for name in loaded.history.columns.drop("epoch"):
-        for epoch, value in enumerate(loaded.history[name].tolist()):
+    epochs = len(history)
+    for name in history.columns.drop("epoch"):
+        for epoch, value in enumerate(history[name].tolist()):
             yield name, value, start + (end - start) * (epoch + 1) / epochs, epoch
-    for name, value in loaded.metrics.known().items():
+    for name, value in metrics.known().items():
         if name not in ("loss", "val_loss"):
             yield name, float(value), end, max(0, epochs - 1)
 

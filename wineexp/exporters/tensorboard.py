@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
+
 from wineexp import extras, files, signals
 from wineexp.errors import ExportError
 from wineexp.exporters.events import LiveEvents, Moment, begun, ended, epoch_summary, records, settings
 from wineexp.exporters.observer import StudyFacts, Training
-from wineexp.runs.directory import Run, folder_name
-from wineexp.runs.reader import LoadedRun, load_run
+from wineexp.runs.directory import folder_name
 from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.run import Run
 
 __all__ = ["EventLog"]
 
@@ -68,17 +70,17 @@ class EventLog:
         live = self._live.pop(run.path.name, None)
         if live is None and target.exists():
             return False
-        loaded = load_run(run)
-        if live is not None and live.epochs <= len(loaded.history):
-            live.finish(_rest(run, loaded, live.epochs, live.start, recorded))
+        history = run.read_tables().history
+        if live is not None and live.epochs <= len(history):
+            live.finish(_rest(run, history, live.epochs, live.start, recorded))
             return True
         known = list(folder.glob("events.out.tfevents.*.wineexp"))
-        end = records([ended(run.status, recorded, _last(loaded))])
+        end = records([ended(run.status, recorded, _last(history))])
         if any(_ends_in(path, end) for path in known):
             return False
         start = recorded - (run.record.timing.fit_seconds or 0.0)
         head = begun(start) + records([settings(run.spec, run.signature, start)])
-        content = head + _rest(run, loaded, 0, start, recorded)
+        content = head + _rest(run, history, 0, start, recorded)
         for old in known:  # of an earlier training
             old.unlink()
         files.write_file(target, content, error=ExportError)
@@ -133,26 +135,26 @@ def _seconds(recorded: str) -> float:
         return 0.0
 
 
-def _rest(run: Run, loaded: LoadedRun, first: int, start: float, end: float) -> bytes:
+def _rest(run: Run, history: pd.DataFrame, first: int, start: float, end: float) -> bytes:
     """A run's events from epoch ``first`` on: losses, final metrics, how it ended."""
-    names = [name for name in LOSS_COLUMNS if name in loaded.history]
-    losses = loaded.history[names].to_numpy(float).tolist()
+    names = [name for name in LOSS_COLUMNS if name in history]
+    losses = history[names].to_numpy(float).tolist()
     each = (end - start) / max(1, len(losses))
     moments: list[Moment] = [
         (start + each * (epoch + 1), epoch, epoch_summary(dict(zip(names, losses[epoch], strict=True))))
         for epoch in range(first, len(losses))
     ]
-    last = _last(loaded)
+    last = _last(history)
     known = {
-        f"metrics/{name}": value for name, value in loaded.metrics.known().items() if name not in LOSS_COLUMNS
+        f"metrics/{name}": value for name, value in run.record.metrics.known().items() if name not in LOSS_COLUMNS
     }
     moments += [(end, last, epoch_summary({name: value})) for name, value in known.items()]
     return records([*moments, ended(run.status, end, last)])
 
 
-def _last(loaded: LoadedRun) -> int:
+def _last(history: pd.DataFrame) -> int:
     """The number of its last epoch."""
-    return max(0, len(loaded.history) - 1)
+    return max(0, len(history) - 1)
 
 
 def _ends_in(path: Path, end: bytes) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from wineexp.errors import SelectionError, nearest
-from wineexp.runs.record import EPOCH, TARGET, Metrics, Record, Status
+from wineexp.runs.record import EPOCH, TARGET, Metrics
+from wineexp.runs.run import Run
 from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
@@ -23,7 +23,6 @@ __all__ = [
     "FIELD_KEYS",
     "TARGET",
     "Column",
-    "Recorded",
     "find_column",
     "number",
     "plain",
@@ -48,19 +47,6 @@ _ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} 
     "state": "status",
     "date": "recorded",
 }
-
-
-class Recorded(Protocol):
-    """What a row of the table is made of: a run directory, or a run that was read."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def record(self) -> Record: ...
 
 
 def plain(value: Any) -> str:
@@ -114,13 +100,11 @@ class Column(Generic[Source]):
     measure: str = ""
 
 
-def _fact(
-    key: str, meaning: str, value: Callable[[Recorded], Any], text: Callable[[Any], str] = plain
-) -> Column[Recorded]:
+def _fact(key: str, meaning: str, value: Callable[[Run], Any], text: Callable[[Any], str] = plain) -> Column[Run]:
     return Column(key, key, meaning, value, text)
 
 
-def _field(name: str) -> Column[Recorded]:
+def _field(name: str) -> Column[Run]:
     key = FIELD_KEYS[name]
     meaning = str(RunSpec.model_fields[name].description)
     # As JSON has it: a list for a tuple, so that data and run.json agree.
@@ -133,7 +117,7 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _metric(name: str) -> Column[Recorded]:
+def _metric(name: str) -> Column[Run]:
     info = Metrics.model_fields[name]
     extra: dict[str, Any] = info.json_schema_extra  # type: ignore[assignment]
     value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
@@ -176,7 +160,7 @@ def told_metrics(metrics: Metrics) -> dict[str, Any]:
     return told
 
 
-_FACTS: tuple[Column[Recorded], ...] = (
+_FACTS: tuple[Column[Run], ...] = (
     _fact("run", "name of the run directory", lambda run: run.path.name),
     _fact("status", "done, failed, interrupted, or damaged", lambda run: run.status),
     _fact(
@@ -200,7 +184,7 @@ _FACTS: tuple[Column[Recorded], ...] = (
 )
 
 #: Key -> column: what a run is known by, then the fields of its spec, then its metrics.
-COLUMNS: dict[str, Column[Recorded]] = {
+COLUMNS: dict[str, Column[Run]] = {
     column.key: column
     for column in (*_FACTS, *map(_field, RunSpec.model_fields), *map(_metric, Metrics.model_fields))
 }

@@ -9,7 +9,7 @@ from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.errors import RunError
 from wineexp.notebook.card import Card, Head, Table
 from wineexp.runs.columns import TARGET, Column, Source, row_texts
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.runs.run_table import default_columns, row
 from wineexp.runs.seeds_table import spread
 from wineexp.runs.summary import ending, facts

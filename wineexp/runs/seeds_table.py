@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.runs.columns import COLUMNS, row_texts
-from wineexp.runs.directory import Run
 from wineexp.runs.record import Metrics
+from wineexp.runs.run import Run
 from wineexp.text import align, format_number, one_line
 
 __all__ = ["seeds_table", "spread"]

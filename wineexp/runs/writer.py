@@ -13,10 +13,11 @@ from wineexp import files
 from wineexp.errors import RunError
 from wineexp.runs import directory
 from wineexp.runs.curves import Curve
-from wineexp.runs.directory import RUN_FILES, Run, directory_name
+from wineexp.runs.directory import RUN_FILES, directory_name
 from wineexp.runs.picture import draw
 from wineexp.runs.record import SCHEMA, FileFacts, Record
 from wineexp.runs.result import RunResult
+from wineexp.runs.run import Run
 from wineexp.text import visible
 
 __all__ = ["add_names", "restore_runs", "write_run"]

@@ -17,7 +17,7 @@ from wineexp.streams import print_out
 if TYPE_CHECKING:
     from wineexp.execution.plan import Plan
     from wineexp.runs.columns import Column
-    from wineexp.runs.directory import Run
+    from wineexp.runs.run import Run
 
 
 @click.command()

@@ -427,7 +427,7 @@ def test_a_record_that_makes_no_sense_is_refused_by_name(small_table, tmp_path, 
     records.rewrite(run.path, damage)
     record = json.loads((run.path / "run.json").read_text())
     picture = tmp_path / "mailed.png"
-    picture.write_bytes(with_record(run.curves_path, read_png(run.curves_path), record))
+    picture.write_bytes(with_record(run.curves_path, record))
     for path in (run.path, picture):
         with pytest.raises(RunError) as caught:
             load([path])
@@ -435,10 +435,10 @@ def test_a_record_that_makes_no_sense_is_refused_by_name(small_table, tmp_path, 
         assert says in str(caught.value)
 
 
-def with_record(path, curve, record):
+def with_record(path, record):
     """The picture at ``path``, carrying another record."""
     text = PngImagePlugin.PngInfo()
-    carried = {**vars(curve), "record": record, "history": curve.history.to_dict("list")}
+    carried = {"label": "", "title": "", "record": record, "history": read_png(path)[1].to_dict("list")}
     text.add_itxt("wineexp", json.dumps(carried), zip=True)
     stream = io.BytesIO()
     Image.open(path).save(stream, format="png", pnginfo=text)

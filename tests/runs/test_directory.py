@@ -58,7 +58,7 @@ def test_the_third_loss_is_written_read_and_carried_by_the_picture(small_table, 
     ]  # fmt: skip
     history = run.history
     assert history[["loss", "val_loss", "train_loss"]].to_numpy().tolist() == [list(row) for row in losses]
-    pd.testing.assert_frame_equal(read_png(run.path / "curves.png").history, history)
+    pd.testing.assert_frame_equal(read_png(run.path / "curves.png")[1], history)
     history.drop(columns="train_loss").to_csv(run.history_path, index=False)
     records.rewrite(run.path, lambda record: record.pop("files"))
     with pytest.raises(RunError, match="is damaged: expected a column train_loss, by its spec"):

@@ -56,7 +56,7 @@ class SavedRun(Run):
         from wineexp.runs.curves import figure
         from wineexp.runs.picture import read_png
 
-        return figure(read_png(self.curves_path), full_range=full_range)
+        return figure(*read_png(self.curves_path), full_range=full_range)
 
     def predict(self, rows: PathLike | pd.DataFrame, *, mc_dropout: int | None = None) -> pd.DataFrame:
         """Predictions for new rows: the table of :func:`predict`, which also measures them."""

@@ -103,7 +103,7 @@ def _curves(run: Run) -> bytes:
     from wineexp.runs.curves import figure, save
     from wineexp.runs.picture import read_png
 
-    return save(figure(read_png(run.curves_path)), "png")
+    return save(figure(*read_png(run.curves_path)), "png")
 
 
 def runs_card(runs: Sequence[Run]) -> Card:

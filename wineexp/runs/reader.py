@@ -215,8 +215,7 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[R
     elif not path.exists():
         raise RunError(f"{path}: no such file or directory")
     elif path.suffix.lower() == ".png":
-        curve = read_png(path)
-        yield Run.of_file(path, curve.record, curve.history)
+        yield Run.of_file(path, *read_png(path))
     elif path.suffix.lower() == ".csv":
         yield from _load_csv(path)
     else:

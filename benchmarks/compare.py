@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 
 ROUNDS = 3
 

@@ -13,7 +13,7 @@ from support.processes import GUARD
 
 import wineexp
 from wineexp import RunSpec, WineexpError, batch, compare, load_runs, train
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 
 QUICK = {"widths": "8,8", "epochs": 2, "batch_size": 32}
 

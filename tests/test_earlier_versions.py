@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 
 from wineexp import batch, compare, load_runs, predict, train
-from wineexp.runs.directory import Run, find_runs
+from wineexp.runs.run import Run, find_runs
 from wineexp.specs.run_spec import RunSpec
 
 SAVED = ROOT / "tests" / "support" / "runs-0.1.0"
@@ -76,7 +76,7 @@ def test_runs_are_compared_with_the_figures_that_0_1_0_gave_but_for_its_mistakes
     # It has one seed, which 0.1.0 compared with the first of the two, and called worse with p = 5e-7.
     assert dropped["difference"] == pytest.approx(dropped["val_mae"] - plain["val_mae"])
     assert (dropped["verdict"], dropped["p"], dropped["detectable"]) == ("one seed: cannot tell", None, None)
-    assert [run.outcome for run in found.unfinished] == ["failed (diverged)"]
+    assert [run.record.outcome for run in found.unfinished] == ["failed (diverged)"]
     pictures = compare(sorted(SAVED.glob("*/curves.png")))
     assert [variant.label for variant in pictures.variants] == [variant.label for variant in found.variants]
 

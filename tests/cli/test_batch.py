@@ -9,7 +9,7 @@ import json
 import pytest
 from support.terminal import shown_on_a_terminal
 
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 
 CONFIG = """\
 name: two

@@ -14,7 +14,7 @@ import wineexp
 from wineexp import compare
 from wineexp.data.table import table_of_frame
 from wineexp.errors import SelectionError
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 
 SMALL = ["--widths", "8", "--epochs", 2, "--batch-size", 32]
 

@@ -55,7 +55,7 @@ def test_data_and_files_count_from_0(cli, run):
 
 def test_figures_have_their_points_from_1_to_the_last(run):
     comparison = compare_runs(load([run.path]))
-    for fig in (figure(read_png(run.curves_path)), comparison.draw(), comparison.draw(layout="grid")):
+    for fig in (figure(*read_png(run.curves_path)), comparison.draw(), comparison.draw(layout="grid")):
         (ax,) = fig.axes
         lines = [line for line in ax.lines if len(line.get_xdata()) == 6]
         assert len(lines) == 2

@@ -12,7 +12,7 @@ from support.batches import train
 
 import wineexp
 from wineexp.errors import RunError
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 from wineexp.runs.study_file import record_study
 from wineexp.specs.run_spec import RunSpec
 

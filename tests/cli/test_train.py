@@ -161,7 +161,7 @@ def test_the_stand_in_says_so_everywhere(cli, tmp_path, monkeypatch, tensorflow)
     from wineexp.runs.curves import figure
     from wineexp.runs.picture import read_png
 
-    texts = [text.get_text() for text in figure(read_png(directory / "curves.png")).axes[0].texts]
+    texts = [text.get_text() for text in figure(*read_png(directory / "curves.png")).axes[0].texts]
     assert any(text.startswith("SIMULATED TABLE") for text in texts)
 
 

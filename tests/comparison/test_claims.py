@@ -100,7 +100,7 @@ def test_over_splits_the_constant_is_their_mean_and_says_so(small_table, tmp_pat
     for seed in range(6):
         fabricate.save(tmp_path, small_table, split_seed=seed)
     found = compare_runs(load([tmp_path]))
-    constants = [run.metrics.baseline_loss for run in found.runs]
+    constants = [run.record.metrics.baseline_loss for run in found.runs]
     (told,) = [text for text in words_of(found.figure) if text.startswith("always predicting")]
     assert told == f"always predicting the training median: {np.mean(constants):.3f}, the mean over splits"
 
@@ -108,5 +108,5 @@ def test_over_splits_the_constant_is_their_mean_and_says_so(small_table, tmp_pat
 def test_the_axis_of_runs_of_one_loss_on_one_table_stays_that_of_their_constant(origins):
     found = compare_runs(load([origins["mae"], origins["dropout"]]))
     scale = shared_scale(found.variants)
-    assert scale.baseline == found.runs[0].metrics.baseline_loss
+    assert scale.baseline == found.runs[0].record.metrics.baseline_loss
     assert loss_axis_of(found.variants, scale, Style()).top == TOP * scale.baseline

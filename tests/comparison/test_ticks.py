@@ -28,7 +28,7 @@ def ticks(fig):
 def test_in_curves_comparisons_and_pages(small_table, tmp_path, epochs):
     runs = [fabricate.save(tmp_path, small_table, epochs=epochs, dropout=rate) for rate in (0, 0.3)]
     found = compare_runs(load([tmp_path]))
-    drawn = (found.draw(layout="overlay"), found.draw(layout="grid"), figure(read_png(runs[0].curves_path)))
+    drawn = (found.draw(layout="overlay"), found.draw(layout="grid"), figure(*read_png(runs[0].curves_path)))
     places = [tick for fig in drawn for each in ticks(fig) for tick in each]
     assert places
     assert all(float(tick).is_integer() for tick in places)
@@ -39,7 +39,7 @@ def test_in_curves_comparisons_and_pages(small_table, tmp_path, epochs):
 
 
 def test_many_epochs_have_the_ticks_that_matplotlib_chooses(small_table, tmp_path):
-    fig = figure(read_png(fabricate.save(tmp_path, small_table, epochs=100).curves_path))
+    fig = figure(*read_png(fabricate.save(tmp_path, small_table, epochs=100).curves_path))
     plain, ax = plt.subplots(figsize=(8, 5), dpi=110)
     ax.set_position(fig.axes[0].get_position())
     ax.set_xlim(0, 100)

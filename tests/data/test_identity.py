@@ -17,7 +17,7 @@ from wineexp.data.sources import find_again
 from wineexp.data.table import Table, read_table, table_of_frame
 from wineexp.errors import DataError, RunError, SelectionError
 from wineexp.execution.batch_run import execute
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 
 FIELDS = {"widths": "8", "epochs": 6}

@@ -28,7 +28,7 @@ from wineexp.execution import dask_cluster, dask_worker
 from wineexp.execution.dask_cluster import DaskCluster
 from wineexp.execution.executor import Task
 from wineexp.execution.observer import Observer
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 from wineexp.specs.config import read_config
 from wineexp.specs.run_spec import RunSpec
 

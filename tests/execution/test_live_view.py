@@ -20,7 +20,7 @@ from support.terminal import Screen, screens_of
 
 from wineexp.execution.live_view import LiveView
 from wineexp.execution.standing import Standing
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import shortened
 

@@ -7,7 +7,7 @@ from support import fabricate, records
 from support.batches import plan, train
 
 import wineexp
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.specs.config import read_mapping
 from wineexp.specs.run_spec import RECORDING_FIELDS, RunSpec
 

@@ -21,7 +21,8 @@ from wineexp.execution import workers
 from wineexp.execution.executor import Task, always
 from wineexp.execution.observer import Observer
 from wineexp.execution.workers import LocalWorkers, affordable_jobs
-from wineexp.runs.directory import HISTORY, PREDICTIONS, find_runs
+from wineexp.runs.directory import HISTORY, PREDICTIONS
+from wineexp.runs.run import find_runs
 from wineexp.specs.run_spec import RunSpec
 
 #: More than a run needs, on any machine.

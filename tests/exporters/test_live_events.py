@@ -18,7 +18,7 @@ from wineexp.execution.observer import Observer
 from wineexp.exporters import events as live_events
 from wineexp.exporters.observer import ExportingObserver
 from wineexp.exporters.tensorboard import EventLog
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 
 LOSSES = [(1 / (1 + epoch), 1.5 / (1 + epoch), 0.5 / (1 + epoch)) for epoch in range(6)]

@@ -14,8 +14,7 @@ from support import fabricate, records
 from support.batches import train
 
 from wineexp.errors import RunError
-from wineexp.runs.directory import Run, find_runs
-from wineexp.runs.reader import load_run
+from wineexp.runs.run import Run, find_runs
 from wineexp.specs.run_spec import RunSpec
 
 FULL = os.environ.get("WINEEXP_FAULTS") == "full"
@@ -179,7 +178,7 @@ def without_checksums(record):
 def test_what_contradicts_itself_is_damaged(outputs, change, says):
     records.rewrite(outputs.path, change)
     with pytest.raises(RunError) as caught:
-        load_run(Run(outputs.path))
+        Run(outputs.path).read_tables()
     assert says in str(caught.value)
 
 
@@ -200,11 +199,11 @@ def test_what_contradicts_itself_is_damaged(outputs, change, says):
 def test_runs_without_checksums_are_checked_for_the_rest(outputs, name, change, says):
     """As those of wineexp 0.1.0 are."""
     records.rewrite(outputs.path, without_checksums)
-    load_run(Run(outputs.path))
+    Run(outputs.path).read_tables()
     path = outputs.path / name
     change(pd.read_csv(path)).to_csv(path, index=False, na_rep="nan")
     with pytest.raises(RunError) as caught:
-        load_run(Run(outputs.path))
+        Run(outputs.path).read_tables()
     assert "is damaged: " in str(caught.value)
     assert says in str(caught.value)
 
@@ -257,4 +256,4 @@ def test_targets_of_any_size_make_sound_runs(small_table, tmp_path, tensorflow, 
     (run,) = train([RunSpec.parse({**QUICK, "split": "grouped"})], table, tmp_path)
     assert run.status == "done"
     records.rewrite(run.path, without_checksums)
-    assert load_run(Run(run.path)).predictions is not None
+    assert Run(run.path).predictions is not None

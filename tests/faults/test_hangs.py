@@ -16,7 +16,7 @@ from wineexp.errors import RuntimeSetupError
 from wineexp.execution import workers
 from wineexp.execution.executor import always
 from wineexp.execution.workers import LocalWorkers
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 from wineexp.specs.run_spec import RunSpec
 
 SPECS = [RunSpec.parse({"widths": "8", "epochs": 2, "seed": seed}) for seed in range(2)]

@@ -22,7 +22,7 @@ from wineexp.execution import batch_run, claims
 from wineexp.execution.batch_run import execute
 from wineexp.execution.claims import Claims
 from wineexp.execution.observer import Observer
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 
 
 def planted(kind, path):

@@ -15,8 +15,9 @@ from support import batches, every_call, fabricate
 import wineexp
 from wineexp import files
 from wineexp.runs import directory, integrity
-from wineexp.runs.directory import RUN_FILES, find_runs
+from wineexp.runs.directory import RUN_FILES
 from wineexp.runs.record import Record
+from wineexp.runs.run import find_runs
 from wineexp.specs.run_spec import RunSpec
 
 DEPTH = "full" if os.environ.get("WINEEXP_FAULTS") == "full" else "quick"

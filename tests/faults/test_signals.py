@@ -28,7 +28,7 @@ from support.processes import (
     wait_for,
 )
 
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 
 FULL = os.environ.get("WINEEXP_FAULTS") == "full"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

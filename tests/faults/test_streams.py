@@ -9,7 +9,7 @@ import sys
 import pytest
 from support.processes import GUARD
 
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 
 FLAGS = ["--widths", "8", "--epochs", "3", "--batch-size", "32"]
 

@@ -128,7 +128,7 @@ def test_how_to_repeat_it_is_a_config_of_the_same_runs(cross, hostile, tmp_path)
         path.write_text(config_text(comparison, "a study: #1"))
         config = read_config(path, {})
         assert config.name == "a study: #1"
-        table = comparison.runs[0].data.identity
+        table = comparison.runs[0].record.data.identity
         expected = {run.record.signature for run in comparison.runs}
         found = {spec.signature(table) for spec in config.specs}
         assert expected <= found

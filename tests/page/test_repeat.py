@@ -68,5 +68,5 @@ def test_the_study_that_comes_back_compares_with_the_same_reference(small_table,
 def test_another_table_than_the_default_is_named_in_how_to_repeat_it(small_table, tmp_path):
     fabricate.save(tmp_path, small_table)
     found = compare_runs(load([tmp_path]))
-    assert found.runs[0].data.kind == "custom"
+    assert found.runs[0].record.data.kind == "custom"
     assert "wineexp train run.yaml --data " in repeat_text(found)

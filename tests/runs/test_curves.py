@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from PIL import Image
 
 from wineexp.data.facts import ScalingFacts, TableFacts
 from wineexp.errors import RunError
-from wineexp.runs.curves import TOP, Curve, LossAxis, figure
+from wineexp.runs.curves import TOP, LossAxis, figure
 from wineexp.runs.picture import draw, read_png
 from wineexp.runs.record import Metrics, Record
 from wineexp.runs.result import LOSS_COLUMNS, history_frame
@@ -34,11 +33,11 @@ def curve(label="plain", losses=((1.0, 0.9), (0.7, 0.6)), epochs=100, baseline=0
         ),
         metrics=Metrics(baseline_loss=baseline),
     )  # fmt: skip
-    return Curve(label, "1024x3", record, history_frame(losses))
+    return record, history_frame(losses)
 
 
 def test_a_figure_shows_both_losses_and_the_constant():
-    (ax,) = figure(curve()).axes
+    (ax,) = figure(*curve()).axes
     lines = {line.get_label(): line for line in ax.lines}
     (val_loss,) = [line for label, line in lines.items() if label.startswith("val_loss")]
     (loss,) = [line for label, line in lines.items() if label.startswith("loss")]
@@ -51,7 +50,7 @@ def test_a_figure_shows_both_losses_and_the_constant():
 
 @pytest.mark.parametrize(("loss", "name"), [("mae", "median"), ("mse", "mean"), ("huber", "best constant")])
 def test_the_constant_is_named_by_what_it_is(loss, name):
-    (ax,) = figure(curve(loss=loss)).axes
+    (ax,) = figure(*curve(loss=loss)).axes
     assert any(name in str(line.get_label()) for line in ax.lines)
 
 
@@ -62,7 +61,7 @@ def losses_drawn(fig):
 
 
 def test_runs_on_one_table_share_their_axes_and_what_is_above_is_drawn_at_the_edge():
-    low, high = figure(curve()), figure(curve(losses=[(900.0, float("nan")), (1.2, 1.4), (0.5, 0.4)]))
+    low, high = figure(*curve()), figure(*curve(losses=[(900.0, float("nan")), (1.2, 1.4), (0.5, 0.4)]))
     assert low.axes[0].get_xlim() == high.axes[0].get_xlim() == (0, 100)
     assert low.axes[0].get_ylim() == high.axes[0].get_ylim() == (0, TOP * 0.6646)
     assert losses_drawn(high) == {"val_loss": [TOP * 0.6646, 1.4, 0.4], "loss": [TOP * 0.6646, 1.2, 0.5]}
@@ -70,15 +69,15 @@ def test_runs_on_one_table_share_their_axes_and_what_is_above_is_drawn_at_the_ed
 
 def test_the_third_curve_is_drawn_and_explained():
     shown = curve(losses=[(1.0, 0.9, 0.8), (0.7, 0.6, 0.5)], eval_train=True, dropout=0.3)
-    assert losses_drawn(figure(shown))["train_loss"] == [0.8, 0.5]
-    texts = [text.get_text() for text in figure(shown).axes[0].get_legend().get_texts()]
+    assert losses_drawn(figure(*shown))["train_loss"] == [0.8, 0.5]
+    texts = [text.get_text() for text in figure(*shown).axes[0].get_legend().get_texts()]
     assert "train_loss (training rows, dropout off)" in texts
     assert "loss (training rows, dropout on)" in texts
 
 
 def test_the_axis_is_linear_where_models_differ_and_logarithmic_above():
     """A tenth is as high everywhere below the knee; above it a factor is."""
-    (ax,) = figure(curve()).axes
+    (ax,) = figure(*curve()).axes
     heights = ax.transData.transform([(0, value) for value in (0.1, 0.2, 0.7, 0.8, 2.0, 4.0, 8.0)])[:, 1]
     steps = np.diff(heights)
     assert steps[0] == pytest.approx(steps[2])
@@ -89,9 +88,9 @@ def test_the_axis_is_linear_where_models_differ_and_logarithmic_above():
 
 def test_a_curve_without_a_constant_fits_its_own_axis():
     """Losses of 8 to 14 once gave an empty picture."""
-    (ax,) = figure(curve(losses=[(14.0, 13.0), (9.0, 8.5), (8.0, 8.2)], baseline=None)).axes
+    (ax,) = figure(*curve(losses=[(14.0, 13.0), (9.0, 8.5), (8.0, 8.2)], baseline=None)).axes
     assert ax.get_ylim() == (0, pytest.approx(1.05 * 14))
-    (ax,) = figure(curve(losses=[(1e6, 1e5)] * 2 + [(2.0, 1.0)] * 98, baseline=None)).axes
+    (ax,) = figure(*curve(losses=[(1e6, 1e5)] * 2 + [(2.0, 1.0)] * 98, baseline=None)).axes
     assert ax.get_ylim() == (0, pytest.approx(1.05e6))
     heights = ax.transData.transform([(0, value) for value in (0.0, 1.0, 2.0)])[:, 1]
     assert heights[2] - heights[0] > 0.6 * ax.bbox.height, "what it settles at takes most of the height"
@@ -115,43 +114,43 @@ def test_every_axis_holds_every_curve_and_its_places_are_undone(curves, linear):
 
 
 def test_a_simulated_table_is_written_across_the_axes():
-    shown = curve()
-    record = shown.record.model_copy(update={"data": shown.record.data.model_copy(update={"kind": "simulated"})})
-    (ax,) = figure(replace(shown, record=record)).axes
+    shown = record, history = curve()
+    simulated = record.model_copy(update={"data": record.data.model_copy(update={"kind": "simulated"})})
+    (ax,) = figure(simulated, history).axes
     assert "SIMULATED" in [text.get_text() for text in ax.texts]
-    assert "SIMULATED" not in [text.get_text() for text in figure(shown).axes[0].texts]
+    assert "SIMULATED" not in [text.get_text() for text in figure(*shown).axes[0].texts]
 
 
 def test_the_full_range_shows_all():
-    (ax,) = figure(curve(losses=[(9.0, 8.0)]), full_range=True).axes
+    (ax,) = figure(*curve(losses=[(9.0, 8.0)]), full_range=True).axes
     assert ax.get_ylim()[0] == 0
     assert ax.get_ylim()[1] >= 9
 
 
 def test_a_title_is_written_for_people():
     spec = RunSpec.parse({"dropout": 0.3, "bn": "after"})
-    (ax,) = figure(curve(label=spec.label(), dropout=0.3, bn="after", epochs=100)).axes
+    (ax,) = figure(*curve(label=spec.label(), dropout=0.3, bn="after", epochs=100)).axes
     assert ax.get_title(loc="left") == "dropout 0.3, batch norm after the activation"
-    (ax,) = figure(curve(label="mine", dropout=0.3, bn="after")).axes
+    (ax,) = figure(*curve(label="mine", dropout=0.3, bn="after")).axes
     assert ax.get_title(loc="left") == "mine"
 
 
 @pytest.mark.parametrize("name", ["$$", "$\\frac{", "<script>alert(1)</script>", "😀 🍷", "x" * 200, "%s {} \\n"])
 def test_names_are_drawn_as_they_are(name):
-    shown = replace(curve(label=name), title=name)
-    (ax,) = figure(shown).axes
+    shown = curve(label=name)
+    (ax,) = figure(*shown).axes
     if len(name) < 90:
         assert ax.get_title(loc="left") == name
-    assert Image.open(io.BytesIO(draw(shown))).size == (880, 550)
+    assert Image.open(io.BytesIO(draw(*shown))).size == (880, 550)
 
 
 def test_a_png_carries_its_record_and_history(tmp_path):
     shown = curve(label="é 😀", losses=[(0.1, 1 / 3), (float("inf"), float("nan"))])
     path = tmp_path / "mailed.png"
-    path.write_bytes(draw(shown))
-    back = read_png(path)
-    assert (back.label, back.title, back.record) == (shown.label, shown.title, shown.record)
-    np.testing.assert_array_equal(back.history.to_numpy(), shown.history.to_numpy())
+    path.write_bytes(draw(*shown))
+    record, history = read_png(path)
+    assert record == shown[0]
+    np.testing.assert_array_equal(history.to_numpy(), shown[1].to_numpy())
 
 
 def test_another_png_or_no_png_is_refused(tmp_path):
@@ -165,4 +164,4 @@ def test_another_png_or_no_png_is_refused(tmp_path):
 
 
 def test_a_run_without_epochs_is_drawn():
-    assert draw(curve(losses=[]))
+    assert draw(*curve(losses=[]))

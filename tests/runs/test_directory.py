@@ -12,11 +12,11 @@ from support import fabricate, records
 
 from wineexp.errors import RunError
 from wineexp.runs import directory
-from wineexp.runs.directory import Run, directory_name, done_runs, find_runs, run_folders
+from wineexp.runs.directory import directory_name, run_folders
 from wineexp.runs.picture import read_png
-from wineexp.runs.reader import load_run
 from wineexp.runs.record import Metrics
 from wineexp.runs.result import RunResult, history_frame, unfinished
+from wineexp.runs.run import Run, done_runs, find_runs
 from wineexp.runs.writer import write_run
 from wineexp.specs.config import read_config
 from wineexp.specs.run_spec import RunSpec
@@ -56,13 +56,13 @@ def test_the_third_loss_is_written_read_and_carried_by_the_picture(small_table, 
     assert run.history_path.read_text().splitlines()[:2] == [
         "epoch,loss,val_loss,train_loss", "0,1.5,1.25,0.3333333333333333",
     ]  # fmt: skip
-    history = load_run(run).history
+    history = run.history
     assert history[["loss", "val_loss", "train_loss"]].to_numpy().tolist() == [list(row) for row in losses]
-    pd.testing.assert_frame_equal(read_png(run.path / "curves.png").history, history)
+    pd.testing.assert_frame_equal(read_png(run.path / "curves.png")[1], history)
     history.drop(columns="train_loss").to_csv(run.history_path, index=False)
     records.rewrite(run.path, lambda record: record.pop("files"))
     with pytest.raises(RunError, match="is damaged: expected a column train_loss, by its spec"):
-        load_run(Run(run.path))
+        Run(run.path).read_tables()
 
 
 def test_a_failed_run_has_its_error_and_no_model(small_table, tmp_path):

@@ -78,7 +78,7 @@ def places_of(small_table, folder, factor):
             fabricate.save(folder, table, seed=seed, dropout=rate, **own)
     found = compare_runs(load([folder]))
     runs = load_runs(folder)
-    (ax,) = figure(read_png(runs[0].curves_path)).axes
+    (ax,) = figure(*read_png(runs[0].curves_path)).axes
     main = found.figure.subfigs[0]
     return {
         "summary": summary(runs[0]).partition("\ntime")[0],

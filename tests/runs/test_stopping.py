@@ -65,7 +65,7 @@ def test_summary_show_page_notebook_and_picture_say_the_same(cli, small_table, t
     assert says in cli("show", run.path)[1]
     assert says in render(compare_runs(load([run.path])))
     assert says in load_runs(run.path)[0]._repr_html_()
-    (ax,) = figure(read_png(run.curves_path)).axes
+    (ax,) = figure(*read_png(run.curves_path)).axes
     (mark,) = [line for line in ax.lines if "weights" in str(line.get_label())]
     (val_loss,) = [line for line in ax.lines if str(line.get_label()).startswith("val_loss")]
     place = int(re.search(r"epoch (\d+)", str(mark.get_label()))[1])
@@ -90,7 +90,7 @@ def test_more_epochs_are_advised_only_where_none_was_saved(small_table, tmp_path
 
 def test_without_early_stopping_nothing_is_marked(cli, small_table, tmp_path):
     run = fabricate.save(tmp_path / "runs", small_table, losses=FALLS, epochs=5)
-    (ax,) = figure(read_png(run.curves_path)).axes
+    (ax,) = figure(*read_png(run.curves_path)).axes
     assert len(ax.lines) == 3, "two losses and the constant"
     for text in (summary(run), cli("show", run.path)[1], render(compare_runs(load([run.path])))):
         assert "early stopping" not in text

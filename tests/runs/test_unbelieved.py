@@ -14,9 +14,8 @@ from support.batches import train
 import wineexp
 from wineexp.data.table import Table
 from wineexp.errors import RunError
-from wineexp.runs.directory import Run
-from wineexp.runs.reader import load_run
 from wineexp.runs.record import Record
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 
 FIELDS = {"scale": "standard", "test_fraction": 0.2, "encode": "onehot", "split": "grouped", "name": "mine"}
@@ -136,7 +135,7 @@ METRICS = {
 def test_a_metric_of_an_earlier_record_is_computed_from_the_files(run, name):
     records.rewrite(run.path, lambda record: record["metrics"].update({name: METRICS[name]}))
     with pytest.raises(RunError, match=rf"is damaged: metrics\.{name}: expected .*, which its files give; found"):
-        load_run(Run(run.path))
+        Run(run.path).read_tables()
 
 
 FACTS = {

@@ -33,7 +33,7 @@ def as_earlier(run):
 
     Returns it at its new place: a directory's name ends with the signature.
     """
-    from wineexp.runs.directory import Run
+    from wineexp.runs.run import Run
 
     spec, fingerprint = run.spec, run.record.data.fingerprint
     signature, variant = spec.earlier_signatures(fingerprint)

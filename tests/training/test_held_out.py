@@ -13,7 +13,8 @@ from support.batches import train
 from wineexp.comparison.compare import compare_runs
 from wineexp.data.table import Table
 from wineexp.errors import RunError, SelectionError, SpecError
-from wineexp.runs.reader import load, load_run
+from wineexp.runs.reader import load
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 
 SPEC = {"widths": "8", "epochs": 12, "batch_size": 32, "patience": 2, "test_fraction": 0.15}
@@ -84,7 +85,7 @@ def test_test_predictions_are_checked(small_table, tmp_path, change, says):
     change(pd.read_csv(path)).to_csv(path, index=False)
     records.rewrite(run.path, lambda record: record.pop("files"))  # as one without checksums
     with pytest.raises(RunError) as error:
-        load_run(type(run)(run.path))
+        Run(run.path).read_tables()
     assert f"is damaged: {says}" in str(error.value)
 
 

@@ -14,7 +14,7 @@ from support import fabricate
 from support.batches import train
 
 from wineexp.data.split import split_table
-from wineexp.runs.directory import Run, find_runs
+from wineexp.runs.run import Run, find_runs
 from wineexp.specs.run_spec import RunSpec
 
 COMMON = {"widths": "16,8", "epochs": 3, "batch_size": 32, "dropout": 0.3}

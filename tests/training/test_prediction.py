@@ -13,7 +13,7 @@ from support.batches import train
 
 import wineexp
 from wineexp.data.table import read_table
-from wineexp.runs.directory import find_runs
+from wineexp.runs.run import find_runs
 
 
 @pytest.fixture(scope="module")

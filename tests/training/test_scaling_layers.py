@@ -23,8 +23,8 @@ import wineexp
 from wineexp.data.split import Scaling, split_table
 from wineexp.data.table import Table
 from wineexp.errors import RunError
-from wineexp.runs.directory import Run, find_runs
 from wineexp.runs.record import FileFacts
+from wineexp.runs.run import Run, find_runs
 from wineexp.specs.run_spec import RunSpec
 
 COMMON = {"widths": "8,8", "epochs": 3, "batch_size": 32, "dropout": 0.3}

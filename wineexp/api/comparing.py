@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from wineexp import extras
 from wineexp.api.inputs import PathLike, Runs, read_meant
@@ -17,11 +16,11 @@ from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
-from wineexp.runs.columns import Recorded
 from wineexp.runs.curves import save
-from wineexp.runs.directory import Run, is_run
+from wineexp.runs.directory import is_run
 from wineexp.runs.names import Meant, Place
-from wineexp.runs.reader import LoadedRun, load
+from wineexp.runs.reader import load
+from wineexp.runs.run import Run
 from wineexp.runs.run_table import Condition, parse_conditions, row
 from wineexp.runs.study_file import LOOKS, studies_with_looks
 from wineexp.runs.verification import check_tables
@@ -182,10 +181,10 @@ def check_figure_name(path: Path) -> str:
 
 
 def _with_tables_checked(
-    runs: list[LoadedRun], places: Sequence[Place], on_damaged: OnDamaged
-) -> tuple[list[LoadedRun], tuple[str, ...]]:
+    runs: list[Run], places: Sequence[Place], on_damaged: OnDamaged
+) -> tuple[list[Run], tuple[str, ...]]:
     """The runs whose records agree with their tables, and what could not be checked; one that is given raises."""
-    done = [(run.path, run.record) for run in runs if run.record and run.predictions is not None]
+    done = [(run.path, run.record) for run in runs if run.predictions is not None]
     damaged, notes = check_tables(done)
     for path, error in damaged.items():
         if path in places or len(damaged) == len(runs):
@@ -196,7 +195,7 @@ def _with_tables_checked(
 
 def _with_looks_told(comparison: Comparison) -> Comparison:
     """With a note where the runs were trained by planned looks, which are not known here."""
-    records = [(run.path.parent, run.record) for run in comparison.runs if run.record]
+    records = [(run.path.parent, run.record) for run in comparison.runs if run.is_recorded]
     signatures = {name for _, record in records for name in (record.variant_signature, record.variant_key)}
     studies = [name for out in sorted({out for out, _ in records}) for name in studies_with_looks(out, signatures)]
     if not studies:
@@ -209,7 +208,7 @@ def _with_looks_told(comparison: Comparison) -> Comparison:
     return replace(comparison, notes=(*comparison.notes, note))
 
 
-def _without_stand_ins(runs: list[LoadedRun], places: Sequence[Place]) -> tuple[list[LoadedRun], list[str]]:
+def _without_stand_ins(runs: list[Run], places: Sequence[Place]) -> tuple[list[Run], list[str]]:
     """The runs without those on the simulated table that only happen to lie beside real ones, and a note of these.
 
     They were not asked for where a folder, a label or a study has both: a first try, before the table was there. A
@@ -222,7 +221,7 @@ def _without_stand_ins(runs: list[LoadedRun], places: Sequence[Place]) -> tuple[
             continue
         inside = place if isinstance(place, tuple) else ()
         here = [run for run in runs if run.path.parent == place or run.path in inside]
-        simulated = {run.path for run in here if run.record and run.record.simulated}
+        simulated = {run.path for run in here if run.is_recorded and run.record.simulated}
         if len(simulated) < len(here):
             left |= simulated - given
     if not left:
@@ -245,11 +244,11 @@ def _lacking(meant: Sequence[Meant]) -> list[str]:
     return notes
 
 
-def _meets(run: LoadedRun, conditions: Sequence[Condition]) -> bool:
+def _meets(run: Run, conditions: Sequence[Condition]) -> bool:
     """Whether a run meets all conditions; a CSV on its own has no record, so it meets none."""
-    if run.record is None:
+    if not run.is_recorded:
         return False
-    known = row(cast(Recorded, run))  # it has a record, which is all that a column asks of it
+    known = row(run)
     return all(condition.met(known) for condition in conditions)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wineexp.api.options import PathLike
 from wineexp.errors import ConfigError, RunError, SpecError
-from wineexp.runs.directory import Run
 from wineexp.runs.names import Meant, Place, find_run, find_there
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:

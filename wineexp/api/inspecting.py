@@ -20,10 +20,10 @@ from wineexp.data.split import Scaling, split_table
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
 from wineexp.runs.curves import save
-from wineexp.runs.directory import Run
 from wineexp.runs.inside import LayerInside
 from wineexp.runs.inspection import Inspection
 from wineexp.runs.new_rows import read_rows
+from wineexp.runs.run import Run
 from wineexp.text import one_line, short_source
 
 __all__ = ["inspect", "write_inspection"]

@@ -14,9 +14,10 @@ from wineexp.api.saved_run import SavedRun
 from wineexp.errors import RunError
 from wineexp.notebook.card import to_html
 from wineexp.runs.columns import COLUMNS
-from wineexp.runs.directory import Run, find_runs, is_run, readable_runs
+from wineexp.runs.directory import is_run
 from wineexp.runs.display import counted, runs_card
 from wineexp.runs.names import Place
+from wineexp.runs.run import Run, find_runs, readable_runs
 from wineexp.runs.run_table import parse_conditions, row
 
 __all__ = ["SavedRuns", "in_order", "load_runs"]

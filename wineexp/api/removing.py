@@ -13,9 +13,10 @@ from wineexp import files, signals
 from wineexp.api.inputs import PathLike, Runs, flat
 from wineexp.errors import RunError
 from wineexp.execution.claims import Claims
-from wineexp.runs.directory import RUN_FILES, Run, is_run
+from wineexp.runs.directory import RUN_FILES, is_run
 from wineexp.runs.integrity import check_files
 from wineexp.runs.names import find_meant
+from wineexp.runs.run import Run
 from wineexp.runs.study_file import STUDY_FILES, StudyRuns, find_studies
 from wineexp.runs.writer import restore_runs
 

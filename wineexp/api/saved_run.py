@@ -16,10 +16,10 @@ from wineexp.errors import RunError, folded
 from wineexp.listing import Column, Listing
 from wineexp.notebook.card import Card, to_html
 from wineexp.runs.difference import Difference, difference
-from wineexp.runs.directory import Run, find_runs
 from wineexp.runs.display import SIMULATED, run_card, run_line
 from wineexp.runs.new_rows import read_rows
-from wineexp.runs.reader import check_run, load_run, verify
+from wineexp.runs.reader import check_run, verify
+from wineexp.runs.run import Run, find_runs
 from wineexp.text import count_of, csv_cell, format_number, largest, one_line
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ class SavedRun(Run):
     @property
     def history(self) -> pd.DataFrame:
         """``epoch`` (int, from 0), ``loss``, ``val_loss`` (float)."""
-        return load_run(Run(self.path)).history  # as it is now: it may have been trained again
+        return Run(self.path).history  # as it is now: it may have been trained again
 
     @property
     def predictions(self) -> pd.DataFrame | None:
         """``row, actual, predicted, twin`` of each validation row; None unless the run is done."""
-        return load_run(Run(self.path)).predictions
+        return Run(self.path).predictions
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class SavedRun(Run):
         from wineexp.runs.curves import figure
         from wineexp.runs.picture import read_png
 
-        return figure(read_png(self.curves_path), full_range=full_range)
+        return figure(*read_png(self.curves_path), full_range=full_range)
 
     def predict(self, rows: PathLike | pd.DataFrame, *, mc_dropout: int | None = None) -> pd.DataFrame:
         """Predictions for new rows: the table of :func:`predict`, which also measures them."""

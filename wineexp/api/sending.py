@@ -11,9 +11,10 @@ from wineexp.api.options import Sending
 from wineexp.api.places import make_exporters
 from wineexp.errors import RunError, SelectionError, WineexpError
 from wineexp.exporters.observer import Exporter, sent_text
-from wineexp.runs.directory import RECORD, Run, is_run, run_folders
+from wineexp.runs.directory import RECORD, is_run, run_folders
 from wineexp.runs.names import Meant, Place
 from wineexp.runs.reader import verify
+from wineexp.runs.run import Run
 from wineexp.runs.study_file import StudyRuns, find_studies, read_study
 
 __all__ = ["ExportResult", "export"]

@@ -327,7 +327,7 @@ def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:
 def _facts(comparison: Comparison, name: str) -> StudyFacts:
     """What is sent of a study besides its runs."""
     scale = shared_scale([entry.variant for entry in comparison.entries])
-    recorded = {run.path.name: run.record.recorded for run in comparison.runs if run.record}
+    recorded = {run.path.name: run.record.recorded for run in comparison.runs if run.is_recorded}
     said = [*comparison.sentences(), *comparison.notes]
     known = "\n".join([*sorted(f"{path} {moment}" for path, moment in recorded.items()), *said])
     return StudyFacts(
@@ -350,6 +350,6 @@ def _facts_of(entry: Entry, scale: Scale) -> VariantFacts:
         {key: float(value) for key, value in values.items() if value is not None and math.isfinite(value)},
         variant.spec,
         frozenset({"seed", "split_seed"} if variant.across_splits else {"seed"}),
-        tuple(run.record for run in (*variant.runs, *variant.unfinished) if run.record),
+        tuple(run.record for run in (*variant.runs, *variant.unfinished) if run.is_recorded),
         {column: seed_mean(scale.values(variant, column)) for column in LOSS_COLUMNS[:2]},
     )

@@ -12,7 +12,8 @@ from wineexp.comparison.variants import group_specs
 from wineexp.execution.estimate import estimate_seconds, measured_speeds
 from wineexp.execution.plan import Plan, Planned
 from wineexp.listing import Column, Listing, number
-from wineexp.runs.directory import find_runs, folder_name
+from wineexp.runs.directory import folder_name
+from wineexp.runs.run import find_runs
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value

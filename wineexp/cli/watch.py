@@ -11,7 +11,7 @@ from wineexp.execution.executor import Place
 from wineexp.execution.observer import Observer, names_text, not_named_text, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.runs.summary import header
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec

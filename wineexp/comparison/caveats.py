@@ -9,7 +9,7 @@ from wineexp.comparison.estimate import ALPHA
 from wineexp.comparison.judge import MOST_GROUPED, outlying_seeds
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
-from wineexp.runs.reader import LoadedRun
+from wineexp.runs.run import Run
 from wineexp.text import format_interval, format_number, largest, some_of
 
 __all__ = ["Caveats"]
@@ -25,8 +25,8 @@ class Caveats:
             note
             for variant in variants
             for run in (*variant.runs, *variant.unfinished)
-            if run.training is not None
-            for note in run.training.notes
+            if run.alone is not None
+            for note in run.alone.notes
         )
         blind = [variant.label for variant in variants if variant.runs and not variant.judged]
         if blind:
@@ -88,7 +88,7 @@ class Caveats:
             labels = some_of([variant.label for variant in lacking])
             self._notes.append(f"{labels}: not judged: too few finished splits in common with the reference")
 
-    def of_first(self, variants: Sequence[Variant], run: LoadedRun | None, chosen: Variant | None) -> None:
+    def of_first(self, variants: Sequence[Variant], run: Run | None, chosen: Variant | None) -> None:
         """The variant that was to be the reference, and has no finished run."""
         meant = next((one for one in variants if run in (*one.runs, *one.unfinished)), None)
         if meant is not None and chosen is not None and meant is not chosen:

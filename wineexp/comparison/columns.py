@@ -78,12 +78,12 @@ def _gap(entry: Entry) -> float | None:
 
 def _parameters(entry: Entry) -> int | None:
     variant = entry.variant
-    features = [len(run.data.features) for run in variant.runs if run.data]
+    features = [len(run.record.data.features) for run in variant.runs if run.is_recorded]
     return variant.spec.parameter_count(features[0]) if variant.spec and features else None
 
 
 def _seconds(entry: Entry) -> float | None:
-    seconds = [run.record.timing.run_seconds if run.record else None for run in entry.variant.runs]
+    seconds = [run.record.timing.run_seconds if run.is_recorded else None for run in entry.variant.runs]
     known = [value for value in seconds if value is not None]
     return float(np.mean(known)) if known and len(known) == len(seconds) else None
 

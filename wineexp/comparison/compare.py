@@ -16,7 +16,8 @@ from wineexp.comparison.judge import judge_groups, judge_variants
 from wineexp.comparison.variants import choose_reference, group_runs
 from wineexp.data.split import ROW_FIELDS
 from wineexp.errors import RunError, SelectionError
-from wineexp.runs.reader import LoadedRun
+from wineexp.runs.reader import known_tables
+from wineexp.runs.run import Run
 from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
@@ -32,7 +33,7 @@ ACROSS_SPLITS = ("split_seed",)
 
 
 def compare_runs(
-    runs: Sequence[LoadedRun],
+    runs: Sequence[Run],
     *,
     reference: str | RunSpec | None = None,
     first: bool = False,
@@ -45,7 +46,7 @@ def compare_runs(
 
     Parameters
     ----------
-    runs : sequence of LoadedRun
+    runs : sequence of Run
     reference : str or RunSpec, optional
         A variant's label, name or settings (``dropout=0.3,bn=after``), or one of its runs' directories.
     first : bool
@@ -67,7 +68,8 @@ def compare_runs(
         If the runs cannot be compared: different tables, splits or targets, real and simulated ones; or
         if there is no such reference.
     """
-    across_splits = crosses_splits([run.spec for run in runs if run.spec])  # those that failed were meant to be
+    # Those that failed count: they were meant to be judged.
+    across_splits = crosses_splits([run.spec for run in runs if run.is_recorded])
     _check_together(runs, ACROSS_SPLITS if across_splits else ())
     variants = group_runs(runs, across_splits=across_splits)
     chosen = choose_reference(variants, runs, reference, first)
@@ -95,15 +97,15 @@ def compare_runs(
     return Comparison(tuple(variants), chosen, verdicts, effects, told.notes, groups)
 
 
-def _check_together(runs: Sequence[LoadedRun], free: Collection[str]) -> None:
+def _check_together(runs: Sequence[Run], free: Collection[str]) -> None:
     """Raise ``SelectionError`` unless all runs were judged on the same rows of the same table."""
-    known = [run for run in runs if run.spec is not None]
-    if any(run.data.kind == "simulated" for run in known if run.data):
+    known = [run for run in runs if run.is_recorded]
+    if any(run.record.simulated for run in known):
         _same(known, "kind", "real and simulated runs cannot be ranked against each other")
     _same_table(known)
     _same_rows(known)
     for name in (name for name in ROW_FIELDS if name not in free):
-        values: dict[str, LoadedRun] = {}
+        values: dict[str, Run] = {}
         for run in known:
             values.setdefault(format_value(getattr(run.spec, name)), run)
         if len(values) > 1:
@@ -116,15 +118,15 @@ def _check_together(runs: Sequence[LoadedRun], free: Collection[str]) -> None:
             )
 
 
-def _same_rows(runs: Sequence[LoadedRun]) -> None:
+def _same_rows(runs: Sequence[Run]) -> None:
     """Raise ``RunError`` where predictions were changed: one split has one set of rows, with one target each.
 
     Which rows are twins, and which ``grouped`` keeps together, may depend on the columns that are used.
     """
     known: dict[tuple[Any, ...], npt.NDArray[Any]] = {}
-    grouped: dict[tuple[Any, ...], tuple[LoadedRun, npt.NDArray[Any]]] = {}
+    grouped: dict[tuple[Any, ...], tuple[Run, npt.NDArray[Any]]] = {}
     for run in runs:
-        if run.predictions is not None and run.spec is not None:
+        if run.predictions is not None:
             split = tuple(getattr(run.spec, name) for name in ROW_FIELDS)
             rows, actual, twins = (run.predictions[name].to_numpy() for name in ("row", "actual", "twin"))
             found = np.stack([rows, actual, twins])[:, np.argsort(rows)]
@@ -138,33 +140,30 @@ def _same_rows(runs: Sequence[LoadedRun]) -> None:
                 )
 
 
-def _same(runs: Sequence[LoadedRun], fact: str, refusal: str) -> None:
-    values: dict[str, LoadedRun] = {}
+def _same(runs: Sequence[Run], fact: str, refusal: str) -> None:
+    values: dict[str, Run] = {}
     for run in runs:
-        if run.data is not None:
-            values.setdefault(getattr(run.data, fact), run)
+        values.setdefault(getattr(run.record.data, fact), run)
     if len(values) > 1:
         one, other = list(values.values())[:2]
         told = f"{one.path} has {_table(one)} and {other.path} has {_table(other)}"
         raise SelectionError(f"{refusal}: {told}; choose with --where {fact}={next(iter(values))}")
 
 
-def _same_table(runs: Sequence[LoadedRun]) -> None:
-    tables: dict[str | None, LoadedRun] = {}
-    for run in runs:
-        tables.setdefault(run.table or (run.data.identity if run.data else None), run)
+def _same_table(runs: Sequence[Run]) -> None:
+    tables: dict[str, Run] = {}
+    for run, table in known_tables(runs).items():
+        tables.setdefault(table, run)
     if len(tables) > 1:
         one, other = list(tables.values())[:2]
         told = f"{one.path} has {_table(one)} and {other.path} has {_table(other)}"
-        assert one.data is not None
-        assert other.data is not None
         # Not by the source: one table has several, and a file of one name may have had several tables.
-        remedy = f"choose with --where fingerprint={one.data.fingerprint[:8]}"
-        if one.data.fingerprint == other.data.fingerprint:
+        remedy = f"choose with --where fingerprint={one.record.data.fingerprint[:8]}"
+        if one.record.data.fingerprint == other.record.data.fingerprint:
             remedy = "their values are the same, under other headings or with other targets; name the runs"
         raise SelectionError(f"runs on different tables cannot be compared: {told}; {remedy}")
 
 
-def _table(run: LoadedRun) -> str:
-    assert run.data is not None
-    return f"the {run.data.kind} table {run.data.source} ({run.data.fingerprint[:8]})"
+def _table(run: Run) -> str:
+    data = run.record.data
+    return f"the {data.kind} table {data.source} ({data.fingerprint[:8]})"

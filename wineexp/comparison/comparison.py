@@ -26,7 +26,7 @@ from wineexp.notebook.card import Answer, Card, to_html
 from wineexp.notebook.frame import WholeFrame
 from wineexp.runs.curves import save
 from wineexp.runs.display import SIMULATED
-from wineexp.runs.reader import LoadedRun
+from wineexp.runs.run import Run
 from wineexp.text import format_number, one_line
 
 __all__ = ["Comparison", "Layout"]
@@ -73,15 +73,15 @@ class Comparison:
     @property
     def simulated(self) -> bool:
         """Whether the runs were trained on the simulated table."""
-        return any(run.record.simulated for run in self.runs if run.record)
+        return any(run.record.simulated for run in self.runs if run.is_recorded)
 
     @property
-    def runs(self) -> list[LoadedRun]:
+    def runs(self) -> list[Run]:
         """Every run, the unfinished ones too."""
         return [run for variant in self.variants for run in (*variant.runs, *variant.unfinished)]
 
     @property
-    def unfinished(self) -> list[LoadedRun]:
+    def unfinished(self) -> list[Run]:
         return [run for variant in self.variants for run in variant.unfinished]
 
     @property
@@ -153,7 +153,7 @@ class Comparison:
     @property
     def on_table(self) -> str:
         """The table of those runs that tell theirs, which is one: ``on the red-wine table``."""
-        kind = next((run.data.kind for run in self.runs if run.data), None)
+        kind = next((run.record.data.kind for run in self.runs if run.is_recorded), None)
         return f"on {_TABLES[kind] if kind else 'an unknown table'}"
 
     @property
@@ -207,7 +207,7 @@ class Comparison:
             "variants": self.rows(),
             "effects": [effect.as_json() for effect in self.effects],
             "unfinished": [
-                {"run": str(run.path), "status": run.status, "reason": run.record.reason if run.record else None}
+                {"run": str(run.path), "status": run.status, "reason": run.record.reason}
                 for run in self.unfinished
             ],
             "answer": self.sentences(),
@@ -219,7 +219,7 @@ class Comparison:
         lines = []
         if self.reference is not None and self.questions:
             lines.append(f"Each question compares with the reference, {quoted(self.reference.label)}.")
-        left_out = [f"not ranked: {run.path}, {run.outcome}" for run in self.unfinished]
+        left_out = [f"not ranked: {run.path}, {run.record.outcome}" for run in self.unfinished]
         table = self.listing if self.verdicts else self.listing.without("verdict")
         return Card(
             title or self.title,

@@ -87,7 +87,7 @@ class Scale:
         """A loss of each finished seed, shape (seeds, epochs), as in ``variant.lines``, over its constant's."""
         lines = variant.lines[column].values
         if self.relative:
-            lines = lines / np.array([[run.metrics.baseline_loss or 1.0] for run in variant.runs])
+            lines = lines / np.array([[run.known_metrics.baseline_loss or 1.0] for run in variant.runs])
         return lines
 
 
@@ -122,13 +122,15 @@ def alone(values: Floats) -> npt.NDArray[np.bool_]:
 def shared_scale(variants: Sequence[Variant]) -> Scale:
     """The axes for these variants, each with a finished run."""
     runs = [run for variant in variants for run in variant.runs]
-    losses = {run.spec.loss if run.spec else "" for run in runs}
-    constants = [run.metrics.baseline_loss for run in runs]
+    losses = {run.spec.loss if run.is_recorded else "" for run in runs}
+    constants = [run.known_metrics.baseline_loss for run in runs]
     known = [value for value in constants if value]
     complete = len(known) == len(constants) > 0 and "" not in losses
     relative = complete and len(losses) > 1
-    epochs = max((run.spec.epochs if run.spec else int(run.history["epoch"].max()) + 1 for run in runs), default=1)
-    simulated = any(run.record.simulated for run in runs if run.record)
+    epochs = max(
+        (run.spec.epochs if run.is_recorded else int(run.history["epoch"].max()) + 1 for run in runs), default=1
+    )
+    simulated = any(run.record.simulated for run in runs if run.is_recorded)
     baseline = None
     if complete:
         baseline = 1.0 if relative else known[0] if len(set(known)) == 1 else float(np.mean(known))

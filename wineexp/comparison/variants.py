@@ -17,8 +17,8 @@ from wineexp.comparison.crossing import compare_splits, crosses_splits
 from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.statistics import compare_errors
 from wineexp.errors import SelectionError, nearest
-from wineexp.runs.reader import LoadedRun
 from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.run import Run
 from wineexp.runs.run_table import says_the_same
 from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value, say
@@ -63,9 +63,9 @@ class Variant:
         With seed 0 and no name; None for a CSV that stands alone.
     name : str or None
         The name that its runs carry, if they agree on one.
-    runs : tuple of LoadedRun
+    runs : tuple of Run
         The finished ones, by seed.
-    unfinished : tuple of LoadedRun
+    unfinished : tuple of Run
         Those that failed or were interrupted: listed, never ranked.
     across_splits : bool
         Whether its runs are of several splits; ``spec`` then has split seed 0.
@@ -77,8 +77,8 @@ class Variant:
     settings: dict[str, str]
     spec: RunSpec | None
     name: str | None
-    runs: tuple[LoadedRun, ...] = ()
-    unfinished: tuple[LoadedRun, ...] = ()
+    runs: tuple[Run, ...] = ()
+    unfinished: tuple[Run, ...] = ()
     across_splits: bool = False
     on_test: bool = False
 
@@ -94,7 +94,7 @@ class Variant:
     def errors(self) -> dict[int, Floats]:
         """Seed -> absolute errors, shape (rows that judge,), in the order of the table's rows; of one split."""
         assert not self.across_splits
-        return {_spec(run).seed: _errors(run, self.on_test).to_numpy() for run in self.runs}
+        return {run.spec.seed: _errors(run, self.on_test).to_numpy() for run in self.runs}
 
     @cached_property
     def epochs(self) -> npt.NDArray[np.int64]:
@@ -128,7 +128,7 @@ class Variant:
     @property
     def planned(self) -> str:
         """When the first of its runs was planned; empty where that is not known."""
-        known = [run.record.planned if run.record else "" for run in (*self.runs, *self.unfinished)]
+        known = [run.record.planned if run.is_recorded else "" for run in (*self.runs, *self.unfinished)]
         return min(known, default="")
 
     @property
@@ -141,8 +141,7 @@ class Variant:
         """Split -> seed -> absolute errors by row that judges."""
         found: dict[int, dict[int, pd.Series]] = {}
         for run in self.runs:
-            spec = _spec(run)
-            found.setdefault(spec.split_seed, {})[spec.seed] = _errors(run, self.on_test)
+            found.setdefault(run.spec.split_seed, {})[run.spec.seed] = _errors(run, self.on_test)
         return found
 
     def predicts_as(self, other: Variant) -> bool:
@@ -152,7 +151,7 @@ class Variant:
             np.array_equal(self._predicted(ours[key]), other._predicted(theirs[key])) for key in ours
         )
 
-    def _predicted(self, run: LoadedRun) -> npt.NDArray[Any]:
+    def _predicted(self, run: Run) -> npt.NDArray[Any]:
         """The rows that judge and their predictions, in the order of the file."""
         predictions = run.test_predictions if self.on_test else run.predictions
         assert predictions is not None
@@ -162,21 +161,21 @@ class Variant:
     def ended(self) -> set[int]:
         """The seeds of its runs that have ended, finished or failed; an interrupted one has not."""
         over = [*self.runs, *(run for run in self.unfinished if run.status == "failed")]
-        return {run.spec.seed for run in over if run.spec}
+        return {run.spec.seed for run in over if run.is_recorded}
 
     @property
     def seeds(self) -> list[int]:
         """The seeds of its finished runs, each once."""
-        return list(dict.fromkeys(run.spec.seed for run in self.runs if run.spec))
+        return list(dict.fromkeys(run.spec.seed for run in self.runs if run.is_recorded))
 
     @property
     def train_rows(self) -> int:
         """Rows that each run was trained on."""
-        return next(run.data.train_rows for run in self.runs if run.data)
+        return next(run.record.data.train_rows for run in self.runs if run.is_recorded)
 
     def mean(self, metric: str) -> float | None:
         """The mean of a metric over the finished seeds; None where a run has none."""
-        values = [getattr(run.metrics, metric) for run in self.runs]
+        values = [getattr(run.known_metrics, metric) for run in self.runs]
         known = [float(value) for value in values if value is not None]
         return float(np.mean(known)) if known and len(known) == len(values) else None
 
@@ -198,12 +197,7 @@ class Variant:
         return compare_errors(np.stack(list(self.errors.values())))
 
 
-def _spec(run: LoadedRun) -> RunSpec:
-    assert run.spec is not None
-    return run.spec
-
-
-def _errors(run: LoadedRun, on_test: bool) -> pd.Series:
+def _errors(run: Run, on_test: bool) -> pd.Series:
     """Absolute errors by row of the table, in its order."""
     predictions = run.test_predictions if on_test else run.predictions
     assert predictions is not None
@@ -212,20 +206,20 @@ def _errors(run: LoadedRun, on_test: bool) -> pd.Series:
     return pd.Series(np.abs(actual - predicted)[order], pd.Index(rows[order], name="row"))
 
 
-def group_runs(runs: Sequence[LoadedRun], *, across_splits: bool = False) -> list[Variant]:
+def group_runs(runs: Sequence[Run], *, across_splits: bool = False) -> list[Variant]:
     """The variants of runs, in the order of their settings: colours do not depend on the order of ``runs``.
 
     With ``across_splits``, runs that differ in the split's seed are one variant too. Where any was stopped early,
     and all that can be judged have test rows, these judge: validation rows chose the epoch.
     """
-    judged = [run for run in runs if run.spec and run.predictions is not None]
-    stopped = any(run.spec is not None and run.spec.patience is not None for run in judged)
+    judged = [run for run in runs if run.predictions is not None]
+    stopped = any(run.spec.patience is not None for run in judged)
     on_test = stopped and all(run.test_predictions is not None for run in judged)
-    together: dict[RunSpec | tuple[Path, int | None], list[LoadedRun]] = {}
+    together: dict[RunSpec | Run, list[Run]] = {}
     for run in runs:
-        key = run.spec.without_seed(across_splits=across_splits) if run.spec else run.place
+        key = run.spec.without_seed(across_splits=across_splits) if run.is_recorded else run
         together.setdefault(key, []).append(run)
-    specs = {key: [run.spec for run in same if run.spec] for key, same in together.items()}
+    specs = {key: [run.spec for run in same if run.is_recorded] for key, same in together.items()}
     fields = varying(key for key in together if isinstance(key, RunSpec))
     variants = []
     for key, same in together.items():
@@ -277,8 +271,8 @@ def _told(spec: RunSpec, settings: Iterable[str]) -> list[str]:
     return [field for field in fields if field in own]
 
 
-def _seed(run: LoadedRun) -> tuple[int, int]:
-    return (run.spec.split_seed, run.spec.seed) if run.spec else (0, 0)
+def _seed(run: Run) -> tuple[int, int]:
+    return (run.spec.split_seed, run.spec.seed) if run.is_recorded else (0, 0)
 
 
 def _in_order(variants: Sequence[Variant], fields: Sequence[str]) -> list[Variant]:
@@ -315,7 +309,7 @@ def val_mae(variant: Variant) -> float:
 
 
 def choose_reference(
-    variants: Sequence[Variant], runs: Sequence[LoadedRun], wanted: str | RunSpec | None, first: bool
+    variants: Sequence[Variant], runs: Sequence[Run], wanted: str | RunSpec | None, first: bool
 ) -> Variant | None:
     """The reference among ``variants``: the one ``wanted``, the ``first`` run's, or the one nearest the defaults.
 
@@ -369,7 +363,7 @@ def _distance(variant: Variant) -> tuple[bool, int]:
 def _goes_by(variant: Variant, name: str) -> bool:
     """Whether ``name`` is the variant's label, its name, or a directory or signature of one of its runs."""
     labels = (variant.label, variant.name, variant.spec.label() if variant.spec else None)
-    signatures = [run.record.signature for run in variant.runs if run.record]
+    signatures = [run.record.signature for run in variant.runs if run.is_recorded]
     paths = [text for run in variant.runs for text in (str(run.path), run.path.name)]
     return name in labels or name in signatures or name.rstrip("/") in paths
 

@@ -14,9 +14,10 @@ from wineexp.execution.claims import Claims
 from wineexp.execution.executor import Executor, Placed, Results, Task
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan, Planned
-from wineexp.runs.directory import RUN_FILES, Run, directory_name, is_run
+from wineexp.runs.directory import RUN_FILES, directory_name, is_run
 from wineexp.runs.reader import check_run
 from wineexp.runs.result import RunResult
+from wineexp.runs.run import Run
 from wineexp.runs.writer import add_names, write_run
 
 __all__ = ["Executed", "execute"]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from wineexp import runtime
-from wineexp.runs.directory import Run
 from wineexp.runs.record import Environment
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Speed", "estimate_seconds", "measured_speeds"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from wineexp.execution.executor import Place
 from wineexp.execution.plan import Plan
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 

@@ -11,8 +11,9 @@ from wineexp.data.sources import Found
 from wineexp.data.split import normalizes, split_notes, split_table
 from wineexp.data.table import Table
 from wineexp.errors import NoRunError, RunError
-from wineexp.runs.directory import Run, run_folders
+from wineexp.runs.directory import run_folders
 from wineexp.runs.reader import check_run, is_of
+from wineexp.runs.run import Run
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RECORDING_FIELDS, RunSpec, check_effects, deciding
 

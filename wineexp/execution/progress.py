@@ -10,7 +10,7 @@ from wineexp.execution.live_view import LiveView
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
 from wineexp.execution.standing import Standing
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.runs.summary import outcome, table_words
 from wineexp.specs.run_spec import RunSpec
 from wineexp.streams import print_err

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from wineexp.data.split import split_table
 from wineexp.execution.executor import operations
 from wineexp.execution.plan import Plan
-from wineexp.runs.directory import Run
 from wineexp.runs.metrics import baseline_loss
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec, deciding
 
 __all__ = ["Reached", "Standing"]

@@ -12,26 +12,29 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
+
 from wineexp.exporters.mlflow_place import Chosen
 from wineexp.exporters.mlflow_server import RECORDED, SIGNATURE, UNFINISHED, MLflowServer
 from wineexp.exporters.observer import StudyFacts, VariantFacts
-from wineexp.runs.directory import MODEL, Run
-from wineexp.runs.reader import LoadedRun, load_run
+from wineexp.runs.directory import MODEL
+from wineexp.runs.record import Metrics
+from wineexp.runs.run import Run
 
 __all__ = ["MLflowLog", "write_model"]
 
-#: Name of the folder among a run's artifacts, as in ``runs:/ID/model``.
+#: Name of the folder among a run's artifacts, as ``runs:/ID/model`` has it.
 FOLDER = "model"
 
 REQUIREMENTS, PYTHON = "requirements.txt", "python_env.yaml"
 
-#: Tags: the study's name; the digest that identifies the study's own run; a variant's verdict in a word.
+#: Tags: the study's name; of its own run what it is recognized by; of a variant its verdict in a word.
 STUDY, DIGEST, VERDICT = "wineexp.study", "wineexp.digest", "wineexp.verdict"
 
-#: MLflow's own tags: the description that it shows, and a run's parent.
+#: MLflow's own tags: what is shown as description, and of whom a run is a child.
 NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
 
-#: Length of a tag's value that every server accepts.
+#: Characters that every server takes for a tag's value.
 MAX_NOTE = 5000
 
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -46,7 +49,7 @@ class MLflowLog:
     experiment : Chosen
         Created if it does not exist.
     anywhere : bool
-        Whether a run in any experiment of the server counts as sent, as for runs of no study.
+        A run is there already where any experiment of the server has it: so it is for runs of no study.
 
     Raises
     ------
@@ -62,7 +65,7 @@ class MLflowLog:
         self._commit, self._since = _commit_here(), math.floor(time.time())
 
     def export(self, run: Run) -> bool:
-        """Send the run; return False if it is there already.
+        """Send the run; return False where it is there already.
 
         Raises
         ------
@@ -75,7 +78,7 @@ class MLflowLog:
             return self._send(run)
 
     def export_study(self, study: StudyFacts) -> bool:
-        """Send a study's results: a run of its own, and a run for each variant, the parent of its seeds.
+        """Send what is said of a study: a run of its own, and one for each variant, the parent of its seeds.
 
         Raises
         ------
@@ -89,15 +92,15 @@ class MLflowLog:
         return self.server.is_there(str(run.path), lambda: self.server.known(run.record, [self.experiment]))
 
     def _send(self, run: Run) -> bool:
-        loaded = load_run(run)
+        history = run.read_tables().history
         end = datetime.fromisoformat(run.record.recorded).timestamp()
         start = end - (run.record.timing.run_seconds or 0.0)
         tags = _tags(run)
-        if self._commit and end >= self._since:  # if it was trained before, this folder may have had another
+        if self._commit and end >= self._since:  # where it was trained before, this folder may have had another
             tags["mlflow.source.git.commit"] = self._commit
         with self.server.new_run(self.experiment, run.path.name, start, tags) as made:
             self.server.log_settings(made, run.spec)
-            self.server.log_numbers(made, _numbers(loaded, start, end))
+            self.server.log_numbers(made, _numbers(run.record.metrics, history, start, end))
             self._log_files(made, run)
             others = self.server.known(run.record, [self.experiment])
             if any(one.info.status != UNFINISHED for one in others):  # another process was quicker
@@ -113,7 +116,7 @@ class MLflowLog:
         data = run.record.data
         table = Dataset(
             name=data.kind,
-            digest=data.identity[:36],  # MLflow's limit
+            digest=data.identity[:36],  # MLflow takes no more
             source_type="local",
             source=json.dumps({"uri": data.source}),
             profile=json.dumps({"num_rows": data.rows}),
@@ -144,19 +147,21 @@ def _tags(run: Run) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value is not None}
 
 
-def _numbers(loaded: LoadedRun, start: float, end: float) -> Iterator[tuple[str, float, float, int]]:
-    """(name, value, moment in seconds, epoch) of the losses and, at the last epoch, of the other metrics."""
-    epochs = len(loaded.history)
-    for name in loaded.history.columns.drop("epoch"):
-        for epoch, value in enumerate(loaded.history[name].tolist()):
+def _numbers(
+    metrics: Metrics, history: pd.DataFrame, start: float, end: float
+) -> Iterator[tuple[str, float, float, int]]:
+    """Name, value, moment in seconds and epoch of the losses, and at the last epoch of the other metrics."""
+    epochs = len(history)
+    for name in history.columns.drop("epoch"):
+        for epoch, value in enumerate(history[name].tolist()):
             yield name, value, start + (end - start) * (epoch + 1) / epochs, epoch
-    for name, value in loaded.metrics.known().items():
+    for name, value in metrics.known().items():
         if name not in ("loss", "val_loss"):
             yield name, float(value), end, max(0, epochs - 1)
 
 
 def _commit_here() -> str | None:
-    """The commit of the git repository that this command runs in; None outside a repository."""
+    """The commit of the git repository that this command runs in; None where there is none."""
     try:
         done = subprocess.run(
             ["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=True, timeout=10
@@ -169,8 +174,8 @@ def _commit_here() -> str | None:
 def write_model(run: Run, folder: Path) -> Path:
     """Write a run's model into ``folder/model``, as ``mlflow.keras`` saves one, but without loading Keras.
 
-    If the model takes the table's own features, its signature names them, so that ``mlflow.pyfunc`` finds them in
-    any order and refuses rows that lack one. If it takes scaled features, it is for ``mlflow.keras`` alone.
+    Where it takes features as the table has them, its signature has their names, so that ``mlflow.pyfunc`` finds
+    them in any order and refuses rows that lack one. Where it takes scaled ones, it is for ``mlflow.keras`` alone.
     """
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -182,12 +187,12 @@ def write_model(run: Run, folder: Path) -> Path:
     described = Model()
     described.add_flavor(
         "keras",
-        data=Path(MODEL).stem,  # MLflow's loader adds the suffix
+        data=Path(MODEL).stem,  # its loader adds the suffix
         keras_version=versions.keras,
         keras_backend="tensorflow",
         save_exported_model=False,
     )
-    # Records from before models could begin with their scaling do not have `in_model`.
+    # A record from before models could begin with their scaling does not say so.
     if record.spec.scale == "none" or record.data.scaling.in_model:
         columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in record.data.features]
         described.signature = ModelSignature(Schema(columns), Schema([ColSpec(DataType.double)]))
@@ -209,7 +214,7 @@ def write_model(run: Run, folder: Path) -> Path:
 
 
 def _send_study(server: MLflowServer, experiment: str, study: StudyFacts) -> bool:
-    """Send a study's results and remove its earlier ones; return False if these are there already."""
+    """Send what is said of a study, instead of what was said before; return False where it is there already."""
     name = f"study {study.name}"
     if server.is_there(name, lambda: server.tagged(DIGEST, study.digest, [experiment])):
         return False
@@ -238,7 +243,7 @@ def _send_variant(server: MLflowServer, experiment: str, study: str, variant: Va
 
 
 def _remove_earlier(server: MLflowServer, experiment: str, study: str, sent: Collection[str]) -> None:
-    """Delete a study's earlier results, and the rest of a sending that was cut off; MLflow can restore them."""
+    """Delete what was said of a study before, and what a sending that was cut off has left; it can be restored."""
     for one in server.having(STUDY, [experiment]):
         if one.data.tags.get(STUDY) == study and one.info.run_id not in sent:
             server.client.delete_run(one.info.run_id)

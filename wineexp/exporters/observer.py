@@ -12,8 +12,9 @@ import numpy.typing as npt
 from wineexp.errors import WineexpError
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
-from wineexp.runs.directory import Run, directory_name
+from wineexp.runs.directory import directory_name
 from wineexp.runs.record import Record
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import count_of
 

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
+
 from wineexp import extras, files, signals
 from wineexp.errors import ExportError
 from wineexp.exporters.events import LiveEvents, Moment, begun, ended, epoch_summary, records, settings
 from wineexp.exporters.observer import StudyFacts, Training
-from wineexp.runs.directory import Run, folder_name
-from wineexp.runs.reader import LoadedRun, load_run
+from wineexp.runs.directory import folder_name
 from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.run import Run
 
 __all__ = ["EventLog"]
 
@@ -25,12 +27,12 @@ class EventLog:
     Parameters
     ----------
     folder : Path
-        The folder for ``tensorboard --logdir``.
+        What ``tensorboard --logdir`` is given.
 
     Raises
     ------
     MissingExtraError
-        When TensorBoard is not installed.
+        Where TensorBoard is not installed.
     """
 
     name = "TensorBoard"
@@ -41,15 +43,15 @@ class EventLog:
         self._live: dict[str, LiveEvents] = {}
 
     def epoch(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
-        """Append an epoch of a run in training to its events; the first epoch removes those of an earlier try.
+        """Append an epoch of a run that trains to its events; with the first, those of an earlier try go.
 
-        If an epoch at the beginning or in the middle was not reported, the run is written whole at its end.
+        A run whose beginning or middle was not heard is written whole at its end.
         """
         try:
-            with signals.held():  # so that an epoch is counted if and only if it is written
+            with signals.held():  # an epoch that is counted is one that is written, once
                 self._hear(training, epoch, losses)
         except ExportError:
-            self._live.pop(training.name, None)  # reported once; the run is tried again at its end
+            self._live.pop(training.name, None)  # told once; tried again at its end
             raise
 
     def _hear(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
@@ -61,39 +63,39 @@ class EventLog:
             del self._live[training.name]
 
     def export(self, run: Run) -> bool:
-        """Write the run's events, or the rest of those written during training; False if all are there."""
+        """Write the run's events, or the end of those that were written as it trained; False if all are there."""
         recorded = _seconds(run.record.recorded)
         folder = self.folder / run.path.name
         target = folder / f"events.out.tfevents.{recorded:.0f}.wineexp"
         live = self._live.pop(run.path.name, None)
         if live is None and target.exists():
             return False
-        loaded = load_run(run)
-        if live is not None and live.epochs <= len(loaded.history):
-            live.finish(_rest(run, loaded, live.epochs, live.start, recorded))
+        history = run.read_tables().history
+        if live is not None and live.epochs <= len(history):
+            live.finish(_rest(run, history, live.epochs, live.start, recorded))
             return True
         known = list(folder.glob("events.out.tfevents.*.wineexp"))
-        end = records([ended(run.status, recorded, _last(loaded))])
+        end = records([ended(run.status, recorded, _last(history))])
         if any(_ends_in(path, end) for path in known):
             return False
         start = recorded - (run.record.timing.fit_seconds or 0.0)
         head = begun(start) + records([settings(run.spec, run.signature, start)])
-        content = head + _rest(run, loaded, 0, start, recorded)
-        for old in known:  # from an earlier training
+        content = head + _rest(run, history, 0, start, recorded)
+        for old in known:  # of an earlier training
             old.unlink()
         files.write_file(target, content, error=ExportError)
         return True
 
     def export_study(self, study: StudyFacts) -> bool:
-        """Write each variant of a study into ``study-NAME/VARIANT``: mean and 95 % band by epoch, its numbers and
-        its verdict in words. Return False if all are there already.
+        """Write each variant of a study, in ``study-NAME/VARIANT``: mean and 95 % band by epoch, its numbers, its
+        verdict in words; return False if that is there already.
         """
         folder = self.folder / f"study-{folder_name(study.name)}"
         file = f"events.out.tfevents.{int(study.digest, 16) % 10**10}.wineexp"
         content = _study_records(study)
         if content and all((folder / variant / file).exists() for variant in content):
             return False
-        for old in folder.glob("*/events.out.tfevents.*.wineexp"):  # from an earlier verdict
+        for old in folder.glob("*/events.out.tfevents.*.wineexp"):  # of an earlier verdict
             old.unlink()
         for variant, events in content.items():
             files.write_file(folder / variant / file, events, error=ExportError)
@@ -120,7 +122,7 @@ def _study_records(study: StudyFacts) -> dict[str, bytes]:
         summaries += [(moment, 0, scalar_pb(f"study/{key}", value)) for key, value in variant.numbers.items()]
         summaries.append((moment, 0, text_pb("verdict", f"**{variant.word}**  \n{variant.sentence}")))
         name = folder_name(variant.label)
-        if name in found:  # labels that differ only in characters that a file name cannot have
+        if name in found:  # labels that differ in what a file name cannot hold
             name += f"-{len(found)}"
         found[name] = begun(moment) + records(summaries)
     return found
@@ -133,30 +135,30 @@ def _seconds(recorded: str) -> float:
         return 0.0
 
 
-def _rest(run: Run, loaded: LoadedRun, first: int, start: float, end: float) -> bytes:
-    """A run's events from epoch ``first`` on: losses, final metrics, its end."""
-    names = [name for name in LOSS_COLUMNS if name in loaded.history]
-    losses = loaded.history[names].to_numpy(float).tolist()
+def _rest(run: Run, history: pd.DataFrame, first: int, start: float, end: float) -> bytes:
+    """A run's events from epoch ``first`` on: losses, final metrics, how it ended."""
+    names = [name for name in LOSS_COLUMNS if name in history]
+    losses = history[names].to_numpy(float).tolist()
     each = (end - start) / max(1, len(losses))
     moments: list[Moment] = [
         (start + each * (epoch + 1), epoch, epoch_summary(dict(zip(names, losses[epoch], strict=True))))
         for epoch in range(first, len(losses))
     ]
-    last = _last(loaded)
+    last = _last(history)
     known = {
-        f"metrics/{name}": value for name, value in loaded.metrics.known().items() if name not in LOSS_COLUMNS
+        f"metrics/{name}": value for name, value in run.record.metrics.known().items() if name not in LOSS_COLUMNS
     }
     moments += [(end, last, epoch_summary({name: value})) for name, value in known.items()]
     return records([*moments, ended(run.status, end, last)])
 
 
-def _last(loaded: LoadedRun) -> int:
-    """The number of the last epoch."""
-    return max(0, len(loaded.history) - 1)
+def _last(history: pd.DataFrame) -> int:
+    """The number of its last epoch."""
+    return max(0, len(history) - 1)
 
 
 def _ends_in(path: Path, end: bytes) -> bool:
-    """Whether a file ends with these bytes."""
+    """Whether a file ends in these bytes."""
     with files.refusing(path, ExportError, "read"), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - len(end)))

@@ -53,7 +53,8 @@ def render(comparison: Comparison, *, title: str | None = None) -> str:
 
 
 def _answer(comparison: Comparison) -> dict[str, Any]:
-    known = [run.metrics.baseline_mae for run in comparison.runs if run.metrics.baseline_mae is not None]
+    constants = [run.known_metrics.baseline_mae for run in comparison.runs]
+    known = [constant for constant in constants if constant is not None]
     return {
         "question": words.question(comparison),
         "simulated": comparison.simulated,
@@ -106,6 +107,6 @@ def _tables(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "rooms": tables.rooms(comparison),
         "values": tables.sort_values(comparison),
         "facts": tables.facts(comparison) if len(comparison.variants) == 1 and shown else [],
-        "unfinished": [f"{run.outcome} {short_path(run.path)}" for run in comparison.unfinished],
+        "unfinished": [f"{run.record.outcome} {short_path(run.path)}" for run in comparison.unfinished],
         "effects": effect_bars(comparison.effects),
     }

@@ -31,7 +31,7 @@ def repeat_text(comparison: Comparison) -> str:
 
 def _data(comparison: Comparison) -> str:
     """The flag that gives the same table; empty if it is the default."""
-    data = next((run.data for run in comparison.runs if run.data), None)
+    data = next((run.record.data for run in comparison.runs if run.is_recorded), None)
     if data is None or data.kind == "red-wine":
         return ""
     if data.kind == "simulated":
@@ -58,7 +58,7 @@ def config_text(comparison: Comparison, name: str) -> str:
     shared = {field: value for field, value in owns[0].items() if all(_has(own, field, value) for own in owns)}
     judged = comparison.verdicts[0] if comparison.verdicts else None
     looks = judged.looks if judged else None
-    drawn = [[run.spec for run in (*v.runs, *v.unfinished) if run.spec] for v in variants]
+    drawn = [[run.spec for run in (*v.runs, *v.unfinished) if run.is_recorded] for v in variants]
     common = _looks(looks) if looks else _seeds_of_all(drawn)
     lines = [f"name: {_yaml(name[:200])}"]
     lines += [f"defaults: {_mapping(shared)}"] if shared else []
@@ -81,7 +81,7 @@ def config_text(comparison: Comparison, name: str) -> str:
 def _one_run(comparison: Comparison) -> RunSpec | None:
     """The spec of the only run; None if there are several."""
     found = comparison.runs
-    return found[0].spec if len(found) == 1 else None
+    return found[0].spec if len(found) == 1 and found[0].is_recorded else None
 
 
 def _settings(variant: Variant) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from wineexp.comparison.variants import Variant
 from wineexp.listing import Column, Listing, Row
 from wineexp.page.words import val_losses
 from wineexp.runs.columns import told_metrics
-from wineexp.runs.reader import LoadedRun
+from wineexp.runs.run import Run
 from wineexp.runs.stopping import stopping
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number, format_interval, format_number, short_path
@@ -111,15 +111,15 @@ def sampled(shown: Sequence[Variant]) -> Listing:
 
 def environments(comparison: Comparison) -> list[str]:
     """Each environment that runs were trained in, once."""
-    known = [run.record.environment.known() for run in comparison.runs if run.record]
+    known = [run.record.environment.known() for run in comparison.runs if run.is_recorded]
     found = ["\n".join(f"{key}: {value}" for key, value in values.items()) for values in known if values]
     return list(dict.fromkeys(found)) or ["not known"]
 
 
-def run_facts(run: LoadedRun) -> dict[str, str]:
+def run_facts(run: Run) -> dict[str, str]:
     """One run: where it is, its spec, metrics and timing."""
     parts = [short_path(run.path)]
-    if run.record is not None:
+    if run.is_recorded:
         record = run.record
         told = {
             "spec": record.spec.settings(),
@@ -132,5 +132,5 @@ def run_facts(run: LoadedRun) -> dict[str, str]:
         for key, values in told.items():
             lines = [f"  {name}: {format_value(value)}" for name, value in values.items()]
             parts += ["\n".join([key, *lines])] if lines else []
-    head = f"{run.label}{f' seed {run.spec.seed}' if run.spec else ''}: {run.status}"
+    head = f"{run.label}{f' seed {run.spec.seed}' if run.is_recorded else ''}: {run.status}"
     return {"head": head, "text": "\n\n".join(parts)}

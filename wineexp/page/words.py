@@ -14,7 +14,7 @@ from wineexp.comparison.drawing import MIN_BAND, has_dropout
 from wineexp.comparison.questions import quoted
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
-from wineexp.runs.reader import LoadedRun
+from wineexp.runs.run import Run
 from wineexp.specs.wording import setting_words
 from wineexp.text import format_interval, format_number, short_source
 
@@ -125,7 +125,7 @@ def curves_caption(shown: Sequence[Variant]) -> str:
     return ". ".join(parts) + "."
 
 
-def val_losses(run: LoadedRun) -> pd.Series:
+def val_losses(run: Run) -> pd.Series:
     """val_loss by epoch, for the epochs that have one."""
     return run.history.set_index("epoch")["val_loss"][run.written("val_loss")]
 
@@ -149,7 +149,7 @@ def judged_names(comparison: Comparison, judged: Sequence[dict[str, Any]]) -> li
 
 def data_text(comparison: Comparison) -> str:
     """The table, its split, and the settings that all variants share."""
-    data = next((run.data for run in comparison.runs if run.data), None)
+    data = next((run.record.data for run in comparison.runs if run.is_recorded), None)
     if data is None:
         return "Only the curves of these runs are known."
     spec = next(variant.spec for variant in comparison.variants if variant.spec)
@@ -165,7 +165,7 @@ def data_text(comparison: Comparison) -> str:
 
 
 def _split_text(comparison: Comparison) -> str:
-    seeds = sorted({run.spec.split_seed for run in comparison.runs if run.spec})
+    seeds = sorted({run.spec.split_seed for run in comparison.runs if run.is_recorded})
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} of them, the first described here"
 
 

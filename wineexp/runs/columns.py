@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from wineexp.errors import SelectionError, nearest
 from wineexp.listing import TARGET, Column, number, plain, sized
-from wineexp.runs.record import EPOCH, Metrics, Record, Status
+from wineexp.runs.record import EPOCH, Metrics
+from wineexp.runs.run import Run
 from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number
 
-__all__ = ["COLUMNS", "FIELD_KEYS", "Recorded", "find_column", "told_metrics"]
+__all__ = ["COLUMNS", "FIELD_KEYS", "find_column", "told_metrics"]
 
 Source = TypeVar("Source")
 
@@ -38,26 +38,11 @@ _ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} 
 }
 
 
-class Recorded(Protocol):
-    """What a row of the table is made of: a run directory, or a run that was read."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def record(self) -> Record: ...
-
-
-def _fact(
-    key: str, meaning: str, value: Callable[[Recorded], Any], text: Callable[[Any], str] = plain
-) -> Column[Recorded]:
+def _fact(key: str, meaning: str, value: Callable[[Run], Any], text: Callable[[Any], str] = plain) -> Column[Run]:
     return Column(key, key, meaning, value, text)
 
 
-def _field(name: str) -> Column[Recorded]:
+def _field(name: str) -> Column[Run]:
     key = FIELD_KEYS[name]
     meaning = str(RunSpec.model_fields[name].description)
     # As JSON has it: a list for a tuple, so that data and run.json agree.
@@ -70,7 +55,7 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _metric(name: str) -> Column[Recorded]:
+def _metric(name: str) -> Column[Run]:
     info = Metrics.model_fields[name]
     extra: dict[str, Any] = info.json_schema_extra  # type: ignore[assignment]
     value = lambda run: getattr(run.record.metrics, name)  # noqa: E731 - one expression, in its place
@@ -101,7 +86,7 @@ def told_metrics(metrics: Metrics) -> dict[str, Any]:
     return told
 
 
-_FACTS: tuple[Column[Recorded], ...] = (
+_FACTS: tuple[Column[Run], ...] = (
     _fact("run", "name of the run directory", lambda run: run.path.name),
     _fact("status", "done, failed, interrupted, or damaged", lambda run: run.status),
     _fact(
@@ -125,7 +110,7 @@ _FACTS: tuple[Column[Recorded], ...] = (
 )
 
 #: Key -> column: what a run is known by, then the fields of its spec, then its metrics.
-COLUMNS: dict[str, Column[Recorded]] = {
+COLUMNS: dict[str, Column[Run]] = {
     column.key: column
     for column in (*_FACTS, *map(_field, RunSpec.model_fields), *map(_metric, Metrics.model_fields))
 }

@@ -21,6 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from wineexp.runs.record import Record
 from wineexp.runs.stopping import stopping
+from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import say
 from wineexp.text import epoch_number, format_number, visible
 
@@ -29,10 +30,10 @@ __all__ = [
     "CONSTANT_NAMES",
     "LINES",
     "LOSS_NAMES",
-    "Curve",
     "Drawing",
     "LossAxis",
     "axis_key",
+    "description",
     "figure",
     "loss_axis",
     "loss_words",
@@ -174,39 +175,6 @@ CONSTANT_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One run's learning curves and what is needed to draw and to compare them.
-
-    Attributes
-    ----------
-    label, title : str
-        The variant for a legend; the spec in one line.
-    record : Record
-        What is known of the run; a picture carries it without timing and environment.
-    history : pandas.DataFrame
-        ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
-    """
-
-    label: str
-    title: str
-    record: Record
-    history: pd.DataFrame
-
-    @property
-    def heading(self) -> str:
-        """Its name, or what differs from the defaults in words, or ``plain``."""
-        spec = self.record.spec
-        if self.label != spec.label() or spec.name is not None:
-            return self.label
-        return ", ".join(say(field, getattr(spec, field)) for field in spec.differing()) or self.label
-
-    @property
-    def baseline(self) -> float | None:
-        """The validation loss of the best constant; None if the run did not get that far."""
-        return self.record.metrics.baseline_loss
-
-
 class Drawing(Figure):
     """A figure that a notebook shows, whether or not pyplot was ever imported there."""
 
@@ -214,37 +182,63 @@ class Drawing(Figure):
         return save(self, "png")
 
 
-def figure(curve: Curve, *, full_range: bool = False) -> Figure:
-    """Return one run's figure: its losses by epoch, the constant predictor's loss dotted."""
+def figure(record: Record, history: pd.DataFrame, *, full_range: bool = False) -> Figure:
+    """Return one run's figure: its losses by epoch, the constant predictor's loss dotted.
+
+    Parameters
+    ----------
+    record : Record
+        Of the run; what a picture carries of it is enough.
+    history : pandas.DataFrame
+        ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
+    full_range : bool
+        Show all losses on a linear axis.
+    """
     fig = Drawing(figsize=(8, 5), dpi=110)
     # Fixed margins: two figures laid over each other match to the pixel, and no layout has to be solved.
     ax = fig.add_axes((0.085, 0.105, 0.88, 0.755))
-    spec, history = curve.record.spec, curve.history
+    spec, baseline = record.spec, record.metrics.baseline_loss
     drawn = [name for name in LINES if name in history]
-    axis = loss_axis(curve.baseline, [history[name] for name in drawn], full_range=full_range)
+    axis = loss_axis(baseline, [history[name] for name in drawn], full_range=full_range)
     axis.set_on(ax)
     words = loss_words(any(spec.rates()))
     epochs = epoch_number(history["epoch"])
     for number, name in enumerate(drawn):
         values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged
         ax.plot(epochs, values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
-    constant = "" if curve.baseline is None else format_number(curve.baseline, ".3f")
-    mark_constant(ax, spec.epochs, curve.baseline, f"{CONSTANT_NAMES[spec.loss]}: {constant}")
-    _mark_stopping(ax, curve, axis)
+    constant = "" if baseline is None else format_number(baseline, ".3f")
+    mark_constant(ax, spec.epochs, baseline, f"{CONSTANT_NAMES[spec.loss]}: {constant}")
+    if record.status == "done":
+        _mark_stopping(ax, spec, history["val_loss"], axis)
     ax.set_xlabel("epoch")
     ax.set_ylabel(LOSS_NAMES[spec.loss])
-    write_title(ax, curve.heading, curve.title)
-    if curve.record.simulated:
+    write_title(ax, _heading(record), description(record))
+    if record.simulated:
         watermark(ax)
     handles = ax.get_legend_handles_labels()[0] + axis_key(axis)
     ax.legend(handles=handles, frameon=False, loc="lower left", fontsize=9)
     return fig
 
 
-def _mark_stopping(ax: Axes, curve: Curve, axis: LossAxis) -> None:
+def description(record: Record) -> str:
+    """The spec in one line, after what a reader must know first."""
+    table = "SIMULATED TABLE: " if record.simulated else ""
+    reason = f" ({record.reason})" if record.reason else ""
+    outcome = "" if record.status == "done" else f"{record.status.upper()}{reason}: "
+    return f"{outcome}{table}{record.spec.describe()}"
+
+
+def _heading(record: Record) -> str:
+    """Its name, or what differs from the defaults in words, or ``plain``."""
+    spec = record.spec
+    if record.label != spec.label() or spec.name is not None:
+        return record.label
+    return ", ".join(say(field, getattr(spec, field)) for field in spec.differing()) or record.label
+
+
+def _mark_stopping(ax: Axes, spec: RunSpec, losses: pd.Series, axis: LossAxis) -> None:
     """A ring on val_loss where early stopping found the best epoch, with whose weights were kept."""
-    record, losses = curve.record, curve.history["val_loss"]
-    found = stopping(record.spec, losses.tolist()) if record.status == "done" else None
+    found = stopping(spec, losses.tolist())
     if found is not None:
         epoch = epoch_number(found.best)
         label = found.kept if found.restored else f"best epoch {epoch}; {found.kept}"

@@ -13,8 +13,8 @@ from wineexp.data.split import ROW_FIELDS
 from wineexp.listing import Column, Listing, plain, row_texts
 from wineexp.notebook.card import Card, to_html
 from wineexp.runs.columns import COLUMNS, FIELD_KEYS
-from wineexp.runs.directory import Run
 from wineexp.runs.record import Environment, Metrics
+from wineexp.runs.run import Run
 from wineexp.text import format_number, largest, one_line, some_of
 
 __all__ = ["NO_SETTING", "Difference", "Pair", "difference"]

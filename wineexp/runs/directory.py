@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from wineexp.errors import NoRunError, RunError
-from wineexp.runs.record import Record, Status
+from wineexp.errors import RunError
+from wineexp.runs.record import Record
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = [
     "RUN_FILES",
-    "Run",
+    "check_sha256",
     "directory_name",
-    "done_runs",
-    "find_runs",
     "folder_name",
     "is_run",
     "read_bounded",
-    "readable_runs",
+    "read_recorded",
     "run_folders",
 ]
 
@@ -45,69 +41,6 @@ MAX_BYTES = 1 << 30
 MAX_NAME_BYTES = 120
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run directory. Every path is a property; ``record`` is run.json, read and checked once."""
-
-    path: Path
-
-    @property
-    def spec_path(self) -> Path:
-        return self.path / SPEC
-
-    @property
-    def history_path(self) -> Path:
-        return self.path / HISTORY
-
-    @property
-    def curves_path(self) -> Path:
-        return self.path / CURVES
-
-    @property
-    def predictions_path(self) -> Path:
-        return self.path / PREDICTIONS
-
-    @property
-    def test_predictions_path(self) -> Path:
-        return self.path / TEST_PREDICTIONS
-
-    @property
-    def model_path(self) -> Path:
-        return self.path / MODEL
-
-    @property
-    def error_path(self) -> Path:
-        return self.path / ERROR
-
-    @cached_property
-    def record(self) -> Record:
-        """run.json; raise ``RunError`` where it is absent or damaged."""
-        file = self.path / RECORD
-        try:
-            content = read_bounded(file)
-        except RunError:
-            if file.exists():
-                raise
-            raise NoRunError(f"{self.path}: no run here: expected a directory with {RECORD}") from None
-        return Record.of_file(content, file)
-
-    @property
-    def spec(self) -> RunSpec:
-        return self.record.spec
-
-    @property
-    def status(self) -> Status:
-        return self.record.status
-
-    @property
-    def label(self) -> str:
-        return self.record.label
-
-    @property
-    def signature(self) -> str:
-        return self.record.signature
-
-
 def read_bounded(path: Path) -> bytes:
     """A file's content; raise ``RunError`` where it cannot be read or has more than ``MAX_BYTES``."""
     try:
@@ -119,6 +52,24 @@ def read_bounded(path: Path) -> bytes:
     if size > MAX_BYTES:
         raise RunError(f"{path}: is damaged: expected at most {MAX_BYTES:,} bytes, found {size:,}")
     return content
+
+
+def read_recorded(path: Path, record: Record) -> bytes:
+    """The content of a run's file; raise ``RunError`` where it is absent, or not what was recorded of it."""
+    content = read_bounded(path)
+    check_sha256(path, hashlib.sha256(content).hexdigest(), record)
+    return content
+
+
+def check_sha256(path: Path, sha256: str, record: Record) -> None:
+    """Raise ``RunError`` unless that is the recorded hash of a file; runs of wineexp 0.1.0 have none."""
+    if record.files is None:
+        return
+    facts = record.files.get(path.name)
+    if facts is None:
+        raise RunError(f"{path}: is damaged: the record does not know it")
+    if sha256 != facts.sha256:
+        raise RunError(f"{path}: is damaged: its content is not what was written")
 
 
 def folder_name(label: str) -> str:
@@ -146,28 +97,3 @@ def run_folders(folder: Path) -> list[Path]:
         return []
     names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     return [path for path in map(folder.joinpath, names) if is_run(path)]
-
-
-def find_runs(folder: Path, damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:
-    """The runs directly below ``folder``, by name; those with an unreadable record go to ``damaged``."""
-    return readable_runs(run_folders(folder), damaged)
-
-
-def readable_runs(paths: Iterable[Path], damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:
-    """The runs of these directories; those with an unreadable record go to ``damaged``."""
-    for path in paths:
-        run = Run(path)
-        try:
-            run.record  # noqa: B018 - reads and checks it
-        except NoRunError:
-            continue
-        except RunError as error:
-            if damaged is not None:
-                damaged(error)
-            continue
-        yield run
-
-
-def done_runs(folder: Path) -> dict[str, Run]:
-    """Signature -> run, of the finished runs below ``folder``."""
-    return {run.signature: run for run in find_runs(folder) if run.status == "done"}

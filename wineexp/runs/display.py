@@ -9,7 +9,7 @@ from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.errors import RunError
 from wineexp.listing import TARGET, Listing
 from wineexp.notebook.card import Card
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.runs.run_table import default_columns, row
 from wineexp.runs.seeds_table import spread
 from wineexp.runs.summary import ending, facts
@@ -62,7 +62,7 @@ def _curves(run: Run) -> bytes:
     from wineexp.runs.curves import figure, save
     from wineexp.runs.picture import read_png
 
-    return save(figure(read_png(run.curves_path)), "png")
+    return save(figure(*read_png(run.curves_path)), "png")
 
 
 def runs_card(runs: Sequence[Run]) -> Card:

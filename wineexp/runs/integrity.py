@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from wineexp.errors import NoRunError, RunError
-from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, Run, read_bounded, run_folders
+from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, check_sha256, run_folders
+from wineexp.runs.run import Run
 
-__all__ = ["LARGE", "check_files", "check_hash", "checked", "read_checked", "sound", "sound_runs"]
+__all__ = ["LARGE", "check_files", "check_hash", "checked", "sound", "sound_runs"]
 
 #: Files over so many bytes (models) are hashed only where they are used, or on request.
 LARGE = 1_000_000
@@ -82,25 +83,7 @@ def check_hash(run: Run, path: Path) -> None:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
-    _compare(run, path, found)
-
-
-def read_checked(run: Run, path: Path) -> bytes:
-    """The content of a run's file; raise ``RunError`` where it is absent, or not what was recorded of it."""
-    content = read_bounded(path)
-    _compare(run, path, hashlib.sha256(content).hexdigest())
-    return content
-
-
-def _compare(run: Run, path: Path, sha256: str) -> None:
-    """Raise ``RunError`` unless that is the recorded hash of a file; runs of wineexp 0.1.0 have none."""
-    if run.record.files is None:
-        return
-    facts = run.record.files.get(path.name)
-    if facts is None:
-        raise RunError(f"{path}: is damaged: the record does not know it")
-    if sha256 != facts.sha256:
-        raise RunError(f"{path}: is damaged: its content is not what was written")
+    check_sha256(path, found, run.record)
 
 
 def sound_runs(folder: Path, *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:

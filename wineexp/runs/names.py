@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from wineexp.errors import RunError, nearest
-from wineexp.runs.directory import CURVES, HISTORY, RUN_FILES, Run, folder_name, is_run, run_folders
+from wineexp.runs.directory import CURVES, HISTORY, RUN_FILES, folder_name, is_run, run_folders
+from wineexp.runs.run import Run
 from wineexp.runs.study_file import STUDY, TABLE, StudyRuns, find_studies, read_study
 from wineexp.text import some_of
 

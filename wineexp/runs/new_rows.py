@@ -16,7 +16,7 @@ from wineexp.data.encoding import Encoding, encoding_of
 from wineexp.data.facts import TableFacts
 from wineexp.data.table import table_of_frame
 from wineexp.errors import DataError, nearest
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 from wineexp.text import count_of, one_line, some_of
 
 __all__ = ["NewRows", "read_rows"]

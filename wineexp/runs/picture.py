@@ -14,7 +14,7 @@ import pydantic_core
 from PIL import PngImagePlugin
 
 from wineexp.errors import RunError
-from wineexp.runs.curves import Curve, figure, save
+from wineexp.runs.curves import description, figure, save
 from wineexp.runs.record import Record
 from wineexp.runs.result import LOSS_COLUMNS
 
@@ -32,22 +32,23 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PACKED, MAX_TEXT, MAX_CHUNKS = 1 << 26, 1 << 27, 10_000
 
 
-def draw(curve: Curve) -> bytes:
+def draw(record: Record, history: pd.DataFrame) -> bytes:
     """Return one run's figure as a PNG that carries record and history as text."""
     text = PngImagePlugin.PngInfo()
-    record = {key: value for key, value in curve.record.as_json().items() if key in CARRIED}
     carried = {
-        "label": curve.label,
-        "title": curve.title,
-        "record": record,
-        "history": curve.history.to_dict("list"),
+        "label": record.label,
+        "title": description(record),
+        "record": {key: value for key, value in record.as_json().items() if key in CARRIED},
+        "history": history.to_dict("list"),
     }
     text.add_itxt(TEXT_KEY, json.dumps(carried), zip=True)
-    return save(figure(curve), "png", pil_kwargs={"pnginfo": text})
+    return save(figure(record, history), "png", pil_kwargs={"pnginfo": text})
 
 
-def read_png(path: str | os.PathLike[str]) -> Curve:
-    """Return the curve that a saved ``curves.png`` carries; no pixel is decoded.
+def read_png(path: str | os.PathLike[str]) -> tuple[Record, pd.DataFrame]:
+    """Return the record and the history that a saved ``curves.png`` carries; no pixel is decoded.
+
+    The record is without files, timing and environment.
 
     Raises
     ------
@@ -59,16 +60,15 @@ def read_png(path: str | os.PathLike[str]) -> Curve:
         with path.open("rb") as file:
             carried = pydantic_core.from_json(_carried_text(file))
         record = json.dumps(carried["record"])
-        found = carried["history"]
-        columns = ["epoch", *(name for name in LOSS_COLUMNS if name in found or name in LOSS_COLUMNS[:2])]
-        history = pd.DataFrame({name: found[name] for name in columns})
+        losses = carried["history"]
+        columns = ["epoch", *(name for name in LOSS_COLUMNS if name in losses or name in LOSS_COLUMNS[:2])]
+        history = pd.DataFrame({name: losses[name] for name in columns})
         if history["epoch"].tolist() != list(range(len(history))):
             raise ValueError("expected epochs 0, 1, 2, ... in their order")
         history = history.astype({name: int if name == "epoch" else float for name in columns})
-        label, title = str(carried["label"]), str(carried["title"])
     except (LookupError, ValueError, TypeError, OSError, zlib.error, RecursionError) as error:
         raise RunError(f"{path}: expected a curves.png written by wineexp ({type(error).__name__})") from None
-    return Curve(label, title, Record.from_json(record, path), history)
+    return Record.from_json(record, path), history
 
 
 def _carried_text(file: BinaryIO) -> bytes:

@@ -11,8 +11,9 @@ from typing import Any
 
 from wineexp.errors import RunError, SelectionError
 from wineexp.listing import Column
-from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Recorded, find_column
+from wineexp.runs.columns import COLUMNS, FIELD_KEYS, find_column
 from wineexp.runs.record import Metrics
+from wineexp.runs.run import Run
 from wineexp.specs.parsing import meaning_of, problem_of
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec, optimizer_defaults
 from wineexp.specs.wording import format_value
@@ -90,7 +91,7 @@ def parse_conditions(texts: str | Sequence[str]) -> list[Condition]:
     return [Condition.parse(text) for text in ([texts] if isinstance(texts, str) else texts)]
 
 
-def row(run: Recorded) -> Row:
+def row(run: Run) -> Row:
     """Every column of one run, None where it has no such value."""
     return {key: column.value(run) for key, column in COLUMNS.items()}
 
@@ -114,7 +115,7 @@ def sort_rows(rows: Sequence[Row], column: str) -> list[Row]:
     return known + [row for row in rows if row.get(key) is None]
 
 
-def default_columns(rows: Sequence[Row]) -> list[Column[Recorded]]:
+def default_columns(rows: Sequence[Row]) -> list[Column[Run]]:
     """The run, what became of it, the settings that differ among ``rows``, and the main metrics."""
 
     def differ(key: str) -> bool:

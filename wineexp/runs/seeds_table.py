@@ -9,8 +9,8 @@ from typing import Any
 from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.listing import Column, Listing, as_text, row_texts
 from wineexp.runs.columns import COLUMNS
-from wineexp.runs.directory import Run
 from wineexp.runs.record import Metrics
+from wineexp.runs.run import Run
 from wineexp.text import format_number, one_line
 
 __all__ = ["seeds_table", "spread"]

@@ -9,9 +9,10 @@ from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.data.table import Table
 from wineexp.errors import RunError
 from wineexp.runs.columns import COLUMNS, told_metrics
-from wineexp.runs.directory import MODEL, RECORD, Run
+from wineexp.runs.directory import MODEL, RECORD
 from wineexp.runs.number_table import read_columns
 from wineexp.runs.record import Record
+from wineexp.runs.run import Run
 from wineexp.runs.stopping import Stopping, stopping
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec

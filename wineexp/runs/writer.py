@@ -12,11 +12,11 @@ import pandas as pd
 from wineexp import files
 from wineexp.errors import RunError
 from wineexp.runs import directory
-from wineexp.runs.curves import Curve
-from wineexp.runs.directory import RUN_FILES, Run, directory_name
+from wineexp.runs.directory import RUN_FILES, directory_name
 from wineexp.runs.picture import draw
 from wineexp.runs.record import SCHEMA, FileFacts, Record
 from wineexp.runs.result import RunResult
+from wineexp.runs.run import Run
 from wineexp.text import visible
 
 __all__ = ["add_names", "restore_runs", "write_run"]
@@ -42,7 +42,7 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
     content: dict[str, bytes | None] = {
         directory.SPEC: result.spec.to_yaml().encode(),
         directory.HISTORY: _csv(result.history),
-        directory.CURVES: draw(Curve(record.label, _title(record), record, result.history)),
+        directory.CURVES: draw(record, result.history),
         directory.PREDICTIONS: None if result.predictions is None else _csv(result.predictions),
         directory.TEST_PREDICTIONS: None if result.test_predictions is None else _csv(result.test_predictions),
         directory.MODEL: result.model,
@@ -97,14 +97,6 @@ def _record(result: RunResult, name: str, names: tuple[str, ...], planned: str) 
         recorded=datetime.now(UTC).isoformat(timespec="seconds"),
         planned=planned,
     )
-
-
-def _title(record: Record) -> str:
-    """The spec in one line, after what a reader must know first."""
-    table = "SIMULATED TABLE: " if record.simulated else ""
-    reason = f" ({record.reason})" if record.reason else ""
-    outcome = "" if record.status == "done" else f"{record.status.upper()}{reason}: "
-    return f"{outcome}{table}{record.spec.describe()}"
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

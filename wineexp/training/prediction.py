@@ -19,10 +19,10 @@ from wineexp.data.sources import at_hand
 from wineexp.data.split import Scaling
 from wineexp.data.table import Table
 from wineexp.errors import RunError, first_line
-from wineexp.runs.directory import MODEL, Run
+from wineexp.runs.directory import MODEL
 from wineexp.runs.integrity import check_hash
 from wineexp.runs.new_rows import NewRows
-from wineexp.runs.reader import load_run
+from wineexp.runs.run import Run
 from wineexp.training.model import build_model, keras_defaults
 from wineexp.training.scaling_layers import WEIGHTS, check_scaling
 from wineexp.training.trainer import predict
@@ -93,7 +93,7 @@ def check_model(run: Run, model: keras.Sequential, table: Table) -> None:
 
     For runs whose record has no checksum: features in another order, say, would silently predict other numbers.
     """
-    predictions = load_run(run).predictions
+    predictions = run.read_tables().predictions
     assert predictions is not None  # the run is done
     if not set(run.record.data.sources) <= set(table.frame.columns):
         return  # another table with the same values

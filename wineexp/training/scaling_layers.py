@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from wineexp.data.split import Scaling
 from wineexp.errors import RunError
-from wineexp.runs.directory import Run
+from wineexp.runs.run import Run
 
 __all__ = ["WEIGHTS", "as_saved", "carry_scaling", "check_scaling", "takes_raw"]
 

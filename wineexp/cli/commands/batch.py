@@ -15,7 +15,7 @@ from wineexp.cli.training_options import dry_run_option, execution_options
 
 if TYPE_CHECKING:
     from wineexp.execution.plan import Plan
-    from wineexp.runs.directory import Run
+    from wineexp.runs.run import Run
 
 
 @click.command()

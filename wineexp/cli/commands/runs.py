@@ -64,9 +64,10 @@ def command(
 
     from wineexp.listing import Listing
     from wineexp.runs.columns import COLUMNS, find_column
-    from wineexp.runs.directory import Run, run_folders
+    from wineexp.runs.directory import run_folders
     from wineexp.runs.integrity import sound
     from wineexp.runs.names import study_runs
+    from wineexp.runs.run import Run
     from wineexp.runs.run_table import damaged_row, default_columns, parse_conditions, row, select, sort_rows
 
     known = COLUMNS.values()

@@ -22,7 +22,7 @@ def command(run: str, out: Path, as_json: bool) -> None:
     spec, layers, metrics, where the time went, and its environment.
     """
     from wineexp.api.inputs import read_run
-    from wineexp.runs.directory import Run
+    from wineexp.runs.run import Run
     from wineexp.runs.summary import whole_run
 
     shown = Run(read_run(run, out))

@@ -1,0 +1,196 @@
+"""A run on the disk, from plan to comparison."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wineexp.errors import NoRunError, RunError
+from wineexp.runs.directory import (
+    CURVES,
+    ERROR,
+    HISTORY,
+    MODEL,
+    PREDICTIONS,
+    RECORD,
+    SPEC,
+    TEST_PREDICTIONS,
+    read_bounded,
+    run_folders,
+)
+from wineexp.runs.record import Metrics, Record, Status
+from wineexp.specs.run_spec import RunSpec
+
+if TYPE_CHECKING:  # what loads pandas
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from wineexp.runs.history_file import Training
+    from wineexp.runs.tables import Tables
+
+__all__ = ["Run", "done_runs", "find_runs", "readable_runs"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on the disk. Its record and its tables are read and checked once, when they are asked for, and kept.
+
+    It has a directory, as a rule. Of a run that is compared there may be one file alone: a picture, or a history.
+
+    Attributes
+    ----------
+    path : Path
+        Its directory, or that file.
+    number : int or None
+        From 1, in a history file of several trainings.
+    alone : Training or None
+        A history CSV without a run directory: nothing else is known of its run.
+    """
+
+    path: Path
+    number: int | None = field(default=None, repr=False)
+    alone: Training | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of_file(cls, path: Path, record: Record, history: pd.DataFrame) -> Run:
+        """A run of which one file is given, with the record that belongs to it."""
+        from wineexp.runs.tables import Tables
+
+        run = cls(path)
+        vars(run).update(record=record, _tables=Tables(history))  # known, so they are not read
+        return run
+
+    @property
+    def spec_path(self) -> Path:
+        return self.path / SPEC
+
+    @property
+    def history_path(self) -> Path:
+        return self.path / HISTORY
+
+    @property
+    def curves_path(self) -> Path:
+        return self.path / CURVES
+
+    @property
+    def predictions_path(self) -> Path:
+        return self.path / PREDICTIONS
+
+    @property
+    def test_predictions_path(self) -> Path:
+        return self.path / TEST_PREDICTIONS
+
+    @property
+    def model_path(self) -> Path:
+        return self.path / MODEL
+
+    @property
+    def error_path(self) -> Path:
+        return self.path / ERROR
+
+    @cached_property
+    def record(self) -> Record:
+        """run.json; raise ``RunError`` where it is absent or damaged."""
+        file = self.path / RECORD
+        try:
+            content = read_bounded(file)
+        except RunError:
+            if file.exists():
+                raise
+            raise NoRunError(f"{self.path}: no run here: expected a directory with {RECORD}") from None
+        return Record.of_file(content, file)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it has a record, and so a spec: a history that lies alone has none."""
+        return self.alone is None
+
+    @property
+    def spec(self) -> RunSpec:
+        return self.record.spec
+
+    @property
+    def status(self) -> Status:
+        return "done" if self.alone else self.record.status
+
+    @property
+    def label(self) -> str:
+        """Its name, or the settings that differ from the defaults; of a history that lies alone, the file's."""
+        if self.alone is None:
+            return self.record.label
+        name = self.path.parent.resolve().name if self.path.name == HISTORY else self.path.stem
+        name = re.sub(r"[^\x20-\x7e\w]", "", name)
+        return name if self.number is None else f"{name}, training {self.number}"
+
+    @property
+    def signature(self) -> str:
+        return self.record.signature
+
+    @property
+    def known_metrics(self) -> Metrics:
+        """The record's; of a history that lies alone, what its losses tell."""
+        return self.alone.metrics if self.alone else self.record.metrics
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``; epochs from 0.
+
+        A history that lies alone has its own epochs.
+        """
+        return self.alone.history if self.alone else self._tables.history
+
+    @property
+    def predictions(self) -> pd.DataFrame | None:
+        """``row, actual, predicted, twin`` of each validation row; None unless the run is done, and of a file."""
+        return None if self.alone else self._tables.predictions
+
+    @property
+    def test_predictions(self) -> pd.DataFrame | None:
+        """The same of each test row, where there are any."""
+        return None if self.alone else self._tables.test_predictions
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return self.read_tables()
+
+    def read_tables(self) -> Tables:
+        """Its tables, which are not kept; raise ``RunError`` where one is damaged or contradicts the record."""
+        from wineexp.runs.tables import read_tables
+
+        return read_tables(self.path, self.record)
+
+    def written(self, loss: str) -> npt.NDArray[np.bool_]:
+        """For each row of the history, whether the run wrote this loss there, be it a number or not."""
+        import numpy as np
+
+        return np.ones(len(self.history), bool) if self.alone is None else ~self.alone.gaps[loss].to_numpy(bool)
+
+
+def find_runs(folder: Path, damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:
+    """The runs directly below ``folder``, by name; those with an unreadable record go to ``damaged``."""
+    return readable_runs(run_folders(folder), damaged)
+
+
+def readable_runs(paths: Iterable[Path], damaged: Callable[[RunError], None] | None = None) -> Iterator[Run]:
+    """The runs of these directories; those with an unreadable record go to ``damaged``."""
+    for path in paths:
+        run = Run(path)
+        try:
+            run.record  # noqa: B018 - reads and checks it
+        except NoRunError:
+            continue
+        except RunError as error:
+            if damaged is not None:
+                damaged(error)
+            continue
+        yield run
+
+
+def done_runs(folder: Path) -> dict[str, Run]:
+    """Signature -> run, of the finished runs below ``folder``."""
+    return {run.signature: run for run in find_runs(folder) if run.status == "done"}

@@ -1,0 +1,114 @@
+"""A run's tables: its history and predictions, read strictly and held against its record and each other."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.data.csv_source import check_lines
+from wineexp.errors import RunError
+from wineexp.runs.directory import HISTORY, PREDICTIONS, TEST_PREDICTIONS, read_bounded, read_recorded
+from wineexp.runs.number_table import Columns, as_frame, read_columns
+from wineexp.runs.record import Record
+from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.verification import check_metrics
+
+__all__ = ["Tables", "read_history_alone", "read_tables", "recorded_targets"]
+
+_HISTORY_COLUMNS = ("epoch", *LOSS_COLUMNS[:2])
+_PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
+
+
+class Tables(NamedTuple):
+    """What the CSVs of a run hold.
+
+    Attributes
+    ----------
+    history : pandas.DataFrame
+        ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
+    predictions, test_predictions : pandas.DataFrame or None
+        ``row, actual, predicted, twin``; None unless the run is done, and where there are no test rows.
+    """
+
+    history: pd.DataFrame
+    predictions: pd.DataFrame | None = None
+    test_predictions: pd.DataFrame | None = None
+
+
+def read_tables(folder: Path, record: Record) -> Tables:
+    """Read the tables of a run directory; raise ``RunError`` where one is damaged or contradicts the record."""
+    path = folder / HISTORY
+    losses = _read(path, _HISTORY_COLUMNS, read_recorded(path, record))
+    epochs = len(losses["epoch"])
+    if not np.array_equal(losses["epoch"], np.arange(epochs)):
+        raise RunError(f"{path}: is damaged: expected epochs 0, 1, 2, ... in their order")
+    if epochs and (LOSS_COLUMNS[2] in losses) != record.spec.eval_train:
+        expected = f"{'a' if record.spec.eval_train else 'no'} column {LOSS_COLUMNS[2]}, by its spec"
+        raise RunError(f"{path}: is damaged: expected {expected}")
+    if record.timing.epochs is not None and record.timing.epochs != epochs:
+        expected = f"expected {record.timing.epochs} epochs, as recorded, found {epochs}"
+        raise RunError(f"{path}: is damaged: {expected}")
+    history = as_frame(losses)
+    if record.status != "done":
+        return Tables(history)
+    if not epochs:
+        raise RunError(f"{path}: is damaged: expected the epochs of a finished run, found none")
+    data = record.data
+    predictions = _predictions(folder / PREDICTIONS, record, data.valid_rows, data.twins)
+    test = None
+    if data.test_rows:
+        test = _predictions(folder / TEST_PREDICTIONS, record, data.test_rows)
+        if np.isin(test["row"], predictions["row"]).any():
+            raise RunError(f"{folder / TEST_PREDICTIONS}: is damaged: a test row is a validation row too")
+    if problem := check_metrics(record, losses, predictions, test):
+        raise RunError(f"{folder}: is damaged: {problem}")
+    return Tables(history, as_frame(predictions), None if test is None else as_frame(test))
+
+
+def read_history_alone(path: Path) -> pd.DataFrame:
+    """The history of a run directory by itself, held against nothing."""
+    return as_frame(_read(path, _HISTORY_COLUMNS, read_bounded(path)))
+
+
+def recorded_targets(path: Path, record: Record) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Rows and their targets of a run's predictions, which need not fit its record."""
+    predictions = _read(path, _PREDICTION_COLUMNS, read_recorded(path, record))
+    return predictions["row"].astype(np.int64), predictions["actual"].astype(np.float32)
+
+
+def _predictions(path: Path, record: Record, rows: int, twins: int | None = None) -> Columns:
+    """Predictions of the rows that the record has; raise ``RunError`` otherwise."""
+    predictions = _read(path, _PREDICTION_COLUMNS, read_recorded(path, record))
+    if problem := _contradiction(predictions, rows, record.data.rows, twins):
+        raise RunError(f"{path}: is damaged: {problem}")
+    return predictions
+
+
+def _contradiction(predictions: Columns, rows: int, table_rows: int, twins: int | None) -> str | None:
+    """What in the rows of a finished run's predictions contradicts its record."""
+    row, actual, predicted, twin = (predictions[name] for name in _PREDICTION_COLUMNS)
+    if not (np.isfinite(actual).all() and np.isfinite(predicted).all()):
+        return "expected finite numbers, found others"
+    if len(row) != rows or not rows or row.min() < 0 or row.max() >= table_rows:
+        return f"expected {rows} rows of the table's {table_rows}, found {len(row)}"
+    if len(np.unique(row)) < len(row):
+        return "a row occurs twice"
+    found = int(twin.sum())
+    if not ((twin == 0) | (twin == 1)).all() or (twins is not None and found != twins):
+        return f"expected {'0 or 1' if twins is None else f'{twins} twins, as recorded'}, found {found}"
+    return None
+
+
+def _read(path: Path, columns: tuple[str, ...], content: bytes) -> Columns:
+    try:
+        check_lines(io.BytesIO(content))
+        optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else ()
+        return read_columns(content, columns, ("epoch", "row", "twin"), optional)
+    except (ValueError, OverflowError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"{path}: cannot be read: {text}") from None

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from wineexp.api.comparing import compare, report
     from wineexp.api.inspecting import inspect
-    from wineexp.api.loading import load_runs
     from wineexp.api.removing import remove
-    from wineexp.api.saved_run import SavedRun, diff, predict
+    from wineexp.api.saved_run import SavedRun, diff, load_runs, predict
     from wineexp.api.sending import export
     from wineexp.api.studying import study
     from wineexp.api.training import batch, train

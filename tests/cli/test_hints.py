@@ -10,10 +10,9 @@ from wineexp import RunSpec, WineexpError, load_runs, train
 from wineexp.cli import COMMANDS, group
 from wineexp.cli.hints import COMMAND_ALIASES, FLAG_ALIASES
 from wineexp.errors import folded
-from wineexp.specs.aliases import FIELD_ALIASES, KEY_ALIASES, each_alias
 from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import choices_of
-from wineexp.specs.hints import STUDY_KEYS
+from wineexp.specs.hints import FIELD_ALIASES, KEY_ALIASES, STUDY_KEYS, each_alias
 
 #: A command line, in words, and how its one line of error begins after ``wineexp: ``; ``...`` leaves words out.
 COMMAND_LINES = [

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from support import fabricate
 
 from wineexp import compare, load_runs
-from wineexp.api.loading import SavedRuns
+from wineexp.api.saved_run import SavedRuns
 from wineexp.comparison.comparison import Comparison
 from wineexp.runs.study_file import record_study
 

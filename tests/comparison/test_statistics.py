@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
-from wineexp.comparison.factorial import factorial_contrasts, simple_contrasts
+from wineexp.comparison.effects import factorial_contrasts, simple_contrasts
 from wineexp.comparison.statistics import Difference, compare_errors, compare_unpaired
 
 TABLES = arrays(

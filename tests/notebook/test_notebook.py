@@ -17,8 +17,7 @@ from support.colours import contrast
 from support.hostile import HOSTILE
 
 import wineexp
-from wineexp.api.loading import SavedRuns
-from wineexp.api.saved_run import Predictions, SavedRun
+from wineexp.api.saved_run import Predictions, SavedRun, SavedRuns
 from wineexp.api.studying import StudyResult
 from wineexp.data.simulated import simulated_table
 from wineexp.notebook.card import MOST_FIGURE_BYTES, Card, to_html

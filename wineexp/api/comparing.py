@@ -10,8 +10,8 @@ from pathlib import Path
 
 from wineexp import extras
 from wineexp.api.inputs import PathLike, Runs, read_meant
-from wineexp.api.loading import in_order
 from wineexp.api.options import Drawing
+from wineexp.api.saved_run import in_order
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison
 from wineexp.errors import RunError, SelectionError

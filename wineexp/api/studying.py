@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from wineexp import extras, files
 from wineexp.api.comparing import check_margin
 from wineexp.api.inputs import Study, read_study
-from wineexp.api.loading import SavedRuns
 from wineexp.api.options import Drawing, Judging, PathLike, Sending, Source, Where
 from wineexp.api.places import choose_executor, make_exporters
-from wineexp.api.saved_run import SavedRun
+from wineexp.api.saved_run import SavedRun, SavedRuns
 from wineexp.api.training import Data, choose_observer, plan_config, train_part, watched
 from wineexp.comparison.columns import COLUMNS, Entry
 from wineexp.comparison.compare import compare_runs

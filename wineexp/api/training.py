@@ -11,10 +11,9 @@ import pandas as pd
 
 from wineexp import runtime
 from wineexp.api.inputs import Spec, Study, read_spec, read_study
-from wineexp.api.loading import SavedRuns
 from wineexp.api.options import PathLike, Sending, Source, Where
 from wineexp.api.places import check_machine, choose_executor, in_process, make_exporters
-from wineexp.api.saved_run import SavedRun
+from wineexp.api.saved_run import SavedRun, SavedRuns
 from wineexp.data.sources import find_table
 from wineexp.errors import ConfigError, SpecError
 from wineexp.execution.batch_run import execute

@@ -9,8 +9,7 @@ import click
 
 from wineexp.cli.options import FieldType, flag
 from wineexp.errors import closest, folded
-from wineexp.specs.aliases import FIELD_ALIASES, each_alias, field_hint
-from wineexp.specs.hints import STUDY_KEYS
+from wineexp.specs.hints import FIELD_ALIASES, STUDY_KEYS, each_alias, field_hint
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 

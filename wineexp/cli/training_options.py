@@ -11,8 +11,7 @@ import click
 from wineexp.api.options import Sending, Source, Where
 from wineexp.cli.completers import complete_fields
 from wineexp.cli.options import data_option, filling, out_option, parse_value
-from wineexp.specs.aliases import field_hint
-from wineexp.specs.hints import STUDY_KEYS
+from wineexp.specs.hints import STUDY_KEYS, field_hint
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["dry_run_option", "execution_options", "export_options", "model_option", "source_options"]

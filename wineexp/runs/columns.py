@@ -13,7 +13,7 @@ from wineexp.errors import SelectionError, nearest
 from wineexp.listing import TARGET, Column, number, plain, sized
 from wineexp.runs.record import EPOCH, Metrics
 from wineexp.runs.run import Run
-from wineexp.specs.aliases import FIELD_ALIASES
+from wineexp.specs.hints import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number

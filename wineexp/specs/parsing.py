@@ -10,9 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from wineexp.errors import SpecError
-from wineexp.specs.aliases import field_hint
 from wineexp.specs.fields import checked, choices_of, is_legal, read_text
-from wineexp.specs.hints import value_hint
+from wineexp.specs.hints import field_hint, value_hint
 from wineexp.specs.marks import marks_of
 
 __all__ = ["meaning_of", "parse", "problem_of"]

@@ -1,11 +1,16 @@
-"""A CSV file's text, packed or not, checked before a parser sees it: what hurts a parser is refused."""
+"""How every CSV is read: its bytes, packed or not, its text, and its rows of cells with their lines.
+
+Tables, histories and the number tables of runs say which columns and values they want, and name what is wrong in
+their own words. What hurts a parser is refused here.
+"""
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +18,42 @@ from typing import BinaryIO, TextIO
 
 from wineexp.errors import DataError
 
-__all__ = ["LITTLE", "MAX_LINE", "CsvSource", "check_lines", "open_source"]
+__all__ = [
+    "LITTLE",
+    "MAX_LINE",
+    "CsvSource",
+    "RowError",
+    "check_lines",
+    "is_blank",
+    "open_source",
+    "open_text",
+    "read_rows",
+]
 
 #: Bytes of a line in a table; a table of 10,000 columns needs a tenth.
 MAX_LINE = 1 << 20
 
-#: Bytes that any gzip file may unpack to, what a larger may for each byte of its own, and what none may exceed.
-#: Tables of numbers unpack to 3 to 20 times their size, what repeats to a thousand: that could take all memory.
+#: Bytes that any gzip file may unpack to; how many times its own size a larger one may; the limit for all.
+#: Tables of numbers unpack to 3 to 20 times their size, repeated text to a thousand: that could take all memory.
 LITTLE, MOST_FOLD, MAX_UNPACKED = 1 << 24, 100, 1 << 28
 
 GZIP = b"\x1f\x8b"
+
+
+class RowError(ValueError):
+    """A row that csv cannot read.
+
+    Attributes
+    ----------
+    first, last : int
+        The row's first line, from 1, and the line at which reading ended.
+    reason : str
+        In csv's words.
+    """
+
+    def __init__(self, first: int, last: int, reason: str) -> None:
+        self.first, self.last, self.reason = first, last, reason
+        super().__init__(f"line {last}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -33,7 +64,7 @@ class CsvSource:
     ----------
     path : Path
     unpacked : bytes or None
-        What a gzip file holds; None where the file is read as it is.
+        The content of a gzip file; None where the file is read as it is.
     """
 
     path: Path
@@ -54,16 +85,18 @@ class CsvSource:
     def text(self, skip: int = 0) -> Iterator[TextIO]:
         """Its text below the first ``skip`` lines. Raises ``DataError`` where it cannot be read or is no UTF-8."""
         try:
-            with self.binary() as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            with self.binary() as file, open_text(file) as text:
                 for _ in range(skip):
                     text.readline()
                 yield text
         except UnicodeDecodeError:
-            found = f"other bytes{self._undecodable()}; save it as UTF-8"
-            raise DataError(f"{self.path}: expected a CSV file in UTF-8, found {found}") from None
+            place = self._undecodable()
+            raise DataError(
+                f"{self.path}: expected a CSV file in UTF-8, found other bytes{place}; save it as UTF-8"
+            ) from None
 
     def _undecodable(self) -> str:
-        """Where the first line is that cannot be decoded."""
+        """The place of the first line that cannot be decoded, and its bytes there."""
         with self.binary() as file:
             for number, line in enumerate(file, 1):
                 try:
@@ -74,7 +107,7 @@ class CsvSource:
 
 
 def open_source(path: Path) -> CsvSource:
-    """The file, once its lines are known to be bounded; gzip is known by its first bytes, not by its name.
+    """Check that the file's lines are bounded; gzip is known by its first bytes, not by its name.
 
     Raises
     ------
@@ -97,6 +130,46 @@ def open_source(path: Path) -> CsvSource:
     except ValueError as error:
         raise DataError(f"{path}: {error}") from None
     return CsvSource(path, content)
+
+
+def open_text(file: BinaryIO) -> TextIO:
+    """The text of bytes in UTF-8, with or without a byte-order mark; reading raises ``UnicodeDecodeError``."""
+    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+
+
+def read_rows(
+    text: Iterable[str], separator: str = ",", *, above: int = 0, strict: bool = True
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Each row of a CSV, blank ones too: its first line, its last line, and its cells.
+
+    Parameters
+    ----------
+    text : iterable of str
+        Lines with their ends.
+    separator : str
+    above : int
+        Lines above ``text`` in the file, which count.
+    strict : bool
+        Refuse a quote that never ends or is followed by text; a header is searched without.
+
+    Raises
+    ------
+    RowError
+        At the first row that cannot be read.
+    """
+    reader = csv.reader(text, delimiter=separator, strict=strict)
+    last = above
+    try:
+        for cells in reader:
+            first, last = last + 1, above + reader.line_num
+            yield first, last, cells
+    except csv.Error as error:
+        raise RowError(last + 1, above + reader.line_num, str(error)) from None
+
+
+def is_blank(row: Iterable[str]) -> bool:
+    """Whether all cells are empty or spaces."""
+    return not "".join(row).strip()
 
 
 def check_lines(file: BinaryIO) -> None:

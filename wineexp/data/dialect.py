@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
-from wineexp.data.csv_source import MAX_LINE, CsvSource
+from wineexp.data.csv_source import MAX_LINE, CsvSource, RowError, is_blank, read_rows
 from wineexp.errors import DataError
 
-__all__ = ["NUMBER", "THOUSANDS", "Dialect", "check_separator", "find_dialect", "is_blank"]
+__all__ = ["NUMBER", "SEPARATORS", "THOUSANDS", "Dialect", "check_separator", "find_dialect"]
 
 #: In the order in which they are preferred where the content tells nothing.
 SEPARATORS = (",", ";", "\t", "|")
@@ -63,11 +63,6 @@ class Dialect:
     def needed(self) -> int:
         """Cells that each row must have: down to the last column with a name."""
         return max(at for at, name in enumerate(self.names, 1) if name.strip())
-
-
-def is_blank(row: Iterable[str]) -> bool:
-    """Whether no cell holds anything but spaces."""
-    return not "".join(row).strip()
 
 
 def check_separator(text: str) -> str:
@@ -153,17 +148,15 @@ def _sample(text: TextIO) -> list[str]:
 
 
 def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
-    """The first rows of ``lines`` that are not blank; what csv cannot read ends them."""
-    found = []
-    try:
-        for row in csv.reader(lines, delimiter=separator):
+    """The first rows of ``lines`` that are not blank, up to one that cannot be read."""
+    sample: list[list[str]] = []
+    with suppress(RowError):
+        for _, _, row in read_rows(lines, separator, strict=False):
             if not is_blank(row):
-                found.append(row)
-            if len(found) > SAMPLE_ROWS:
+                sample.append(row)
+            if len(sample) > SAMPLE_ROWS:
                 break
-    except csv.Error:
-        return found
-    return found
+    return sample
 
 
 def _separator(lines: Sequence[str]) -> str:
@@ -188,31 +181,27 @@ def _score(lines: Sequence[str], separator: str) -> tuple[bool, float, float, in
 
 
 def _header(source: CsvSource, separator: str, before: int) -> tuple[list[str], int, int]:
-    """The names, the header's first line, and the last."""
+    """The names, the header's first line, and its last."""
     read: list[str] = []
-    with source.text(skip=before) as text:
-        reader = csv.reader(_keeping(text, read), delimiter=separator)
-        first = before + 1
-        try:
-            for names in reader:
-                if not is_blank(names):
-                    break
-                first = before + reader.line_num + 1
-            else:
-                raise DataError(
-                    f"{source.path}:1: expected a header with column names, found an empty line or file"
-                )
-            skip = before + reader.line_num
-            if skip > first:  # a name with a line break, or a quote that takes all that follows for one name
-                list(csv.reader(read[first - before - 1 :], delimiter=separator, strict=True))
-        except csv.Error as error:  # a name longer than csv takes, a quote that never ends
-            raise DataError(f"{source.path}:{first}: expected a header with column names: {error}") from None
+    try:
+        with source.text(skip=before) as text:
+            rows = read_rows(_keeping(text, read), separator, above=before, strict=False)
+            header = next((row for row in rows if not is_blank(row[2])), None)
+        if header is None:
+            raise DataError(f"{source.path}:1: expected a header with column names, found an empty line or file")
+        first, last, names = header
+        lines = read[first - before - 1 :]
+        if last > first:  # a name with a line break, or a quote that takes all that follows for one name
+            list(read_rows(lines, separator, above=first - 1))
+    except RowError as error:  # a name longer than csv takes, a quote that never ends
+        place = f"{source.path}:{error.first}"
+        raise DataError(f"{place}: expected a header with column names: {error.reason}") from None
     if any("\0" in name for name in names):
         raise DataError(f"{source.path}:{first}: expected a CSV file, found binary bytes")
     if all(NUMBER.fullmatch(name.strip()) for name in names if name.strip()):
-        shown = "".join(read[first - before - 1 :]).strip()[:60]
+        shown = "".join(lines).strip()[:60]
         raise DataError(f"{source.path}:{first}: expected a header with column names, found numbers: {shown}")
-    return names, first, skip
+    return names, first, last
 
 
 def _keeping(text: TextIO, read: list[str]) -> Iterable[str]:

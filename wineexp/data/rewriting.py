@@ -6,14 +6,13 @@ space before a digit) becomes text that it does, so that one parser makes every 
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from wineexp.data.csv_source import CsvSource
-from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect, is_blank
+from wineexp.data.csv_source import CsvSource, RowError, is_blank, read_rows
+from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect
 from wineexp.errors import DataError
 
 __all__ = ["UNMERGED", "Rewritten", "Survey", "rewrite", "row_lines", "survey", "unnamed"]
@@ -149,25 +148,23 @@ class _Walk:
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Each row that holds something with its line, as long as the header or longer by empty cells."""
-        line = self.form.skip
-        with self.source.text(skip=line) as text:
-            reader = csv.reader(text, delimiter=self.form.separator, strict=True)
+        form = self.form
+        with self.source.text(skip=form.skip) as text:
             try:
-                for row in reader:
-                    first, line = line + 1, self.form.skip + reader.line_num
+                for line, _, row in read_rows(text, form.separator, above=form.skip):
                     if is_blank(row):
                         self.blank += 1
                         continue
-                    if len(row) < self.form.needed or not is_blank(row[len(self.form.names) :]):
-                        raise self._wrong_length(first, len(row))
-                    self.beyond = max(self.beyond, len(row) - self.form.width)
-                    yield first, row + [""] * (self.form.width - len(row))
-            except csv.Error as error:
+                    if len(row) < form.needed or not is_blank(row[len(form.names) :]):
+                        raise self._wrong_length(line, len(row))
+                    self.beyond = max(self.beyond, len(row) - form.width)
+                    yield line, row + [""] * (form.width - len(row))
+            except RowError as error:
                 # A quote within a cell that its writer did not double, or cells that a space parts.
-                told = (
-                    f"{error}; read with {self.form.separator!r} between cells, and --sep gives another, as space"
-                )
-                raise DataError(f"{self.source.path}:{line + 1}: expected a row of a CSV: {told}") from None
+                raise DataError(
+                    f"{self.source.path}:{error.first}: expected a row of a CSV: {error.reason}; read with "
+                    f"{form.separator!r} between cells, and --sep gives another, as space"
+                ) from None
 
     def number(self, line: int, at: int, cell: str) -> str:
         """The cell's number with a decimal point; nothing where its column is empty so far."""

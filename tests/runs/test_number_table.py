@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wineexp.data.csv_source import MAX_LINE
 from wineexp.runs.number_table import as_frame, read_columns
 
 NUMBERS = st.one_of(st.floats(), st.floats(width=32), st.integers(-(10**6), 10**6).map(float))
@@ -35,7 +36,8 @@ def test_what_pandas_writes_is_read_to_the_last_bit(rows):
         (b"a,b\n1_0,2\n", "found '_'"),
         (b"a,b\n1,\n", "could not convert string to float: ''"),
         (b"a,b\n1,\xff\n", "codec can't decode"),
-        (b'a,b\n1,"2\n', "unexpected end of data"),
+        (b'a,b\n1,"2\n', "line 2: unexpected end of data"),
+        pytest.param(b"2" * (MAX_LINE + 1), "expected lines of at most 1,048,576 bytes", id="a long line"),
     ],
 )
 def test_what_is_no_table_of_numbers_is_refused(content, says):

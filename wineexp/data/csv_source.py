@@ -18,17 +18,7 @@ from typing import BinaryIO, TextIO
 
 from wineexp.errors import DataError
 
-__all__ = [
-    "LITTLE",
-    "MAX_LINE",
-    "CsvSource",
-    "RowError",
-    "check_lines",
-    "is_blank",
-    "open_source",
-    "open_text",
-    "read_rows",
-]
+__all__ = ["LITTLE", "MAX_LINE", "CsvSource", "RowError", "check_lines", "is_blank", "open_text", "read_rows"]
 
 #: Bytes of a line in a table; a table of 10,000 columns needs a tenth.
 MAX_LINE = 1 << 20
@@ -41,15 +31,7 @@ GZIP = b"\x1f\x8b"
 
 
 class RowError(ValueError):
-    """A row that csv cannot read.
-
-    Attributes
-    ----------
-    first, last : int
-        The row's first line, from 1, and the line at which reading ended.
-    reason : str
-        In csv's words.
-    """
+    """A row that csv cannot read: its ``first`` line, the ``last`` that was read, and csv's ``reason``."""
 
     def __init__(self, first: int, last: int, reason: str) -> None:
         self.first, self.last, self.reason = first, last, reason
@@ -70,20 +52,44 @@ class CsvSource:
     path: Path
     unpacked: bytes | None
 
+    @classmethod
+    def open(cls, path: Path) -> CsvSource:
+        """Open a file whose lines are bounded; gzip is known by its first bytes, not by its name.
+
+        Raises
+        ------
+        DataError
+            For no file, a directory, a line of more than ``MAX_LINE`` bytes, a gzip file that is damaged or
+            unpacks to far more than tables do.
+        """
+        source = cls(path, None)
+        try:
+            with source.binary() as file:
+                if file.read(len(GZIP)) == GZIP:
+                    file.seek(0)
+                    source = cls(path, _unpack(path, file))
+            with source.binary() as file:
+                check_lines(file)
+        except ValueError as error:
+            raise DataError(f"{path}: {error}") from None
+        return source
+
     @contextmanager
     def binary(self) -> Iterator[BinaryIO]:
-        """Its bytes. Raises ``DataError`` where they cannot be read."""
+        """Its bytes; raise ``DataError`` if they cannot be read."""
         try:
             with self.path.open("rb") if self.unpacked is None else io.BytesIO(self.unpacked) as file:
                 yield file
         except FileNotFoundError:
             raise DataError(f"{self.path}: no such file") from None
+        except IsADirectoryError:
+            raise DataError(f"{self.path}: expected a CSV file, found a directory") from None
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read: {error.strerror or error}") from None
 
     @contextmanager
     def text(self, skip: int = 0) -> Iterator[TextIO]:
-        """Its text below the first ``skip`` lines. Raises ``DataError`` where it cannot be read or is no UTF-8."""
+        """Its text below the first ``skip`` lines; raise ``DataError`` if it cannot be read or is not UTF-8."""
         try:
             with self.binary() as file, open_text(file) as text:
                 for _ in range(skip):
@@ -106,51 +112,18 @@ class CsvSource:
         return ""
 
 
-def open_source(path: Path) -> CsvSource:
-    """Check that the file's lines are bounded; gzip is known by its first bytes, not by its name.
-
-    Raises
-    ------
-    DataError
-        For no file, a directory, a line of more than ``MAX_LINE`` bytes, a gzip file that
-        is damaged or unpacks to far more than tables do.
-    """
-    if path.is_dir():
-        raise DataError(f"{path}: expected a CSV file, found a directory")
-    source = CsvSource(path, None)
-    try:
-        with source.binary() as file:
-            packed = file.read(len(GZIP)) == GZIP
-            file.seek(0)
-            if not packed:
-                check_lines(file)
-                return source
-            content = _unpack(path, file)
-        check_lines(io.BytesIO(content))
-    except ValueError as error:
-        raise DataError(f"{path}: {error}") from None
-    return CsvSource(path, content)
-
-
 def open_text(file: BinaryIO) -> TextIO:
-    """The text of bytes in UTF-8, with or without a byte-order mark; reading raises ``UnicodeDecodeError``."""
+    """A file's text, in UTF-8 with or without a byte-order mark; reading it may raise ``UnicodeDecodeError``."""
     return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
 
 
 def read_rows(
     text: Iterable[str], separator: str = ",", *, above: int = 0, strict: bool = True
 ) -> Iterator[tuple[int, int, list[str]]]:
-    """Each row of a CSV, blank ones too: its first line, its last line, and its cells.
+    """Read each row of a CSV, blank ones too: its first line, its last line, and its cells.
 
-    Parameters
-    ----------
-    text : iterable of str
-        Lines with their ends.
-    separator : str
-    above : int
-        Lines above ``text`` in the file, which count.
-    strict : bool
-        Refuse a quote that never ends or is followed by text; a header is searched without.
+    ``above`` lines of the file stand above ``text``. ``strict`` refuses a quote that never ends or that text
+    follows.
 
     Raises
     ------

@@ -77,11 +77,7 @@ class Training:
 
 @dataclass(frozen=True)
 class _Form:
-    """How a file is written.
-
-    ``separator`` and ``names`` are those of the header; ``epoch`` is the epoch's place in a row, None without one;
-    ``losses`` are the losses that the file has, each with its place in a row.
-    """
+    """How a file is written, with the places in a row of the epoch, if it has one, and of each loss."""
 
     separator: str
     names: list[str]

@@ -92,8 +92,8 @@ class CsvFile:
         Raises
         ------
         DataError
-            As :meth:`read`, but not for a column's content, unless it has no name and neither is empty nor counts
-            the rows.
+            As :meth:`read`, but not for a column's content; for a column without a name, unless it is empty or
+            counts the rows.
         """
         columns = list(range(self.form.width))
         self._check_names([name for at in columns if (name := self._name(at))])

@@ -1,7 +1,7 @@
 """How every CSV is read: its bytes, packed or not, its text, and its rows of cells with their lines.
 
-Tables, histories and the number tables of runs say which columns and values they want, and name what is wrong in
-their own words. What hurts a parser is refused here.
+Tables, histories and the number tables of runs choose columns and values, and word their own errors. Files that
+hurt a parser are refused here.
 """
 
 from __future__ import annotations

@@ -120,8 +120,8 @@ def read_history(path: Path) -> list[Training]:
 def _form(path: Path, content: bytes) -> _Form:
     """The form, by the header; raise ``RunError`` where no column is a loss, or a name nearly is one.
 
-    The separator is the first by which the header names a loss. A table's, which rests on the numbers below the
-    header, would read ``0,5`` below a lone ``loss`` as half of one; that is refused.
+    The separator is the first by which the header names a loss. A table's is chosen by the rows below the header
+    too: by it ``0,5`` in a lone column ``loss`` would be read with a decimal comma, and here it is refused.
     """
     first: list[str] = []
     for separator in SEPARATORS:

@@ -72,8 +72,8 @@ def _as_written(
 ) -> npt.NDArray[np.void] | None:
     """The table if it has the form in which runs are written, else None; this takes a quarter of the time.
 
-    NumPy reads a number's text with the function that Python reads it with. They differ in what may stand around
-    the text, and none of that is in a table of this form. What is wrong with any other, the rows tell.
+    NumPy reads a number's text with the function that Python reads it with. They differ in the characters allowed
+    around it, and a table of this form has none of those. A faulty table is left to the other reader's error.
     """
     head, _, body = content.partition(b"\n")
     names = head.decode("latin-1").split(",")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 
@@ -233,15 +232,3 @@ def test_any_change_of_a_picture_is_read_or_one_line(finished, data, tmp_path_fa
         assert len(read_png(path)[1]) >= 0
     except RunError as error:
         assert "fuzz.png" in str(error)  # noqa: PT017
-
-
-def test_a_stream_in_memory_is_bounded_like_a_file():
-    from wineexp.data.csv_source import MAX_LINE, check_lines
-
-    for size in (MAX_LINE - 1, MAX_LINE):
-        check_lines(io.BytesIO(b"a" * size + b"\n" + b"b" * size + b"\r" + b"c" * size))
-    stray = b"12345678901,2\n" * 80_000
-    check_lines(io.BytesIO(stray[: MAX_LINE - 1] + b"\r" + stray))
-    for begin in (b"", b"a\n", b"a" * MAX_LINE + b"\n"):
-        with pytest.raises(ValueError, match="expected lines of at most"):
-            check_lines(io.BytesIO(begin + b"b" * (MAX_LINE + 1)))

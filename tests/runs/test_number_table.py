@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wineexp.runs.number_table import read_numbers
+from wineexp.data.csv_source import MAX_LINE
+from wineexp.runs.number_table import as_frame, read_columns
 
 NUMBERS = st.one_of(st.floats(), st.floats(width=32), st.integers(-(10**6), 10**6).map(float))
 
@@ -19,7 +20,7 @@ def test_what_pandas_writes_is_read_to_the_last_bit(rows):
         {"epoch": np.int64, "loss": np.float64, "val_loss": np.float64}
     )
     content = frame.to_csv(index=False, na_rep="nan").encode()
-    found = read_numbers(content, ("epoch", "val_loss"), ("epoch",))
+    found = as_frame(read_columns(content, ("epoch", "val_loss"), ("epoch",)))
     pd.testing.assert_frame_equal(found, frame[["epoch", "val_loss"]], check_exact=True)
 
 
@@ -35,12 +36,13 @@ def test_what_pandas_writes_is_read_to_the_last_bit(rows):
         (b"a,b\n1_0,2\n", "found '_'"),
         (b"a,b\n1,\n", "could not convert string to float: ''"),
         (b"a,b\n1,\xff\n", "codec can't decode"),
-        (b'a,b\n1,"2\n', "unexpected end of data"),
+        (b'a,b\n1,"2\n', "line 2: unexpected end of data"),
+        pytest.param(b"2" * (MAX_LINE + 1), "expected lines of at most 1,048,576 bytes", id="a long line"),
     ],
 )
 def test_what_is_no_table_of_numbers_is_refused(content, says):
     with pytest.raises(ValueError, match=says):
-        read_numbers(content, ("a", "b"), ("a",))
+        read_columns(content, ("a", "b"), ("a",))
 
 
 @pytest.mark.parametrize(
@@ -55,10 +57,10 @@ def test_what_is_no_table_of_numbers_is_refused(content, says):
     ],
 )
 def test_forms_of_one_table_are_read_alike(content):
-    found = read_numbers(content, ("a", "b"), ("a",))
+    found = read_columns(content, ("a", "b"), ("a",))
     assert (found["a"].tolist(), found["b"].tolist()) == ([1], [2.0])
 
 
 def test_a_whole_number_beyond_64_bits_is_refused():
     with pytest.raises(OverflowError):
-        read_numbers(b"a\n99999999999999999999\n", ("a",), ("a",))
+        read_columns(b"a\n99999999999999999999\n", ("a",), ("a",))

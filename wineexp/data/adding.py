@@ -1,4 +1,4 @@
-"""A file of the user's as the table in the cache, for machines that cannot fetch it."""
+"""A user's file as the table in the cache, for machines that cannot fetch it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ __all__ = ["add_table"]
 
 
 def add_table(path: Path, *, sep: str | None = None) -> Path:
-    """Put the real table into the cache, from a copy of it; return where it is then.
+    """Put a copy of the real table into the cache; return its place there.
 
-    The cache gets the bytes that UCI serves: a copy of another dialect is written anew from its values.
+    The cache gets the bytes that UCI serves: a copy in another dialect is written anew from its values.
 
     Parameters
     ----------
     path : Path
-        A CSV in whatever dialect, packed by gzip or not, or UCI's zip.
+        A CSV in any dialect, packed by gzip or not, or UCI's zip.
     sep : str, optional
-        The CSV's separator; by default its content tells.
+        The CSV's separator; by default it is found from the content.
 
     Raises
     ------
     DataError
-        For what cannot be read, and for any other table, with what is different.
+        For a file that cannot be read, and for any other table, with its differences.
     OutputError
-        If the cache cannot be written; what it held is then as it was.
+        If the cache cannot be written; it is then unchanged.
     """
-    content = _of_zip(path) if _is_zip(path) else _of_csv(path, sep)
+    with CsvSource(path, None).binary() as file:
+        start = file.read(MAX_BYTES + 1)
+    content = _of_zip(path, start) if start.startswith(download.ZIP) else _of_csv(path, sep)
     kept = download.cached_path()
     try:
         files.write_file(kept, content)
@@ -43,16 +45,7 @@ def add_table(path: Path, *, sep: str | None = None) -> Path:
     return kept
 
 
-def _is_zip(path: Path) -> bool:
-    if path.is_dir():
-        return False
-    with CsvSource(path, None).binary() as file:
-        return file.read(len(download.ZIP)) == download.ZIP
-
-
-def _of_zip(path: Path) -> bytes:
-    with CsvSource(path, None).binary() as file:
-        packed = file.read(MAX_BYTES + 1)
+def _of_zip(path: Path, packed: bytes) -> bytes:
     try:
         content = download.unzipped(packed)
     except DownloadError as error:
@@ -65,7 +58,7 @@ def _of_zip(path: Path) -> bytes:
 def _of_csv(path: Path, sep: str | None) -> bytes:
     table = read_table(path, sep=sep)
     table.check_numbers()
-    if table.fingerprint != RED_WINE_FINGERPRINT:  # what is kept has UCI's headings, whatever the copy's are
+    if table.fingerprint != RED_WINE_FINGERPRINT:  # the cache gets UCI's headings, whatever the copy's are
         raise DataError(
             f"{path}: expected the red-wine table, which alone is kept in the cache, found {difference(table)}; "
             f"to train on this one: --data {path}, or $WINEEXP_DATA"

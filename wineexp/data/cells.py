@@ -1,47 +1,46 @@
-"""The numbers of a CSV: read at once by pandas where it is plain, else cell by cell."""
+"""The numbers of a CSV: read at once by pandas if the file is plain, else cell by cell."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from wineexp.data.csv_source import CsvSource, open_source
+from wineexp.data.csv_source import CsvSource
 from wineexp.data.dialect import Dialect, check_separator, find_dialect
-from wineexp.data.rewriting import Survey, rewrite, row_lines, survey, unnamed
+from wineexp.data.rewriting import Parsed, Survey, parse, rewrite, row_lines, survey, unnamed
 from wineexp.errors import DataError, nearest
 from wineexp.text import some_of
 
 __all__ = ["Cells", "CsvFile", "counting", "has_merged", "open_csv"]
 
-#: Up to here float64 has every whole number.
+#: float64 has every whole number up to this one.
 MOST_EXACT = 2**53
 
 
 @dataclass(frozen=True)
 class Cells:
-    """What was read.
+    """The columns that were read.
 
     Attributes
     ----------
     numbers : pandas.DataFrame, shape (rows, columns), dtype float64
         Finite, columns in file order, index 0 to rows - 1; columns without a value are left out.
     empty : tuple of str
-        Names of columns that were to be read and have no value.
+        Names of wanted columns without a value.
     carried : dict of str to list of str
-        The cells of columns that were to be carried, or are not numbers, as they are.
+        The cells, unchanged, of columns that were to be carried or are not numbers.
     notes : tuple of str
-        What was dropped, and what could be read in another way.
+        Which cells were dropped, or could be read in another way.
     faults : dict of str to str
-        Why columns are not numbers, with line and column.
+        For each column that is not numbers in every row: its first fault, with line and column.
     lines : list of int or None
-        The line of each row; None unless a column is not numbers.
+        The line of each row; None if all columns are numbers.
     """
 
     numbers: pd.DataFrame
@@ -50,17 +49,6 @@ class Cells:
     notes: tuple[str, ...]
     faults: dict[str, str]
     lines: list[int] | None
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    """The columns wanted, float64, shape (rows, columns), each full or empty, and what was passed over."""
-
-    values: npt.NDArray[np.float64]
-    carried: dict[int, list[str]]
-    blank: int
-    commas: bool
-    beyond: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,12 +64,12 @@ class CsvFile:
         return [name for name in self.form.names if name.strip()]
 
     def read(self, only: Collection[str], carry: Sequence[str] = ()) -> Cells:
-        """Read the numbers of some columns; others may hold anything and have any name.
+        """Read the numbers of some columns; the content and names of others do not matter.
 
         Parameters
         ----------
         only : collection of str
-            The columns that are wanted, where the file has them.
+            The wanted columns; the file may lack some.
         carry : sequence of str
             Columns to return as text.
 
@@ -94,7 +82,9 @@ class CsvFile:
         columns = [at for at in range(self.form.width) if self._name(at) in only]
         self._check_names([*(self._name(at) for at in columns), *carry])
         places = [self.form.names.index(name) for name in carry]
-        return self._cells(columns, self._plain(columns, places) or self._rewritten(columns, places))
+        return self._cells(
+            columns, self._plain(columns, places) or rewrite(self.source, self.form, columns, places)
+        )
 
     def read_all(self) -> Cells:
         """Read all columns: numbers, and the text of those that are not numbers in every row.
@@ -102,22 +92,22 @@ class CsvFile:
         Raises
         ------
         DataError
-            As :meth:`read`, but not for what a column holds; for a column without a name, unless it is empty or
+            As :meth:`read`, but not for a column's content; for a column without a name, unless it is empty or
             counts the rows.
         """
         columns = list(range(self.form.width))
         self._check_names([name for at in columns if (name := self._name(at))])
         if parsed := self._plain(columns, ()):
             return self._cells(columns, parsed)
-        found = survey(self.source, self.form)
-        columns = [at for at in columns if at not in found.faults]
-        return self._cells(columns, self._rewritten(columns, list(found.faults)), found)
+        kinds = survey(self.source, self.form)
+        columns = [at for at in columns if at not in kinds.faults]
+        return self._cells(columns, rewrite(self.source, self.form, columns, list(kinds.faults)), kinds)
 
     def place(self, row: int) -> str:
-        """Where a row is, for an error."""
+        """A row's file and line, for an error."""
         return f"{self.source.path}:{row_lines(self.source, self.form)[row]}"
 
-    def _cells(self, columns: Sequence[int], parsed: _Parsed, found: Survey | None = None) -> Cells:
+    def _cells(self, columns: Sequence[int], parsed: Parsed, kinds: Survey | None = None) -> Cells:
         values = parsed.values
         if not len(values):
             raise DataError(f"{self.source.path}: expected rows of numbers below the header, found none")
@@ -134,12 +124,12 @@ class CsvFile:
             empty=tuple(name for at, name in enumerate(names) if name and not full[at]),
             carried={self._name(at): cells for at, cells in parsed.carried.items()},
             notes=notes,
-            faults={self._name(at): fault for at, fault in found.faults.items()} if found else {},
-            lines=found.lines if found and found.faults else None,
+            faults={self._name(at): fault for at, fault in kinds.faults.items()} if kinds else {},
+            lines=kinds.lines if kinds and kinds.faults else None,
         )
 
     def _name(self, at: int) -> str:
-        """The column's name; an empty text where it has none."""
+        """The column's name; an empty text if it has none."""
         name = self.form.names[at] if at < len(self.form.names) else ""
         return name if name.strip() else ""
 
@@ -151,34 +141,26 @@ class CsvFile:
             if self.form.names.count(name) > 1:
                 raise DataError(f"{where}: column {name!r} occurs twice in the header")
 
-    def _plain(self, columns: Sequence[int], carry: Sequence[int]) -> _Parsed | None:
-        """What pandas reads of the file as it stands; None where its cells must be looked at one by one."""
-        frame, blank = self._attempt(carry, skip_blank_lines=False), 0
-        values = self._values(frame, columns)
-        if frame is not None and values is None and (empty := frame.isna().all(axis=1)).any():
-            # read anew: whole numbers beside a row of nothing are not what they are without it
-            blank = int(empty.sum())
-            frame = self._attempt(carry, skip_blank_lines=True)
-            values = self._values(frame, columns)
-        if frame is None or values is None:
-            return None
-        carried = {at: frame[at].fillna("").tolist() for at in carry}
-        return _Parsed(values, carried, blank, self.form.decimal == ",")
+    def _plain(self, columns: Sequence[int], carry: Sequence[int]) -> Parsed | None:
+        """The columns as pandas reads them directly; None if the cells must be looked at one by one."""
+        form, blank, text_columns = self.form, 0, dict.fromkeys(carry, str)
+        for skip in (False, True):
+            options = {"decimal": form.decimal, "dtype": text_columns, "skip_blank_lines": skip}
+            with self.source.text(skip=form.skip) as text:
+                frame = parse(text, range(form.width), form.separator, **options)
+            if frame is None:
+                return None
+            if (values := self._values(frame, columns)) is not None:
+                carried = {at: frame[at].fillna("").tolist() for at in carry}
+                return Parsed(values, carried, blank, form.decimal == ",")
+            if not (blank := int(frame.isna().all(axis=1).sum())):
+                return None
+            # again, without blank lines: beside one, pandas reads whole numbers as floats
+        return None
 
-    def _attempt(self, carry: Sequence[int], *, skip_blank_lines: bool) -> pd.DataFrame | None:
-        with self.source.text(skip=self.form.skip) as text:
-            return _parse(
-                text,
-                range(self.form.width),
-                sep=self.form.separator,
-                decimal=self.form.decimal,
-                dtype=dict.fromkeys(carry, str),
-                skip_blank_lines=skip_blank_lines,
-            )
-
-    def _values(self, frame: pd.DataFrame | None, columns: Sequence[int]) -> npt.NDArray[np.float64] | None:
-        """The frame's numbers; None unless each column is finite ones, or nothing, and no row is too short."""
-        if frame is None or frame[self.form.needed - 1].isna().any():  # a short row ends in nothing
+    def _values(self, frame: pd.DataFrame, columns: Sequence[int]) -> npt.NDArray[np.float64] | None:
+        """The frame's numbers; None unless each column is finite or empty, and no row is too short."""
+        if frame[self.form.needed - 1].isna().any():  # a short row ends in nothing
             return None
         wanted = frame if len(columns) == self.form.width else frame[list(columns)]
         if len(frame) and any(kind.kind not in "iuf" for kind in wanted.dtypes):  # text, True, more than 64 bits
@@ -189,18 +171,8 @@ class CsvFile:
         finite = np.isfinite(values)
         return values if finite.all() or (finite.all(axis=0) | np.isnan(values).all(axis=0)).all() else None
 
-    def _rewritten(self, columns: Sequence[int], carry: Sequence[int]) -> _Parsed:
-        """The file read cell by cell, then by pandas as it is written plainly."""
-        found = rewrite(self.source, self.form, columns, carry)
-        if not columns:
-            rows = len(next(iter(found.carried.values()), []))
-            return _Parsed(np.empty((rows, 0)), found.carried, found.blank, found.commas, found.beyond)
-        frame = _parse(found.text, columns, sep=",", decimal=".", dtype=None, skip_blank_lines=False)
-        assert frame is not None
-        return _Parsed(frame.to_numpy(np.float64), found.carried, found.blank, found.commas, found.beyond)
-
-    def _notes(self, parsed: _Parsed, columns: Sequence[int], full: npt.NDArray[np.bool_]) -> Iterator[str]:
-        """What was passed over. Raises ``DataError`` where a column without a name holds something."""
+    def _notes(self, parsed: Parsed, columns: Sequence[int], full: npt.NDArray[np.bool_]) -> Iterator[str]:
+        """Notes on what was dropped; raise ``DataError`` for an unnamed column of values that is no index."""
         if parsed.commas:
             yield "decimal commas are read as such: 7,5 is 7.5"
         if parsed.blank:
@@ -225,20 +197,20 @@ def open_csv(path: Path, separator: str | None = None) -> CsvFile:
     path : Path
         Text in UTF-8, with or without a byte-order mark, as it is or packed by gzip.
     separator : str, optional
-        One character, or ``tab`` or ``space``; by default the content tells.
+        One character, or a name such as ``tab`` or ``space``; by default it is found from the content.
 
     Raises
     ------
     DataError
-        Where it cannot be read, has no header, or ``separator`` is none.
+        If it cannot be read or has no header, or ``separator`` is none.
     """
     chosen = None if separator is None else check_separator(separator)
-    source = open_source(path)
+    source = CsvSource.open(path)
     return CsvFile(source, find_dialect(source, chosen))
 
 
 def counting(values: npt.NDArray[np.float64]) -> list[int]:
-    """Of float64 values, shape (rows, columns): columns that count three rows or more from 0 or 1, as an index."""
+    """Columns that count three rows or more from 0 or 1, as an index; ``values`` has shape (rows, columns)."""
     if len(values) < 3:
         return []
     likely = np.flatnonzero(((values[0] == 0) | (values[0] == 1)) & (values[1] == values[0] + 1))
@@ -246,31 +218,8 @@ def counting(values: npt.NDArray[np.float64]) -> list[int]:
 
 
 def has_merged(values: npt.NDArray[Any]) -> bool:
-    """Whether whole numbers are among these that float64 merges with others; of floats: may have been."""
+    """Whether float64 merges a whole number among ``values`` with another; of floats: whether it may have."""
     beyond = values[(values > MOST_EXACT) | (values < -MOST_EXACT)]
     if values.dtype.kind == "f":
         return bool(np.isfinite(beyond).any())
     return any(int(float(value)) != value for value in beyond.tolist())
-
-
-def _parse(text: TextIO | BinaryIO, names: Sequence[int], **options: Any) -> pd.DataFrame | None:
-    """``text`` below its header by pandas; None where it reads rows otherwise than they are written."""
-    try:
-        with warnings.catch_warnings():
-            # pandas only warns of rows longer than the header
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame: pd.DataFrame = pd.read_csv(
-                text,
-                header=None,
-                names=list(names),
-                index_col=False,
-                keep_default_na=False,
-                na_values=[""],
-                low_memory=False,
-                **options,
-            )
-            return frame
-    except UnicodeDecodeError:
-        raise
-    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning):
-        return None

@@ -1,34 +1,35 @@
-"""How a CSV is written: separator, header, decimal mark, told from its content."""
+"""How a CSV is written: separator, header and decimal mark, found from its content."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TextIO
 
-from wineexp.data.csv_source import MAX_LINE, CsvSource
+from wineexp.data.csv_source import MAX_LINE, CsvSource, RowError, is_blank, read_rows
 from wineexp.errors import DataError
 
-__all__ = ["NUMBER", "THOUSANDS", "Dialect", "check_separator", "find_dialect", "is_blank"]
+__all__ = ["NUMBER", "SEPARATORS", "THOUSANDS", "Dialect", "check_separator", "find_dialect"]
 
-#: In the order in which they are preferred where the content tells nothing.
+#: In order of preference, where the content does not decide.
 SEPARATORS = (",", ";", "\t", "|")
 
-#: What people type for a separator that a shell makes hard to type.
+#: Names for separators that a shell makes hard to type.
 SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 
 #: A number as programs and spreadsheets write it, with either decimal mark, without the spaces around it.
 NUMBER = re.compile(r"[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 
-#: One that is another number where commas part thousands: 1,234 is 1.234 or 1234.
+#: A number that is another one where commas part thousands: 1,234 is 1.234 or 1234.
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 
-#: The line by which a spreadsheet is told the separator.
+#: The line that gives a spreadsheet the separator.
 HINT = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
-#: Lines and characters by which the separator is chosen, and rows that are looked at below the header. A header
+#: Lines and characters from which the separator is chosen, and rows below the header that are looked at. A header
 #: of names with line breaks takes many lines, one of 10,000 columns many characters.
 SAMPLE_LINES, SAMPLE_SIZE, SAMPLE_ROWS = 200, MAX_LINE, 10
 
@@ -41,7 +42,7 @@ class Dialect:
     ----------
     separator : str
     decimal : {".", ","}
-        What the first rows tell; the rows below may tell more.
+        By the first rows; those below may still show a comma.
     names : tuple of str
         The header's, empty ones too.
     line : int
@@ -49,7 +50,7 @@ class Dialect:
     skip : int
         Lines down to the header's last.
     width : int
-        Cells of a row: as many as names, or more where lines end in separators.
+        Cells of a row: one for each name, and more where lines end in separators.
     """
 
     separator: str
@@ -61,22 +62,17 @@ class Dialect:
 
     @property
     def needed(self) -> int:
-        """Cells that each row must have: down to the last column with a name."""
+        """Cells that each row must have: up to the last column with a name."""
         return max(at for at, name in enumerate(self.names, 1) if name.strip())
 
 
-def is_blank(row: Iterable[str]) -> bool:
-    """Whether no cell holds anything but spaces."""
-    return not "".join(row).strip()
-
-
 def check_separator(text: str) -> str:
-    """The separator that ``text`` names: itself, or ``tab``, ``comma``, ``semicolon``, ``pipe``, ``space``.
+    """Return the separator that ``text`` names: itself, or ``tab``, ``comma``, ``semicolon``, ``pipe``, ``space``.
 
     Raises
     ------
     DataError
-        For more than one character, or one that numbers and quotes are written with.
+        For more than one character, or one that occurs in numbers or quotes.
     """
     separator = SPELLED.get(text.lower(), text)
     if len(separator) != 1 or not separator.isascii() or separator.isalnum() or separator in "\"'+-._\r\n\0":
@@ -87,7 +83,7 @@ def check_separator(text: str) -> str:
 
 
 def find_dialect(source: CsvSource, separator: str | None = None) -> Dialect:
-    """How ``source`` is written.
+    """Find how ``source`` is written.
 
     The separator is the one by which the first rows are as long as the header and hold the most numbers. (Of a
     table of numbers with two columns or more, only one can read every cell as a number.)
@@ -96,7 +92,7 @@ def find_dialect(source: CsvSource, separator: str | None = None) -> Dialect:
     ----------
     source : CsvSource
     separator : str, optional
-        The one to use instead.
+        Use this one instead.
 
     Raises
     ------
@@ -107,9 +103,7 @@ def find_dialect(source: CsvSource, separator: str | None = None) -> Dialect:
         lines = _sample(text)
     hint = HINT.fullmatch(lines[0]) if len(lines) > 1 else None
     before = 1 if hint else 0
-    if separator is None and hint:
-        separator = hint[1]
-    separator = separator or _separator(lines)
+    separator = separator or (hint[1] if hint else _separator(lines))
     names, line, skip = _header(source, separator, before)
     rows = _rows(lines[skip:], separator)
     _check_header(source, names, line, lines[skip:], rows)
@@ -124,7 +118,7 @@ def _check_header(
     """Raise ``DataError`` where the header is a remark, or lacks the name of a first column, as R writes it."""
     place = f"{source.path}:{line}"
     if names[0].lstrip().startswith("#") and below:
-        # The separator may have been told from the remark.
+        # The separator may have been chosen by the remark.
         first = next(iter(_rows(below, _separator(below))), [])
         if len(first) > len(names):
             raise DataError(
@@ -143,36 +137,33 @@ def _sample(text: TextIO) -> list[str]:
     """The first lines, with their ends."""
     lines: list[str] = []
     size = 0
-    while (size < SAMPLE_SIZE or len(lines) < 2) and len(lines) < SAMPLE_LINES:
-        line = text.readline(MAX_LINE)
-        if not line:
-            break
+    for line in islice(text, SAMPLE_LINES):
         lines.append(line)
         size += len(line)
+        if size >= SAMPLE_SIZE and len(lines) > 1:
+            break
     return lines
 
 
 def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
-    """The first rows of ``lines`` that are not blank; what csv cannot read ends them."""
-    found = []
-    try:
-        for row in csv.reader(lines, delimiter=separator):
+    """The first rows of ``lines`` that are not blank, up to one that cannot be read."""
+    sample: list[list[str]] = []
+    with suppress(RowError):
+        for _, _, row in read_rows(lines, separator, strict=False):
             if not is_blank(row):
-                found.append(row)
-            if len(found) > SAMPLE_ROWS:
+                sample.append(row)
+            if len(sample) > SAMPLE_ROWS:
                 break
-    except csv.Error:
-        return found
-    return found
+    return sample
 
 
 def _separator(lines: Sequence[str]) -> str:
     """The separator that reads the sample best."""
-    whole = "".join(lines)
-    found = [one for one in SEPARATORS if one in whole]
-    if len(found) == 1 and found[0] in lines[0]:  # most files, at once
-        return found[0]
-    return max(SEPARATORS, key=lambda one: _score(lines, one))
+    text = "".join(lines)
+    present = [separator for separator in SEPARATORS if separator in text]
+    if len(present) == 1 and present[0] in lines[0]:  # most files, at once
+        return present[0]
+    return max(SEPARATORS, key=lambda separator: _score(lines, separator))
 
 
 def _score(lines: Sequence[str], separator: str) -> tuple[bool, float, float, int]:
@@ -188,42 +179,31 @@ def _score(lines: Sequence[str], separator: str) -> tuple[bool, float, float, in
 
 
 def _header(source: CsvSource, separator: str, before: int) -> tuple[list[str], int, int]:
-    """The names, the header's first line, and the last."""
-    read: list[str] = []
-    with source.text(skip=before) as text:
-        reader = csv.reader(_keeping(text, read), delimiter=separator)
-        first = before + 1
-        try:
-            for names in reader:
-                if not is_blank(names):
-                    break
-                first = before + reader.line_num + 1
-            else:
-                raise DataError(
-                    f"{source.path}:1: expected a header with column names, found an empty line or file"
-                )
-            skip = before + reader.line_num
-            if skip > first:  # a name with a line break, or a quote that takes all that follows for one name
-                list(csv.reader(read[first - before - 1 :], delimiter=separator, strict=True))
-        except csv.Error as error:  # a name longer than csv takes, a quote that never ends
-            raise DataError(f"{source.path}:{first}: expected a header with column names: {error}") from None
+    """The names, the header's first line, and its last."""
+    try:
+        with source.text(skip=before) as text:
+            rows = read_rows(text, separator, above=before, strict=False)
+            header = next((row for row in rows if not is_blank(row[2])), None)
+        if header is None:
+            raise DataError(f"{source.path}:1: expected a header with column names, found an empty line or file")
+        first, last, names = header
+        with source.text(skip=first - 1) as text:
+            lines = list(islice(text, last - first + 1))
+        if last > first:  # a name with a line break, or a quote that takes all that follows for one name
+            list(read_rows(lines, separator, above=first - 1))
+    except RowError as error:  # a name longer than csv takes, a quote that never ends
+        place = f"{source.path}:{error.first}"
+        raise DataError(f"{place}: expected a header with column names: {error.reason}") from None
     if any("\0" in name for name in names):
         raise DataError(f"{source.path}:{first}: expected a CSV file, found binary bytes")
     if all(NUMBER.fullmatch(name.strip()) for name in names if name.strip()):
-        shown = "".join(read[first - before - 1 :]).strip()[:60]
+        shown = "".join(lines).strip()[:60]
         raise DataError(f"{source.path}:{first}: expected a header with column names, found numbers: {shown}")
-    return names, first, skip
-
-
-def _keeping(text: TextIO, read: list[str]) -> Iterable[str]:
-    """The lines of ``text``, each kept in ``read`` as it goes."""
-    while line := text.readline(MAX_LINE):
-        read.append(line)
-        yield line
+    return names, first, last
 
 
 def _decimal(rows: Sequence[Sequence[str]]) -> str:
-    """A comma where some cell is a number by it and cannot be thousands, and none has a point."""
+    """A comma where no number has a point and some comma cannot part thousands."""
     numbers = [cell.strip() for row in rows for cell in row if NUMBER.fullmatch(cell.strip())]
     commas = any("," in cell and not THOUSANDS.fullmatch(cell) for cell in numbers)
     return "," if commas and not any("." in cell for cell in numbers) else "."

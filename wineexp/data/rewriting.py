@@ -6,18 +6,22 @@ space before a digit) becomes text that it can read, so that one parser makes ev
 
 from __future__ import annotations
 
-import csv
 import io
 import math
-from collections.abc import Collection, Iterator
+import warnings
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, BinaryIO, TextIO
 
-from wineexp.data.csv_source import CsvSource
-from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect, is_blank
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wineexp.data.csv_source import CsvSource, RowError, is_blank, read_rows
+from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect
 from wineexp.errors import DataError
 
-__all__ = ["UNMERGED", "Rewritten", "Survey", "rewrite", "row_lines", "survey", "unnamed"]
-
+__all__ = ["UNMERGED", "Parsed", "Survey", "parse", "rewrite", "row_lines", "survey", "unnamed"]
 
 #: Limits for all columns that are not numbers: as much as fits into memory beside a model. Such columns are kept,
 #: since only a spec says whether they are used.
@@ -28,13 +32,13 @@ UNMERGED = "a whole number that float64 can hold exactly, as all up to 2^53 = 90
 
 
 @dataclass(frozen=True)
-class Rewritten:
-    """The wanted cells, one line per row, separated by ``,``, with decimal points.
+class Parsed:
+    """The wanted columns, and what was dropped.
 
     Attributes
     ----------
-    text : io.BytesIO
-        Each column has numbers in every row, or nothing in every row.
+    values : float64, shape (rows, columns)
+        Each column has finite numbers in every row, or NaN in every row.
     carried : dict of int to list of str
         The cells of each column to carry, unchanged.
     blank : int
@@ -45,11 +49,11 @@ class Rewritten:
         Number of empty columns at the end of some rows, after those of the dialect.
     """
 
-    text: io.BytesIO
+    values: npt.NDArray[np.float64]
     carried: dict[int, list[str]]
     blank: int
     commas: bool
-    beyond: int
+    beyond: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,8 @@ def row_lines(source: CsvSource, form: Dialect) -> list[int]:
     return [line for line, _ in _Walk(source, form, []).rows()]
 
 
-def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Collection[int] = ()) -> Rewritten:
-    """Write the numbers of the columns ``wanted`` plainly, and keep the text of the columns ``carry``.
+def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Collection[int]) -> Parsed:
+    """Write the numbers of the columns ``wanted`` plainly and parse them; keep the text of the columns ``carry``.
 
     Raises
     ------
@@ -125,7 +129,36 @@ def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Co
             cells.append(row[at])
     walk.check_commas()
     text.seek(0)
-    return Rewritten(text, carried, walk.blank, "," in walk.marks, walk.beyond)
+    values = np.empty((len(next(iter(carried.values()), [])), 0))
+    if wanted:
+        frame = parse(text, walk.wanted, ",", skip_blank_lines=False)
+        assert frame is not None
+        values = frame.to_numpy(np.float64)
+    return Parsed(values, carried, walk.blank, "," in walk.marks, walk.beyond)
+
+
+def parse(text: TextIO | BinaryIO, names: Sequence[int], separator: str, **options: Any) -> pd.DataFrame | None:
+    """``text`` without a header as pandas reads it; None if it would not read the rows as they are written."""
+    try:
+        with warnings.catch_warnings():
+            # pandas only warns of rows longer than the header
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame: pd.DataFrame = pd.read_csv(
+                text,
+                sep=separator,
+                header=None,
+                names=list(names),
+                index_col=False,
+                keep_default_na=False,
+                na_values=[""],
+                low_memory=False,
+                **options,
+            )
+            return frame
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning):
+        return None
 
 
 @dataclass
@@ -149,25 +182,23 @@ class _Walk:
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Each row that is not empty, with its line; as long as the header, or longer by empty cells."""
-        line = self.form.skip
-        with self.source.text(skip=line) as text:
-            reader = csv.reader(text, delimiter=self.form.separator, strict=True)
+        form = self.form
+        with self.source.text(skip=form.skip) as text:
             try:
-                for row in reader:
-                    first, line = line + 1, self.form.skip + reader.line_num
+                for line, _, row in read_rows(text, form.separator, above=form.skip):
                     if is_blank(row):
                         self.blank += 1
                         continue
-                    if len(row) < self.form.needed or not is_blank(row[len(self.form.names) :]):
-                        raise self._wrong_length(first, len(row))
-                    self.beyond = max(self.beyond, len(row) - self.form.width)
-                    yield first, row + [""] * (self.form.width - len(row))
-            except csv.Error as error:
+                    if len(row) < form.needed or not is_blank(row[len(form.names) :]):
+                        raise self._wrong_length(line, len(row))
+                    self.beyond = max(self.beyond, len(row) - form.width)
+                    yield line, row + [""] * (form.width - len(row))
+            except RowError as error:
                 # A quote within a cell that its writer did not double, or cells separated by spaces.
-                told = (
-                    f"{error}; read with {self.form.separator!r} between cells, and --sep gives another, as space"
-                )
-                raise DataError(f"{self.source.path}:{line + 1}: expected a row of a CSV: {told}") from None
+                raise DataError(
+                    f"{self.source.path}:{error.first}: expected a row of a CSV: {error.reason}; read with "
+                    f"{form.separator!r} between cells, and --sep gives another, as space"
+                ) from None
 
     def number(self, line: int, at: int, cell: str) -> str:
         """The cell's number with a decimal point; an empty text if its column is empty so far."""

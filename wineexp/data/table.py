@@ -31,7 +31,7 @@ __all__ = [
 #: SHA-256 of ``winequality-red.csv`` as UCI serves it (data set 186; 84,199 bytes).
 RED_WINE_SHA256 = "4a402cf041b025d4566d954c3b9ba8635a3a8a01e039005d97d6a710278cf05e"
 
-#: What pandas names a column that had no name.
+#: The name that pandas gives a column without one.
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
 
@@ -42,20 +42,20 @@ class Table:
     Attributes
     ----------
     frame : pandas.DataFrame, shape (rows, columns)
-        Columns in file order, index 0 to rows - 1. Each is float64 and finite, or the text of a column that is not
-        numbers in every row (dtype object), without the spaces around it and empty where there is nothing.
+        Columns in file order, index 0 to rows - 1. Each is float64 and finite, or, if it is not numbers in every
+        row, text (dtype object) without the spaces around it, which may be empty.
     source : str
-        For people: the path, address or program that gave the table.
+        The path, address or program that the table came from, for messages.
     kind : {"red-wine", "simulated", "custom"}
         The real red-wine table, its stand-in, or any other file.
     notes : tuple of str
-        What a reader must know of it: what was dropped, what could be read in another way.
+        Facts that a reader must know: which cells were dropped, or could be read in another way.
     empty : tuple of str
-        Names of columns that were dropped, as they hold nothing.
+        Names of columns that were dropped because they are empty.
     faults : mapping of str to str
-        For each column of text: where it is no number, and what was found.
+        For each column of text: its first cell that is no number, with its place.
     lines : list of int or None
-        The file's line of each row, where it is known.
+        The file's line of each row, if known.
     """
 
     frame: pd.DataFrame
@@ -73,7 +73,7 @@ class Table:
 
     @cached_property
     def identity(self) -> str:
-        """What tells it from every other table: see :func:`~wineexp.data.facts.table_identity`."""
+        """A hash that no other table has: see :func:`~wineexp.data.facts.table_identity`."""
         return table_identity(self.fingerprint, self.frame.columns)
 
     @cached_property
@@ -84,7 +84,7 @@ class Table:
 
     @cached_property
     def index_like(self) -> frozenset[str]:
-        """Columns that count the rows, or have the name that pandas gives an index that was written and read."""
+        """Columns that count the rows, or whose name pandas gives to an index that was written and read."""
         return self.counts | {name for name in self.frame.columns if _UNNAMED.fullmatch(name)}
 
     @cached_property
@@ -94,27 +94,27 @@ class Table:
 
     @cached_property
     def distinct(self) -> frozenset[str]:
-        """Columns in which every row has another value, as an index or an ID does."""
+        """Columns with a different value in every row, as an index or an ID has."""
         return frozenset(name for name in self.frame.columns if self.frame[name].is_unique)
 
     def place(self, row: int) -> str:
-        """Where a row is, for an error."""
+        """A row's source and line, for an error."""
         if self.lines is None:
             return f"{self.source}: row {row}, counted from 0"
         return f"{self.source}:{self.lines[row]}"
 
     def check_numbers(self, names: Iterable[str] | None = None) -> None:
-        """Raise ``DataError`` where one of these columns, by default of all, is not numbers in every row."""
+        """Raise ``DataError`` if one of these columns, by default all, is not numbers in every row."""
         for name in self.frame.columns if names is None else names:
             if name in self.faults:
                 raise DataError(self.faults[name])
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
-    """SHA-256 of the values, column by column; separators and spelling of numbers don't count.
+    """SHA-256 of the values, column by column; separators and the spelling of numbers don't count.
 
-    A column of numbers gives them as little-endian float64; one of text ``text``, then each cell's UTF-8 with the
-    number of its bytes in front, in eight bytes, little-endian.
+    Numbers are hashed as little-endian float64. A column of text is hashed as ``text``, then each cell in UTF-8
+    with the number of its bytes in front, in eight bytes, little-endian.
     """
     digest = hashlib.sha256()
     for at in range(len(frame.columns)):
@@ -130,54 +130,53 @@ def fingerprint(frame: pd.DataFrame) -> str:
 
 
 def read_table(path: str | os.PathLike[str], source: str | None = None, *, sep: str | None = None) -> Table:
-    """Read a CSV with a header, in whatever dialect: docs/formats.md has the table.
+    """Read a CSV with a header, in any dialect that docs/formats.md lists.
 
-    What a column holds is refused only where it is used: see :meth:`Table.check_numbers`.
+    A column's content is refused only where it is used: see :meth:`Table.check_numbers`.
 
     Parameters
     ----------
     path : path-like
         UTF-8 text, with or without a byte-order mark; gzip is known by its bytes.
     source : str, optional
-        What to show instead of the path in messages.
+        Shown in messages instead of the path.
     sep : str, optional
-        The separator; by default ``,``, ``;``, tab or ``|``, as the content tells.
+        The separator; by default ``,``, ``;``, tab or ``|``, found from the content.
 
     Raises
     ------
     DataError
-        Naming file, line and column of the first thing wrong: no file, no header, a repeated column,
-        a row of another length.
+        Naming file, line and column of the first fault: no file, no header, a repeated column, a row of another
+        length.
     """
     file = open_csv(Path(path), sep)
-    found = file.read_all()
-    frame = _whole(found, file.names)
+    cells = file.read_all()
+    frame = _whole(cells, file.names)
     if not len(frame.columns):
         raise DataError(f"{path}: expected numbers below the header, found empty columns")
     shown = visible(source or str(path))
-    return Table(frame, shown, _kind(frame), found.notes, found.empty, found.faults, found.lines)
+    return Table(frame, shown, _kind(frame), cells.notes, cells.empty, cells.faults, cells.lines)
 
 
-def _whole(found: Cells, names: list[str]) -> pd.DataFrame:
+def _whole(cells: Cells, names: list[str]) -> pd.DataFrame:
     """Numbers and text in the order of the file."""
-    if not found.faults:
-        return found.numbers
-    text = {
-        name: pd.Series([cell.strip() for cell in cells], dtype=object) for name, cells in found.carried.items()
-    }
-    columns = {**text, **{name: found.numbers[name] for name in found.numbers.columns}}
+    if not cells.faults:
+        return cells.numbers
+    columns = {name: cells.numbers[name] for name in cells.numbers.columns}
+    for name, column in cells.carried.items():
+        columns[name] = pd.Series([cell.strip() for cell in column], dtype=object)
     return pd.DataFrame({name: columns[name] for name in names if name in columns})
 
 
 def table_of_frame(frame: pd.DataFrame) -> Table:
-    """A table of a DataFrame's values; its index is not used.
+    """Make a table of a DataFrame's values; its index is not used.
 
-    Columns that are not finite numbers in every row are text, as in the CSV of it: see :class:`Table`.
+    Columns that are not finite numbers in every row become text, as in a CSV of it: see :class:`Table`.
 
     Raises
     ------
     DataError
-        Naming the first column whose name is not text or is repeated; where there are no rows.
+        If a column's name is not text or is repeated, naming the first; if there are no rows.
     """
     where = "the DataFrame"
     if not len(frame) or not len(frame.columns):
@@ -201,7 +200,7 @@ def table_of_frame(frame: pd.DataFrame) -> Table:
 
 
 def _fault(column: pd.Series) -> str | None:
-    """Why a DataFrame's column is not finite numbers; None where it is."""
+    """Why a DataFrame's column is not finite numbers; None if it is."""
     if column.dtype.kind not in "iuf":
         return f"expected numbers, found {column.dtype}"
     if not np.isfinite(column.to_numpy(np.float64, na_value=np.nan)).all():
@@ -213,20 +212,20 @@ def _fault(column: pd.Series) -> str | None:
 
 
 def _text(column: pd.Series) -> pd.Series:
-    """What a CSV would hold of a DataFrame's column."""
+    """A DataFrame's column as a CSV would have it."""
     missing = column.isna().to_numpy()
     cells = ["" if gone else str(cell).strip() for cell, gone in zip(column, missing, strict=True)]
     return pd.Series(cells, dtype=object)
 
 
 def _kind(frame: pd.DataFrame) -> Kind:
-    """The red-wine table is known by its headings and its values together."""
+    """The kind; headings and values together make the red-wine table."""
     named = headings(frame.columns) == tuple(RED_WINE_COLUMNS)
     return "red-wine" if named and fingerprint(frame) == RED_WINE_FINGERPRINT else "custom"
 
 
 def check_target(table: Table, target: str) -> None:
-    """Raise ``DataError`` unless ``target`` is a column of numbers that vary, and there are others beside it."""
+    """Raise ``DataError`` unless ``target`` is a column of numbers that vary, and the table has others."""
     columns = list(table.frame.columns)
     if target not in columns:
         if target in table.empty:

@@ -5,7 +5,6 @@ A run directory's own history.csv has one form and is read by :mod:`wineexp.runs
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
@@ -15,26 +14,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wineexp.data.csv_source import check_lines
+from wineexp.data.csv_source import RowError, check_lines, is_blank, open_text, read_rows
+from wineexp.data.dialect import SEPARATORS
 from wineexp.errors import RunError, first_line
 from wineexp.runs.directory import read_bounded
 from wineexp.runs.record import Metrics
+from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.text import one_line, some_of
 
 __all__ = ["Training", "read_history"]
 
 EPOCH = "epoch"
 
-#: Columns that are drawn; others, such as Keras's metrics, are left.
-LOSSES = ("loss", "val_loss", "train_loss")
-
-SEPARATORS = (",", ";", "\t", "|")
-
-#: What pandas calls the first column where the index has no name: as it writes it, after ``reset_index``, and
-#: as it reads and writes it once more.
+#: Names by which pandas calls the first column where the index has none: as it writes it, after ``reset_index``,
+#: and as it reads and writes it once more.
 INDEX_NAMES = ("", "index", "Unnamed: 0")
 
 #: A cell without a value, in lower case: CSVLogger writes NA, pandas nothing. ``nan`` is a loss that was written.
+#: A table has a value in every row, so there only an empty column has such cells, and NA is text.
 NO_VALUE = frozenset(("", "na", "n/a", "<na>", "none", "null"))
 
 #: Lines of a file, and the highest epoch; a spec has at most as many.
@@ -60,7 +57,7 @@ class Training:
     number : int or None
         From 1, in a file of several trainings.
     notes : tuple of str
-        What a reader must know of the file.
+        Facts about the file that a reader must know.
     """
 
     history: pd.DataFrame
@@ -70,29 +67,26 @@ class Training:
 
     @property
     def metrics(self) -> Metrics:
-        """What the losses alone tell."""
-        known = self.history[np.isfinite(self.history["val_loss"])]
-        if known.empty:
+        """Those that follow from the losses alone."""
+        finite = self.history[np.isfinite(self.history["val_loss"])]
+        if finite.empty:
             return Metrics()
-        best = known.iloc[int(known["val_loss"].argmin())]
+        best = finite.iloc[int(finite["val_loss"].argmin())]
         return Metrics.of({"best_val_loss": float(best["val_loss"]), "best_epoch": int(best[EPOCH])})
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How a file is written: separator, the names in its header, and where the epoch is in a row, if anywhere."""
+    """How a file is written, with the places in a row of the epoch, if it has one, and of each loss."""
 
     separator: str
     names: list[str]
     epoch: int | None
-
-    def losses(self) -> list[tuple[str, int]]:
-        """The losses that it has, each with its place in a row."""
-        return [(name, self.names.index(name)) for name in LOSSES if name in self.names]
+    losses: list[tuple[str, int]]
 
 
 def read_history(path: Path) -> list[Training]:
-    """The trainings of a history CSV: one, or several where the epochs begin anew.
+    """Read the trainings of a history CSV: one, or several where the epochs begin anew.
 
     Raises
     ------
@@ -117,51 +111,53 @@ def read_history(path: Path) -> list[Training]:
             current = []
             trainings.append(current)
             anew.append(line)
-        current.append((epoch, [_loss(where, name, row[at], form) for name, at in form.losses()]))
+        current.append((epoch, [_loss(where, name, row[at], form) for name, at in form.losses]))
     if all(value is None for training in trainings for _, losses in training for value in losses):
         raise RunError(f"{path}: expected losses below the header, found none")
     return _trainings(path, form, trainings, anew)
 
 
 def _form(path: Path, content: bytes) -> _Form:
-    """The form, by the header; raise ``RunError`` where no column is a loss, or a name nearly is one."""
-    names: list[str] = []
+    """The form, by the header; raise ``RunError`` where no column is a loss, or a name nearly is one.
+
+    The separator is the first by which the header names a loss. A table's is chosen by the rows below the header
+    too: by it ``0,5`` in a lone column ``loss`` would be read with a decimal comma, and here it is refused.
+    """
+    first: list[str] = []
     for separator in SEPARATORS:
         line, header = next(_lines(path, content, separator, strict=False), (1, []))
-        found = [name.strip() for name in header]
-        names = names or found
-        if set(found) & set(LOSSES[:2]):
+        names = [name.strip() for name in header]
+        first = first or names
+        if set(names) & set(LOSS_COLUMNS[:2]):
             break
     else:
-        found = names
+        names = first
     where = f"{path}:{line}"
-    legal = (EPOCH, *LOSSES)
-    for name in found:
+    legal = (EPOCH, *LOSS_COLUMNS)
+    for name in names:
         meant = name.lower().replace(" ", "_").removesuffix("s" if name.lower() == "epochs" else "")
-        if meant in legal and meant not in found:
+        if meant in legal and meant not in names:
             raise RunError(f"{where}: expected a column {meant!r}, found {name!r}: rename it")
-        if name in legal and found.count(name) > 1:
+        if name in legal and names.count(name) > 1:
             raise RunError(f"{where}: column {name!r} occurs twice in the header: leave one")
-    if not set(found) & set(LOSSES[:2]):
-        shown = some_of([one_line(name)[:40] for name in found]) or "none"
+    if not set(names) & set(LOSS_COLUMNS[:2]):
+        shown = some_of([one_line(name)[:40] for name in names]) or "none"
         raise RunError(f"{where}: expected a header with a column loss or val_loss; found {shown}")
-    if EPOCH in found:
-        return _Form(separator, found, found.index(EPOCH))
-    return _Form(separator, found, 0 if found[0] in INDEX_NAMES else None)
+    index = 0 if names[0] in INDEX_NAMES else None
+    losses = [(name, names.index(name)) for name in LOSS_COLUMNS if name in names]
+    return _Form(separator, names, names.index(EPOCH) if EPOCH in names else index, losses)
 
 
 def _lines(path: Path, content: bytes, separator: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
-    """Each row with the number of its line; a blank line is none."""
-    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-    reader = csv.reader(text, delimiter=separator, strict=strict)
+    """Each row with its last line, without blank lines."""
     try:
-        for row in reader:
+        for _, line, row in read_rows(open_text(io.BytesIO(content)), separator, strict=strict):
             if row:
-                yield reader.line_num, row
+                yield line, row
     except UnicodeDecodeError:
         raise RunError(f"{path}: cannot be read: expected a CSV file in UTF-8, found other bytes") from None
-    except csv.Error as error:
-        raise RunError(f"{path}:{reader.line_num}: {error}") from None
+    except RowError as error:
+        raise RunError(f"{path}:{error.last}: {error.reason}") from None
 
 
 def _rows(path: Path, content: bytes, form: _Form) -> Iterator[tuple[int, list[str]]]:
@@ -172,8 +168,8 @@ def _rows(path: Path, content: bytes, form: _Form) -> Iterator[tuple[int, list[s
         where = f"{path}:{line}"
         if count >= MAX_EPOCHS:
             raise RunError(f"{where}: expected at most {MAX_EPOCHS:,} epochs, found more")
-        if not "".join(row).strip() and (form.epoch is not None or len(row) != len(form.names)):
-            continue  # a spreadsheet's empty row; without epochs, one of gaps counts
+        if is_blank(row) and (form.epoch is not None or len(row) != len(form.names)):
+            continue  # a spreadsheet's empty row; without epochs, a row of gaps counts
         if len(row) != len(form.names):
             raise RunError(
                 f"{where}: expected {len(form.names)} values as in the header, found {len(row)}; "
@@ -201,7 +197,7 @@ def _epoch(where: str, form: _Form, row: Sequence[str]) -> int:
 
 
 def _check_begins_anew(where: str, current: Sequence[tuple[int, _Losses]], epoch: int, count: int) -> None:
-    """Raise ``RunError`` unless another training begins: where the last one began, which had some epochs."""
+    """Raise ``RunError`` unless another training begins: at the last one's first epoch, after some of them."""
     first, last = current[0][0], current[-1][0]
     if len(current) == 1 or epoch != first:
         raise RunError(
@@ -240,11 +236,11 @@ def _trainings(
     path: Path, form: _Form, trainings: Sequence[Sequence[tuple[int, _Losses]]], anew: Sequence[int]
 ) -> list[Training]:
     """The rows as frames, with the notes."""
-    names = [name for name, _ in form.losses()]
+    names = [name for name, _ in form.losses]
     frames = [_frames(names, rows) for rows in trainings]
     numbers = range(1, len(frames) + 1) if anew else [None]
-    told = tuple(f"{path}: {note}" for note in _notes(form, frames, anew))
-    return [Training(*both, number, told) for both, number in zip(frames, numbers, strict=True)]
+    notes = tuple(f"{path}: {note}" for note in _notes(form, frames, anew))
+    return [Training(*pair, number, notes) for pair, number in zip(frames, numbers, strict=True)]
 
 
 def _frames(names: Sequence[str], rows: Sequence[tuple[int, _Losses]]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -252,9 +248,9 @@ def _frames(names: Sequence[str], rows: Sequence[tuple[int, _Losses]]) -> tuple[
 
     Epochs that begin at 0 are counted as Keras counts them; those that begin later, as people do, from 1.
     """
-    nothing: _Losses = [None] * len(rows)
-    own = zip(names, zip(*(losses for _, losses in rows), strict=True), strict=True)
-    columns = {**dict.fromkeys(LOSSES[:2], nothing), **dict(own)}
+    absent: _Losses = [None] * len(rows)
+    present = zip(names, zip(*(losses for _, losses in rows), strict=True), strict=True)
+    columns = {**dict.fromkeys(LOSS_COLUMNS[:2], absent), **dict(present)}
     gaps = pd.DataFrame({name: [value is None for value in column] for name, column in columns.items()})
     history = pd.DataFrame({name: np.array(column, np.float64) for name, column in columns.items()})  # None: NaN
     counted_from = min(1, rows[0][0])
@@ -265,7 +261,7 @@ def _frames(names: Sequence[str], rows: Sequence[tuple[int, _Losses]]) -> tuple[
 def _notes(form: _Form, frames: Sequence[tuple[pd.DataFrame, pd.DataFrame]], anew: Sequence[int]) -> Iterator[str]:
     epochs = [history[EPOCH] for history, _ in frames]
     if anew:
-        lines = f"line{'s' if len(anew) > 1 else ''} {some_of([str(line) for line in anew])}"
+        lines = f"line{'s' if len(anew) > 1 else ''} {some_of(list(map(str, anew)))}"
         yield (
             f"its epochs begin anew in {lines}, so it is drawn as {len(frames)} trainings; "
             "where fit goes on with one training, give it initial_epoch"
@@ -275,5 +271,5 @@ def _notes(form: _Form, frames: Sequence[tuple[pd.DataFrame, pd.DataFrame]], ane
     for name, other in (("val_loss", "loss"), ("loss", "val_loss")):
         without = [number for number, (_, gaps) in enumerate(frames, 1) if gaps[name].all()]
         if without:
-            place = "it" if len(without) == len(frames) else f"training {some_of([str(one) for one in without])}"
+            place = "it" if len(without) == len(frames) else f"training {some_of(list(map(str, without)))}"
             yield f"no {name} in {place}, so {other} is drawn alone"

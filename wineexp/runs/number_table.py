@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import io
 import warnings
@@ -13,20 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["Columns", "as_frame", "read_columns", "read_numbers"]
+from wineexp.data.csv_source import check_lines, is_blank, read_rows
+
+__all__ = ["Columns", "as_frame", "read_columns"]
 
 #: Name -> numbers, shape (rows,), int64 or float64.
 Columns = dict[str, npt.NDArray[Any]]
 
 #: All that numbers are written with in a table of a run.
 _WRITTEN = b"0123456789.+-einfa,\n"
-
-
-def read_numbers(
-    content: bytes, columns: Sequence[str], whole: Sequence[str], optional: Sequence[str] = ()
-) -> pd.DataFrame:
-    """:func:`read_columns` as a table."""
-    return as_frame(read_columns(content, columns, whole, optional))
 
 
 def as_frame(columns: Columns) -> pd.DataFrame:
@@ -45,42 +39,41 @@ def _names(names: tuple[str, ...]) -> pd.Index:
 def read_columns(
     content: bytes, columns: Sequence[str], whole: Sequence[str], optional: Sequence[str] = ()
 ) -> Columns:
-    """Those columns of a CSV table, int64 where they are ``whole``, else float64; ``optional`` ones where there.
+    """Read columns of a CSV table: int64 where they are ``whole``, else float64; ``optional`` ones where present.
 
-    pandas reads the same in ten times as long, and rounds by what its version makes of a number's text.
+    pandas takes ten times as long, and the last digit of a number depends on its version.
 
     Raises
     ------
     ValueError
-        Where a column is missing, a row has more or fewer cells than the first line, or a cell is no number.
+        Where a column is missing, a row has more or fewer cells than the first, a line is too long, or a cell is
+        no number.
     """
-    written = _as_written(content, columns, whole, optional)
-    if written is not None:
-        return {name: np.ascontiguousarray(written[name]) for name in written.dtype.names or ()}
-    text = content.decode("utf-8-sig")
-    rows = _rows(text)
+    check_lines(io.BytesIO(content))
+    if (table := _as_written(content, columns, whole, optional)) is not None:
+        return {name: np.ascontiguousarray(table[name]) for name in table.dtype.names or ()}
+    rows = _rows(content.decode("utf-8-sig"))
     header = next(rows, [])
-    missing = [name for name in columns if name not in header]
-    if missing:
+    if any(name not in header for name in columns):
         raise ValueError(f"expected columns {', '.join(columns)}; found {', '.join(header) or 'none'}")
     cells = list(zip(*rows, strict=True)) or [()] * len(header)
-    found = {}
+    numbers: Columns = {}
     for name in (*columns, *(name for name in optional if name in header)):
         column = cells[header.index(name)]
         if "_" in "".join(column):
             raise ValueError(f"expected numbers in {name}, found '_', which Python alone takes in them")
-        numbers = map(int if name in whole else float, column)
-        found[name] = np.fromiter(numbers, np.int64 if name in whole else np.float64)
-    return found
+        kind, dtype = (int, np.int64) if name in whole else (float, np.float64)
+        numbers[name] = np.fromiter(map(kind, column), dtype)
+    return numbers
 
 
 def _as_written(
     content: bytes, columns: Sequence[str], whole: Sequence[str], optional: Sequence[str]
 ) -> npt.NDArray[np.void] | None:
-    """The table in the form in which runs are written, read in a quarter of the time; None for any other.
+    """The table if it has the form in which runs are written, else None; this takes a quarter of the time.
 
-    NumPy reads a number's text with the function that Python reads it with; where they differ, in what may stand
-    around it, the text has none of that. What is wrong with a table that is refused here, the other reader says.
+    NumPy reads a number's text with the function that Python reads it with. They differ in the characters allowed
+    around it, and a table of this form has none of those. A faulty table is left to the other reader's error.
     """
     head, _, body = content.partition(b"\n")
     names = head.decode("latin-1").split(",")
@@ -96,14 +89,11 @@ def _as_written(
 
 
 def _rows(text: str) -> Iterator[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    """The rows, each as long as the first; a blank line is none."""
     width = None
-    try:
-        for row in reader:
-            if len(row) > 1 or "".join(row).strip():  # a blank line is none
-                width = width or len(row)
-                if len(row) != width:
-                    raise ValueError(f"expected {width} cells in line {reader.line_num}, found {len(row)}")
-                yield row
-    except csv.Error as error:
-        raise ValueError(f"line {reader.line_num}: {error}") from None
+    for _, line, row in read_rows(io.StringIO(text, newline="")):
+        if len(row) > 1 or not is_blank(row):
+            width = width or len(row)
+            if len(row) != width:
+                raise ValueError(f"expected {width} cells in line {line}, found {len(row)}")
+            yield row

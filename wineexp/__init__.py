@@ -52,7 +52,7 @@ _ROOMS = {
     **dict.fromkeys(("compare", "report"), "api.comparing"),
     "study": "api.studying",
     **dict.fromkeys(("SavedRun", "predict"), "api.saved_run"),
-    "load_runs": "api.loading",
+    "load_runs": "api.saved_run",
     "export": "api.sending",
     "diff": "api.saved_run",
     "remove": "api.removing",

@@ -35,15 +35,23 @@ def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
         return None
     ordered = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
     rows = [
-        _Row(one.variant_label, one.kind, one.word, one.difference.mean, one.interval, one.p, one.size)
-        for one in ordered
+        _Row(
+            verdict.variant_label,
+            verdict.kind,
+            verdict.word,
+            verdict.difference.mean,
+            verdict.interval,
+            verdict.p,
+            verdict.size,
+        )
+        for verdict in ordered
     ]
     return _placed(rows, comparison.verdicts[0].margin)
 
 
 def effect_bars(effects: Sequence[Effect]) -> list[dict[str, Any]]:
     """Each section of the effects with its heading; all on one axis, so that sections can be compared."""
-    sections = [(heading, list(map(_effect, found))) for heading, found in effect_sections(effects)]
+    sections = [(heading, list(map(_effect, section))) for heading, section in effect_sections(effects)]
     every = [row for _, rows in sections for row in rows]
     placed = []
     for heading, rows in sections:
@@ -52,10 +60,10 @@ def effect_bars(effects: Sequence[Effect]) -> list[dict[str, Any]]:
 
 
 def _effect(effect: Effect) -> _Row:
-    (field, value), *other = effect.levels.items()
+    (field, value), *more_levels = effect.levels.items()
     label = f"{field} {value} instead of {effect.base[field]}"
     if effect.kind == "interaction":
-        ((second, level),) = other
+        ((second, level),) = more_levels
         label += f": with {second} {level}, less that with {second} {effect.base[second]}"
     elif effect.at:
         label += f", {effect.at_label}"

@@ -54,7 +54,7 @@ def payload(
         "epochs": scale.epochs,
         "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES.get(scale.loss, "loss"),
         "judged": judged,
-        "grouped": len({value for one in judged for value in one["actual"]}) <= MAX_BOXES,
+        "grouped": len({value for variant in judged for value in variant["actual"]}) <= MAX_BOXES,
         "ends": _ends(judged),
         "target": target,
     }
@@ -64,12 +64,12 @@ def _lines(scale: Scale, variant: Variant) -> dict[str, Any]:
     lines = scale.values(variant, "val_loss")
     mean, half = seed_mean(lines)
     several = len(lines) >= MIN_BAND
-    others = [name for name in scale.columns(variant, Style()) if name != "val_loss"]
+    other_losses = [name for name in scale.columns(variant, Style()) if name != "val_loss"]
     return {
         "label": variant.label,
         "epochs": epoch_number(variant.epochs).tolist(),
         "val_loss": _plain(mean),
-        **{name: _plain(seed_mean(scale.values(variant, name))[0]) for name in others},
+        **{name: _plain(seed_mean(scale.values(variant, name))[0]) for name in other_losses},
         "seeds": [_plain(line) for line in lines] if 1 < len(lines) < MIN_BAND else [],
         "low": _plain(mean - half) if several else None,
         "high": _plain(mean + half) if several else None,
@@ -110,7 +110,7 @@ def _errors(role: str, variant: Variant, number: int) -> dict[str, Any]:
 
 
 def _ends(judged: Sequence[dict[str, Any]]) -> list[float]:
-    values = [value for one in judged for value in one["actual"]]
+    values = [value for variant in judged for value in variant["actual"]]
     return [min(values), max(values)] if values else []
 
 
@@ -118,7 +118,7 @@ def residual_rows(judged: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Mean residual of each judged variant by actual value, or by tenth of the values, as text."""
     if not judged:
         return []
-    size = float(np.abs([value for one in judged for value in one["residual"]]).mean())
+    size = float(np.abs([value for variant in judged for value in variant["residual"]]).mean())
     actual = np.array(judged[0]["actual"])
     values = np.unique(actual)
     groups = [(f"{value:g}", actual == value) for value in values]
@@ -131,7 +131,7 @@ def residual_rows(judged: Sequence[dict[str, Any]]) -> list[list[str]]:
         [
             name,
             str(int(mask.sum())),
-            *(format_number(np.array(one["residual"])[mask].mean(), "+.3f", size) for one in judged),
+            *(format_number(np.array(variant["residual"])[mask].mean(), "+.3f", size) for variant in judged),
         ]
         for name, mask in groups
         if mask.any()

@@ -53,7 +53,7 @@ def render(comparison: Comparison, *, title: str | None = None) -> str:
 
 
 def _answer(comparison: Comparison) -> dict[str, Any]:
-    known = [run.metrics.baseline_mae for run in comparison.runs if run.metrics.baseline_mae is not None]
+    baseline_maes = [run.metrics.baseline_mae for run in comparison.runs if run.metrics.baseline_mae is not None]
     return {
         "question": words.question(comparison),
         "simulated": comparison.simulated,
@@ -64,16 +64,16 @@ def _answer(comparison: Comparison) -> dict[str, Any]:
         "metric": comparison.metric,
         "brackets": words.brackets(comparison),
         "verdicts": verdict_bars(comparison),
-        "constant": _constant(known),
+        "constant": _constant(baseline_maes),
     }
 
 
-def _constant(known: Sequence[float]) -> str | None:
+def _constant(baseline_maes: Sequence[float]) -> str | None:
     """The constant predictor's MAE; with several splits, the mean over them."""
-    if not known:
+    if not baseline_maes:
         return None
-    mean = format_number(sum(known) / len(known))
-    return mean if len({format_number(value) for value in known}) == 1 else f"{mean}, the mean over splits"
+    mean = format_number(sum(baseline_maes) / len(baseline_maes))
+    return mean if len({format_number(value) for value in baseline_maes}) == 1 else f"{mean}, the mean over splits"
 
 
 def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
@@ -89,9 +89,9 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "errors": errors_charts(drawn) if judged else {},
         "step": drawn_rows(judged),
         "several": any(len(variant.runs) > 1 for variant in shown),
-        "judged": [one["label"] for one in judged],
+        "judged": [variant["label"] for variant in judged],
         "judged_text": "; ".join(names),
-        "legend": [(one["number"], name) for one, name in zip(judged, names, strict=True)],
+        "legend": [(variant["number"], name) for variant, name in zip(judged, names, strict=True)],
         "residual_rows": residual_rows(judged),
         "colours": drawn["colours"],
         "payload": {name: drawn[name] for name in ("variants", "epochs")},

@@ -72,14 +72,14 @@ class EventLog:
         if live is not None and live.epochs <= len(loaded.history):
             live.finish(_rest(run, loaded, live.epochs, live.start, recorded))
             return True
-        known = list(folder.glob("events.out.tfevents.*.wineexp"))
+        event_files = list(folder.glob("events.out.tfevents.*.wineexp"))
         end = records([ended(run.status, recorded, _last(loaded))])
-        if any(_ends_in(path, end) for path in known):
+        if any(_ends_in(path, end) for path in event_files):
             return False
         start = recorded - (run.record.timing.fit_seconds or 0.0)
         head = begun(start) + records([settings(run.spec, run.signature, start)])
         content = head + _rest(run, loaded, 0, start, recorded)
-        for old in known:  # from an earlier training
+        for old in event_files:  # from an earlier training
             old.unlink()
         files.write_file(target, content, error=ExportError)
         return True
@@ -106,7 +106,7 @@ def _study_records(study: StudyFacts) -> dict[str, bytes]:
     from tensorboard.plugins.text.summary_v2 import text_pb
 
     moment = _seconds(study.recorded)
-    found: dict[str, bytes] = {}
+    events: dict[str, bytes] = {}
     for variant in study.variants:
         summaries: list[Moment] = []
         for column, (mean, half) in variant.curves.items():
@@ -120,10 +120,10 @@ def _study_records(study: StudyFacts) -> dict[str, bytes]:
         summaries += [(moment, 0, scalar_pb(f"study/{key}", value)) for key, value in variant.numbers.items()]
         summaries.append((moment, 0, text_pb("verdict", f"**{variant.word}**  \n{variant.sentence}")))
         name = folder_name(variant.label)
-        if name in found:  # labels that differ only in characters that a file name cannot have
-            name += f"-{len(found)}"
-        found[name] = begun(moment) + records(summaries)
-    return found
+        if name in events:  # labels that differ only in characters that a file name cannot have
+            name += f"-{len(events)}"
+        events[name] = begun(moment) + records(summaries)
+    return events
 
 
 def _seconds(recorded: str) -> float:
@@ -143,10 +143,10 @@ def _rest(run: Run, loaded: LoadedRun, first: int, start: float, end: float) -> 
         for epoch in range(first, len(losses))
     ]
     last = _last(loaded)
-    known = {
+    metrics = {
         f"metrics/{name}": value for name, value in loaded.metrics.known().items() if name not in LOSS_COLUMNS
     }
-    moments += [(end, last, epoch_summary({name: value})) for name, value in known.items()]
+    moments += [(end, last, epoch_summary({name: value})) for name, value in metrics.items()]
     return records([*moments, ended(run.status, end, last)])
 
 

@@ -102,7 +102,7 @@ def _usable(threads: int) -> Path | None:
         if not folder.is_absolute():
             return None  # the user has no home
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not all(_is_own(one) for one in (folder.parent, folder)):
+        if not all(_is_own(directory) for directory in (folder.parent, folder)):
             return None
         if shutil.disk_usage(folder).free < ROOM:
             return None
@@ -127,8 +127,8 @@ def _key(threads: int) -> str:
 
 
 def _is_own(folder: Path) -> bool:
-    found = folder.lstat()
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    status = folder.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
 def _check(folder: Path) -> None:
@@ -181,14 +181,14 @@ def _sha256(path: Path) -> str:
 
 def _remove(paths: list[Path]) -> None:
     for path in paths:
-        for one in (path, path.with_suffix(_SEAL)):
+        for file in (path, path.with_suffix(_SEAL)):
             with contextlib.suppress(OSError):
-                one.unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
 
 
 def _remove_folders(own: Path) -> None:
     """Remove the least recently used folders of other processors and versions, beyond the limit."""
     os.utime(own)
-    others = sorted(own.parent.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
-    for path in others[MOST_FOLDERS:]:
+    folders = sorted(own.parent.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
+    for path in folders[MOST_FOLDERS:]:
         shutil.rmtree(path, ignore_errors=True)

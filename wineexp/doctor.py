@@ -31,7 +31,7 @@ class Examination:
 
 def examine(data: str | None, out: Path, sep: str | None = None) -> Examination:
     """Check everything; a check that fails becomes a problem, not an exception. Loads TensorFlow."""
-    found = Examination()
+    examination = Examination()
     checks: list[Callable[[Examination], None]] = [
         _versions,
         _machine,
@@ -43,25 +43,25 @@ def examine(data: str | None, out: Path, sep: str | None = None) -> Examination:
     ]
     for check in checks:
         try:
-            check(found)
+            check(examination)
         except WineexpError as error:
-            found.problems.append(str(error))
+            examination.problems.append(str(error))
         except Exception as error:  # noqa: BLE001 - a broken machine may raise anything, and this reports it
-            found.problems.append(f"{type(error).__name__}: {error}")
-    return found
+            examination.problems.append(f"{type(error).__name__}: {error}")
+    return examination
 
 
-def _versions(found: Examination) -> None:
+def _versions(examination: Examination) -> None:
     versions = runtime.versions()
-    found.facts.append(("wineexp", versions.pop("wineexp")))
-    found.facts.append(("python", f"{platform.python_version()}, {sys.executable}"))
-    found.facts += list(versions.items())
+    examination.facts.append(("wineexp", versions.pop("wineexp")))
+    examination.facts.append(("python", f"{platform.python_version()}, {sys.executable}"))
+    examination.facts += list(versions.items())
 
 
-def _machine(found: Examination) -> None:
+def _machine(examination: Examination) -> None:
     free = runtime.available_memory()
     lesson = RunSpec().parameter_count(11)
-    found.facts += [
+    examination.facts += [
         ("system", platform.platform()),
         ("cores", f"{runtime.available_cores()} for this process"),
         ("memory", f"{free / 1e9:.1f} GB free"),
@@ -69,41 +69,42 @@ def _machine(found: Examination) -> None:
         ("threads", f"{runtime.choose_threads(lesson)} for a run of that size, 1 for small ones"),
     ]
     if free < LITTLE_MEMORY:
-        found.problems.append(f"only {free / 1e9:.1f} GB of memory are free; TensorFlow alone takes 0.5")
+        examination.problems.append(f"only {free / 1e9:.1f} GB of memory are free; TensorFlow alone takes 0.5")
 
 
-def _tensorflow(found: Examination) -> None:
+def _tensorflow(examination: Examination) -> None:
     runtime.load(runtime.running_threads() or runtime.available_cores())
     device = runtime.environment(1)["device"]
-    found.facts.append(("device", f"{device}" if device != "CPU" else "CPU (TensorFlow sees no GPU)"))
+    examination.facts.append(("device", f"{device}" if device != "CPU" else "CPU (TensorFlow sees no GPU)"))
 
 
-def _table(found: Examination, data: str | None, sep: str | None) -> None:
+def _table(examination: Examination, data: str | None, sep: str | None) -> None:
     used = find_table(data, stand_in=True, sep=sep)
-    found.facts.append(("table", f"{used.table.kind}, {used.table.source}"))
-    found.facts += [("", step) for step in used.steps]
+    examination.facts.append(("table", f"{used.table.kind}, {used.table.source}"))
+    examination.facts += [("", step) for step in used.steps]
     if used.table.kind == "simulated" and used.notes:  # no notes if it was asked for
-        found.problems.append("; ".join(used.notes))
+        examination.problems.append("; ".join(used.notes))
 
 
-def _cache(found: Examination) -> None:
+def _cache(examination: Examination) -> None:
     folder = cached_path().parent
     files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
     size = sum(path.stat().st_size for path in files)
-    found.facts.append(("cache", f"{folder} ({len(files)} files, {size / 1e3:.0f} kB)"))
+    examination.facts.append(("cache", f"{folder} ({len(files)} files, {size / 1e3:.0f} kB)"))
     used = compiled.folder_in_use()
     kept = f"{used} ({len(list(used.glob('*.pb')))} files)" if used else "not kept; docs/running.md says why"
-    found.facts.append(("compiled", kept))
+    examination.facts.append(("compiled", kept))
 
 
-def _outputs(found: Examination, out: Path) -> None:
+def _outputs(examination: Examination, out: Path) -> None:
     if not out.exists():
-        found.facts.append(("runs", f"{out}, does not exist yet"))
+        examination.facts.append(("runs", f"{out}, does not exist yet"))
         return
     files.check_writable(out, error=RunError)
-    found.facts.append(("runs", f"{out}, {sum((path / 'run.json').exists() for path in out.iterdir())} runs"))
+    count = sum((path / "run.json").exists() for path in out.iterdir())
+    examination.facts.append(("runs", f"{out}, {count} runs"))
 
 
-def _extras(found: Examination) -> None:
+def _extras(examination: Examination) -> None:
     states = [f"{extra} {'yes' if extras.available(extra) else 'no'}" for extra in extras.EXTRAS]
-    found.facts.append(("extras", ", ".join(states)))
+    examination.facts.append(("extras", ", ".join(states)))

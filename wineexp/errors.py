@@ -183,5 +183,5 @@ def closest(word: str, legal: Iterable[str], aliases: Mapping[str, str] | None =
 
 def nearest(word: str, legal: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
     """Return `` (did you mean 'x'?)`` for the :func:`closest` legal name, or an empty string."""
-    found = closest(word, legal, aliases)
-    return f" (did you mean {found!r}?)" if found else ""
+    name = closest(word, legal, aliases)
+    return f" (did you mean {name!r}?)" if name else ""

@@ -119,10 +119,12 @@ def check_replaceable(path: Path, ours: Sequence[str], *, error: Refusal = Outpu
         elif not path.is_dir():
             wrong = "a file"
         else:
-            there = {entry.name: entry for entry in os.scandir(path)}
-            planted = [name for name in ours if name in there and not there[name].is_file(follow_symlinks=False)]
-            if there and not there.keys() & {ours[0], ours[-1]}:
-                wrong = f"a folder without {ours[-1]} that holds {min(there)}"
+            entries = {entry.name: entry for entry in os.scandir(path)}
+            planted = [
+                name for name in ours if name in entries and not entries[name].is_file(follow_symlinks=False)
+            ]
+            if entries and not entries.keys() & {ours[0], ours[-1]}:
+                wrong = f"a folder without {ours[-1]} that holds {min(entries)}"
             elif planted:
                 wrong = f"a folder whose {planted[0]} is no file"
     if wrong:
@@ -143,8 +145,8 @@ def remove_files(path: Path, ours: Sequence[str], *, error: Refusal = OutputErro
 
 def ours_among(path: Path | int, ours: Sequence[str]) -> list[str]:
     """Our files in a directory: those left half-written first, then those of ``ours``; never a link."""
-    there = sorted(entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False))
-    return [name for name in there if name.startswith(_STAGED)] + [name for name in ours if name in there]
+    names = sorted(entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False))
+    return [name for name in names if name.startswith(_STAGED)] + [name for name in ours if name in names]
 
 
 def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
@@ -166,8 +168,8 @@ def refusing(path: Path, error: Refusal, done: str = "written") -> Iterator[None
         if isinstance(cause, FileExistsError):
             for link in (path, *path.parents):
                 if link.is_symlink() and not link.exists():
-                    there = os.readlink(link)
-                    reason = f"{link} is a link to {there}, which does not exist; create that, or remove the link"
+                    target = os.readlink(link)
+                    reason = f"{link} is a link to {target}, which does not exist; create that, or remove the link"
         raise error(f"{path}: cannot be {done}: {reason}") from cause
 
 
@@ -208,18 +210,18 @@ def _put(staged: Path, path: Path, ours: Sequence[str]) -> None:
             _discard(aside, path, ours)
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange(first: Path, second: Path) -> bool:
     """Exchange two directories in one step; False if the system, or the file system, cannot."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:
         return False
-    if not renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+    if not renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE):
         return True
     number = ctypes.get_errno()
     if number in _CANNOT:
         return False
-    raise OSError(number, os.strerror(number), str(one), None, str(other))
+    raise OSError(number, os.strerror(number), str(first), None, str(second))
 
 
 def _discard(staged: Path, home: Path, ours: Sequence[str]) -> None:

@@ -93,9 +93,9 @@ def lean() -> Iterator[None]:
     loading time (0.7 of 3.5 s, AMD EPYC, Zen 4), and would take 50 ms after each run: they are exempt from now on.
     """
     hidden = [name for name in _left_out if name not in sys.modules]
-    known: dict[str, Any] = sys.modules
-    known.update(dict.fromkeys(hidden))  # None is Python's own mark of a missing module
-    known.update((name, _Later(name)) for name in _postponed if name not in known)
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(hidden))  # None is Python's own mark of a missing module
+    modules.update((name, _Later(name)) for name in _postponed if name not in modules)
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -103,7 +103,7 @@ def lean() -> Iterator[None]:
             yield
     finally:
         for name in hidden:
-            known.pop(name, None)
+            modules.pop(name, None)
         gc.freeze()
         if collects:
             gc.enable()

@@ -230,13 +230,13 @@ def _load(threads: int) -> None:
     _check_address_space()
     if sys.stderr is not None:
         sys.stderr.flush()
-    with _anonymous_file() as said:
+    with _anonymous_file() as output:
         try:
             saved = os.dup(2)
         except OSError:  # stderr is closed, so no message can appear
             _import(threads)
             return
-        os.dup2(said.fileno(), 2)
+        os.dup2(output.fileno(), 2)
         failed = True
         try:
             _import(threads)
@@ -245,10 +245,10 @@ def _load(threads: int) -> None:
             os.dup2(saved, 2)
             os.close(saved)
             error = sys.exc_info()[1]
-            told = isinstance(error, KeyboardInterrupt) or lack_of_memory(error) is not None
-            if failed and sys.stderr is not None and not told:
-                said.seek(0)
-                sys.stderr.write(said.read().decode(errors="replace"))
+            explained = isinstance(error, KeyboardInterrupt) or lack_of_memory(error) is not None
+            if failed and sys.stderr is not None and not explained:
+                output.seek(0)
+                sys.stderr.write(output.read().decode(errors="replace"))
 
 
 def _check_address_space() -> None:

@@ -199,8 +199,8 @@ def _handling(handler: signal._HANDLER) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    known = {number: signal.getsignal(number) for number in ENDING}
-    before = {number: old for number, old in known.items() if old not in (signal.SIG_IGN, None)}
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: old for number, old in handlers.items() if old not in (signal.SIG_IGN, None)}
     try:
         for number in before:
             signal.signal(number, handler)

@@ -99,8 +99,8 @@ def csv_cell(value: Any) -> Any:
     return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
@@ -208,13 +208,13 @@ def shortened(names: Sequence[str], width: int) -> dict[str, str]:
         return {name: name for name in distinct}
     start = _in_common(distinct)
     end = _in_common([name[start:][::-1] for name in distinct])
-    found = {name: _without_middle(name, start, len(name) - end, width) for name in distinct}
-    times = Counter(found.values())
+    short = {name: _without_middle(name, start, len(name) - end, width) for name in distinct}
+    times = Counter(short.values())
     for number, name in enumerate(distinct, 1):
-        if times[found[name]] > 1:
+        if times[short[name]] > 1:
             mark = f"…#{number}"
-            found[name] = name[: max(0, width - len(mark))] + mark
-    return found
+            short[name] = name[: max(0, width - len(mark))] + mark
+    return short
 
 
 def _in_common(names: Sequence[str]) -> int:

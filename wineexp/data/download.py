@@ -87,8 +87,8 @@ def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_
             files.write_file(path, content, error=DownloadError)
             return path, address
         reasons[address] = f"its bytes are not the table's (SHA-256 {_sha256(content)[:12]}...)"
-    told = "; ".join(dict.fromkeys(reasons.values())) or "no address to ask"
-    raise DownloadError(told, ADD_IT, [f"{address}: {reason}" for address, reason in reasons.items()])
+    summary = "; ".join(dict.fromkeys(reasons.values())) or "no address to ask"
+    raise DownloadError(summary, ADD_IT, [f"{address}: {reason}" for address, reason in reasons.items()])
 
 
 def unzipped(content: bytes) -> bytes:

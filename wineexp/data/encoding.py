@@ -60,21 +60,21 @@ class Encoding:
 
     def unseen(self, frame: pd.DataFrame) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
         """Columns with unknown categories, each with the rows of ``frame`` that have one, counted from 0."""
-        for column, known in self.categories.items():
-            rows = np.flatnonzero(~frame[column].isin(known).to_numpy())
+        for column, categories in self.categories.items():
+            rows = np.flatnonzero(~frame[column].isin(categories).to_numpy())
             if len(rows):
                 yield column, rows
 
     def _features(self, column: str) -> tuple[str, ...]:
-        known = self.categories.get(column)
-        return (column,) if known is None else category_features(column, known)
+        categories = self.categories.get(column)
+        return (column,) if categories is None else category_features(column, categories)
 
     def _values(self, frame: pd.DataFrame, column: str) -> Doubles:
-        known = self.categories.get(column)
-        if known is None:
+        categories = self.categories.get(column)
+        if categories is None:
             return frame[[column]].to_numpy(np.float64)
         cells = frame[column].to_numpy(object)
-        return np.asarray(cells[:, None] == np.array(known, dtype=object), dtype=np.float64)
+        return np.asarray(cells[:, None] == np.array(categories, dtype=object), dtype=np.float64)
 
 
 def encoding_of(data: TableFacts) -> Encoding:
@@ -113,8 +113,8 @@ def _chosen(table: Table, spec: RunSpec) -> list[str]:
     """The named features; else all columns except the target, the group and the dropped ones."""
     if spec.features is not None:
         return [name for name in table.frame.columns if name in spec.features]
-    gone = {spec.target, spec.group, *(spec.drop or ())}
-    return [name for name in table.frame.columns if name not in gone]
+    excluded = {spec.target, spec.group, *(spec.drop or ())}
+    return [name for name in table.frame.columns if name not in excluded]
 
 
 def _no_column(table: Table, field: str, name: str) -> str:
@@ -164,14 +164,14 @@ def _encoding_fault(table: Table, name: str) -> str | None:
     numbers, long = cells.str.fullmatch(NUMBER), cells.str.len() > MAX_LENGTH
     if numbers.all():
         return table.faults[name]  # numbers beyond float64 are no categories
-    for wrong, said in (
+    for wrong, message in (
         (cells == "", "expected text to encode, found nothing"),
         (numbers, "expected text in every row to encode it, found the number {!r}"),
         (long, f"expected at most {MAX_LENGTH} characters to encode, found more"),
     ):
         if wrong.any():
             row = int(wrong.argmax())
-            return f"{table.place(row)}: column {name!r}: {said.format(cells[row])}"
+            return f"{table.place(row)}: column {name!r}: {message.format(cells[row])}"
     if count > MAX_CATEGORIES:
         expected = f"expected at most {MAX_CATEGORIES} categories to encode, found {count:,}"
         return f"{table.source}: column {name!r}: {expected}"
@@ -186,16 +186,16 @@ def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, targ
     DataError
         When a category's feature has the name of another feature, or of the target.
     """
-    known = {name: tuple(sorted(train[name].unique())) for name in columns if name in table.faults}
-    found = Encoding(tuple(columns), known)
+    categories = {name: tuple(sorted(train[name].unique())) for name in columns if name in table.faults}
+    encoding = Encoding(tuple(columns), categories)
     seen = {target}
-    for name in found.features:
+    for name in encoding.features:
         if name in seen:
             raise DataError(
                 f"{table.source}: expected features of different names, found {name!r} twice; rename a column"
             )
         seen.add(name)
-    return found
+    return encoding
 
 
 def most_features(table: Table, spec: RunSpec) -> int:

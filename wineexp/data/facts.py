@@ -119,7 +119,9 @@ class TableFacts(BaseModel):
         if not self.categories:
             return self.features
         owner = {
-            name: column for column, known in self.categories.items() for name in category_features(column, known)
+            name: column
+            for column, categories in self.categories.items()
+            for name in category_features(column, categories)
         }
         return tuple(dict.fromkeys(owner.get(name, name) for name in self.features))
 
@@ -143,8 +145,8 @@ class TableFacts(BaseModel):
             return f"columns: expected the target {target!r} among them"
         if self.train_rows + self.valid_rows + self.test_rows != self.rows:
             return f"rows: expected the sum of the sides of the split, found {self.rows}"
-        for column, known in self.categories.items():
-            names = category_features(column, known)
+        for column, categories in self.categories.items():
+            names = category_features(column, categories)
             start = self.features.index(names[0]) if names[0] in self.features else 0
             if self.features[start : start + len(names)] != names or column in (*self.features, target):
                 return f"categories: expected the features of {column!r}, one after the other"
@@ -162,7 +164,11 @@ class TableFacts(BaseModel):
             fits = not any(self.scaling.center) and set(self.scaling.scale) == {1.0}
             return None if fits else "scaling: expected zeros and ones, as the spec's scale is none"
         parts = zip(self.features, self.ranges, self.scaling.center, self.scaling.scale, strict=False)
-        encoded = {name for column, known in self.categories.items() for name in category_features(column, known)}
+        encoded = {
+            name
+            for column, categories in self.categories.items()
+            for name in category_features(column, categories)
+        }
         for name, (low, high), center, spread in (part for part in parts if part[0] not in encoded):
             slack = 1e-9 * max(abs(low), abs(high))
             if not low - slack <= center <= high + slack or not (spread == 1.0 or spread <= high - low + slack):

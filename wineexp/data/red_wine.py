@@ -65,8 +65,8 @@ def difference(table: Table) -> str | None:
         return f"{shape} instead of {ROWS:,}"
     quantiles = np.quantile(table.frame.to_numpy(), LEVELS, axis=0).T
     same = np.isclose(quantiles, QUANTILES, rtol=1e-5).all(axis=1)
-    if other := [name for name, equal in zip(names, same, strict=True) if not equal]:
-        return f"other values in {_some(other)}"
+    if changed := [name for name, equal in zip(names, same, strict=True) if not equal]:
+        return f"other values in {_some(changed)}"
     return "its rows in another order, or some values changed"
 
 

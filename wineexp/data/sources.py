@@ -161,8 +161,8 @@ def _configured() -> list[tuple[Path, str]]:
         paths = ours.get("data", []) if isinstance(ours, dict) else ours
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
             raise DataError(f"{file}: [tool.wineexp] data: expected a list of paths, found {paths!r}")
-        found = [((folder / path).resolve(), str(file)) for path in paths]
-        return [one for one in found if one[0].exists()] if _is_checkout(section) else found
+        entries = [((folder / path).resolve(), str(file)) for path in paths]
+        return [entry for entry in entries if entry[0].exists()] if _is_checkout(section) else entries
     return []
 
 
@@ -184,14 +184,14 @@ def _search(*, real: bool, stand_in: bool) -> Found:
     except DownloadError as error:
         missing = error
     steps += missing.tried or [missing.reason]
-    told = f"the red-wine table is not available (not here, not in the cache, not fetched: {missing.reason})"
+    problem = f"the red-wine table is not available (not here, not in the cache, not fetched: {missing.reason})"
     if real or not stand_in:
-        raise DataError("; ".join([*passed, told, missing.remedy, "or take the stand-in: --data simulated"]))
+        raise DataError("; ".join([*passed, problem, missing.remedy, "or take the stand-in: --data simulated"]))
     steps.append("simulated: the stand-in, made by wineexp")
     helps = f"for the real one, {missing.remedy}"
     if passed:  # people read two lines, but not a third
         return Found(simulated_table(), tuple(steps), (*passed, f"a SIMULATED table stands in; {helps}"))
-    return Found(simulated_table(), tuple(steps), (f"{told}: a SIMULATED one stands in", helps))
+    return Found(simulated_table(), tuple(steps), (f"{problem}: a SIMULATED one stands in", helps))
 
 
 def _in_configured(real: bool, steps: list[str], passed: list[str]) -> Table | None:
@@ -213,8 +213,8 @@ def _in_configured(real: bool, steps: list[str], passed: list[str]) -> Table | N
 
 def _in_folder(steps: list[str], passed: list[str]) -> Table | None:
     """The real table under one of its usual names in this folder; another table of such a name is passed over."""
-    there = [path for path in NEARBY if os.path.exists(path)]
-    for path in there:
+    existing = [path for path in NEARBY if os.path.exists(path)]
+    for path in existing:
         try:
             table = read_red_wine(path)
         except DataError as error:
@@ -223,7 +223,7 @@ def _in_folder(steps: list[str], passed: list[str]) -> Table | None:
         else:
             steps.append(f"{path}: found here, and known by its values and headings")
             return table
-    if not there:
+    if not existing:
         steps.append(f"{' or '.join(NAMES)}: neither here nor in data/")
     return None
 

@@ -194,8 +194,8 @@ def _check_finite(table: Table, names: Sequence[str], values: npt.NDArray[np.flo
 
 
 def _twins(train: pd.DataFrame, valid: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    known = set(map(tuple, train.to_numpy().tolist()))
-    return np.array([tuple(row) in known for row in valid.to_numpy().tolist()], dtype=np.bool_)
+    training_rows = set(map(tuple, train.to_numpy().tolist()))
+    return np.array([tuple(row) in training_rows for row in valid.to_numpy().tolist()], dtype=np.bool_)
 
 
 def _fit_scaling(x: npt.NDArray[np.float64], scale: str, encoded: npt.NDArray[np.bool_]) -> Scaling:
@@ -226,13 +226,13 @@ def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, st
     """
     columns = split.encoding.columns
     notes = {("index", name): note for name, note in index_notes(table, columns, spec).items()}
-    others = table.frame.drop(split.train_rows)
-    for name, rows in split.encoding.unseen(others):
+    held_out = table.frame.drop(split.train_rows)
+    for name, rows in split.encoding.unseen(held_out):
         has = "rows have" if len(rows) > 1 else "row has"
-        found = some_of([repr(one)[:60] for one in sorted(others[name].iloc[rows].unique())])
+        examples = some_of([repr(category)[:60] for category in sorted(held_out[name].iloc[rows].unique())])
         notes["unseen", name] = (
             f"{table.source}: column {name!r}: {len(rows)} validation or test {has} a category that no training "
-            f"row of split_seed {spec.split_seed} has, which counts as none: {found}"
+            f"row of split_seed {spec.split_seed} has, which counts as none: {examples}"
         )
     notes |= {("rounding", name): note for name, note in _rounding_notes(table, spec, split).items()}
     trained = len(split.y_train)
@@ -277,10 +277,10 @@ def _batch_note(batch_size: int, rows: int) -> str | None:
         )
     if rows % batch_size != 1:
         return None
-    other = next(size for size in range(batch_size + 1, rows + 1) if rows % size != 1)
+    better_size = next(size for size in range(batch_size + 1, rows + 1) if rows % size != 1)
     return (
         f"{rows} training rows in batches of {batch_size} leave one row for the last batch, of which batch "
-        f"normalization makes 0 in every unit; another size leaves none, such as --batch-size {other}"
+        f"normalization makes 0 in every unit; another size leaves none, such as --batch-size {better_size}"
     )
 
 

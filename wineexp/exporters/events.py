@@ -78,9 +78,9 @@ def ended(status: Status, end: float, last: int) -> Moment:
     from tensorboard.compat.proto import summary_pb2
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-    told = api_pb2.STATUS_SUCCESS if status == "done" else api_pb2.STATUS_FAILURE
+    status_code = api_pb2.STATUS_SUCCESS if status == "done" else api_pb2.STATUS_FAILURE
     content = plugin_data_pb2.HParamsPluginData(
-        session_end_info=plugin_data_pb2.SessionEndInfo(status=told, end_time_secs=end)
+        session_end_info=plugin_data_pb2.SessionEndInfo(status=status_code, end_time_secs=end)
     )
     value = summary_pb2.Summary.Value(
         tag=metadata.SESSION_END_INFO_TAG,

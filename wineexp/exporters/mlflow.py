@@ -102,8 +102,8 @@ class MLflowLog:
             self.server.log_settings(made, run.spec)
             self.server.log_numbers(made, _numbers(run.record.metrics, history, start, end))
             self._log_files(made, run)
-            others = self.server.known(run.record, [self.experiment])
-            if any(one.info.status != UNFINISHED for one in others):  # another process was quicker
+            copies = self.server.known(run.record, [self.experiment])
+            if any(copy.info.status != UNFINISHED for copy in copies):  # another process was quicker
                 self._client.delete_run(made)
                 return False
             self._client.set_terminated(made, STATUS[run.status], end_time=int(1000 * end))
@@ -243,7 +243,7 @@ def _send_variant(server: MLflowServer, experiment: str, study: str, variant: Va
 
 
 def _remove_earlier(server: MLflowServer, experiment: str, study: str, sent: Collection[str]) -> None:
-    """Delete what was said of a study before, and what a sending that was cut off has left; it can be restored."""
-    for one in server.having(STUDY, [experiment]):
-        if one.data.tags.get(STUDY) == study and one.info.run_id not in sent:
-            server.client.delete_run(one.info.run_id)
+    """Delete a study's earlier results, and the rest of a sending that was cut off; MLflow can restore them."""
+    for earlier in server.having(STUDY, [experiment]):
+        if earlier.data.tags.get(STUDY) == study and earlier.info.run_id not in sent:
+            server.client.delete_run(earlier.info.run_id)

@@ -86,25 +86,25 @@ class MLflowServer:
             When no server answers, when it refuses, or when the experiment is deleted.
         """
         with self.setting_up():
-            found = self.client.get_experiment_by_name(name)
-            if found is None:
+            experiment = self.client.get_experiment_by_name(name)
+            if experiment is None:
                 try:
                     return str(self.client.create_experiment(name))
                 except Exception:
-                    found = self.client.get_experiment_by_name(name)  # another process may have been quicker
-                    if found is None:
+                    experiment = self.client.get_experiment_by_name(name)  # another process may have been quicker
+                    if experiment is None:
                         raise
-        if found.lifecycle_stage != "active":
+        if experiment.lifecycle_stage != "active":
             raise RuntimeSetupError(
                 f"MLflow at {self.place}: expected an experiment {name!r} that is there, found it deleted; give "
-                f"another, or restore it: mlflow experiments restore --experiment-id {found.experiment_id}"
+                f"another, or restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}"
             )
-        return str(found.experiment_id)
+        return str(experiment.experiment_id)
 
     def known(self, record: Record, experiments: Sequence[str]) -> list[Any]:
         """The copies of a run in these experiments; copies of an earlier training do not count."""
-        found = self.tagged(SIGNATURE, record.signature, experiments)
-        return [one for one in found if one.data.tags.get(RECORDED) == record.recorded]
+        runs = self.tagged(SIGNATURE, record.signature, experiments)
+        return [run for run in runs if run.data.tags.get(RECORDED) == record.recorded]
 
     def tagged(self, tag: str, value: str, experiments: Sequence[str]) -> list[Any]:
         """The runs of these experiments with this value of a tag; the value must have no quotes."""
@@ -116,11 +116,12 @@ class MLflowServer:
 
     def holder(self, record: Record) -> str | None:
         """The name of the oldest experiment that has a whole copy of a run; None if none has."""
-        names = {one.experiment_id: str(one.name) for one in self._pages(self.client.search_experiments)}
+        experiments = self._pages(self.client.search_experiments)
+        names = {experiment.experiment_id: str(experiment.name) for experiment in experiments}
         ids = sorted(names, key=_age)
         for at in range(0, len(ids), PAGE):
-            known = self.known(record, ids[at : at + PAGE])
-            if whole := [one.info.experiment_id for one in known if one.info.status != UNFINISHED]:
+            copies = self.known(record, ids[at : at + PAGE])
+            if whole := [copy.info.experiment_id for copy in copies if copy.info.status != UNFINISHED]:
                 return names[min(whole, key=_age)]
         return None
 
@@ -135,14 +136,14 @@ class MLflowServer:
             When another process does not end.
         """
         until = time.monotonic() + PATIENCE
-        while known := find():
-            if any(one.info.status != UNFINISHED for one in known):
+        while runs := find():
+            if any(run.info.status != UNFINISHED for run in runs):
                 return True
-            for one in known:
-                if _begun(one) < datetime.now(UTC) - CUT_OFF:
-                    self.client.delete_run(one.info.run_id)
+            for run in runs:
+                if _begun(run) < datetime.now(UTC) - CUT_OFF:
+                    self.client.delete_run(run.info.run_id)
                 elif time.monotonic() > until:
-                    again = (_begun(one) + CUT_OFF).strftime("%H:%M UTC")
+                    again = (_begun(run) + CUT_OFF).strftime("%H:%M UTC")
                     raise ExportError(
                         f"{what}: not sent to {self.place}: another process is sending it and does not end; "
                         f"if none is, send it again after {again}"
@@ -234,10 +235,10 @@ def _age(experiment: str) -> tuple[int, str]:
     return len(experiment), experiment
 
 
-def _begun(known: Any) -> datetime:
+def _begun(run: Any) -> datetime:
     """When the sending of a run began; long ago if its tags do not say."""
     try:
-        return datetime.fromisoformat(known.data.tags[SENT])
+        return datetime.fromisoformat(run.data.tags[SENT])
     except (KeyError, ValueError):
         return datetime.min.replace(tzinfo=UTC)
 

@@ -108,7 +108,7 @@ def _study_records(study: StudyFacts) -> dict[str, bytes]:
     from tensorboard.plugins.text.summary_v2 import text_pb
 
     moment = _seconds(study.recorded)
-    found: dict[str, bytes] = {}
+    events: dict[str, bytes] = {}
     for variant in study.variants:
         summaries: list[Moment] = []
         for column, (mean, half) in variant.curves.items():
@@ -122,10 +122,10 @@ def _study_records(study: StudyFacts) -> dict[str, bytes]:
         summaries += [(moment, 0, scalar_pb(f"study/{key}", value)) for key, value in variant.numbers.items()]
         summaries.append((moment, 0, text_pb("verdict", f"**{variant.word}**  \n{variant.sentence}")))
         name = folder_name(variant.label)
-        if name in found:  # labels that differ in what a file name cannot hold
-            name += f"-{len(found)}"
-        found[name] = begun(moment) + records(summaries)
-    return found
+        if name in events:  # labels that differ in characters that a file name cannot have
+            name += f"-{len(events)}"
+        events[name] = begun(moment) + records(summaries)
+    return events
 
 
 def _seconds(recorded: str) -> float:
@@ -145,10 +145,10 @@ def _rest(run: Run, history: pd.DataFrame, first: int, start: float, end: float)
         for epoch in range(first, len(losses))
     ]
     last = _last(history)
-    known = {
+    metrics = {
         f"metrics/{name}": value for name, value in run.record.metrics.known().items() if name not in LOSS_COLUMNS
     }
-    moments += [(end, last, epoch_summary({name: value})) for name, value in known.items()]
+    moments += [(end, last, epoch_summary({name: value})) for name, value in metrics.items()]
     return records([*moments, ended(run.status, end, last)])
 
 

@@ -68,8 +68,8 @@ class Card:
 
     def _parts(self) -> Iterator[str]:
         yield "\n".join(map(one_line, filter(None, [self.title, self.warning, *self.lines])))
-        for one in self.answers:
-            yield "\n".join(map(one_line, (one.question, f"  {one.answer}", f"  {one.detail}")))
+        for answer in self.answers:
+            yield "\n".join(map(one_line, (answer.question, f"  {answer.answer}", f"  {answer.detail}")))
         yield align([[one_line(name), one_line(text)] for name, text in self.facts]) if self.facts else ""
         for table in self.tables:
             yield as_text(table)
@@ -83,8 +83,8 @@ MOST_FIGURE_BYTES = 2_000_000
 def to_html(card: Card) -> str:
     """The card as HTML, its text escaped; plain text if the extra ``report``, which styles it, is missing."""
     if not extras.available("report"):
-        told = f"{card.as_text()}\n\nplain text: pip install 'wineexp[report]' brings figures and styled tables"
-        return f"<pre>{html.escape(told)}</pre>"
+        text = f"{card.as_text()}\n\nplain text: pip install 'wineexp[report]' brings figures and styled tables"
+        return f"<pre>{html.escape(text)}</pre>"
     figure, large = card.figure or b"", ""
     if len(figure) > MOST_FIGURE_BYTES:
         figure, large = b"", f"The figure has {len(figure) / 1e6:.1f} MB, more than a notebook should keep."

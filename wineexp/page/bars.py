@@ -35,8 +35,16 @@ def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
         return None
     ordered = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
     rows = [
-        _Row(one.variant_label, one.kind, one.word, one.difference.mean, one.interval, one.p, one.size)
-        for one in ordered
+        _Row(
+            verdict.variant_label,
+            verdict.kind,
+            verdict.word,
+            verdict.difference.mean,
+            verdict.interval,
+            verdict.p,
+            verdict.size,
+        )
+        for verdict in ordered
     ]
     return _placed(rows, comparison.verdicts[0].margin)
 

@@ -84,27 +84,28 @@ def errors_charts(payload: dict[str, Any]) -> dict[str, markupsafe.Markup]:
     judged, step = payload["judged"], drawn_rows(payload["judged"])
 
     def actual(ax: Axes) -> None:
-        for one in judged:
-            points: dict[str, Any] = {"ms": 2.6, "mew": 0, "alpha": 0.5, "color": _colour(one["number"], payload)}
-            ax.plot(one["jittered"][::step], one["predicted"][::step], "o", **points)
+        for variant in judged:
+            colour = _colour(variant["number"], payload)
+            points: dict[str, Any] = {"ms": 2.6, "mew": 0, "alpha": 0.5, "color": colour}
+            ax.plot(variant["jittered"][::step], variant["predicted"][::step], "o", **points)
         ax.plot(payload["ends"], payload["ends"], ":", color=SOFT, lw=1.4)
         ax.set_ylabel("predicted")
 
     def residuals(ax: Axes) -> None:
-        values = sorted({value for one in judged for value in one["actual"]})
+        values = sorted({value for variant in judged for value in variant["actual"]})
         apart = min(np.diff(values), default=1.0)
-        for place, one in enumerate(judged):
-            colour, found = _colour(one["number"], payload), np.array(one["residual"])
+        for place, variant in enumerate(judged):
+            colour, errors = _colour(variant["number"], payload), np.array(variant["residual"])
             if not payload["grouped"]:
-                ax.plot(one["actual"][::step], found[::step], "o", ms=2.6, mew=0, alpha=0.5, color=colour)
+                ax.plot(variant["actual"][::step], errors[::step], "o", ms=2.6, mew=0, alpha=0.5, color=colour)
                 continue
             width = 0.7 * apart / len(judged)
             shift = width * (place - (len(judged) - 1) / 2)
-            there = [value for value in values if value in one["actual"]]
+            occurring = [value for value in values if value in variant["actual"]]
             line = {"color": colour, "lw": 1.1}
             ax.boxplot(
-                [found[np.array(one["actual"]) == value] for value in there],
-                positions=[value + shift for value in there],
+                [errors[np.array(variant["actual"]) == value] for value in occurring],
+                positions=[value + shift for value in occurring],
                 widths=0.85 * width,
                 boxprops=line, whiskerprops=line, capprops=line, medianprops=line,
                 flierprops={"marker": "o", "ms": 2, "mew": 0, "markerfacecolor": colour},
@@ -127,7 +128,7 @@ def errors_charts(payload: dict[str, Any]) -> dict[str, markupsafe.Markup]:
 
 def drawn_rows(judged: Sequence[dict[str, Any]]) -> int:
     """The step n of the scatter plots, which show every nth row."""
-    return math.ceil(max((len(one["actual"]) for one in judged), default=1) / MOST_POINTS)
+    return math.ceil(max((len(variant["actual"]) for variant in judged), default=1) / MOST_POINTS)
 
 
 def _colour(number: int, payload: dict[str, Any]) -> str:

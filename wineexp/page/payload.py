@@ -55,7 +55,7 @@ def payload(
         "epochs": scale.epochs,
         "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES.get(scale.loss, "loss"),
         "judged": judged,
-        "grouped": len({value for one in judged for value in one["actual"]}) <= MAX_BOXES,
+        "grouped": len({value for variant in judged for value in variant["actual"]}) <= MAX_BOXES,
         "ends": _ends(judged),
         "target": target,
     }
@@ -65,12 +65,12 @@ def _lines(scale: Scale, variant: Variant) -> dict[str, Any]:
     lines = scale.values(variant, "val_loss")
     mean, half = seed_mean(lines)
     several = len(lines) >= MIN_BAND
-    others = [name for name in scale.columns(variant, Style()) if name != "val_loss"]
+    other_losses = [name for name in scale.columns(variant, Style()) if name != "val_loss"]
     return {
         "label": variant.label,
         "epochs": epoch_number(variant.epochs).tolist(),
         "val_loss": _plain(mean),
-        **{name: _plain(seed_mean(scale.values(variant, name))[0]) for name in others},
+        **{name: _plain(seed_mean(scale.values(variant, name))[0]) for name in other_losses},
         "seeds": [_plain(line) for line in lines] if 1 < len(lines) < MIN_BAND else [],
         "low": _plain(mean - half) if several else None,
         "high": _plain(mean + half) if several else None,
@@ -111,7 +111,7 @@ def _errors(role: str, variant: Variant, number: int) -> dict[str, Any]:
 
 
 def _ends(judged: Sequence[dict[str, Any]]) -> list[float]:
-    values = [value for one in judged for value in one["actual"]]
+    values = [value for variant in judged for value in variant["actual"]]
     return [min(values), max(values)] if values else []
 
 

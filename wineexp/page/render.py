@@ -54,7 +54,7 @@ def render(comparison: Comparison, *, title: str | None = None) -> str:
 
 def _answer(comparison: Comparison) -> dict[str, Any]:
     constants = [run.known_metrics.baseline_mae for run in comparison.runs]
-    known = [constant for constant in constants if constant is not None]
+    baseline_maes = [constant for constant in constants if constant is not None]
     return {
         "question": words.question(comparison),
         "simulated": comparison.simulated,
@@ -65,16 +65,16 @@ def _answer(comparison: Comparison) -> dict[str, Any]:
         "metric": comparison.metric,
         "brackets": words.brackets(comparison),
         "verdicts": verdict_bars(comparison),
-        "constant": _constant(known),
+        "constant": _constant(baseline_maes),
     }
 
 
-def _constant(known: Sequence[float]) -> str | None:
+def _constant(baseline_maes: Sequence[float]) -> str | None:
     """The constant predictor's MAE; with several splits, the mean over them."""
-    if not known:
+    if not baseline_maes:
         return None
-    mean = format_number(sum(known) / len(known))
-    return mean if len({format_number(value) for value in known}) == 1 else f"{mean}, the mean over splits"
+    mean = format_number(sum(baseline_maes) / len(baseline_maes))
+    return mean if len({format_number(value) for value in baseline_maes}) == 1 else f"{mean}, the mean over splits"
 
 
 def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "errors": errors_charts(drawn) if judged else {},
         "step": drawn_rows(judged),
         "several": any(len(variant.runs) > 1 for variant in shown),
-        "judged": [one["label"] for one in judged],
+        "judged": [variant["label"] for variant in judged],
         "judged_text": "; ".join(names),
         "legend": [(one["number"], name) for one, name in zip(judged, names, strict=True)],
         "residuals": residuals(judged, words.target(comparison)),

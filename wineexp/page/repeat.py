@@ -49,9 +49,9 @@ def config_text(comparison: Comparison, name: str) -> str:
     variants = [variant for variant in comparison.variants if variant.spec]
     if not variants:
         return "# only the curves of these runs are known\n"
-    one = _one_run(comparison)
-    if one is not None:
-        own = one.differing() | {"seed": one.seed} | ({"name": one.name} if one.name else {})
+    single = _one_run(comparison)
+    if single is not None:
+        own = single.differing() | {"seed": single.seed} | ({"name": single.name} if single.name else {})
         return "".join(f"{field}: {_yaml(value, field)}\n" for field, value in own.items())
     variants.sort(key=lambda variant: variant is not comparison.reference)
     owns = [_settings(variant) for variant in variants]
@@ -106,10 +106,10 @@ def _listed_runs(
 ) -> list[str]:
     """Every run with its own seed, for variants with different seeds."""
     lines = []
-    for variant, own, found in zip(variants, owns, drawn, strict=True):
-        for one in found:
-            drawn_by = {"split_seed": one.split_seed} if variant.across_splits else {}
-            lines.append(f"  - {_mapping(_less(own, shared) | drawn_by | {'seed': one.seed})}")
+    for variant, own, specs in zip(variants, owns, drawn, strict=True):
+        for spec in specs:
+            drawn_by = {"split_seed": spec.split_seed} if variant.across_splits else {}
+            lines.append(f"  - {_mapping(_less(own, shared) | drawn_by | {'seed': spec.seed})}")
     return lines
 
 
@@ -123,7 +123,9 @@ def _grid(
     settings = [variant.spec.settings() for variant in variants if variant.spec]
     axes: dict[str, list[Any]] = {}
     for field in (field for field in VARIANT_FIELDS if field in crossed):
-        axes[field] = [json.loads(value) for value in dict.fromkeys(json.dumps(one[field]) for one in settings)]
+        axes[field] = [
+            json.loads(value) for value in dict.fromkeys(json.dumps(setting[field]) for setting in settings)
+        ]
     points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
     common = {field: value for field, value in shared.items() if field != "name"}
     if len(points) != len(variants):
@@ -144,8 +146,8 @@ def _looks(looks: Looks) -> list[str]:
 
 def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]]) -> list[str] | None:
     """The lines that give every variant its seeds, and splits; None if these differ between variants."""
-    points = [sorted((spec.split_seed, spec.seed) for spec in found) for found in drawn]
-    if any(found != points[0] for found in points):
+    points = [sorted((spec.split_seed, spec.seed) for spec in specs) for specs in drawn]
+    if any(own_points != points[0] for own_points in points):
         return None
     splits, seeds = (sorted(set(values)) for values in zip(*points[0], strict=True))
     if len(splits) == 1:
@@ -170,7 +172,7 @@ def _mapping(values: Mapping[str, Any]) -> str:
 def _yaml(value: Any, field: str = "", *, several: bool = False) -> str:
     """A value in YAML's flow style: plain words without quotes, equal widths as ``64x3``."""
     if several:
-        return "[" + ", ".join(_yaml(one, field) for one in value) + "]"
+        return "[" + ", ".join(_yaml(item, field) for item in value) + "]"
     if field == "widths" and len(set(value)) == 1:
         return format_widths(value)
     if isinstance(value, str) and _PLAIN.fullmatch(value):

@@ -94,8 +94,8 @@ def brackets(comparison: Comparison) -> str:
     judged = [variant for variant in comparison.variants if variant.judged]
     if not judged:
         return ""
-    over = "splits" if any(one.across_splits for one in judged) else "seeds"
-    over = f"over {over} and rows" if any(len(one.runs) > 1 for one in judged) else "over rows"
+    over = "splits" if any(variant.across_splits for variant in judged) else "seeds"
+    over = f"over {over} and rows" if any(len(variant.runs) > 1 for variant in judged) else "over rows"
     wider = ", wider where several comparisons are judged" if len(comparison.verdicts) > 1 else ""
     return f"In brackets: 95 % intervals {over}{wider}."
 
@@ -135,16 +135,16 @@ def overlay_text(shown: Sequence[Variant]) -> str:
     ends = []
     for variant in shown:
         last = [val_losses(run).tail(1) for run in variant.runs]
-        told = f"ends at {format_number(float(np.mean(last)), '.3f')}" if all(map(len, last)) else "has none"
-        ends.append(f"{quoted(variant.label)} {told}")
+        end = f"ends at {format_number(float(np.mean(last)), '.3f')}" if all(map(len, last)) else "has none"
+        ends.append(f"{quoted(variant.label)} {end}")
     return f"Learning curves by epoch. val_loss: {'; '.join(ends)}." if ends else "No learning curves."
 
 
 def judged_names(comparison: Comparison, judged: Sequence[dict[str, Any]]) -> list[str]:
     """The variants whose errors are drawn, each with its role in the comparison."""
     if len(comparison.variants) == 1:
-        return [quoted(one["label"]) for one in judged]
-    return [f"{one['role'][0].upper()}{one['role'][1:]}: {quoted(one['label'])}" for one in judged]
+        return [quoted(variant["label"]) for variant in judged]
+    return [f"{variant['role'][0].upper()}{variant['role'][1:]}: {quoted(variant['label'])}" for variant in judged]
 
 
 def data_text(comparison: Comparison) -> str:
@@ -153,8 +153,8 @@ def data_text(comparison: Comparison) -> str:
     if data is None:
         return "Only the curves of these runs are known."
     spec = next(variant.spec for variant in comparison.variants if variant.spec)
-    known = "all variants" if all(variant.spec for variant in comparison.variants) else "those of known settings"
-    shared = "" if len(comparison.variants) == 1 else f"What {known} share: "
+    sharing = "all variants" if all(variant.spec for variant in comparison.variants) else "those of known settings"
+    shared = "" if len(comparison.variants) == 1 else f"What {sharing} share: "
     return (
         f"Table: {short_source(data.source)} ({data.kind}; fingerprint {data.fingerprint[:16]}), "
         f"{data.rows} rows: {data.train_rows} to train on, {data.valid_rows} to validate"

@@ -108,8 +108,8 @@ def run(
 
 def _made(compiler: str | None = None) -> dict[str, Any]:
     """The compiler and kernels of TensorFlow that made the numbers, as far as they are known."""
-    known = {"onednn": uses_onednn(), "compiler": compiler}
-    return {name: value for name, value in known.items() if value is not None}
+    facts = {"onednn": uses_onednn(), "compiler": compiler}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _predictions(rows: Any, actual: Any, predicted: Any, twins: Any) -> pd.DataFrame:

@@ -75,7 +75,7 @@ class _Modes:
             self._difference.add(training[rows].astype(np.float64) - inference[rows])
 
     def inside(self, name: str, kind: str, normalization: Normalization | None = None) -> LayerInside:
-        signal, noise = (float(np.sqrt(one.variance.mean())) for one in (self.inference, self._difference))
+        signal, noise = (float(np.sqrt(moments.variance.mean())) for moments in (self.inference, self._difference))
         modes = self.inference.activations(), self.training.activations()
         return LayerInside(name, kind, self.units, *modes, signal, noise, normalization)
 
@@ -110,18 +110,18 @@ def inspect_model(model: keras.Sequential, x: Floats, *, batch_size: int, seed: 
     states: list[Sequence[Any]] = [
         [variable.value for variable in layer.non_trainable_variables] for layer in model.layers
     ]
-    found = [_Modes(x.shape[1]), *(_Modes(int(layer.output.shape[-1])) for layer in model.layers)]
+    modes = [_Modes(x.shape[1]), *(_Modes(int(layer.output.shape[-1])) for layer in model.layers)]
     for at in range(0, len(x), batch_size):
         rows = order[at : at + batch_size]
         inference = training = x[rows]
-        found[0].add(inference, training)
+        modes[0].add(inference, training)
         for number, layer in enumerate(model.layers):
             inference = np.asarray(layer(inference, training=False))
             training, states[number] = _train(layer, training, states[number])
             _check(layer.name, rows, inference, training)
-            found[number + 1].add(inference, training)
-    layers = [found[0].inside("input", "Input")]
-    for layer, before, after in zip(model.layers, found, found[1:], strict=False):
+            modes[number + 1].add(inference, training)
+    layers = [modes[0].inside("input", "Input")]
+    for layer, before, after in zip(model.layers, modes, modes[1:], strict=False):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
         normalization = _normalization(layer, before) if is_normalization else None
         layers.append(after.inside(layer.name, type(layer).__name__, normalization))

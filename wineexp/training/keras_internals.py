@@ -140,13 +140,13 @@ def forgetting_gradients() -> Iterator[None]:
     along with its graph and variables: 6 MB per run for three layers of 64. Once the epoch is traced, it is
     never differentiated again.
     """
-    known: dict[str, Any] = {} if _gradients is None else _gradients
-    before = set(known)
+    registry: dict[str, Any] = {} if _gradients is None else _gradients
+    before = set(registry)
     try:
         yield
     finally:
-        for name in [name for name in known.keys() - before if name.startswith("CustomGradient")]:
-            del known[name]
+        for name in [name for name in registry.keys() - before if name.startswith("CustomGradient")]:
+            del registry[name]
 
 
 @contextlib.contextmanager

@@ -118,11 +118,11 @@ def train_batch(
     rounded = inner if precision == "mixed_bfloat16" else []
     predicted, passes = _forward(model, x, rows, iter(masks), rounded, operations)
     (losses, derivative), errors = LOSSES[loss], predicted - y
-    gradient, found = derivative(errors, operations) / rows, Gradients()
+    gradient, gradients = derivative(errors, operations) / rows, Gradients()
     for backward in reversed(passes):
-        gradient = backward(gradient, found)
+        gradient = backward(gradient, gradients)
     weights = model.trainable_variables
-    _apply(optimizer, [found[id(weight)] for weight in weights], weights)
+    _apply(optimizer, [gradients[id(weight)] for weight in weights], weights)
     return _sum(losses(errors, operations))
 
 
@@ -189,10 +189,10 @@ def _dense(
     z = tf.nn.bias_add(product(x, kernel), layer.bias.value)
     y, derivative = _activation(layer.activation, z, operations)
 
-    def backward(dy: tf.Tensor, found: Gradients) -> tf.Tensor:
+    def backward(dy: tf.Tensor, gradients: Gradients) -> tf.Tensor:
         dz = derivative(dy)
-        found[id(layer.bias)] = operations.column_sums(dz)
-        found[id(layer.kernel)] = product(x, dz, transpose_a=True)
+        gradients[id(layer.bias)] = operations.column_sums(dz)
+        gradients[id(layer.kernel)] = product(x, dz, transpose_a=True)
         return dz if is_first else product(dz, kernel, transpose_b=True)  # nothing comes before the first
 
     return y, backward
@@ -239,9 +239,9 @@ def _batch_normalization(
     for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         average.value.assign_sub((average.value - value) * (1 - layer.momentum), read_value=False)
 
-    def backward(dy: tf.Tensor, found: Gradients) -> tf.Tensor:
+    def backward(dy: tf.Tensor, gradients: Gradients) -> tf.Tensor:
         beta_gradient, gamma_gradient = tf.reduce_sum(dy, 0), tf.reduce_sum(dy * normalized, 0)
-        found[id(layer.beta)], found[id(layer.gamma)] = beta_gradient, gamma_gradient
+        gradients[id(layer.beta)], gradients[id(layer.gamma)] = beta_gradient, gamma_gradient
         return (gamma * scale) * (dy - (beta_gradient + normalized * gamma_gradient) / rows)
 
     return normalized * gamma + layer.beta.value, backward

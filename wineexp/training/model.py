@@ -67,12 +67,12 @@ def _names(plan: Sequence[Layer]) -> list[str]:
     """``dense, dropout, dense_1, ...``"""
     names = {"Dense": "dense", "BatchNormalization": "batch_normalization", "Activation": "activation"}
     count: Counter[str] = Counter()
-    found = []
+    numbered = []
     for kind, _, _ in plan:
         name = names.get(kind, "dropout")
-        found.append(f"{name}_{count[name]}" if count[name] else name)
+        numbered.append(f"{name}_{count[name]}" if count[name] else name)
         count[name] += 1
-    return found
+    return numbered
 
 
 def _layer(entry: Layer, seed: int, name: str) -> keras.layers.Layer:

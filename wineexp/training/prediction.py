@@ -149,8 +149,8 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         if mc_dropout is not None and not any(run.spec.rates()):
             raise RunError(f"{run.path}: --mc-dropout needs a run with dropout, and this one has none")
         model = load_model(run)
-        if not run.record.is_sealed and (known := at_hand(run.record.data)):
-            check_model(run, model, known)
+        if not run.record.is_sealed and (trained_on := at_hand(run.record.data)):
+            check_model(run, model, trained_on)
         x = scale_rows(run, rows)
         samples += [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
         _check_rows(samples[-1][:, None], "the prediction is not finite")
@@ -180,8 +180,8 @@ def _drop(model: keras.Sequential, x: npt.NDArray[np.float32]) -> Floats:
     values: Any = x
     for layer in model.layers:
         values = layer(values, training=isinstance(layer, keras.layers.Dropout))
-    found: Floats = np.asarray(values)[:, 0]
-    return found
+    predictions: Floats = np.asarray(values)[:, 0]
+    return predictions
 
 
 def measure_predictions(table: pd.DataFrame, run: Run) -> dict[str, float | None]:

@@ -48,15 +48,15 @@ def _moments(scaling: Scaling) -> list[tuple[Floats, Floats]]:
 
 
 def _layers(scaling: Scaling) -> list[keras.layers.Normalization]:
-    found = []
+    layers = []
     for number, (mean, variance) in enumerate(_moments(scaling)):
         layer = keras.layers.Normalization(invert=number == 1, dtype="float32", name=_name(number))
         # Set as weights: Keras writes the constructor's numbers into the config, which wineexp never uses.
         layer.build((None, len(mean)))
         layer.set_weights([mean, variance, np.int64(0)])
         layer.finalize_state()
-        found.append(layer)
-    return found
+        layers.append(layer)
+    return layers
 
 
 def _name(number: int) -> str:
@@ -104,15 +104,15 @@ def check_scaling(run: Run) -> None:
     """
     data = run.record.data
     expected = _moments(Scaling.of(data.scaling)) if data.scaling.in_model else []
-    found = _saved_moments(run.model_path)
-    if [[part.shape for part in step] for step in found] != [[part.shape for part in step] for step in expected]:
-        one = f"{len(expected)} scaling layer" if expected else "no scaling layer"
-        raise _damaged(run, one, f"{len(found)}, or of another size" if found else "none")
-    for step, other in zip(expected, found, strict=True):
-        for what, numbers, others in zip(("mean", "variance"), step, other, strict=True):
-            for at in np.flatnonzero(numbers != others)[:1]:
+    saved = _saved_moments(run.model_path)
+    if [[part.shape for part in step] for step in saved] != [[part.shape for part in step] for step in expected]:
+        layers_expected = f"{len(expected)} scaling layer" if expected else "no scaling layer"
+        raise _damaged(run, layers_expected, f"{len(saved)}, or of another size" if saved else "none")
+    for step, saved_step in zip(expected, saved, strict=True):
+        for what, numbers, saved_numbers in zip(("mean", "variance"), step, saved_step, strict=True):
+            for at in np.flatnonzero(numbers != saved_numbers)[:1]:
                 column = f"{what} {numbers[at]:g} for column {data.features[at]!r} in the scaling layer"
-                raise _damaged(run, column, f"{others[at]:g}")
+                raise _damaged(run, column, f"{saved_numbers[at]:g}")
 
 
 def _damaged(run: Run, expected: str, found: str) -> RunError:

@@ -100,9 +100,9 @@ def survey(source: CsvSource, form: Dialect) -> Survey:
                     raise
                 faults[at] = str(fault)
         if faults and (size > MAX_TEXT or rows * len(faults) > MAX_CELLS):
-            told = f"more than {MAX_CELLS:,} cells or {MAX_TEXT:,} characters of text"
+            limit = f"more than {MAX_CELLS:,} cells or {MAX_TEXT:,} characters of text"
             raise DataError(
-                f"{next(iter(faults.values()))}; {told} cannot be kept: leave such columns out of the table"
+                f"{next(iter(faults.values()))}; {limit} cannot be kept: leave such columns out of the table"
             )
     return Survey(faults, lines)
 
@@ -227,11 +227,11 @@ class _Walk:
 
     def _note_mark(self, line: int, at: int, text: str, mark: str) -> None:
         """Remember a decimal mark; raise ``DataError`` if the other one was found before."""
-        other = "." if mark == "," else ","
+        other_mark = "." if mark == "," else ","
         self.marks.setdefault(mark, (line, text))
-        if other in self.marks:
-            before, found = self.marks[other]
-            both = f"found {text[:60]!r}, and {found[:60]!r} in line {before}"
+        if other_mark in self.marks:
+            before, other_number = self.marks[other_mark]
+            both = f"found {text[:60]!r}, and {other_number[:60]!r} in line {before}"
             raise self._fault(line, at, f"expected one decimal mark in the whole file, {both}")
         if mark == "." or not THOUSANDS.fullmatch(text):
             self.settled = mark
@@ -247,11 +247,11 @@ class _Walk:
     def _wrong_length(self, line: int, length: int) -> DataError:
         return DataError(f"{self.source.path}:{line}: expected {self.form.needed} values, found {length}")
 
-    def _fault(self, line: int, at: int, said: str) -> DataError:
+    def _fault(self, line: int, at: int, message: str) -> DataError:
         names = self.form.names
         if at >= len(names) or not names[at].strip():
             return unnamed(self.source, self.form, at)
-        return DataError(f"{self.source.path}:{line}: column {names[at]!r}: {said}")
+        return DataError(f"{self.source.path}:{line}: column {names[at]!r}: {message}")
 
 
 def unnamed(source: CsvSource, form: Dialect, at: int) -> DataError:

@@ -63,11 +63,11 @@ def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
     return align([*zip(*lines, strict=True), *body], right=numeric)
 
 
-def _cells(known: Sequence[Column[Any]], row: Row, columns: Sequence[Column[Any]]) -> list[str]:
+def _cells(present: Sequence[Column[Any]], row: Row, columns: Sequence[Column[Any]]) -> list[str]:
     """A row's cells; empty in columns that the row does not have."""
-    texts = row_texts(known, [row[column.key] for column in known])
-    told = {column.key: one_line(text) for column, text in zip(known, texts, strict=True)}
-    return [told.get(column.key, "") for column in columns]
+    texts = row_texts(present, [row[column.key] for column in present])
+    cells = {column.key: one_line(text) for column, text in zip(present, texts, strict=True)}
+    return [cells.get(column.key, "") for column in columns]
 
 
 def _is_number(value: Any) -> bool:

@@ -52,19 +52,19 @@ def command(
     from wineexp.cli.answer import answer
 
     check_figure_name(output)
-    found = compare(runs, where=where, **selection, on_damaged=lambda error: note(f"left out: {error}"))
-    write_figure(found, output, drawing)
+    comparison = compare(runs, where=where, **selection, on_damaged=lambda error: note(f"left out: {error}"))
+    write_figure(comparison, output, drawing)
     say(f"figure: {output}")
     if form == "json":
-        planned = {} if plan is None else {"plan": found.plan(plan)}
-        print_json(found.as_json() | planned)
+        planned = {} if plan is None else {"plan": comparison.plan(plan)}
+        print_json(comparison.as_json() | planned)
     elif form == "csv":
-        print_csv(found.rows())
-        for text in [] if plan is None else found.plan(plan):
+        print_csv(comparison.rows())
+        for text in [] if plan is None else comparison.plan(plan):
             note(text.strip())
     else:
-        print_out(answer(found))
+        print_out(answer(comparison))
         if plan is not None:
-            print_out("\n" + ("\n".join(found.plan(plan)) or "nothing to plan: there are no verdicts"))
-    for text in found.notes:
+            print_out("\n" + ("\n".join(comparison.plan(plan)) or "nothing to plan: there are no verdicts"))
+    for text in comparison.notes:
         note(text)

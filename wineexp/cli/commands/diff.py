@@ -31,25 +31,25 @@ def command(first: str, second: str, out: Path, form: str | None) -> None:
     """
     from wineexp.api.saved_run import diff
 
-    found = diff(first, second, out=out)
+    difference = diff(first, second, out=out)
     if form == "json":
-        print_json(found.as_json())
+        print_json(difference.as_json())
     elif form == "csv":
-        print_csv(found.rows())
+        print_csv(difference.rows())
     else:
-        print_out(_as_text(found))
-    for text in found.notes:
+        print_out(_as_text(difference))
+    for text in difference.notes:
         note(text)
 
 
-def _as_text(found: Difference) -> str:
+def _as_text(difference: Difference) -> str:
     """The whole difference, with a blank line between the parts."""
     from wineexp.runs.difference import NO_SETTING
 
-    parts = [align([["first", one_line(str(found.first))], ["second", one_line(str(found.second))]])]
-    if not found.part("setting"):
+    parts = [align([["first", one_line(str(difference.first))], ["second", one_line(str(difference.second))]])]
+    if not difference.part("setting"):
         parts.append(NO_SETTING)
-    for heads, rows in found.tables():
+    for heads, rows in difference.tables():
         body = [list(map(one_line, row)) for row in (heads, *rows)]
         parts.append(align(body, right=(1, 2, 3) if heads[0] == "metric" else ()))
     return "\n\n".join(parts)

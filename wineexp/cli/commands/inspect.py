@@ -41,23 +41,23 @@ def command(
     from wineexp.api.inspecting import inspect, write_inspection
 
     check_figure_name(output)
-    found = inspect(run, csv, data=data, sep=sep, out=out)
-    write_inspection(found, output)
+    inspection = inspect(run, csv, data=data, sep=sep, out=out)
+    write_inspection(inspection, output)
     say(f"figure: {output}")
     if form == "json":
-        print_json(found.as_json())
+        print_json(inspection.as_json())
     elif form == "csv":
-        print_csv(found.table())
+        print_csv(inspection.table())
     else:
-        print_out(_as_text(found))
-    for text in found.notes:
+        print_out(_as_text(inspection))
+    for text in inspection.notes:
         note(text)
 
 
-def _as_text(found: Inspection) -> str:
+def _as_text(inspection: Inspection) -> str:
     """The whole inspection, with a blank line between the parts."""
-    parts = [one_line(f"{found.title}: {found.where}")]
-    for told, columns, layers in found.parts():
+    parts = [one_line(f"{inspection.title}: {inspection.where}")]
+    for caption, columns, layers in inspection.parts():
         rows = [{column.key: column.value(layer) for column in columns} for layer in layers]
-        parts.append(f"{told}\n{text_table(columns, rows)}")
-    return "\n\n".join([*parts, align([[one_line(name), text] for name, text in found.output])])
+        parts.append(f"{caption}\n{text_table(columns, rows)}")
+    return "\n\n".join([*parts, align([[one_line(name), text] for name, text in inspection.output])])

@@ -77,8 +77,10 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         from wineexp.runtime import versions
 
-        known = versions()
-        print_out(f"wineexp {known['wineexp']} (TensorFlow {known['tensorflow']}, Keras {known['keras']})")
+        installed = versions()
+        print_out(
+            f"wineexp {installed['wineexp']} (TensorFlow {installed['tensorflow']}, Keras {installed['keras']})"
+        )
         ctx.exit()
 
 

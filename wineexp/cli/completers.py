@@ -45,7 +45,7 @@ class RunName(click.ParamType[str]):
 
         typed, out = Path(incomplete), Path(ctx.params.get("out") or "outputs")
         folders = [typed if incomplete.endswith("/") else typed.parent, out]
-        found = {
+        completions = {
             str(path)
             for folder in folders
             if folder.is_dir()
@@ -53,6 +53,6 @@ class RunName(click.ParamType[str]):
             if incomplete in ("", str(path)[: len(incomplete)], path.name[: len(incomplete)]) and is_run(path)
         }
         if self.several:
-            found |= {folder.name for folder, _ in find_studies(out) if folder.name.startswith(incomplete)}
+            completions |= {folder.name for folder, _ in find_studies(out) if folder.name.startswith(incomplete)}
         files = click.Path().shell_complete(ctx, param, incomplete)
-        return [CompletionItem(path) for path in sorted(found)] or files
+        return [CompletionItem(path) for path in sorted(completions)] or files

@@ -107,8 +107,8 @@ def refuse_settings(command: click.Command, words: Sequence[str]) -> None:
         if flag(field) in flags:
             switch = flag(field) if value.lower() == "true" else f"--no-{flag(field)[2:]}"
             meant = switch if flags[flag(field)].is_flag else f"{flag(field)} {value}"
-        elif known := next((known for known in ("--set", "--where") if known in flags), None):
-            meant = f"{known} {field}={value}"
+        elif option := next((option for option in ("--set", "--where") if option in flags), None):
+            meant = f"{option} {field}={value}"
         else:
             continue
         problems.append(f"{word}: no such file (did you mean {meant}?)")
@@ -132,22 +132,22 @@ def _option_hint(word: str, context: click.Context, names: Sequence[str], find: 
     off = _field(name.removeprefix("no-")) if name.startswith("no-") else None
     if off and flag(off) in flags and RunSpec.model_fields[off].default in (None, 0.0, "none"):
         return f" (did you mean {flag(off)} {format_value(RunSpec.model_fields[off].default)}?)"
-    for known in FLAG_ALIASES.get(folded(name), ()):
-        if known in flags:
-            return f" (did you mean {known}?)"
-    for known in ("--set", "--where"):
-        if field and known in flags:
-            return f" (did you mean {known} {field}=VALUE?)"
+    for option in FLAG_ALIASES.get(folded(name), ()):
+        if option in flags:
+            return f" (did you mean {option}?)"
+    for option in ("--set", "--where"):
+        if field and option in flags:
+            return f" (did you mean {option} {field}=VALUE?)"
     if context.parent and word in _flags(context.parent.command):
         return f" (it stands before the command: wineexp {word} {context.info_name})"
     if folded(name) in STUDY_KEYS and "--set" in flags:
         return f" (a study's key: write {name}: in the config)"
     if folded(name) in _OTHERWISE and context.info_name in ("train", "batch", "study"):
         return f" ({_OTHERWISE[folded(name)].format(context.info_name)})"
-    elsewhere = [other for other in names if (found := find(other)) and word in _flags(found)]
+    elsewhere = [other for other in names if (command := find(other)) and word in _flags(command)]
     if elsewhere:
         return f"; it is an option of {', '.join(elsewhere)}"
-    near = closest(name, [known[2:] for known in flags if known.startswith("--")]) if len(name) > 1 else None
+    near = closest(name, [option[2:] for option in flags if option.startswith("--")]) if len(name) > 1 else None
     return f" (did you mean --{near}?)" if near else f"; see {context.command_path} --help"
 
 

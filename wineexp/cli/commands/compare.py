@@ -51,18 +51,18 @@ def command(
     from wineexp.cli.answer import answer
 
     check_figure_name(output)
-    found = compare(runs, where=where, **selection, on_damaged=lambda error: note(f"left out: {error}"))
-    write_figure(found, output, drawing)
+    comparison = compare(runs, where=where, **selection, on_damaged=lambda error: note(f"left out: {error}"))
+    write_figure(comparison, output, drawing)
     say(f"figure: {output}")
-    planned = None if plan is None else found.plan(plan)
+    planned = None if plan is None else comparison.plan(plan)
     told = [] if planned is None else ["\n".join(planned) or "nothing to plan: there are no verdicts"]
     print_result(
         form,
-        lambda: [*answer(found), *told],
-        found.rows,
-        lambda: found.as_json() | ({} if planned is None else {"plan": planned}),
+        lambda: [*answer(comparison), *told],
+        comparison.rows,
+        lambda: comparison.as_json() | ({} if planned is None else {"plan": planned}),
     )
     for text in planned or [] if form == "csv" else []:
         note(text.strip())
-    for text in found.notes:
+    for text in comparison.notes:
         note(text)

@@ -21,7 +21,7 @@ def command(shell: str) -> None:
 
     from wineexp.cli import group
 
-    found = get_completion_class(shell)
-    assert found is not None
-    script = found(group, {}, "wineexp", "_WINEEXP_COMPLETE")
+    completion = get_completion_class(shell)
+    assert completion is not None
+    script = completion(group, {}, "wineexp", "_WINEEXP_COMPLETE")
     print_out(script.source_template % script.source_vars())

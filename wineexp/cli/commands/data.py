@@ -103,5 +103,5 @@ def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
         ("fingerprint", table.fingerprint),
     ]
     print_out(align([[name, one_line(value)] for name, value in rows]))
-    for told in notes:
-        note(told)
+    for line in notes:
+        note(line)

@@ -30,14 +30,14 @@ def command(first: str, second: str, out: Path, form: str) -> None:
     """
     from wineexp.api.saved_run import diff
 
-    found = diff(first, second, out=out)
-    print_result(form, lambda: _parts(found), found.rows, found.as_json)
-    for text in found.notes:
+    difference = diff(first, second, out=out)
+    print_result(form, lambda: _parts(difference), difference.rows, difference.as_json)
+    for text in difference.notes:
         note(text)
 
 
-def _parts(found: Difference) -> list[Part]:
+def _parts(difference: Difference) -> list[Part]:
     from wineexp.runs.difference import NO_SETTING
 
-    runs = align([["first", one_line(str(found.first))], ["second", one_line(str(found.second))]])
-    return [runs, *([] if found.part("setting") else [NO_SETTING]), *found.listings()]
+    runs = align([["first", one_line(str(difference.first))], ["second", one_line(str(difference.second))]])
+    return [runs, *([] if difference.part("setting") else [NO_SETTING]), *difference.listings()]

@@ -23,12 +23,12 @@ def command(data: str | None, sep: str | None, out: Path, as_json: bool) -> int:
     from wineexp.doctor import examine
     from wineexp.text import align
 
-    found = examine(data, out, sep)
+    examination = examine(data, out, sep)
     if as_json:
-        facts = {name: value for name, value in found.facts if name}
-        print_json({"facts": facts, "problems": found.problems})
+        facts = {name: value for name, value in examination.facts if name}
+        print_json({"facts": facts, "problems": examination.problems})
     else:
-        print_out(align(found.facts))
-        wrong = [f"PROBLEM: {problem}" for problem in found.problems]
+        print_out(align(examination.facts))
+        wrong = [f"PROBLEM: {problem}" for problem in examination.problems]
         print_out("\n".join(["", *(wrong or ["no problems found"])]))
-    return 1 if found.problems else 0
+    return 1 if examination.problems else 0

@@ -34,7 +34,7 @@ def command(place: str, runs: tuple[str, ...], out: Path, to: str | None, experi
     """
     from wineexp.api.sending import export
 
-    found = export(
+    result = export(
         runs,
         tensorboard=(to or "tensorboard") if place == "tensorboard" else None,
         mlflow=(to or "") if place == "mlflow" else None,
@@ -42,8 +42,8 @@ def command(place: str, runs: tuple[str, ...], out: Path, to: str | None, experi
         out=out,
         on_damaged=lambda error: note(f"left out: {error}"),
     )
-    for problem in found.problems:
+    for problem in result.problems:
         print_err(f"wineexp: {problem}")
-    for text in found.places:
+    for text in result.places:
         say(text)
-    return 1 if found.problems else 0
+    return 1 if result.problems else 0

@@ -27,7 +27,7 @@ def command(context: click.Context, name: str | None) -> None:
         print_out(whole.get_help())
         return
     assert isinstance(whole.command, click.Group)
-    _, found, _ = whole.command.resolve_command(whole, [name])
-    assert found is not None  # an unknown name is refused before
-    with click.Context(found, info_name=name, parent=whole, **found.context_settings) as asked:
+    _, target, _ = whole.command.resolve_command(whole, [name])
+    assert target is not None  # an unknown name is refused before
+    with click.Context(target, info_name=name, parent=whole, **target.context_settings) as asked:
         print_out(asked.get_help())

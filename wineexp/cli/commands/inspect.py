@@ -40,14 +40,14 @@ def command(
     from wineexp.api.inspecting import inspect, write_inspection
 
     check_figure_name(output)
-    found = inspect(run, csv, data=data, sep=sep, out=out)
-    write_inspection(found, output)
+    inspection = inspect(run, csv, data=data, sep=sep, out=out)
+    write_inspection(inspection, output)
     say(f"figure: {output}")
-    print_result(form, lambda: _parts(found), found.table, found.as_json)
-    for text in found.notes:
+    print_result(form, lambda: _parts(inspection), inspection.table, inspection.as_json)
+    for text in inspection.notes:
         note(text)
 
 
-def _parts(found: Inspection) -> list[Part]:
-    output = align([[one_line(name), text] for name, text in found.output])
-    return [one_line(f"{found.title}: {found.where}"), *found.listings(), output]
+def _parts(inspection: Inspection) -> list[Part]:
+    output = align([[one_line(name), text] for name, text in inspection.output])
+    return [one_line(f"{inspection.title}: {inspection.where}"), *inspection.listings(), output]

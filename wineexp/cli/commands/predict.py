@@ -52,19 +52,23 @@ def command(
     from wineexp.api.saved_run import predict
     from wineexp.outputs import write_output
 
-    found = predict(run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout, id_column=id_column, sep=sep, out=out)
+    predictions = predict(
+        run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout, id_column=id_column, sep=sep, out=out
+    )
     if run_seeds:
-        say(f"seeds {', '.join(str(other.spec.seed) for other in found.runs)}")
-    for told in found.remarks:
-        note(told)
+        say(f"seeds {', '.join(str(seed_run.spec.seed) for seed_run in predictions.runs)}")
+    for remark in predictions.remarks:
+        note(remark)
     if as_json:
-        text = json_text({"predictions": found.table.to_dict("records"), "metrics": found.metrics}, plain=True)
+        text = json_text(
+            {"predictions": predictions.table.to_dict("records"), "metrics": predictions.metrics}, plain=True
+        )
     else:
-        text = found.as_csv()
+        text = predictions.as_csv()
     if output is None:
         print_out(text, end="")
     else:
         write_output(output, text.encode())
         say(f"predictions: {output}")
-    if found.metrics is not None:
-        say(f"{len(found.table)} rows: {found.measured}")
+    if predictions.metrics is not None:
+        say(f"{len(predictions.table)} rows: {predictions.measured}")

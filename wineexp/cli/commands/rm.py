@@ -31,11 +31,11 @@ def command(runs: tuple[str, ...], out: Path, yes: bool) -> int:
         raise click.UsageError("expected a terminal to ask on, found none; --yes removes without asking")
     planned = plan_removal(*runs, out=out)
     if not yes:  # the person who is asked must see the list, even under --quiet
-        rows = [[one_line(str(one.path)), one.what, format_bytes(one.size)] for one in planned]
+        rows = [[one_line(str(removal.path)), removal.what, format_bytes(removal.size)] for removal in planned]
         print_err(align(rows, right=(2,)))
-    for one in planned:
-        if one.stays:
-            theirs = ", ".join(one_line(str(one.path / name)) for name in one.stays)
+    for removal in planned:
+        if removal.stays:
+            theirs = ", ".join(one_line(str(removal.path / name)) for name in removal.stays)
             note(f"stays, as it is not wineexp's: {theirs}")
     what = f"{len(planned)} directories" if len(planned) > 1 else "it"
     if not yes and not click.confirm(f"remove {what} for good?", err=True):

@@ -70,21 +70,21 @@ def command(
     from wineexp.runs.run import Run
     from wineexp.runs.run_table import damaged_row, default_columns, parse_conditions, row, select, sort_rows
 
-    known = COLUMNS.values()
+    available = COLUMNS.values()
     wanted = parse_conditions(where)
-    chosen = [find_column(name, known) for name in columns.split(",")] if columns else None
-    find_column((sort or "run").removeprefix("-"), known)
+    chosen = [find_column(name, available) for name in columns.split(",")] if columns else None
+    find_column((sort or "run").removeprefix("-"), available)
     paths = [
         path
         for folder in folders or (out,)
         for path in (run_folders(folder) if study is None else study_runs(study, folder))
     ]
-    found = list(sound(paths))
+    checked = list(sound(paths))
     if check:
         from wineexp.runs.reader import check_runs
 
-        found = check_runs(found)
-    rows = [row(run) if isinstance(run, Run) else damaged_row(path, run) for path, run in found]
+        checked = check_runs(checked)
+    rows = [row(run) if isinstance(run, Run) else damaged_row(path, run) for path, run in checked]
     count = sum(row["status"] == "damaged" for row in rows)
     rows = select(rows, wanted)
     if sort or newest:
@@ -92,10 +92,10 @@ def command(
     shown = chosen or default_columns(rows) + ([COLUMNS["recorded"]] if newest else [])
     print_table(Listing(tuple(shown), tuple(rows)), form, empty="no runs")
     if check:
-        say(f"{len(found)} runs checked, {count} damaged")
+        say(f"{len(checked)} runs checked, {count} damaged")
     elif count:
         note(f"{count} damaged: left out of comparisons, trained again by batch and train")
-    earlier = sum(isinstance(run, Run) and not run.record.is_sealed for _, run in found)
+    earlier = sum(isinstance(run, Run) and not run.record.is_sealed for _, run in checked)
     if earlier and not check:
         note(
             f"{count_of(earlier, 'run')} written before run.json had a checksum: metrics as recorded; --check, "

@@ -79,12 +79,12 @@ def command(
     from wineexp.cli.watch import CommandObserver
 
     observer = CommandObserver()
-    found = run_study(asked, **options, observer=observer, page=page)
-    if found.comparison is None:
+    result = run_study(asked, **options, observer=observer, page=page)
+    if result.comparison is None:
         say("interrupted; the same command trains the rest")
         return INTERRUPTED
-    print_answer(answer(found.comparison))
-    for text in found.comparison.notes:
+    print_answer(answer(result.comparison))
+    for text in result.comparison.notes:
         note(text)
-    say(f"figure, table{' and report' if page else ''}: {found.folder}/")
-    return observer.exit_code(found.runs)
+    say(f"figure, table{' and report' if page else ''}: {result.folder}/")
+    return observer.exit_code(result.runs)

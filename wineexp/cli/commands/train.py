@@ -18,12 +18,12 @@ from wineexp.streams import print_json, print_out
 def _seeds(_: click.Context, __: click.Parameter, text: str) -> int | list[int]:
     """``5`` as a number, ``1,2,3`` as a list."""
     try:
-        found = [int(part) for part in text.split(",")]
-        read_seeds(found if "," in text else found[0])
+        seeds = [int(part) for part in text.split(",")]
+        read_seeds(seeds if "," in text else seeds[0])
     except ValueError:
-        told = f"expected how many, from 1 to {MAX_SEED_COUNT}, or different seeds such as 1,2,3"
-        raise click.BadParameter(f"{told}; found {text!r}") from None
-    return found if "," in text else found[0]
+        expected = f"expected how many, from 1 to {MAX_SEED_COUNT}, or different seeds such as 1,2,3"
+        raise click.BadParameter(f"{expected}; found {text!r}") from None
+    return seeds if "," in text else seeds[0]
 
 
 @click.command()

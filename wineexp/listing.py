@@ -18,6 +18,7 @@ __all__ = [
     "Column",
     "Head",
     "Listing",
+    "Part",
     "Row",
     "as_markdown",
     "as_text",
@@ -184,6 +185,10 @@ class Listing:
         if column.right is not None:
             return column.right
         return all(_is_number(row.get(column.key)) for row in self.rows)
+
+
+#: A part of an answer: lines of text, or a table.
+Part = str | Listing
 
 
 def row_texts(columns: Sequence[Column[Any]], values: Sequence[Any]) -> list[str]:

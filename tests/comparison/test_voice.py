@@ -9,7 +9,6 @@ import pytest
 from support import fabricate
 
 from wineexp.api.studying import _facts
-from wineexp.cli.answer import answer
 from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.verdict import format_p
 from wineexp.listing import Listing, as_text
@@ -35,7 +34,7 @@ def shown(markup):
 
 @pytest.fixture(scope="module")
 def voices(comparison):
-    parts = answer(comparison)
+    parts = comparison.parts()
     figure = comparison.draw(layout="verdict")
     return {
         "terminal": "\n".join(as_text(part) if isinstance(part, Listing) else part for part in parts),

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from support import fabricate
 
 from wineexp import compare, load_runs
-from wineexp.cli.answer import answer
 from wineexp.comparison.compare import compare_runs
 from wineexp.data.table import Table
+from wineexp.listing import Listing, as_text
 from wineexp.page.render import render
 from wineexp.runs.curves import figure
 from wineexp.runs.difference import difference
@@ -23,6 +23,12 @@ from wineexp.runs.reader import load
 from wineexp.runs.seeds_table import seeds_table
 from wineexp.runs.summary import outcome, summary
 from wineexp.text import format_interval, format_number
+
+
+def shown(comparison):
+    """A comparison as the terminal shows it."""
+    return "\n".join(as_text(part) if isinstance(part, Listing) else part for part in comparison.parts())
+
 
 #: A number as people read it here: decimals, and an exponent where it is far from 1.
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+\.\d{3,}(?:e[+-]\d+)?(?![\d%])")
@@ -86,7 +92,7 @@ def places_of(small_table, folder, factor):
         "seeds": seeds_table(runs[:3]).partition("\n3 of")[0],
         "runs": "\n".join(map(str, runs._repr_html_().split("<tr")[2:])),
         "diff": "\n".join(" ".join(pair.told) for pair in difference(runs[0], runs[3]).pairs if "mae" in pair.key),
-        "answer": answer(found),
+        "answer": shown(found),
         "sentences": "\n".join(found.sentences()),
         "questions": "\n".join(f"{one.answer} {one.detail}" for one in found.questions),
         "plan": repr(found),
@@ -121,7 +127,7 @@ def test_the_real_tables_numbers_stay_as_they_are(red_wine, tmp_path):
     for seed in range(2):
         for rate, error in ((0, 0.505), (0.3, 0.602)):
             fabricate.save(tmp_path, red_wine, error=error, seed=seed, dropout=rate)
-    text = answer(compare(tmp_path)) + summary(load_runs(tmp_path)[0])
+    text = shown(compare(tmp_path)) + summary(load_runs(tmp_path)[0])
     assert "e-0" not in text
     assert not re.search(r"\d\.\d{5}", text)
     assert re.search(r"0\.5\d{3} \[0\.\d{4}, 0\.\d{4}\]", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,86 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
+from wineexp.api.options import Drawing, Sending, Source, Where
 from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import choices_of, items_of, kinds_of, read_names, read_text
+from wineexp.specs.hints import STUDY_KEYS, field_hint
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
 __all__ = [
+    "RunName",
+    "complete_columns",
+    "complete_conditions",
+    "complete_fields",
     "data_option",
+    "dry_run_option",
+    "execution_options",
+    "export_options",
+    "figure_options",
     "filling",
     "flag",
     "given",
+    "margin_option",
+    "model_option",
     "named_runs_option",
     "out_option",
     "output_option",
     "parse_value",
+    "reference_option",
+    "selection_options",
     "sep_option",
+    "source_options",
     "spec_options",
 ]
 
 Command = Callable[..., Any]
+
+
+def complete_fields(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """``field=`` for each field of the spec."""
+    return [CompletionItem(f"{name}=") for name in RunSpec.model_fields if name.startswith(incomplete)]
+
+
+def complete_columns(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The columns of a table of runs."""
+    from wineexp.runs.columns import COLUMNS
+
+    return [CompletionItem(name) for name in COLUMNS if name.startswith(incomplete)]
+
+
+def complete_conditions(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """``column=`` for each column of a table of runs."""
+    from wineexp.runs.columns import COLUMNS
+
+    return [CompletionItem(f"{name}=") for name in COLUMNS if name.startswith(incomplete)]
+
+
+class RunName(click.ParamType[str]):
+    """A run by its path or name; a shell completes runs in ``--out`` and in the typed folder, and studies."""
+
+    name = "run"
+
+    def __init__(self, *, several: bool = False) -> None:
+        self.several = several
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from wineexp.runs.directory import is_run
+        from wineexp.runs.study_file import find_studies
+
+        typed, out = Path(incomplete), Path(ctx.params.get("out") or "outputs")
+        folders = [typed if incomplete.endswith("/") else typed.parent, out]
+        completions = {
+            str(path)
+            for folder in folders
+            if folder.is_dir()
+            for path in folder.iterdir()
+            if incomplete in ("", str(path)[: len(incomplete)], path.name[: len(incomplete)]) and is_run(path)
+        }
+        if self.several:
+            completions |= {folder.name for folder, _ in find_studies(out) if folder.name.startswith(incomplete)}
+        files = click.Path().shell_complete(ctx, param, incomplete)
+        return [CompletionItem(path) for path in sorted(completions)] or files
 
 
 class FieldType(click.ParamType[Any]):
@@ -170,3 +231,186 @@ def _existing(context: click.Context, parameter: click.Parameter, folder: Path) 
     if context.get_parameter_source("out") is ParameterSource.COMMANDLINE and not folder.is_dir():
         raise click.BadParameter(f"expected a folder of runs, found none at {str(folder)!r}")
     return folder
+
+
+def selection_options(function: Command) -> Command:
+    """Which runs, and against what."""
+    options: list[Callable[[Command], Command]] = [
+        click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunName(several=True)),
+        named_runs_option,
+        reference_option(
+            "The variant to compare the others with: a label, a run directory, or settings such as "
+            "dropout=0,bn=none. By default, of runs given one by one the first, of a study its config's first, "
+            "and of a folder the variant nearest the defaults."
+        ),
+        click.option(
+            "--where",
+            metavar="CONDITION",
+            multiple=True,
+            shell_complete=complete_conditions,
+            help="Only runs that meet it, such as dropout=0.3. May be given several times. With one about results "
+            "(val_mae<0.6) nothing is judged.",
+        ),
+        margin_option("The size below which a difference in val MAE does not matter."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def reference_option(meaning: str) -> Callable[[Command], Command]:
+    """``--reference``."""
+    return click.option("--reference", metavar="VARIANT", help=meaning)
+
+
+def margin_option(meaning: str) -> Callable[[Command], Command]:
+    """``--margin``."""
+    return click.option(
+        "--margin",
+        metavar="SIZE",
+        type=click.FloatRange(min=0, min_open=True),
+        help=f"{meaning} A variant whose 90 % interval lies inside it is `same within SIZE`.",
+    )
+
+
+def figure_options(function: Command) -> Command:
+    """The flags of the figure, as ``drawing``."""
+    function = filling(Drawing, "drawing")(function)
+    options = [
+        click.option(
+            "--layout",
+            type=click.Choice(["auto", "overlay", "grid", "verdict"]),
+            default="auto",
+            show_default=True,
+            help="All curves in one panel; a panel per variant, by two factors if runs cross two; or the verdicts "
+            "alone, which else stand below. auto: one panel for what can be told apart in it.",
+        ),
+        click.option(
+            "--metric",
+            type=click.Choice(["both", "val_loss", "loss"]),
+            default="both",
+            show_default=True,
+            help="Which losses are drawn.",
+        ),
+        click.option(
+            "--smooth",
+            metavar="EPOCHS",
+            type=click.IntRange(2, 10**6),
+            help="Also draw an exponentially weighted mean of this span.",
+        ),
+        click.option(
+            "--full-range",
+            is_flag=True,
+            help="A linear axis for all losses; else it is logarithmic far above the constant predictor's loss.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _assignments(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+    """``field=value`` pairs as a mapping; all problems are reported at once."""
+    fields, problems = {}, []
+    for text in texts:
+        field, equals, value = text.partition("=")
+        if not equals:
+            problems.append(f"expected field=value, found {text!r}")
+        elif field not in RunSpec.model_fields:
+            belongs = " (a study's key: it stands in the config)" if field in STUDY_KEYS else ""
+            problems.append(f"unknown field {field!r}{belongs or field_hint(field, RunSpec.model_fields)}")
+        else:
+            fields[field] = parse_value(field, value)
+    if problems:
+        raise click.UsageError("\n".join(f"--set: {problem}" for problem in problems))
+    return fields
+
+
+def model_option(function: Command) -> Command:
+    """``--no-model``, as the parameter ``keep_model``."""
+    return click.option(
+        "--no-model", "keep_model", is_flag=True, flag_value=False, default=True, help="Do not save model.keras."
+    )(function)
+
+
+def source_options(function: Command) -> Command:
+    """The table and the folder of runs, as ``source``."""
+    return data_option(out_option(filling(Source, "source")(function)))
+
+
+def export_options(function: Command) -> Command:
+    """The flags that say where runs are sent, besides their directories; as ``sending``."""
+    options = [
+        click.option(
+            "--tensorboard",
+            metavar="DIR",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Also write TensorBoard event files there, one subfolder per run, while it trains.",
+        ),
+        click.option(
+            "--mlflow",
+            metavar="URI",
+            is_flag=False,
+            flag_value="",
+            help="Also send runs to this MLflow server: http://host:5000; without URI, to $MLFLOW_TRACKING_URI.",
+        ),
+        click.option(
+            "--experiment",
+            metavar="NAME",
+            help="MLflow's experiment; by default $MLFLOW_EXPERIMENT_NAME, else the study's name, or wineexp.",
+        ),
+    ]
+    return _with(filling(Sending, "sending")(function), options)
+
+
+def dry_run_option(function: Command) -> Command:
+    """``--dry-run``."""
+    meaning = "Print the plan with an estimate of the time; train nothing."
+    return click.option("--dry-run", is_flag=True, help=meaning)(function)
+
+
+def execution_options(function: Command) -> Command:
+    """The flags of training a config: ``overrides`` and ``source``, ``where``, and ``sending``."""
+    options = [
+        click.option(
+            "--set",
+            "overrides",
+            metavar="FIELD=VALUE",
+            multiple=True,
+            callback=_assignments,
+            shell_complete=complete_fields,
+            help="Override a field of every run of the configs; may be given several times.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(0, 1024),
+            help="Worker processes, one thread each; by default one per core, as memory allows. 0: this process.",
+        ),
+        click.option(
+            "--dask", metavar="ADDRESS", help="Train on the Dask cluster of this scheduler: tcp://host:8786."
+        ),
+        click.option(
+            "--timeout",
+            metavar="SECONDS",
+            type=click.FloatRange(0, min_open=True),
+            help="Stop a run that takes longer; it fails with reason timeout. Starting a worker may take 120 s.",
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(0, 100),
+            default=1,
+            show_default=True,
+            help="How often to retry a run whose worker process died.",
+        ),
+        click.option("--fail-fast", is_flag=True, help="Stop at the first run that fails."),
+        click.option("--force", is_flag=True, help="Train finished runs again."),
+        click.option("--skip-failed", is_flag=True, help="Do not retry runs that failed before."),
+    ]
+    rest = model_option(export_options(source_options(filling(Where, "where")(function))))
+    return _with(rest, options)
+
+
+def _with(function: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    for option in reversed(options):
+        function = option(function)
+    return function

@@ -10,16 +10,13 @@ from typing import Any
 
 import click
 
-from wineexp.listing import Listing, Row, as_markdown, as_text
+from wineexp.listing import Listing, Part, Row, as_markdown, as_text
 from wineexp.streams import print_json, print_out
 from wineexp.text import csv_text
 
-__all__ = ["Part", "collector_at_rest", "print_answer", "print_result", "print_table", "table_options"]
+__all__ = ["collector_at_rest", "print_answer", "print_result", "print_table", "table_options"]
 
 FORMATS = ("text", "json", "csv", "md")
-
-#: A part of an answer: lines of text, or a table.
-Part = str | Listing
 
 
 def table_options(function: Callable[..., Any]) -> Callable[..., Any]:

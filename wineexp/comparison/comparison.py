@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from wineexp.comparison.columns import COLUMNS, RARE, TERMINAL, Entry
 from wineexp.comparison.drawing import Judged
-from wineexp.comparison.effects import Effect, effect_sentences
+from wineexp.comparison.effects import Effect, effect_listings, effect_sentences
 from wineexp.comparison.forest import forest
 from wineexp.comparison.grid import MAX_PANELS, grid
 from wineexp.comparison.overlay import overlay
@@ -21,7 +21,7 @@ from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
 from wineexp.errors import SelectionError
-from wineexp.listing import TARGET, Listing
+from wineexp.listing import TARGET, Listing, Part
 from wineexp.notebook.card import Answer, Card, to_html
 from wineexp.notebook.frame import WholeFrame
 from wineexp.runs.curves import save
@@ -184,6 +184,19 @@ class Comparison:
         shown = [variant for variant in self.variants if variant.runs]
         most = OVERLAID_SINGLE if all(len(variant.runs) == 1 for variant in shown) else OVERLAID
         return most < len(shown) <= MAX_PANELS
+
+    def parts(self) -> list[Part]:
+        """The whole comparison as the terminal shows it: tables and text, in their order."""
+        parts: list[Part] = []
+        if self.entries:
+            parts.append(replace(self.listing, caption=SIMULATED if self.simulated else ""))
+        if self.unfinished:
+            lines = [
+                f"  {run.status:<12} {run.path}  {run.record.reason or ''}".rstrip() for run in self.unfinished
+            ]
+            parts.append("\n".join(["not ranked:", *lines]))
+        parts += effect_listings(self.effects)
+        return [*parts, "\n".join(self.sentences())] if self.sentences() else parts or ["no finished runs"]
 
     def sentences(self) -> list[str]:
         """The answer in words: the verdicts, best first, then what the factors do."""

@@ -17,6 +17,7 @@ from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.statistics import compare_errors, holm
 from wineexp.comparison.variants import Variant, order
 from wineexp.comparison.verdict import Kind, adjusted_level, format_p, told_p
+from wineexp.listing import Column, Listing
 from wineexp.specs.run_spec import varying
 from wineexp.specs.wording import format_value
 from wineexp.text import format_interval, format_number, one_line, telling_size
@@ -24,6 +25,7 @@ from wineexp.text import format_interval, format_number, one_line, telling_size
 __all__ = [
     "Contrast",
     "Effect",
+    "effect_listings",
     "effect_sections",
     "effect_sentences",
     "factorial_contrasts",
@@ -222,9 +224,9 @@ class Effect:
             self.difference.unit: self.difference.fewest,
         }
 
-    def figures(self) -> str:
+    def figures(self, form: str = "+.3f") -> str:
         """``+0.319 [+0.241, +0.398]``."""
-        return format_interval(self.difference.mean, *self.interval, form="+.3f", size=self.size)
+        return format_interval(self.difference.mean, *self.interval, form=form, size=self.size)
 
 
 def judge_effects(
@@ -340,6 +342,23 @@ def effect_sections(effects: Sequence[Effect]) -> list[tuple[str, list[Effect]]]
     at_values = [one for one in effects if one.kind == "simple"]
     sections.append(("what a setting changes at each value of another, where that differs", at_values))
     return [(heading, found) for heading, found in sections if found]
+
+
+def effect_listings(effects: Sequence[Effect]) -> list[Listing]:
+    """A table for each of :func:`effect_sections`."""
+    return [
+        Listing.of(
+            [
+                Column("effect", f"effect on {section[0].metric}", "", lambda effect: effect.label),
+                Column("against", "against", "", lambda effect: effect.base_label),
+                Column("change", "change", "", lambda effect: effect.figures("+.4f")),
+                Column("p", "p", "", lambda effect: format_p(effect.p), right=True),
+            ],
+            section,
+            caption=f"{heading}:",
+        )
+        for heading, section in effect_sections(effects)
+    ]
 
 
 def effect_sentences(effects: Sequence[Effect]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from wineexp.data.csv_source import check_lines
 from wineexp.errors import RunError
 from wineexp.runs.directory import HISTORY, PREDICTIONS, TEST_PREDICTIONS, read_bounded, read_recorded
 from wineexp.runs.number_table import Columns, as_frame, read_columns
@@ -106,7 +104,6 @@ def _contradiction(predictions: Columns, rows: int, table_rows: int, twins: int 
 
 def _read(path: Path, columns: tuple[str, ...], content: bytes) -> Columns:
     try:
-        check_lines(io.BytesIO(content))
         optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else ()
         return read_columns(content, columns, ("epoch", "row", "twin"), optional)
     except (ValueError, OverflowError) as error:

@@ -10,8 +10,8 @@ import click
 
 from wineexp.api.options import Sending, Source, Where
 from wineexp.cli.notes import say
+from wineexp.cli.options import dry_run_option, execution_options
 from wineexp.cli.tables import print_table, table_options
-from wineexp.cli.training_options import dry_run_option, execution_options
 
 if TYPE_CHECKING:
     from wineexp.execution.plan import Plan

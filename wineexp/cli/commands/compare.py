@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from wineexp.api.options import Drawing
-from wineexp.cli.comparison_options import figure_options, selection_options
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import output_option
+from wineexp.cli.options import figure_options, output_option, selection_options
 from wineexp.cli.tables import collector_at_rest, print_result, table_options
 
 
@@ -48,7 +47,6 @@ def command(
     parse_conditions(where)  # report mistakes before loading anything heavy
 
     from wineexp.api.comparing import check_figure_name, compare, write_figure
-    from wineexp.cli.answer import answer
 
     check_figure_name(output)
     comparison = compare(runs, where=where, **selection, on_damaged=lambda error: note(f"left out: {error}"))
@@ -58,7 +56,7 @@ def command(
     told = [] if planned is None else ["\n".join(planned) or "nothing to plan: there are no verdicts"]
     print_result(
         form,
-        lambda: [*answer(comparison), *told],
+        lambda: [*comparison.parts(), *told],
         comparison.rows,
         lambda: comparison.as_json() | ({} if planned is None else {"plan": planned}),
     )

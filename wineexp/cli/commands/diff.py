@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note
-from wineexp.cli.options import named_runs_option
-from wineexp.cli.tables import Part, print_result, table_options
+from wineexp.cli.options import RunName, named_runs_option
+from wineexp.cli.tables import print_result, table_options
+from wineexp.listing import Part
 from wineexp.text import align, one_line
 
 if TYPE_CHECKING:

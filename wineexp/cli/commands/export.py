@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import named_runs_option
+from wineexp.cli.options import RunName, named_runs_option
 from wineexp.streams import print_err
 
 

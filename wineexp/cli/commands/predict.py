@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import named_runs_option, output_option, sep_option
+from wineexp.cli.options import RunName, named_runs_option, output_option, sep_option
 from wineexp.streams import print_out
 from wineexp.text import json_text
 

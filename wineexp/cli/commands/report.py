@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from wineexp.cli.comparison_options import selection_options
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import output_option
+from wineexp.cli.options import output_option, selection_options
 from wineexp.cli.tables import collector_at_rest
 
 

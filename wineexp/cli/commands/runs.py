@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from wineexp.cli.completers import complete_columns, complete_conditions
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import out_option
+from wineexp.cli.options import complete_columns, complete_conditions, out_option
 from wineexp.cli.tables import collector_at_rest, print_table, table_options
 from wineexp.text import count_of
 

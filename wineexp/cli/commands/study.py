@@ -8,11 +8,16 @@ from typing import Any
 import click
 
 from wineexp.api.options import Judging
-from wineexp.cli.comparison_options import figure_options, margin_option, reference_option
 from wineexp.cli.notes import INTERRUPTED, note, say
-from wineexp.cli.options import filling
+from wineexp.cli.options import (
+    dry_run_option,
+    execution_options,
+    figure_options,
+    filling,
+    margin_option,
+    reference_option,
+)
 from wineexp.cli.tables import print_answer
-from wineexp.cli.training_options import dry_run_option, execution_options
 
 
 def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int] | None:
@@ -75,7 +80,6 @@ def command(
         return 0
 
     from wineexp.api.studying import run_study
-    from wineexp.cli.answer import answer
     from wineexp.cli.watch import CommandObserver
 
     observer = CommandObserver()
@@ -83,7 +87,7 @@ def command(
     if result.comparison is None:
         say("interrupted; the same command trains the rest")
         return INTERRUPTED
-    print_answer(answer(result.comparison))
+    print_answer(result.comparison.parts())
     for text in result.comparison.notes:
         note(text)
     say(f"figure, table{' and report' if page else ''}: {result.folder}/")

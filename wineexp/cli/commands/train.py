@@ -9,8 +9,7 @@ import click
 
 from wineexp.api.options import Sending, Source
 from wineexp.cli.notes import note
-from wineexp.cli.options import given, spec_options
-from wineexp.cli.training_options import export_options, model_option, source_options
+from wineexp.cli.options import export_options, given, model_option, source_options, spec_options
 from wineexp.specs.fields import MAX_SEED_COUNT, read_seeds
 from wineexp.streams import print_json, print_out
 

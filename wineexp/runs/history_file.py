@@ -21,7 +21,7 @@ from wineexp.runs.directory import read_bounded
 from wineexp.runs.record import Metrics
 from wineexp.text import one_line, some_of
 
-__all__ = ["Training", "read_history"]
+__all__ = ["LoneHistory", "read_history"]
 
 EPOCH = "epoch"
 
@@ -47,7 +47,7 @@ _Losses = list[float | None]
 
 
 @dataclass(frozen=True)
-class Training:
+class LoneHistory:
     """One training of a history file.
 
     Attributes
@@ -91,7 +91,7 @@ class _Form:
         return [(name, self.names.index(name)) for name in LOSSES if name in self.names]
 
 
-def read_history(path: Path) -> list[Training]:
+def read_history(path: Path) -> list[LoneHistory]:
     """The trainings of a history CSV: one, or several where the epochs begin anew.
 
     Raises
@@ -238,13 +238,13 @@ def _shown(text: str) -> str:
 
 def _trainings(
     path: Path, form: _Form, trainings: Sequence[Sequence[tuple[int, _Losses]]], anew: Sequence[int]
-) -> list[Training]:
+) -> list[LoneHistory]:
     """The rows as frames, with the notes."""
     names = [name for name, _ in form.losses()]
     frames = [_frames(names, rows) for rows in trainings]
     numbers = range(1, len(frames) + 1) if anew else [None]
     told = tuple(f"{path}: {note}" for note in _notes(form, frames, anew))
-    return [Training(*both, number, told) for both, number in zip(frames, numbers, strict=True)]
+    return [LoneHistory(*both, number, told) for both, number in zip(frames, numbers, strict=True)]
 
 
 def _frames(names: Sequence[str], rows: Sequence[tuple[int, _Losses]]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -23,7 +23,7 @@ from side_by_side import Timing, median, ratios, timed
 
 from wineexp import runtime
 from wineexp.errors import RuntimeSetupError
-from wineexp.specs.fields import BFLOAT16_KERNEL
+from wineexp.specs.run_spec import BFLOAT16_KERNEL
 
 HERE = Path(__file__).resolve().parent
 

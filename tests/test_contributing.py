@@ -71,16 +71,43 @@ def test_flag_schema_and_docs_have_it(run, copy):
     assert "| `val_bias` | val bias | mean error on validation rows |" in page
 
 
+def test_titles_questions_and_hints_have_its_words(run):
+    code = """
+import numpy as np
+
+from wineexp import RunSpec, WineexpError
+from wineexp.comparison.questions import ask
+from wineexp.comparison.judge import judge_errors
+from wineexp.comparison.variants import Variant
+
+plain, changed = RunSpec(bn="after"), RunSpec(bn="after", bn_epsilon=1.0)
+print(plain.describe())
+print(changed.describe())
+variants = [Variant("one", {}, changed, None), Variant("other", {}, plain, None)]
+verdicts = judge_errors({"one": {0: np.ones(9)}, "other": {0: np.zeros(9)}}, "other")
+print(ask(variants, variants[1], verdicts)[0].question)
+try:
+    RunSpec.parse({"eps": 1})
+except WineexpError as error:
+    print(error)
+"""
+    plain, changed, question, hint = run("-c", code).splitlines()
+    assert "epsilon" not in plain
+    assert "batch norm epsilon 1," in changed
+    assert question == "Is batch norm epsilon 1 better than batch norm epsilon 0.001?"
+    assert "did you mean 'bn_epsilon'?" in hint
+
+
 def test_yaml_run_directory_and_table_have_it_and_old_signatures_stand(run, tmp_path, small_table):
     quick = {"widths": 8, "epochs": 2, "bn": "after"}
     config = {"defaults": quick, "runs": [{"name": "as before"}, {"bn_epsilon": 1.0, "mood": "glad"}]}
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     run("-m", "wineexp", "batch", "c.yaml", "--jobs", "0", "--no-model")
-    found = {}
+    runs = {}
     for path in (tmp_path / "outputs").glob("*/run.json"):
         record = json.loads(path.read_text())
-        found[record["spec"]["bn_epsilon"]] = record, (path.parent / "history.csv").read_bytes()
-    (before, history), (changed, other) = found[0.001], found[1.0]
+        runs[record["spec"]["bn_epsilon"]] = record, (path.parent / "history.csv").read_bytes()
+    (before, history), (changed, other) = runs[0.001], runs[1.0]
     from wineexp.specs.run_spec import RunSpec
 
     assert before["signature"] == RunSpec.parse(quick).signature(small_table.identity)

@@ -1,4 +1,4 @@
-"""The house: imports run downward only, TensorFlow and private names stay in their rooms, rooms stay small."""
+"""The house: imports run downward only, TensorFlow and private names stay in their rooms."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FLOORS = [
     ["specs"],
     ["notebook", "outputs"],
     ["runtime", "extras", "files", "signals", "streams"],
-    ["compiled", "imports"],
+    ["compiled", "imports", "listing"],
     ["text", "errors"],
 ]
 
@@ -39,7 +39,7 @@ TENSORFLOW = {"training"}
 #: The files that touch private names of other packages.
 PRIVATE = {"training/keras_internals.py", "execution/dask_cluster.py"}
 
-MAX_MODULE_LINES, MAX_FUNCTION_LINES = 500, 60
+MAX_FUNCTION_LINES = 60
 
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "rich", "scipy", "ruamel", "numpy")
 
@@ -128,10 +128,8 @@ def test_nothing_needs_a_notebook_to_be_shown_in_one(path):
 
 
 @each_module
-def test_modules_and_functions_fit_the_eye(path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= MAX_MODULE_LINES
-    for node in ast.walk(ast.parse(text)):
+def test_functions_fit_a_screen(path):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             # Its docstring, which documents every parameter of a public function, does not count.
             first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-# As `typing` says, whose import takes as long as all else that comes before Ctrl-C is answered.
+# Like `typing.TYPE_CHECKING`; importing `typing` takes as long as everything else before Ctrl-C is answered.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ __all__ = [
     "train",
 ]
 
-#: Name -> the module that has it.
+#: Name -> its module.
 _ROOMS = {
     "RunSpec": "specs.run_spec",
     **dict.fromkeys(("DataError", "RunError", "SpecError", "WineexpError"), "errors"),

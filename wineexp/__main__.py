@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; a signal that comes while it is imported ends the program without a traceback."""
+    """Run the command line; a signal during its import ends the program without a traceback."""
     try:
         import signal
 
@@ -17,7 +17,7 @@ def main() -> None:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):  # `nohup` ignores one
                 signal.signal(number, lambda number, _: os._exit(128 + number))
         from wineexp.cli import main as command_line
-    except KeyboardInterrupt:  # before it was answered
+    except KeyboardInterrupt:  # it came before the handlers were set
         os._exit(130)
     except (ImportError, MemoryError) as error:
         from wineexp.errors import lack_of_memory

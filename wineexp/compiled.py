@@ -1,10 +1,10 @@
 """Epochs that XLA compiled, kept on the disk for the next process. Loads nothing heavy itself.
 
-Compiling takes two to three seconds of each run of the lesson's size, and 0.1 GB. TensorFlow keeps what it
-compiled, with all it was made of, in a folder that it is told before it loads. But it believes what it finds
-there: a file that was cut short or a full disk would end the training, and a changed byte might be executed. So
-only a folder is used in which this user alone can write and which has room; each file has its SHA-256 beside it
-and is checked before TensorFlow looks; and where it fails nevertheless, everything is removed and compiled anew.
+Compiling takes two to three seconds of each run of the lesson's size, and 0.1 GB. TensorFlow stores machine code,
+with everything it was compiled from, in a folder that is set before it loads. But it trusts whatever it finds
+there: a truncated file or a full disk would end the training, and a changed byte might be executed. So
+only a folder is used that this user alone can write to and that has room; each file has its SHA-256 beside it
+and is checked before TensorFlow looks; and if it fails nevertheless, everything is removed and compiled anew.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ import platformdirs
 
 __all__ = ["FLAGS", "first_call", "folder_in_use", "keeping", "place"]
 
-#: TensorFlow's settings for XLA. Where the user has set it, empty or not, nothing is kept.
+#: The variable with TensorFlow's settings for XLA. If the user has set it, empty or not, nothing is kept.
 FLAGS = "TF_XLA_FLAGS"
 
-#: Files of one folder, some 1 MB each, and folders: one for each processor, thread count and TensorFlow.
+#: Limits: files per folder, about 1 MB each; folders, one for each processor, thread count and TensorFlow.
 MOST_FILES, MOST_FOLDERS = 32, 8
 
-#: Bytes that must be free on its disk.
+#: Bytes that must be free on the folder's disk.
 ROOM = 64 * 2**20
 
-#: So long after it began, another process may still be writing a file.
+#: Another process may still be writing a file for this long after the start.
 SECONDS_TO_WRITE = 120
 
 _CODE, _SEAL = ".pb", ".sha256"
@@ -45,20 +45,20 @@ _in_use: Path | None = None
 
 
 def place() -> Path:
-    """The folder of these folders, in the user's cache."""
+    """The parent of these folders, in the user's cache."""
     return Path(platformdirs.user_cache_dir("wineexp")) / "compiled"
 
 
 def folder_in_use() -> Path | None:
-    """Where this process's TensorFlow keeps what it compiles; None where it does not."""
+    """The folder where this process's TensorFlow keeps machine code; None if it keeps none."""
     return _in_use
 
 
 @contextlib.contextmanager
 def keeping(threads: int) -> Iterator[None]:
-    """Import TensorFlow within: it keeps what XLA compiles for so many threads, where that is safe.
+    """For the import of TensorFlow: have it keep what XLA compiles for this many threads, if that is safe.
 
-    The setting is TensorFlow's alone: it reads it once, and no process that is started later should.
+    The setting is unset afterwards: TensorFlow reads it once, and processes started later should not.
     """
     global _in_use
     folder = None if FLAGS in os.environ or "tensorflow" in sys.modules else _usable(threads)
@@ -76,8 +76,8 @@ def keeping(threads: int) -> Iterator[None]:
 def first_call(compile_and_run: Callable[[], _T], failure: type[Exception]) -> _T:
     """The result of a call in which XLA compiles a program or finds it in the folder.
 
-    It is called again after a ``failure``, TensorFlow's own kind of error, as it may have failed on what it found.
-    The program must have another name then: TensorFlow remembers what failed. What fails again is raised.
+    After a ``failure``, TensorFlow's own kind of error, it is called again, as a file in the folder may be the
+    cause. The program must have another name then: TensorFlow remembers what failed. A second error is raised.
     """
     if _in_use is None:
         return compile_and_run()
@@ -85,7 +85,7 @@ def first_call(compile_and_run: Callable[[], _T], failure: type[Exception]) -> _
     checked = _identities(_in_use)
     try:
         result = compile_and_run()
-    except failure:  # of a file or a disk, before anything was computed
+    except failure:  # caused by a file or a disk, before anything was computed
         _remove(list(_in_use.glob("*")))
         checked = set()
         result = compile_and_run()
@@ -94,13 +94,13 @@ def first_call(compile_and_run: Callable[[], _T], failure: type[Exception]) -> _
 
 
 def _usable(threads: int) -> Path | None:
-    """The folder for this process, where it is this user's alone, has room and can be written into."""
+    """The folder for this process; None unless it is this user's alone, has room and can be written to."""
     try:
         folder = place() / _key(threads)
         if set(str(folder)) & set(" \t\r\n\"'\\=") or not str(folder).isascii():
             return None  # TensorFlow would read its name as something else
         if not folder.is_absolute():
-            return None  # there is no home
+            return None  # the user has no home
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not all(_is_own(one) for one in (folder.parent, folder)):
             return None
@@ -108,17 +108,17 @@ def _usable(threads: int) -> Path | None:
             return None
         probe = folder / f"probe-{os.getpid()}"
         try:
-            probe.write_bytes(bytes(2**20))  # a quota does not show otherwise
+            probe.write_bytes(bytes(2**20))  # the only way to notice a quota
         finally:
             probe.unlink(missing_ok=True)
         _remove_folders(folder)
-    except (OSError, RuntimeError):  # no home, no such folder, no right to it
+    except (OSError, RuntimeError):  # no home, no such folder, no permission
         return None
     return folder
 
 
 def _key(threads: int) -> str:
-    """What machine code depends on beside the program that it is made of."""
+    """A hash of everything that machine code depends on besides its program."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     processor = sorted({line for line in lines if line.startswith(("flags", "Features", "model", "CPU part"))})
     cores = len(os.sched_getaffinity(0))
@@ -132,7 +132,7 @@ def _is_own(folder: Path) -> bool:
 
 
 def _check(folder: Path) -> None:
-    """Remove what is not as it was written, and the oldest beyond what is kept."""
+    """Remove files that changed since they were written, then the oldest beyond the limit, then left-over ones."""
     with contextlib.suppress(OSError):
         codes = [path for path in folder.iterdir() if path.suffix == _CODE]
         _remove([path for path in codes if not _is_sound(path)])
@@ -151,21 +151,21 @@ def _is_sound(path: Path) -> bool:
 
 
 def _is_left_over(path: Path) -> bool:
-    """A seal whose file is gone, or what a process that ended has not finished."""
+    """Whether this is a seal without its file, or a file that a dead process did not finish."""
     if path.suffix == _SEAL:
         return not path.with_suffix(_CODE).exists()
     return not 0 <= time.time() - path.lstat().st_mtime < SECONDS_TO_WRITE
 
 
 def _identities(folder: Path) -> set[tuple[str, int]]:
-    """Name and inode of each file: TensorFlow writes another file and renames it."""
+    """Name and inode of each file; a rewritten file has another inode, as TensorFlow renames a new file to it."""
     with contextlib.suppress(OSError):
         return {(path.name, path.stat().st_ino) for path in folder.glob(f"*{_CODE}")}
     return set()
 
 
 def _seal(folder: Path, checked: set[tuple[str, int]]) -> None:
-    """Write down the SHA-256 of what was written since the check."""
+    """Store the SHA-256 of each file that was written since the check."""
     with contextlib.suppress(OSError):
         for path in folder.glob(f"*{_CODE}"):
             if (path.name, path.stat().st_ino) not in checked:
@@ -187,7 +187,7 @@ def _remove(paths: list[Path]) -> None:
 
 
 def _remove_folders(own: Path) -> None:
-    """Those of other processors and versions that were not used for longest."""
+    """Remove the least recently used folders of other processors and versions, beyond the limit."""
     os.utime(own)
     others = sorted(own.parent.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
     for path in others[MOST_FOLDERS:]:

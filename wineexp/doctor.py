@@ -30,7 +30,7 @@ class Examination:
 
 
 def examine(data: str | None, out: Path, sep: str | None = None) -> Examination:
-    """Look at everything; what fails becomes a problem, not an exception. Loads TensorFlow."""
+    """Check everything; a check that fails becomes a problem, not an exception. Loads TensorFlow."""
     found = Examination()
     checks: list[Callable[[Examination], None]] = [
         _versions,
@@ -82,7 +82,7 @@ def _table(found: Examination, data: str | None, sep: str | None) -> None:
     used = find_table(data, stand_in=True, sep=sep)
     found.facts.append(("table", f"{used.table.kind}, {used.table.source}"))
     found.facts += [("", step) for step in used.steps]
-    if used.table.kind == "simulated" and used.notes:  # one that was asked for has none
+    if used.table.kind == "simulated" and used.notes:  # no notes if it was asked for
         found.problems.append("; ".join(used.notes))
 
 

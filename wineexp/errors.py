@@ -34,14 +34,14 @@ __all__ = [
 ]
 
 
-#: How the loader of libraries, the C library and Python say that the system gave no memory.
+#: The messages of the library loader, the C library and Python when the system gives no memory.
 _NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "can't start new thread")
 
 
 class WineexpError(Exception):
     """Base of all errors that are not bugs.
 
-    ``exit_code`` is the exit code of the command line: 2 only where what was asked for cannot be and nothing was
+    ``exit_code`` is the exit code of the command line: 2 only if the request is impossible and nothing was
     touched.
     """
 
@@ -57,7 +57,7 @@ class SpecError(WineexpError):
         self.problems: tuple[tuple[str, str], ...] = tuple(problems)
         super().__init__("\n".join(f"{field}: {text}" for field, text in self.problems))
 
-    def __reduce__(self) -> Any:  # Python would build it anew from its text, in whoever waits for a process
+    def __reduce__(self) -> Any:  # unpickled in another process, Python would build it from its text alone
         return type(self), (self.problems,)
 
 
@@ -83,7 +83,7 @@ class DataError(WineexpError):
 class DownloadError(WineexpError):
     """The table could not be downloaded.
 
-    ``reason`` is why, ``remedy`` what helps, where that is known, ``tried`` what was found at each address.
+    ``reason`` says why, ``remedy`` what helps, if that is known, ``tried`` what was found at each address.
     """
 
     def __init__(self, reason: str, remedy: str = "", tried: Iterable[str] = ()) -> None:
@@ -99,7 +99,7 @@ class RunError(WineexpError):
 
 
 class NoRunError(RunError):
-    """There is no run; one that was listed a moment ago has been removed since."""
+    """There is no run: one that was listed a moment ago has been removed since."""
 
 
 class SelectionError(WineexpError):
@@ -146,7 +146,7 @@ def first_line(error: BaseException) -> str:
 
 
 def lack_of_memory(error: BaseException | None) -> str | None:
-    """In words, where an error says that the system gave no memory, or one does in whose place it was raised."""
+    """The problem in words if an error, or one of its causes, says that the system gave no memory; else None."""
     while error is not None:
         text = first_line(error)
         if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
@@ -159,19 +159,19 @@ def lack_of_memory(error: BaseException | None) -> str | None:
 
 
 def folded(word: str) -> str:
-    """What the spellings of one name share: ``batchsize`` of ``Batch-Size``, ``batch_size`` and ``batchSize``."""
+    """The form that a name's spellings share: ``batchsize`` for ``Batch-Size``, ``batch_size``, ``batchSize``."""
     return re.sub(r"[\s_-]+", "", word).lower()
 
 
 def closest(word: str, legal: Iterable[str], aliases: Mapping[str, str] | None = None) -> str | None:
-    """The legal name that ``word`` most likely stands for, or None.
+    """The legal name that ``word`` most likely means, or None.
 
     Parameters
     ----------
     word : str
     legal : iterable of str
     aliases : mapping, optional
-        What other tools call it, :func:`folded`, to a name here; believed before any likeness of letters.
+        Other tools' names, :func:`folded`, to names here; they come before any similarity of letters.
     """
     legal = list(legal)
     alias = (aliases or {}).get(folded(word))

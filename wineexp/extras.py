@@ -8,7 +8,7 @@ from wineexp.errors import MissingExtraError
 
 __all__ = ["EXTRAS", "available", "require"]
 
-#: Extra -> the package whose presence shows that it is installed.
+#: Extra -> the package that shows whether it is installed.
 EXTRAS = {"dask": "distributed", "mlflow": "mlflow", "report": "jinja2", "tensorboard": "tensorboard"}
 
 
@@ -18,7 +18,7 @@ def available(extra: str) -> bool:
 
 
 def require(extra: str, wanted_by: str) -> None:
-    """Raise ``MissingExtraError``, with the command that installs the extra, unless it is there."""
+    """Raise ``MissingExtraError``, with the command that installs the extra, unless it is installed."""
     if not available(extra):
         raise MissingExtraError(
             f"{wanted_by} needs the package {EXTRAS[extra]!r}, which is not installed; "

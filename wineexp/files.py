@@ -3,7 +3,7 @@
 A leaf: run directories, figures, pages, tables and the cache of downloads are all written through it.
 
 A directory is built as ``.wineexp-HOST-PROCESS-RANDOM/NAME``, beside its place and under its own name, and then
-exchanged with what stands at its place. So whoever finds one that a dead process left knows where it belongs.
+exchanged with whatever is at its place. So one that a dead process left behind shows where it belongs.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = [
     "write_file",
 ]
 
-#: Start of the hidden name that something has while it is written; host, process and a random part follow.
+#: Start of the hidden name of whatever is being written; host, process and a random part follow.
 _STAGED = ".wineexp-"
 
-#: Of Linux's renameat2: paths as the working directory has them; exchange the two.
+#: Flags of Linux's renameat2: paths are relative to the working directory; exchange the two.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
-#: How a system or a file system says that it cannot exchange two directories.
+#: Errors by which a system or a file system says that it cannot exchange two directories.
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)
 
 Refusal = type[WineexpError]
@@ -52,7 +52,7 @@ def write_file(path: Path, content: bytes, *, error: Refusal = OutputError) -> N
         Missing parent folders are created.
     content : bytes
     error : type of WineexpError
-        What to raise, with path and reason, if it cannot be written; nothing is left behind in that case.
+        Raised, with path and reason, if the file cannot be written; nothing is left behind in that case.
     """
     with refusing(path, error):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,11 +64,11 @@ def write_directory(
 ) -> None:
     """Write ``files``, name to content, into a new directory, and put it at ``path`` in one step.
 
-    The files are flushed to the disk first, in the order given. An existing directory is replaced if it may be,
-    by :func:`check_replaceable`; files of others in it stay. Wherever this ends, even with the process, the old
-    one or the new one is whole, and :func:`restore`, which comes first here, puts it back. ``ours`` are by
-    default the names of ``files``; the last of them is written last, and says that a directory is whole. Raises
-    ``error`` if disk or permissions do not allow it.
+    The files are flushed to the disk first, in the order given. An existing directory is replaced if
+    :func:`check_replaceable` allows it; other files in it stay. Wherever this ends, even if the process dies,
+    either the old or the new directory is whole, and :func:`restore`, which is called first here, puts it back.
+    ``ours`` defaults to the names of ``files``; the last of them is written last, and marks a directory as whole.
+    Raises ``error`` if disk or permissions do not allow it.
     """
     ours = ours or tuple(files)
     check_replaceable(path, ours, error=error)
@@ -89,8 +89,8 @@ def write_directory(
 def restore(folder: Path, ours: Sequence[str]) -> None:
     """Tidy up in ``folder`` after processes of this machine that ended while they wrote.
 
-    A whole directory is put at its place, or removed where another whole one stands there. Files of others go
-    back to where they were. What the system refuses is left for the next time.
+    A whole directory is put at its place, or removed if another whole one is there. Files that are not ours go
+    back to where they were. Whatever the system refuses is left for the next time.
     """
     with contextlib.suppress(OSError):
         for left in folder.glob(f"{_STAGED}{socket.gethostname()}-*"):
@@ -100,15 +100,15 @@ def restore(folder: Path, ours: Sequence[str]) -> None:
 
 
 def check_replaceable(path: Path, ours: Sequence[str], *, error: Refusal = OutputError) -> None:
-    """Raise ``error`` if writing a directory at ``path`` would remove what is not ours.
+    """Raise ``error`` if writing a directory at ``path`` would remove something that is not ours.
 
     Parameters
     ----------
     path : Path
-        It may be free, an empty directory, or one that holds the first or the last of ``ours``: then we wrote it,
+        May be free, an empty directory, or a directory with the first or the last of ``ours``: we wrote that one,
         whatever else it holds by now.
     ours : sequence of str
-        Names of the files that we write; the first and the last are always among them.
+        Names of the files that we write; the first and the last are always written.
     """
     if not os.path.lexists(path):
         return
@@ -132,8 +132,8 @@ def check_replaceable(path: Path, ours: Sequence[str], *, error: Refusal = Outpu
 def remove_files(path: Path, ours: Sequence[str], *, error: Refusal = OutputError) -> list[str]:
     """Remove our files from a directory, the last of ``ours`` first, and the directory once it is empty.
 
-    Returns the names of what is not ours and stays: other files, folders, links. Raises ``error`` if ``path`` is
-    a link, or the system does not allow it.
+    Returns the names of everything else, which stays: other files, folders, links. Raises ``error`` if ``path``
+    is a link, or the system does not allow it.
     """
     if path.is_symlink():
         raise error(f"{path}: expected a directory, found a symbolic link; remove the link by hand")
@@ -142,13 +142,13 @@ def remove_files(path: Path, ours: Sequence[str], *, error: Refusal = OutputErro
 
 
 def ours_among(path: Path | int, ours: Sequence[str]) -> list[str]:
-    """Those of ``ours`` that are files of a directory, after what was left half-written; none is ever a link."""
+    """Our files in a directory: those left half-written first, then those of ``ours``; never a link."""
     there = sorted(entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False))
     return [name for name in there if name.startswith(_STAGED)] + [name for name in ours if name in there]
 
 
 def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
-    """Create ``folder``; raise ``error`` unless files can be written there: better before the work than after."""
+    """Create ``folder``; raise ``error`` unless files can be written there. For use before the work, not after."""
     with refusing(folder, error):
         folder.mkdir(parents=True, exist_ok=True)
         probe = _staged_beside(folder / "probe")
@@ -158,7 +158,7 @@ def check_writable(folder: Path, *, error: Refusal = OutputError) -> None:
 
 @contextlib.contextmanager
 def refusing(path: Path, error: Refusal, done: str = "written") -> Iterator[None]:
-    """Raise ``error``, with ``path`` and the reason, where the system refuses what is to be ``done`` within."""
+    """Raise ``error``, with ``path`` and the reason, if the system refuses the action that ``done`` names."""
     try:
         yield
     except OSError as cause:  # a full disk, a folder without permission, a file where a folder should be
@@ -172,7 +172,7 @@ def refusing(path: Path, error: Refusal, done: str = "written") -> Iterator[None
 
 
 def _tidy_up(left: Path, ours: Sequence[str]) -> None:
-    """Restore or remove what a dead process left under that hidden name, as far as the system allows it."""
+    """Restore or remove what a dead process left under this hidden name, as far as the system allows it."""
     with contextlib.suppress(OSError):
         if left.is_symlink() or not left.is_dir():
             left.unlink()
@@ -180,14 +180,14 @@ def _tidy_up(left: Path, ours: Sequence[str]) -> None:
         for entry in [entry for entry in os.scandir(left) if entry.is_dir(follow_symlinks=False)]:
             staged, home = Path(entry), left.parent / entry.name
             if _is_whole(staged, ours) and not _is_whole(home, ours):
-                with contextlib.suppress(OSError):  # refused unless its place is free
+                with contextlib.suppress(OSError):  # the system refuses it unless the place is free
                     staged.rename(home)
             _discard(staged, home, ours)
-        _remove(left, ours)  # earlier versions had the files in it
+        _remove(left, ours)  # earlier versions put the files directly into it
 
 
 def _put(staged: Path, path: Path, ours: Sequence[str]) -> None:
-    """Rename ``staged`` to ``path``; what stands there takes its place, but for files of others, which stay."""
+    """Exchange ``staged`` with whatever is at ``path``; files there that are not ours stay at ``path``."""
     if not os.path.lexists(path) or not os.listdir(path):
         staged.rename(path)
         return
@@ -209,7 +209,7 @@ def _put(staged: Path, path: Path, ours: Sequence[str]) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two directories in one step; False where the system, or the file system, cannot."""
+    """Exchange two directories in one step; False if the system, or the file system, cannot."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:
@@ -223,7 +223,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _discard(staged: Path, home: Path, ours: Sequence[str]) -> None:
-    """Remove a staged directory; what is not ours goes home first, and the only whole one stays."""
+    """Remove a staged directory, unless it is the only whole one; files that are not ours go home first."""
     if staged.is_dir():
         _move_others(staged, home, ours)
         if _is_whole(staged, ours) and not _is_whole(home, ours):
@@ -233,16 +233,16 @@ def _discard(staged: Path, home: Path, ours: Sequence[str]) -> None:
 
 
 def _move_others(source: Path, target: Path, ours: Sequence[str]) -> None:
-    """Move what is not ours from one directory into another; nothing there is replaced."""
+    """Move everything that is not ours from one directory into another; nothing there is replaced."""
     for name in set(os.listdir(source)) - set(ours_among(source, ours)):
         if not os.path.lexists(target / name):
             (source / name).rename(target / name)
 
 
 def _remove(path: Path, ours: Sequence[str]) -> list[str]:
-    """Remove our files from a directory, the last first, and it once it is empty; return what stays.
+    """Remove our files from a directory, the last first, then the directory if it is empty; return what is left.
 
-    They are removed from this very directory, whatever is put at ``path`` meanwhile.
+    The files are removed from this very directory, even if another is put at ``path`` meanwhile.
     """
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -258,7 +258,7 @@ def _remove(path: Path, ours: Sequence[str]) -> list[str]:
 
 
 def _is_whole(path: Path, ours: Sequence[str]) -> bool:
-    """Whether a directory has the file that is written last, and removed first."""
+    """Whether a directory has the file that is written last and removed first."""
     try:
         return stat.S_ISREG(os.lstat(path / ours[-1]).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -266,7 +266,7 @@ def _is_whole(path: Path, ours: Sequence[str]) -> bool:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write to a name beside it, and rename; flushed to the disk first, or a power failure may leave it empty."""
+    """Write beside ``path``, flush to the disk, rename; without the flush a power failure may leave it empty."""
     staged = _staged_beside(path)
     try:
         with staged.open("wb") as file:

@@ -1,4 +1,4 @@
-"""How heavy packages are imported: without what they would load for others, and without collecting garbage."""
+"""How heavy packages are imported: without the parts that only others need, and without collecting garbage."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 __all__ = ["TENSORFLOW_LATER", "lean", "leave_out", "postpone", "show_warnings", "showing_warnings"]
 
-#: Parts of TensorFlow's interface that nothing here uses: version 1, through which all of TensorFlow Lite comes,
-#: and a client for the profilers of other machines. They take a twentieth of its loading, and 36 MB of 650.
+#: Parts of TensorFlow's interface that nothing here uses: version 1, which loads all of TensorFlow Lite, and a
+#: client for the profilers of other machines. They take a twentieth of its loading time, and 36 MB of 650.
 TENSORFLOW_LATER = tuple(
     f"tensorflow._api.v2.{public}" for public in ("compat.v1", "compat.v2", "lite", "profiler.experimental.client")
 )
@@ -24,20 +24,20 @@ _postponed: tuple[str, ...] = ()
 
 
 def leave_out(*modules: str) -> None:
-    """Have what is imported within :func:`lean` do without these; for a process that is wineexp's alone.
+    """Hide these modules from imports within :func:`lean`; only for a process that is wineexp's alone.
 
-    Keras imports Matplotlib's pyplot and scikit-learn where they are installed, for galleries and wrappers that
-    nothing here uses: up to a second of the four that it takes to load with TensorFlow.
+    Keras imports Matplotlib's pyplot and scikit-learn if they are installed, for galleries and wrappers that
+    nothing here uses: up to a second of the four that Keras and TensorFlow take to load.
     """
     global _left_out
     _left_out = modules
 
 
 def postpone(*modules: str) -> None:
-    """Have what is imported within :func:`lean` load these at their first use; for a process of wineexp alone.
+    """Have imports within :func:`lean` load these modules at their first use; only for a process of wineexp alone.
 
-    Whoever uses one, a user's callback say, does not see a difference. A module that others take names from
-    while they load (``from module import name``) is loaded by that.
+    Their users, a user's callback for example, see no difference. ``from module import name`` in another module
+    loads such a module at once.
     """
     global _postponed
     _postponed = modules
@@ -46,12 +46,12 @@ def postpone(*modules: str) -> None:
 class _Later(ModuleType):
     """Stands in for a module until it is used.
 
-    Python's own ``importlib.util.LazyLoader`` refuses a module that puts another one in its place when it is
-    loaded, as TensorFlow's version 1 does.
+    Python's own ``importlib.util.LazyLoader`` refuses a module that replaces itself while it is loaded, as
+    TensorFlow's version 1 does.
     """
 
     def __getattr__(self, name: str) -> Any:
-        # Who walks through all modules (`inspect`, `warnings`) asks each for such names.
+        # Code that walks through all modules (`inspect`, `warnings`) asks each for such names.
         if name.startswith("__") and name not in ("__all__", "__path__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return getattr(self._loaded(), name)
@@ -66,9 +66,9 @@ class _Later(ModuleType):
 
 
 def show_warnings() -> None:
-    """Have warnings that the user turned into errors (``-W error``) shown once, as by default.
+    """Show warnings that the user turned into errors (``-W error``) once, as by default.
 
-    Most are other libraries', about each other, and would end what was asked for where nothing is wrong.
+    Most come from other libraries, about each other, and would end the work although nothing is wrong.
     """
     kept = [("default" if action == "error" else action, *rest) for action, *rest in warnings.filters]
     warnings.filters[:] = kept  # type: ignore[index]
@@ -76,9 +76,9 @@ def show_warnings() -> None:
 
 @contextlib.contextmanager
 def showing_warnings() -> Iterator[None]:
-    """:func:`show_warnings` within, and as before afterwards."""
+    """:func:`show_warnings` in the block; afterwards the filters are as before."""
     if all(action != "error" for action, *_ in warnings.filters):
-        yield  # nothing is touched: another thread may use them
+        yield  # the filters are not touched: another thread may use them
         return
     with warnings.catch_warnings():
         show_warnings()
@@ -87,14 +87,14 @@ def showing_warnings() -> Iterator[None]:
 
 @contextlib.contextmanager
 def lean() -> Iterator[None]:
-    """Import within: modules are left out or come later, and no garbage is collected.
+    """For imports in the block: modules are left out or postponed, and no garbage is collected.
 
-    TensorFlow's own 350,000 objects stay. To walk them again and again while they come takes a fifth of its
-    loading (0.7 of 3.5 s, AMD EPYC, Zen 4), and would take 50 ms after each run: they are exempt from now on.
+    TensorFlow's own 350,000 objects stay. Walking them again and again while they are made takes a fifth of its
+    loading time (0.7 of 3.5 s, AMD EPYC, Zen 4), and would take 50 ms after each run: they are exempt from now on.
     """
     hidden = [name for name in _left_out if name not in sys.modules]
     known: dict[str, Any] = sys.modules
-    known.update(dict.fromkeys(hidden))  # None is Python's own way to say that one is not installed
+    known.update(dict.fromkeys(hidden))  # None is Python's own mark of a missing module
     known.update((name, _Later(name)) for name in _postponed if name not in known)
     collects = gc.isenabled()
     gc.disable()

@@ -1,7 +1,7 @@
-"""The file that a person names for an answer, with ``-o``: a plain one is replaced, anything else is written into.
+"""The file that a person names with ``-o`` for an answer: a plain file is replaced, anything else is written to.
 
-A device, a named pipe, a terminal, ``/dev/stdout`` are places to write to, and a link stands for what it leads to;
-to replace any of them by a file would break it. Our own files, which are never links, are written by
+A device, a named pipe, a terminal and ``/dev/stdout`` are places to write to, and a link means its target;
+replacing any of them by a file would break it. Our own files, which are never links, are written by
 :mod:`wineexp.files` alone.
 """
 
@@ -18,7 +18,7 @@ from wineexp.streams import print_err
 
 __all__ = ["write_output"]
 
-#: Links to follow at most, as Linux does.
+#: Limit of links to follow, as in Linux.
 _MAX_LINKS = 40
 
 
@@ -28,9 +28,8 @@ def write_output(path: Path, content: bytes) -> None:
     Parameters
     ----------
     path : Path
-        A plain file, which may be there or not, is written whole or not at all; missing parent folders are
-        created. Links are followed. Where a named pipe has no reader yet, a line on stderr says so, and it is
-        waited for.
+        A plain file, existing or not, is written whole or not at all; missing parent folders are created. Links
+        are followed. If a named pipe has no reader yet, a line on stderr says so, and this waits for one.
     content : bytes
 
     Raises
@@ -52,7 +51,7 @@ def write_output(path: Path, content: bytes) -> None:
 
 
 def _kind(path: Path) -> int | None:
-    """The mode of what ``path`` leads to, None where that is nothing yet."""
+    """The mode of the target of ``path``, None if it does not exist yet."""
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:
@@ -60,7 +59,7 @@ def _kind(path: Path) -> int | None:
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """The number of the open file of this process that ``path`` stands for, as ``/dev/stdout`` does."""
+    """The descriptor of this process that ``path`` stands for, as ``/dev/stdout`` does; else None."""
     step = os.fspath(path)
     for _ in range(_MAX_LINKS):
         folder, name = os.path.split(step)
@@ -73,7 +72,7 @@ def _own_descriptor(path: Path) -> int | None:
 
 
 def _opened(path: Path, kind: int) -> int:
-    """A descriptor of what is no plain file; nothing is created, and no terminal becomes ours."""
+    """A descriptor of something that is no plain file; creates nothing, and takes no controlling terminal."""
     flags = os.O_WRONLY | os.O_NOCTTY
     if stat.S_ISFIFO(kind):
         try:

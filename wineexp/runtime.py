@@ -1,4 +1,4 @@
-"""TensorFlow's surroundings: environment and threads, set before it loads. Loads nothing heavy itself."""
+"""TensorFlow's environment and threads, set before it loads. Loads nothing heavy itself."""
 
 from __future__ import annotations
 
@@ -37,43 +37,43 @@ __all__ = [
     "versions",
 ]
 
-#: Held while TensorFlow, or what loads it, is imported, and while a run trains: another thread would see half a
-#: module, and TensorFlow's graphs and gradients in the making are the process's, not a thread's.
+#: Held while TensorFlow, or a module that loads it, is imported, and while a run trains: another thread would see
+#: half a module, and threads share TensorFlow's unfinished graphs and gradients.
 LOCK = threading.RLock()
 
-#: TensorFlow's switch for oneDNN's kernels, which it turns on by itself on processors with AVX-512 VNNI alone.
-#: They round differently, so one default holds everywhere; and off, as on an AMD EPYC (Zen 4) they took a third
-#: longer for three layers of 64, and for large models XLA is faster than either. A user's own setting stays.
+#: TensorFlow's switch for oneDNN's kernels, which it turns on by itself only on processors with AVX-512 VNNI.
+#: They round differently, so one default holds everywhere. It is off: on an AMD EPYC (Zen 4) they took a third
+#: longer for three layers of 64, and for large models XLA is faster than both. A user's own setting stays.
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
-#: Instructions that multiply bfloat16, as Linux names them; without them it is emulated, slower than float32.
+#: Linux's names of the instructions that multiply bfloat16; without them it is emulated, slower than float32.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
-#: Up to this many parameters, one thread is at least as fast as two: handing work over costs what it saves.
+#: Up to this many parameters, one thread is at least as fast as two: sharing the work costs as much as it saves.
 SMALL_MODEL = 100_000
 
 #: Bytes of address space that loading TensorFlow takes at least (2.21 on x86-64: 1.6 to 1.8 GB). Under a lower
-#: limit (``ulimit -v``) the C++ libraries end the process themselves, with lines of their own.
+#: limit (``ulimit -v``) the C++ libraries end the process themselves, with messages of their own.
 TENSORFLOW_BYTES = 1_600_000_000
 
-#: Whether this process was forked from one in which TensorFlow ran. Its threads stay with the parent, and whatever
-#: waits for them here would wait for ever.
+#: Whether this process was forked from one in which TensorFlow ran. Its threads stay with the parent, and a call
+#: that waits for them here would wait for ever.
 _forked = False
 
 
 def note_fork() -> None:
-    """Remember whether TensorFlow runs; called in a process that was forked while it was loaded."""
+    """Remember whether TensorFlow runs; called in a process that was forked after TensorFlow was loaded."""
     global _forked
     _forked = _is_running(sys.modules["tensorflow"])
 
 
 def _is_running(tensorflow: Any) -> bool:
-    """Whether TensorFlow has begun to run, which alone starts its threads; its import does not."""
+    """Whether TensorFlow has begun to run: only that starts its threads, the import does not."""
     try:
         config = tensorflow.config.threading
         count = config.get_intra_op_parallelism_threads()
         config.set_intra_op_parallelism_threads(count + 1)
-    except (AttributeError, RuntimeError):  # another thread was importing it; or it runs, and the count is fixed
+    except (AttributeError, RuntimeError):  # another thread is importing it; or it runs, and the count is fixed
         return True
     config.set_intra_op_parallelism_threads(count)
     return False
@@ -93,8 +93,8 @@ def available_cores() -> int:
 
 
 def available_memory() -> float:
-    """Bytes this process may still use: the machine's free memory, or its container's where that is less."""
-    import psutil  # at its first use: only a batch asks
+    """Bytes this process may still use: the machine's free memory, or its container's if that is less."""
+    import psutil  # imported here, as only a batch needs it
 
     free = float(psutil.virtual_memory().available)
     limit, used = _container_memory()
@@ -102,7 +102,7 @@ def available_memory() -> float:
 
 
 def total_memory() -> tuple[float, str]:
-    """Bytes that a process could ever use, and whose limit that is: of machine, container or ``ulimit``."""
+    """Bytes that a process could ever use, and whose limit that is: machine, container or ``ulimit``."""
     import psutil
 
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -116,7 +116,7 @@ def total_memory() -> tuple[float, str]:
 
 
 def _container_memory() -> tuple[float, float]:
-    """The limit of this process's container, and what is used of it, in bytes; infinite and 0 without one."""
+    """The limit of this process's container and its use so far, in bytes; infinite and 0 without a container."""
     group = Path("/sys/fs/cgroup")
     try:
         limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
@@ -126,23 +126,23 @@ def _container_memory() -> tuple[float, float]:
 
 
 def give_back_memory() -> None:
-    """Return to the system what this process has freed. Takes 2 ms.
+    """Return the memory that this process has freed to the system. Takes 2 ms.
 
-    The GNU C library keeps it for later, in pieces that a large array may not fit into: of a run of the lesson's
-    size 40 MB once XLA has its program, and 30 after the last epoch. To have it map each large array by itself
-    (``M_MMAP_THRESHOLD``) keeps less still, but made an epoch up to 1.75 times as slow (AMD EPYC, Zen 5).
+    The GNU C library keeps it for later, in pieces that may be too small for a large array: in a run of the
+    lesson's size 40 MB once XLA has compiled, and 30 MB after the last epoch. Mapping each large array by itself
+    (``M_MMAP_THRESHOLD``) keeps even less, but made an epoch up to 1.75 times as slow (AMD EPYC, Zen 5).
     """
     with contextlib.suppress(OSError, TypeError, AttributeError):  # another system, another C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def choose_threads(parameters: int) -> int:
-    """Threads for one run of a model with this many parameters: one for a small model, else every core."""
+    """Threads for one run of a model with this many parameters: one for a small model, else one per core."""
     return 1 if parameters <= SMALL_MODEL else available_cores()
 
 
 def check_bfloat16() -> None:
-    """Raise ``RuntimeSetupError`` where ``mixed_bfloat16`` would be slower than float32, or was never tried."""
+    """Raise ``RuntimeSetupError`` if ``mixed_bfloat16`` would be slower than float32 here, or was never tried."""
     try:
         flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     except OSError:  # not Linux
@@ -159,7 +159,7 @@ def check_bfloat16() -> None:
 def running_threads() -> int | None:
     """TensorFlow's thread count in this process; None if it is not loaded yet."""
     _check_fork()
-    with LOCK:  # waits for another thread that is just importing it
+    with LOCK:  # waits for another thread that may be importing it
         tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None:
         return None
@@ -176,14 +176,14 @@ def prepared_threads() -> int | None:
 def prepare(threads: int) -> int:
     """Set up TensorFlow for ``threads`` threads, before or after its import; return the count in force.
 
-    Results depend on the thread count, so it is never changed quietly. Keras's backend is fixed too, as
+    Results depend on the thread count, so it is never changed silently. Keras's backend is fixed too, as
     a user's own Keras settings must not decide what a spec means.
 
     Raises
     ------
     RuntimeSetupError
         When TensorFlow already runs with another count, without graphs, or in the process that this one was
-        forked from; or Keras with another backend.
+        forked from; or when Keras runs with another backend.
     """
     _check_fork()
     if threads < 1:
@@ -205,7 +205,7 @@ def _prepare(threads: int) -> int:
     if tensorflow is None:
         os.environ.setdefault(ONEDNN, "0")
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
-        os.environ["TF_NUM_INTEROP_THREADS"] = str(min(2, threads))  # two operations at once, no more threads
+        os.environ["TF_NUM_INTEROP_THREADS"] = str(min(2, threads))  # two operations at once need no more threads
         return threads
     if tensorflow.config.functions_run_eagerly():
         raise RuntimeSetupError(
@@ -216,7 +216,7 @@ def _prepare(threads: int) -> int:
 
 
 def load(threads: int) -> None:
-    """:func:`prepare`, then import TensorFlow and find its devices, without its start-up chatter.
+    """:func:`prepare`, then import TensorFlow and find its devices, without its start-up messages.
 
     TensorFlow writes to the file descriptor before its log level is in force, so the descriptor is
     redirected to a file meanwhile; its content is shown if the import fails.
@@ -233,7 +233,7 @@ def _load(threads: int) -> None:
     with _anonymous_file() as said:
         try:
             saved = os.dup(2)
-        except OSError:  # stderr is closed, so nothing can chatter
+        except OSError:  # stderr is closed, so no message can appear
             _import(threads)
             return
         os.dup2(said.fileno(), 2)
@@ -252,7 +252,7 @@ def _load(threads: int) -> None:
 
 
 def _check_address_space() -> None:
-    """Raise ``MemoryError`` where the process's limit leaves too little for TensorFlow to be loaded."""
+    """Raise ``MemoryError`` if the process's limit leaves too little memory to load TensorFlow."""
     import psutil
 
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -267,7 +267,7 @@ def _check_address_space() -> None:
 
 
 def _anonymous_file() -> IO[bytes]:
-    """In memory where the system can: the place for temporary files may be full."""
+    """A file without a name, in memory if the system can: the disk for temporary files may be full."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("wineexp"), "w+b")
     return tempfile.TemporaryFile()
@@ -275,16 +275,16 @@ def _anonymous_file() -> IO[bytes]:
 
 def _import(threads: int) -> None:
     with compiled.keeping(threads), imports.lean():
-        import keras  # noqa: F401 - TensorFlow loads it too, but need not for ever
+        import keras  # noqa: F401 - TensorFlow loads it too, but a later version may not
         import tensorflow as tf
 
-        # The package of this name takes the place of the interface of this name once it is loaded, by whatever
-        # comes later; in TensorFlow's own order the interface comes last.
+        # Whoever loads the package `tensorflow.lite` later puts it in the place of the interface `tf.lite`;
+        # in TensorFlow's own order the interface comes last.
         interface = tf.lite
         import tensorflow.lite
 
         tf.lite = interface
-        tf.config.list_logical_devices()  # starts the runtime, which prints its messages now
+        tf.config.list_logical_devices()  # starts the runtime, so that it prints its messages now
 
 
 def _set_threads(tensorflow: Any, threads: int) -> int:
@@ -311,7 +311,7 @@ def versions() -> dict[str, str]:
 
 
 def environment(threads: int) -> dict[str, Any]:
-    """What a run's result may depend on besides its spec and table, JSON-ready."""
+    """Everything besides spec and table that a run's result may depend on, JSON-ready."""
     return {
         "python": platform.python_version(),
         **versions(),
@@ -324,7 +324,7 @@ def environment(threads: int) -> dict[str, Any]:
 
 
 def _device() -> str:
-    """What TensorFlow trains on in this process, as far as it is loaded."""
+    """The device that TensorFlow trains on in this process; "CPU" while it is not loaded."""
     tensorflow = sys.modules.get("tensorflow")
     gpus = [device.name for device in tensorflow.config.list_logical_devices("GPU")] if tensorflow else []
     return str(gpus[0]) if gpus else "CPU"

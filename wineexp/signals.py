@@ -18,7 +18,7 @@ __all__ = ["Answered", "answering", "blocked", "came", "cause_of_end", "check", 
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: Seconds until a lost interrupt is raised again: destructors and callbacks are over by then.
+#: Seconds until a lost interrupt is raised again: destructors and callbacks have ended by then.
 AGAIN = 0.01
 
 
@@ -28,7 +28,7 @@ class Answered:
     Attributes
     ----------
     number : int or None
-        The signal that came, None as long as there was none.
+        The signal that came; None until one comes.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Answered:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as shells count; 130, that of Ctrl-C, where none came."""
+        """128 + the signal's number, as in shells; 130, as for Ctrl-C, if no signal came."""
         return 128 + (signal.SIGINT if self.number is None else self.number)
 
     def __call__(self, number: int, _: FrameType | None) -> None:
@@ -50,13 +50,13 @@ class Answered:
             return
         if self._sent:
             self._sent = False
-            if not self._lost:  # heard of in the meantime
+            if not self._lost:  # noticed in the meantime
                 return
-            if self._hearing:  # Python would ignore it here too
+            if self._hearing:  # Python would ignore the interrupt here too
                 self._begin_sending(number)
                 return
             self._lost = False
-        elif self.number is not None:  # the second one
+        elif self.number is not None:  # the second signal
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.number = number
@@ -64,9 +64,9 @@ class Answered:
 
     @contextlib.contextmanager
     def raising_lost_ones(self) -> Iterator[None]:
-        """Raise an interrupt again that Python ignores, as it does in a destructor or a weak reference's callback.
+        """Raise interrupts again that Python ignores, as it does in destructors and callbacks of weak references.
 
-        Python writes a traceback of what it ignores to stderr, and goes on as if no signal had come.
+        Python writes a traceback of an ignored exception to stderr, and goes on as if no signal had come.
         """
         before = sys.unraisablehook
 
@@ -89,12 +89,12 @@ class Answered:
                 self._ended = True
 
     def heard(self) -> None:
-        """Raise a lost interrupt no more."""
+        """Do not raise the lost interrupt again."""
         with self._sending:
             self._lost = False
 
     def _begin_sending(self, number: int) -> None:
-        # Not `threading`: its locks may be held by what the destructor came in between.
+        # Not `threading`: its locks may be held by the code that the destructor interrupted.
         _thread.start_new_thread(self._send_again, (number,))
 
     def _send_again(self, number: int) -> None:
@@ -102,11 +102,11 @@ class Answered:
         with self._sending:
             if self._lost and not self._ended:
                 self._sent = True
-                signal.pthread_kill(threading.main_thread().ident or 0, number)  # so that a wait of it ends too
+                signal.pthread_kill(threading.main_thread().ident or 0, number)  # this ends its waits too
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep a signal until the end, and answer it then."""
+        """Hold a signal back until the end of the block, and answer it then."""
         self._holds += 1
         try:
             yield
@@ -130,19 +130,19 @@ def answering() -> Iterator[Answered]:
 
 
 def check() -> None:
-    """Raise again for a signal that came and whose interrupt was lost.
+    """Raise ``KeyboardInterrupt`` again if a signal came, as its interrupt may have been lost.
 
-    What Python itself ignores is raised again by :class:`Answered`; of what an extension's code swallows, and
-    loading TensorFlow runs much of that, nothing is heard. Loops that may run for hours look here.
+    :class:`Answered` raises interrupts again that Python ignores, but does not notice those that an extension's
+    code swallows; loading TensorFlow runs much of that. Loops that may run for hours call this.
     """
     if came():
         raise KeyboardInterrupt
 
 
 def came() -> bool:
-    """Whether such a signal came; what fails afterwards may be its interrupt in another shape.
+    """Whether such a signal came; a later error may be its interrupt in another shape.
 
-    Who asks has heard of it: it is not raised a second time while what was running is recorded.
+    Asking counts as noticing it: it is not raised a second time while the interrupted work is recorded.
     """
     for answered in map(signal.getsignal, ENDING):
         if isinstance(answered, Answered) and answered.number is not None:
@@ -153,9 +153,9 @@ def came() -> bool:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Hold these signals back, then let one that came through; how it is answered does not change."""
+    """Hold these signals back, then let one that came through; its handler does not change."""
     for answered in map(signal.getsignal, ENDING):
-        if isinstance(answered, Answered):  # no handler is exchanged, so that none can be lost in between
+        if isinstance(answered, Answered):  # no handler is exchanged, so no signal can be lost in between
             with answered.held():
                 yield
             return
@@ -170,10 +170,10 @@ def held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def blocked() -> Iterator[None]:
-    """Let a process that is started within begin with these signals blocked: its parent alone answers them.
+    """Let processes started in the block begin with these signals blocked: their parent alone answers them.
 
     Ctrl-C and a closed terminal reach every process of a terminal's group, and service managers signal all
-    processes of a service; workers that died of it could not be told from workers that crashed.
+    processes of a service; workers that died of a signal would look like workers that crashed.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
@@ -183,7 +183,7 @@ def blocked() -> Iterator[None]:
 
 
 def cause_of_end(code: int | None) -> str:
-    """How a process ended that has this return code, of ``subprocess``."""
+    """In words, how a process with this return code (``subprocess``'s) ended."""
     if code is None or code >= 0:
         return f"exit code {code}"
     if code == -signal.SIGKILL:
@@ -195,7 +195,7 @@ def cause_of_end(code: int | None) -> str:
 
 @contextlib.contextmanager
 def _handling(handler: signal._HANDLER) -> Iterator[None]:
-    """Answer those that are not ignored with ``handler``, and as before afterwards."""
+    """Answer the signals that are not ignored with ``handler``, and afterwards as before."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
 """Text on stdout and stderr: safe for a terminal, in the stream's own encoding; no stream stops the work.
 
-Data and answers go to stdout. Where they cannot be written, the command says so and fails, once its work is done
-and recorded. What goes to stderr is for a person, who may have closed it: then it is dropped.
+Data and answers go to stdout. If they cannot be written, the command says so and fails, once its work is done
+and recorded. Text on stderr is for a person, who may have closed it: then the text is dropped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ClosedPipeError", "print_err", "print_json", "print_out", "refusing_
 
 
 class ClosedPipeError(OutputError):
-    """Whoever read stdout has stopped, as ``head`` does. The exit code is that of a tool ended by SIGPIPE."""
+    """The reader of stdout has stopped, as ``head`` does. The exit code is the one of a tool ended by SIGPIPE."""
 
     exit_code = 141
 
@@ -28,16 +28,16 @@ class ClosedPipeError(OutputError):
 def secure() -> None:
     """Set up the three standard streams of the process, before anything else is opened.
 
-    A closed one (``2>&-``) gets the null device in its place: the next file opened would take its number, and what
-    a library prints would be written into that file. What a stream's encoding lacks is shown as an escape.
+    A closed one (``2>&-``) is replaced by the null device: the next file opened would take its number, and a
+    library's output would be written into that file. Characters that the encoding lacks are shown as escapes.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # by workers too
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # for workers too
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as long as the process; libraries ask it this and that
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open as long as the process; libraries use its methods
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -55,7 +55,7 @@ def print_out(text: str, end: str = "\n") -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print ``value`` as JSON on stdout; in an encoding other than UTF-8 every other letter is escaped.
+    """Print ``value`` as JSON on stdout; unless the encoding is Unicode, all but ASCII is escaped.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _print_out(text: str) -> None:
 
 @contextlib.contextmanager
 def refusing_stdout() -> Iterator[None]:
-    """Raise :class:`OutputError` where writing to stdout fails within."""
+    """Raise :class:`OutputError` if writing to stdout fails in the block."""
     try:
         yield
     except BrokenPipeError:
@@ -101,7 +101,7 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 
 def _drop_stdout() -> None:
-    """Let what is left in its buffer go nowhere; else Python would complain of it when it ends."""
+    """Send the rest of its buffer to the null device; otherwise Python would complain of it at exit."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Text for people: made safe, numbers and columns as they read them. A leaf that all output shares."""
+"""Text for people: made safe, with numbers and columns as people read them. A leaf that all output shares."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ __all__ = [
     "visible",
 ]
 
-#: What a terminal obeys instead of showing (C0 and C1 controls, DEL), what reverses the text around it (Unicode's
-#: bidirectional controls, its report 9), separators that break lines, and halves of characters, which no encoding
+#: Characters that a terminal obeys instead of showing (C0 and C1 controls, DEL), that reverse the text around them
+#: (Unicode's bidirectional controls, its report 9) or break lines (separators), and surrogates, which no encoding
 #: has. Tabs and line ends are left.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-#: Powers of ten of numbers that are written without an exponent.
+#: Range of the powers of ten that are written without an exponent.
 LEAST_POWER, MOST_POWER = -5, 6
 
-#: How a cell begins that a spreadsheet runs as a formula (OWASP, CSV injection).
+#: First characters of a cell that a spreadsheet runs as a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -55,32 +55,32 @@ def count_of(count: int, noun: str) -> str:
 
 
 def epoch_number(epoch: Any) -> Any:
-    """An epoch, or an array of them, as people count: from 1, as Keras's bar; files have 0, as its CSVLogger."""
+    """An epoch, or an array of them, counted from 1 like Keras's bar; files count from 0, like its CSVLogger."""
     return epoch + 1
 
 
 def visible(text: str) -> str:
-    """``text`` with what must not reach a terminal, page or table as visible escapes: ``\\x1b``, ``\\u202e``."""
+    """``text`` with escapes in place of what must not reach a terminal, page or table: ``\\x1b``, ``\\u202e``."""
     return text if text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
-    """:func:`visible`, line ends and tabs too: a name cannot pretend to be several lines."""
+    """Like :func:`visible`, but line ends and tabs too: a name cannot look like several lines."""
     return text if text.isprintable() else visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def json_text(value: Any, *, plain: bool = False) -> str:
-    """``value`` as JSON, safe to show; with ``plain``, in ASCII. ``ValueError`` for NaN, which JSON has not."""
+    """``value`` as JSON, safe to show; with ``plain``, in ASCII. ``ValueError`` for NaN, which JSON lacks."""
     return json_visible(json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False)) + "\n"
 
 
 def json_visible(text: str) -> str:
-    """JSON text of the same value that is safe to show."""
+    """JSON text of the same value, safe to show."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """``rows``, which all have the same keys, as CSV; what is not known is empty.
+    """``rows``, which all have the same keys, as CSV; unknown values are empty.
 
     Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers are left as they are.
     """
@@ -93,7 +93,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """A value as a cell: text is safe to show, and to open in a spreadsheet, which would run it as a formula."""
+    """A value as a cell: text is made safe to show, and gets an apostrophe if a spreadsheet would run it."""
     if not isinstance(value, str):
         return value
     return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
@@ -105,7 +105,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """``rows``, all of one length, as aligned columns; those numbered in ``right`` are right-aligned."""
+    """``rows``, all of the same length, as aligned columns; those numbered in ``right`` are right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
@@ -132,7 +132,7 @@ def format_number(value: float, form: str = ".4f", size: float | None = None) ->
     form : str
         Decimals, and a ``+`` for the sign, for numbers of about 1: ``.4f``, ``+.3f``.
     size : float, optional
-        How large the numbers are beside which it stands, which all have the same decimals; by default its own.
+        Size of the numbers shown beside it, which all get the same decimals; by default its own size.
     """
     size = abs(value) if size is None else abs(size)
     if not math.isfinite(value) or not math.isfinite(size) or size == 0:
@@ -146,12 +146,12 @@ def format_number(value: float, form: str = ".4f", size: float | None = None) ->
 
 
 def largest(values: Iterable[float | None]) -> float | None:
-    """The size of the largest of the numbers that are known and finite; None where there is none."""
+    """The size of the largest of the numbers that are known and finite; None if there is none."""
     return max((abs(value) for value in values if value is not None and math.isfinite(value)), default=None)
 
 
 def telling_size(size: float | None, interval: tuple[float, float]) -> float | None:
-    """``size``, or that of the interval's end next to 0, where this would be shown as 0: what is real is seen."""
+    """``size``; or, if the interval's end nearest to 0 would be shown as 0 but is not, the size of that end."""
     nearest = min(map(abs, interval))
     hidden = nearest > 0 and not float(format_number(nearest, ".3f", size))
     return nearest if hidden else size
@@ -165,7 +165,7 @@ def format_interval(
     form: str = ".4f",
     size: float | None = None,
 ) -> str:
-    """``0.5083 [0.4629, 0.5537]``, as much as is known; ``form`` and ``size`` as in :func:`format_number`."""
+    """``0.5083 [0.4629, 0.5537]``, as far as known; ``form`` and ``size`` as in :func:`format_number`."""
     if value is None:
         return ""
     size = largest((value, low, high)) if size is None else size
@@ -198,10 +198,10 @@ def some_of(names: Sequence[str], most: int = 5) -> str:
 
 
 def shortened(names: Sequence[str], width: int) -> dict[str, str]:
-    """Each of ``names`` in at most ``width`` characters, so that two that differ never look alike.
+    """Each of ``names`` in at most ``width`` characters, so that different names never look alike.
 
-    What tells them apart is kept: of what all of them begin and end with, something is left out first. Where two
-    would look alike even so, each ends in its number among ``names``, ``#3``.
+    The parts in which they differ are kept: the beginning and the end that all share are cut first. If two
+    would still look alike, each ends in its number among ``names``, ``#3``.
     """
     distinct = list(dict.fromkeys(names))
     if max(map(len, distinct), default=0) <= width:
@@ -218,13 +218,13 @@ def shortened(names: Sequence[str], width: int) -> dict[str, str]:
 
 
 def _in_common(names: Sequence[str]) -> int:
-    """How many characters all of several names begin with."""
+    """The length of the beginning that several names share; 0 for a single name."""
     alike = (len(set(characters)) == 1 for characters in zip(*names, strict=False))
     return sum(itertools.takewhile(bool, alike)) if len(names) > 1 else 0
 
 
 def _without_middle(name: str, start: int, end: int, width: int) -> str:
-    """``name`` in ``width`` characters, with all of what stands from ``start`` to ``end``, if that fits."""
+    """``name`` in ``width`` characters, with all characters from ``start`` to ``end`` if they fit."""
     if len(name) <= width:
         return name
     if (left := width - end - 1) >= 0:
@@ -237,14 +237,14 @@ def _without_middle(name: str, start: int, end: int, width: int) -> str:
 
 
 def short_path(path: Path) -> str:
-    """A path below the current directory as seen from there; of any other the name alone."""
+    """A path below the current directory, relative to it; of any other path the name alone."""
     try:
         here, home = Path.cwd(), Path.home()
     except (OSError, RuntimeError):  # the current directory was removed, or nobody lives here
         return path.name
     full = Path(os.path.abspath(path))  # not resolved: a link keeps the name that the reader knows
     inside = full.is_relative_to(here) and full != here
-    above_home = here != home and home.is_relative_to(here)  # there, it would name the user
+    above_home = here != home and home.is_relative_to(here)  # there, the path would name the user
     return str(full.relative_to(here)) if inside and not above_home else full.name
 
 

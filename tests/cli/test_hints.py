@@ -10,7 +10,8 @@ from wineexp import RunSpec, WineexpError, load_runs, train
 from wineexp.cli import COMMANDS, group
 from wineexp.cli.hints import COMMAND_ALIASES, FLAG_ALIASES
 from wineexp.errors import folded
-from wineexp.specs.aliases import FIELD_ALIASES, KEY_ALIASES, VALUE_ALIASES
+from wineexp.specs.aliases import FIELD_ALIASES, KEY_ALIASES, each_alias
+from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import choices_of
 from wineexp.specs.hints import STUDY_KEYS
 
@@ -197,8 +198,8 @@ def test_every_alias_stands_for_a_legal_name_and_none_is_one():
         (KEY_ALIASES, STUDY_KEYS),
         (COMMAND_ALIASES, COMMANDS),
         *(
-            (aliases, choices_of(RunSpec.model_fields[field].annotation))
-            for field, aliases in VALUE_ALIASES.items()
+            (each_alias(marks.hints.values), choices_of(RunSpec.model_fields[field].annotation))
+            for field, marks in MARKS.items()
         ),
     ]
     for aliases, legal in tables:

@@ -81,8 +81,8 @@ def test_the_question_is_of_the_settings_that_differ(ours, theirs, question):
 
 def test_names_are_set_apart_and_stand_for_the_settings():
     one = variant("lesson, mine (dropout 0.3)", name="lesson, mine", dropout=0.3)
-    found = asked(one, variant("plain (dropout 0)", name="plain"), *WORSE)
-    assert found.question == "Is “lesson, mine” better than “plain”?"
+    question = asked(one, variant("plain (dropout 0)", name="plain"), *WORSE)
+    assert question.question == "Is “lesson, mine” better than “plain”?"
 
 
 def test_a_name_that_two_variants_carry_names_neither():
@@ -92,15 +92,15 @@ def test_a_name_that_two_variants_carry_names_neither():
         variant("a (dropout 0.3)", name="a", dropout=0.3),
         variant("a (dropout 0.5)", name="a", dropout=0.5),
     ]
-    verdicts = judge_errors({one.label: errors(5, 0.6) for one in variants}, "plain")
-    questions = [found.question for found in ask(variants, variants[0], verdicts)]
+    verdicts = judge_errors({each.label: errors(5, 0.6) for each in variants}, "plain")
+    questions = [question.question for question in ask(variants, variants[0], verdicts)]
     assert questions == ["Is “a (dropout 0.3)” better than “plain”?", "Is “a (dropout 0.5)” better than “plain”?"]
 
 
 def test_questions_of_one_setting_come_before_those_of_several():
     variants = [variant("0"), variant("1", dropout=0.3, bn="after"), variant("2", dropout=0.3)]
-    verdicts = judge_errors({one.label: errors(5, 0.6) for one in variants}, "0")
-    assert [found.verdict.variant_label for found in ask(variants, variants[0], verdicts)] == ["2", "1"]
+    verdicts = judge_errors({each.label: errors(5, 0.6) for each in variants}, "0")
+    assert [question.verdict.variant_label for question in ask(variants, variants[0], verdicts)] == ["2", "1"]
 
 
 def numbers(text):
@@ -108,45 +108,47 @@ def numbers(text):
 
 
 def test_worse_is_a_no_with_the_verdicts_interval():
-    found = asked(variant("one", dropout=0.3), variant("other"), *WORSE)
-    low, high = found.verdict.interval
-    assert found.answer.startswith("No: worse by ")
-    assert numbers(found.answer) == pytest.approx([found.verdict.difference.mean, low, high], abs=5e-4)
-    assert found.answer.endswith(" val MAE")
+    question = asked(variant("one", dropout=0.3), variant("other"), *WORSE)
+    low, high = question.verdict.interval
+    assert question.answer.startswith("No: worse by ")
+    assert numbers(question.answer) == pytest.approx([question.verdict.difference.mean, low, high], abs=5e-4)
+    assert question.answer.endswith(" val MAE")
 
 
 def test_better_is_a_yes_and_its_interval_is_of_how_much_lower_the_errors_are():
-    found = asked(variant("one", dropout=0.3), variant("other"), *reversed(WORSE))
-    low, high = found.verdict.interval
-    assert found.answer.startswith("Yes: better by ")
-    assert numbers(found.answer) == pytest.approx([-found.verdict.difference.mean, -high, -low], abs=5e-4)
+    question = asked(variant("one", dropout=0.3), variant("other"), *reversed(WORSE))
+    low, high = question.verdict.interval
+    assert question.answer.startswith("Yes: better by ")
+    assert numbers(question.answer) == pytest.approx([-question.verdict.difference.mean, -high, -low], abs=5e-4)
     assert 0 < -high < -low
 
 
 def test_same_within_the_margin_is_neither_yes_nor_no():
     ours = {seed: values + 0.001 for seed, values in WORSE[1].items()}
-    found = asked(variant("one", dropout=0.3), variant("other"), ours, WORSE[1], margin=0.05)
-    assert found.answer.startswith("No difference that matters: same within 0.05, val MAE +0.001 [")
-    assert found.answer.endswith("(90 %)")
-    assert "there is a difference, but by less than matters" in found.detail
+    question = asked(variant("one", dropout=0.3), variant("other"), ours, WORSE[1], margin=0.05)
+    assert question.answer.startswith("No difference that matters: same within 0.05, val MAE +0.001 [")
+    assert question.answer.endswith("(90 %)")
+    assert "there is a difference, but by less than matters" in question.detail
 
 
 def test_cannot_tell_says_so_and_what_it_would_take():
     ours = {seed: values + 0.1 * (-1) ** seed + 0.05 for seed, values in WORSE[1].items()}
-    found = asked(variant("one", dropout=0.3), variant("other"), ours, WORSE[1])
-    assert found.answer.startswith("Cannot tell: val MAE +")
-    assert f"a difference of {found.verdict.detectable:.3f} would be detected 80 % of the time" in found.detail
-    assert found.verdict.needed is not None
-    assert f"the one seen would need about {found.verdict.needed} seeds" in found.detail
-    assert found.detail.startswith("5 seeds; ")
-    assert "uncertainty from seeds" in found.detail
+    question = asked(variant("one", dropout=0.3), variant("other"), ours, WORSE[1])
+    assert question.answer.startswith("Cannot tell: val MAE +")
+    assert (
+        f"a difference of {question.verdict.detectable:.3f} would be detected 80 % of the time" in question.detail
+    )
+    assert question.verdict.needed is not None
+    assert f"the one seen would need about {question.verdict.needed} seeds" in question.detail
+    assert question.detail.startswith("5 seeds; ")
+    assert "uncertainty from seeds" in question.detail
 
 
 def test_one_seed_can_never_tell():
-    found = asked(variant("one", dropout=0.3), variant("other"), errors(1, 0.9), errors(1, 0.6))
-    assert found.answer.startswith("Cannot tell from one seed: val MAE +0.3")
-    assert "another seed may reverse it" in found.answer
-    assert found.detail.endswith("train more: --seeds 5")
+    question = asked(variant("one", dropout=0.3), variant("other"), errors(1, 0.9), errors(1, 0.6))
+    assert question.answer.startswith("Cannot tell from one seed: val MAE +0.3")
+    assert "another seed may reverse it" in question.answer
+    assert question.detail.endswith("train more: --seeds 5")
 
 
 def test_planned_looks_say_how_far_to_train_and_where_it_was_found():
@@ -165,8 +167,8 @@ def test_planned_looks_say_how_far_to_train_and_where_it_was_found():
 def test_several_comparisons_are_counted_beside_p():
     variants = [variant("0"), variant("1", dropout=0.3), variant("2", bn="after")]
     verdicts = judge_errors({"0": errors(5, 0.6), "1": errors(5, 0.9), "2": errors(5, 0.7)}, "0")
-    for found in ask(variants, variants[0], verdicts):
-        assert re.search(r"p (< 0\.001|\d\.\d{3}) of 2 comparisons, [\d.]+ % interval", found.detail)
+    for question in ask(variants, variants[0], verdicts):
+        assert re.search(r"p (< 0\.001|\d\.\d{3}) of 2 comparisons, [\d.]+ % interval", question.detail)
 
 
 def test_without_a_reference_nothing_is_asked():

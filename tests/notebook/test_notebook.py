@@ -121,7 +121,7 @@ def test_what_a_comparison_is_made_of_is_a_line_too(small_table, tmp_path):
     for verdict in found.verdicts:
         assert repr(verdict) == f"Verdict({verdict.sentence()})"
     assert repr(found.variants[1]) == "Variant('dropout 0, bn after': 3 finished, 0 unfinished)"
-    pattern = r"Effect\(dropout 0\.3 instead of dropout 0: val MAE \+0\.06\d \[\+0\.\d{3}, \+0\.\d{3}\]\)"
+    pattern = r"Effect\(dropout 0\.3 instead of 0 changes val MAE by \+0\.06\d \[\+0\.\d{3}, \+0\.\d{3}\]\)"
     assert re.fullmatch(pattern, repr(found.effects[0]))
 
 

@@ -54,7 +54,7 @@ def test_the_answer_stands_at_the_top_in_words(cross):
     assert re.match(r"worse by 0\.06\d \[0\.\d{3}, 0\.\d{3}\] val MAE\.", asked[0][2])
     assert asked[1][1] == "Cannot tell:"
     assert answer.index("asked") < answer.index("Lowest val MAE: “dropout 0, bn none”, 0.3")
-    assert "It cannot be distinguished from “dropout 0, bn after”." in answer
+    assert "These runs cannot tell it from “dropout 0, bn after”." in answer
     assert "<title>my study</title>" in page
     assert "failed (diverged)" in page
 
@@ -79,7 +79,7 @@ def test_the_sections_stand_in_the_order_in_which_they_are_read(cross):
 def test_an_interaction_reads_as_a_difference_of_effects(small_table, tmp_path):
     page = render(compare_runs(load([fabricate.save_interaction(tmp_path, small_table)])))
     effects = page[page.index('id="effects"') : page.index('id="errors"')]
-    assert "dropout 0.3 instead of 0: with bn after, less that with bn none" in effects
+    assert "effect of dropout 0.3, with bn after compared with bn none" in effects
     assert "dropout 0.3 and bn after" not in effects
 
 

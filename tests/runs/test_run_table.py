@@ -99,7 +99,7 @@ def test_a_condition_finds_what_a_flag_of_the_same_text_made(field):
     spellings, other = SPELLINGS[field]
     info = RunSpec.model_fields[field]
     for given_so in spellings:
-        value = getattr(RunSpec.parse({"widths": "64x3"} | {field: read_text(field, given_so, info)}), field)
+        value = getattr(RunSpec.parse({"widths": "64x3"} | {field: read_text(given_so, info)}), field)
         row = {field: list(value) if isinstance(value, tuple) else value}
         assert all(Condition.parse(f"{field}={text}").met(row) for text in spellings)
         assert not any(Condition.parse(f"{field}!={text}").met(row) for text in spellings)

@@ -149,13 +149,15 @@ def test_ten_thousand_runs_are_read(tmp_path):
         read(tmp_path, text + f"  batch_size: {list(range(1, 101))}\n")
 
 
-def told(text, tmp_path):
+def problems_of(text, tmp_path):
     """The problems of a config: each without the file's name and what was expected."""
     path = tmp_path / "c.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as error:
         read_config(path)
-    return [re.split("; a study|: expected", one.removeprefix(f"{path}:"))[0] for one in error.value.problems]
+    return [
+        re.split("; a study|: expected", problem.removeprefix(f"{path}:"))[0] for problem in error.value.problems
+    ]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def told(text, tmp_path):
     ],
 )
 def test_every_problem_of_a_config_is_told_at_once_and_none_that_only_follows(tmp_path, text, problems):
-    assert told(text, tmp_path) == problems
+    assert problems_of(text, tmp_path) == problems
 
 
 def test_none_is_none_in_yaml_too(tmp_path):

@@ -11,9 +11,11 @@ from wineexp.data.split import split_table
 from wineexp.errors import ConfigError, SpecError
 from wineexp.runs.metrics import baseline_loss
 from wineexp.specs.config import read_mapping
+from wineexp.specs.declarations import MARKS
+from wineexp.specs.fields import is_legal
+from wineexp.specs.keras_names import OPTIMIZERS
 from wineexp.specs.run_spec import (
     COSMETIC_FIELDS,
-    MARKS,
     NEEDED,
     RECORDING_FIELDS,
     VARIANT_FIELDS,
@@ -21,6 +23,7 @@ from wineexp.specs.run_spec import (
     deciding,
     varying,
 )
+from wineexp.specs.wording import asked, say, without
 
 each_field = pytest.mark.parametrize("field", FIELDS)
 
@@ -35,27 +38,45 @@ def pair(field):
 
 @each_field
 def test_every_field_is_signed_unless_it_is_declared_to_be_of_no_matter(field, pair):
-    one, other = pair
+    spec, changed = pair
     signed = field not in COSMETIC_FIELDS | RECORDING_FIELDS
-    assert (one.signature("t") != other.signature("t")) == signed
-    assert (one.variant_signature("t") != other.variant_signature("t")) == (signed and field != "seed")
+    assert (spec.signature("t") != changed.signature("t")) == signed
+    assert (spec.variant_signature("t") != changed.variant_signature("t")) == (signed and field != "seed")
     assert varying(pair) == ([field] if field in VARIANT_FIELDS else [])
 
 
 @each_field
 def test_what_is_declared_free_of_the_rows_and_the_constant_leaves_them_as_they_are(small_table, field, pair):
-    one, other = (split_table(small_table, spec) for spec in pair)
+    split, changed = (split_table(small_table, spec) for spec in pair)
     if "rows" in MARKS[field].free:
         for name in ("train_rows", "valid_rows", "test_rows", "y_valid"):
-            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+            assert np.array_equal(getattr(split, name), getattr(changed, name)), name
     if "constant" in MARKS[field].free:
         losses = [
-            baseline_loss(spec.loss, split.y_train, split.y_valid)
-            for spec, split in zip(pair, (one, other), strict=True)
+            baseline_loss(spec.loss, rows.y_train, rows.y_valid)
+            for spec, rows in zip(pair, (split, changed), strict=True)
         ]
         assert losses[0] == losses[1]
     if "table" in MARKS[field].free:
-        assert one.features == other.features
+        assert split.features == changed.features
+
+
+@each_field
+def test_what_a_declaration_names_is_there(field):
+    marks, info = MARKS[field], RunSpec.model_fields[field]
+    named = {*marks.needs, *marks.checked_against, marks.words.behind, marks.hints.number_means}
+    assert named - {None, ""} <= set(FIELDS) - {field}
+    assert all(is_legal(value, info) for value in marks.words.off)
+    assert marks.by_optimizer.keys() in (set(), OPTIMIZERS.keys())
+    assert all((text or "").count("{") <= 1 for text in (marks.words.title, marks.words.question))
+
+
+@each_field
+def test_words_tell_two_values_apart_in_titles_and_questions(field, pair):
+    values = [getattr(spec, field) for spec in pair]
+    assert len({say(field, value) for value in values}) == 2
+    assert len({asked(field, value) or without(field) for value in values}) == 2
+    assert all(say(field, value) and (asked(field, value) or without(field)) for value in values)
 
 
 def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothing_forgotten():
@@ -108,8 +129,8 @@ def test_varying_what_has_an_effect_in_no_cell_is_refused_with_the_reason(small_
 
 def test_cells_of_one_identity_are_one_run(small_table, tmp_path):
     specs = read_mapping({"grid": {"bn": ["none", "after"], "bn_momentum": [0.9, 0.5]}}).specs
-    found = plan(specs, small_table, tmp_path)
-    assert [(entry.spec.bn, entry.spec.bn_momentum) for entry in found.entries] == [
+    entries = plan(specs, small_table, tmp_path).entries
+    assert [(entry.spec.bn, entry.spec.bn_momentum) for entry in entries] == [
         ("none", 0.9), ("after", 0.9), ("after", 0.5),
     ]  # fmt: skip
 

@@ -23,7 +23,9 @@ def test_each_look_adds_its_seeds_to_those_before_and_costs_a_share(counts):
         before = looks.at(number - 1) if number > 1 else ()
         assert (*before, *looks.added(number)) == looks.at(number)
     assert sum(looks.weights) == pytest.approx(1)
-    assert all(one <= other for one, other in itertools.pairwise(looks.weights)), "later looks have more of it"
+    assert all(weight <= later for weight, later in itertools.pairwise(looks.weights)), (
+        "later looks have more of it"
+    )
 
 
 def test_the_usual_looks_have_the_shares_that_were_measured():

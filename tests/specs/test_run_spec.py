@@ -126,11 +126,13 @@ def test_choosing_columns_changes_the_signature_and_not_choosing_does_not():
     assert plain.signature("t") == RunSpec().signature("t")
     fields = [{"drop": "a"}, {"drop": "b"}, {"features": "a"}, {"encode": "onehot"}, {"split": "grouped"}]
     fields.append({"split": "grouped", "group": "a"})
-    assert len({RunSpec.parse(one).signature("t") for one in [{}, *fields]}) == 7
+    assert len({RunSpec.parse(values).signature("t") for values in [{}, *fields]}) == 7
     assert RunSpec.parse({"drop": "b,a"}).label() == "drop_a-b"
-    told = RunSpec.parse({"features": ["a", "b"], "split": "grouped", "group": "artist", "encode": "onehot"})
+    title = RunSpec.parse(
+        {"features": ["a", "b"], "split": "grouped", "group": "artist", "encode": "onehot"}
+    ).describe()
     for words in ("only a and b", "grouped by artist", "one-hot encoding"):
-        assert words in told.describe()
+        assert words in title
 
 
 def test_two_spellings_of_one_variant_are_equal_and_share_a_signature():
@@ -223,7 +225,7 @@ def test_names_and_default_learning_rates_are_the_installed_keras(tensorflow):
 
 
 @pytest.mark.parametrize(
-    ("without", "told", "untold"),
+    ("without", "included", "left_out"),
     [
         ((), ["sgd 0.05"], []),
         (["learning_rate"], ["sgd"], ["0.05"]),
@@ -233,24 +235,24 @@ def test_names_and_default_learning_rates_are_the_installed_keras(tensorflow):
         (["activation"], ["8x1"], ["relu"]),
     ],
 )
-def test_a_title_leaves_out_what_differs_between_the_variants_and_nothing_else(without, told, untold):
+def test_a_title_leaves_out_what_differs_between_the_variants_and_nothing_else(without, included, left_out):
     text = RunSpec(widths="8", optimizer="sgd", learning_rate=0.05).describe(without=without)
-    assert all(word in text for word in told)
-    assert not any(word in text for word in untold)
+    assert all(word in text for word in included)
+    assert not any(word in text for word in left_out)
 
 
 def test_a_title_tells_every_setting_that_is_not_the_default():
     plain = RunSpec().describe()
     assert plain == "1024x3 relu, adam 0.001, mae, batch 256, 100 epochs, seed 0"
-    for field, value, told in [
+    for field, value, words in [
         ("split", "grouped", "split grouped"),
         ("patience", 3, "patience 3"),
         ("target", "pH", "target pH"),
         ("scale", "minmax", "minmax scaling"),
         ("bn", "before", "batch norm before the activation"),
     ]:
-        assert told in RunSpec(**{field: value}).describe()
-        assert told not in plain
+        assert words in RunSpec(**{field: value}).describe()
+        assert words not in plain
 
 
 def test_a_cosmetic_field_is_so_by_its_mark_alone():

@@ -13,7 +13,8 @@ from wineexp.api.inputs import PathLike, read_run
 from wineexp.data.dialect import NUMBER
 from wineexp.data.facts import same_table
 from wineexp.errors import RunError, folded
-from wineexp.notebook.card import Card, Head, Table, to_html
+from wineexp.listing import Column, Listing
+from wineexp.notebook.card import Card, to_html
 from wineexp.runs.difference import Difference, difference
 from wineexp.runs.display import SIMULATED, run_card, run_line
 from wineexp.runs.new_rows import read_rows
@@ -144,18 +145,18 @@ class Predictions:
     def _repr_html_(self) -> str:
         target = self.runs[0].spec.target
         units = dict.fromkeys(("predicted", "sd", "actual"), target)
-        heads = tuple(
-            Head(str(name), units.get(str(name), ""), numeric=pd.api.types.is_numeric_dtype(self.table[name]))
-            for name in self.table
-        )
         shown = self.table.head(_SHOWN)
-        columns = [_as_text(shown[name]) for name in shown]
-        rows = tuple(zip(*columns, strict=True))
+        columns: list[Column[Any]] = []
+        for name in map(str, shown):
+            is_number = pd.api.types.is_numeric_dtype(shown[name])
+            columns.append(Column(name, name, "", str, unit=units.get(name, ""), right=is_number))
+        texts = zip(*(_as_text(shown[name]) for name in shown), strict=True)
+        rows = tuple(dict(zip(map(str, shown), row, strict=True)) for row in texts)
         card = Card(
             self._title(),
             SIMULATED if any(run.record.simulated for run in self.runs) else "",
             (self.measured,) if self.measured else (),
-            tables=(Table(heads, rows, len(self.table)),),
+            tables=(Listing(tuple(columns), rows, total=len(self.table)),),
             notes=tuple(self.remarks),
         )
         return to_html(card)

@@ -103,7 +103,7 @@ def group(context: click.Context, debug: bool) -> int | None:
     if context.invoked_subcommand is not None:
         return None
     print_err(context.get_help())
-    return 2  # nothing was asked for: a script that lost its command must notice
+    return 2  # no command was given: a script that lost its command must notice
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -117,14 +117,14 @@ def run(argv: Sequence[str] | None = None) -> int:
         except Exception:
             if answered.number is None:
                 raise
-            # An interrupt within the loading of an extension comes out as an error of that extension's.
+            # An interrupt during the loading of an extension appears as an error of that extension.
             code = _fail("interrupted", INTERRUPTED)
-    # One that came while the last run was recorded has stopped nothing, and yet whoever sent it wants to know.
+    # A signal during the recording of the last run stopped nothing, but its sender expects this exit code.
     return answered.exit_code if code == INTERRUPTED or answered.number is not None else code
 
 
 def _run(arguments: list[str]) -> int:
-    # Help is printed by click, all else through `streams`.
+    # click prints help, `streams` everything else.
     printing = refusing_stdout() if {"-h", "--help"} & set(arguments) else contextlib.nullcontext()
     try:
         with printing:
@@ -138,7 +138,7 @@ def _run(arguments: list[str]) -> int:
         return _fail("interrupted", INTERRUPTED)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code)
-    except ClosedPipeError as error:  # as other tools before `head`: without a word
+    except ClosedPipeError as error:  # without a message, like other tools before `head`
         return error.exit_code
     except WineexpError as error:
         if "--debug" in arguments:
@@ -172,8 +172,8 @@ def main() -> None:
     imports.postpone(*imports.TENSORFLOW_LATER)
     code = run()
     if code > 128:
-        # Where an interrupt met an `exec` (a dataclass being made, say), Python would end with SIGINT
-        # whatever code it is given. All is recorded and the workers are ended by now.
+        # If an interrupt came during an `exec` (the making of a dataclass, say), Python would end with SIGINT
+        # whatever the code. Everything is recorded and the workers have ended by now.
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()

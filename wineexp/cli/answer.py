@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from wineexp.cli.tables import text_table
-from wineexp.comparison.columns import TERMINAL, with_content
+from collections.abc import Iterator
+from dataclasses import replace
+
+from wineexp.cli.tables import Part
 from wineexp.comparison.comparison import Comparison
-from wineexp.comparison.effects import effect_sections
+from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.verdict import format_p
+from wineexp.listing import Column, Listing
 from wineexp.runs.display import SIMULATED
-from wineexp.text import align, format_interval
+from wineexp.text import format_interval
 
 __all__ = ["answer"]
 
 
-def answer(comparison: Comparison) -> str:
-    """The whole comparison as text, with a blank line between the parts."""
-    parts = [
-        _table(comparison),
-        _unfinished(comparison),
-        _effects(comparison),
-        "\n".join(comparison.sentences()),
-    ]
-    return "\n\n".join(part for part in parts if part) or "no finished runs"
+def answer(comparison: Comparison) -> list[Part]:
+    """The whole comparison: tables and text, in their order."""
+    return list(_parts(comparison)) or ["no finished runs"]
 
 
-def _table(comparison: Comparison) -> str:
-    if not comparison.entries:
-        return ""
-    columns = with_content(TERMINAL, comparison.entries)
-    rows = [{column.key: column.value(entry) for column in columns} for entry in comparison.entries]
-    text = text_table(columns, rows)
-    return f"{SIMULATED}\n{text}" if comparison.simulated else text
+def _parts(comparison: Comparison) -> Iterator[Part]:
+    if comparison.entries:
+        yield replace(comparison.listing, caption=SIMULATED if comparison.simulated else "")
+    if comparison.unfinished:
+        yield _unfinished(comparison)
+    for heading, effects in effect_sections(comparison.effects):
+        yield Listing.of(_effect_columns(comparison.metric), effects, caption=f"{heading}:")
+    if sentences := comparison.sentences():
+        yield "\n".join(sentences)
 
 
 def _unfinished(comparison: Comparison) -> str:
@@ -38,21 +37,17 @@ def _unfinished(comparison: Comparison) -> str:
         f"  {run.status:<12} {run.path}{f'  {run.record.reason}' if run.record and run.record.reason else ''}"
         for run in comparison.unfinished
     ]
-    return "\n".join(["not ranked:", *lines]) if lines else ""
+    return "\n".join(["not ranked:", *lines])
 
 
-def _effects(comparison: Comparison) -> str:
-    sections = []
-    for heading, effects in effect_sections(comparison.effects):
-        body = [
-            [
-                effect.label,
-                effect.base_label,
-                format_interval(effect.difference.mean, *effect.interval, form="+.4f", size=effect.size),
-                format_p(effect.p),
-            ]
-            for effect in effects
-        ]
-        table = align([[f"effect on {comparison.metric}", "against", "change", "p"], *body], right=(3,))
-        sections.append(f"{heading}:\n{table}")
-    return "\n\n".join(sections)
+def _effect_columns(metric: str) -> list[Column[Effect]]:
+    return [
+        Column("effect", f"effect on {metric}", "", lambda effect: effect.label),
+        Column("against", "against", "", lambda effect: effect.base_label),
+        Column("change", "change", "", _change),
+        Column("p", "p", "", lambda effect: format_p(effect.p), right=True),
+    ]
+
+
+def _change(effect: Effect) -> str:
+    return format_interval(effect.difference.mean, *effect.interval, form="+.4f", size=effect.size)

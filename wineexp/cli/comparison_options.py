@@ -57,7 +57,7 @@ def margin_option(meaning: str) -> Callable[[Command], Command]:
 
 
 def figure_options(function: Command) -> Command:
-    """How the figure is drawn, as ``drawing``."""
+    """The flags of the figure, as ``drawing``."""
     function = filling(Drawing, "drawing")(function)
     options = [
         click.option(

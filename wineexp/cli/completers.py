@@ -1,4 +1,4 @@
-"""What a shell offers for an argument: fields, columns, runs."""
+"""Completions of an argument in a shell: fields, columns, runs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def complete_columns(_: click.Context, __: click.Parameter, incomplete: str) -> 
 
 
 def complete_conditions(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """``column=`` for each of them."""
+    """``column=`` for each column of a table of runs."""
     from wineexp.runs.columns import COLUMNS
 
     return [CompletionItem(f"{name}=") for name in COLUMNS if name.startswith(incomplete)]
 
 
 class RunName(click.ParamType[str]):
-    """A run by its path or name; a shell completes the runs in ``--out`` and below what was typed, and studies."""
+    """A run by its path or name; a shell completes runs in ``--out`` and in the typed folder, and studies."""
 
     name = "run"
 

@@ -1,4 +1,4 @@
-"""What was likely meant by a command line that click refuses. Loaded when something is wrong."""
+"""The likely meaning of a command line that click refuses. Loaded when something is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wineexp.specs.wording import format_value
 
 __all__ = ["COMMAND_ALIASES", "FLAG_ALIASES", "refuse_settings", "usage_problem"]
 
-#: Folded alias -> flags, of which a command is offered the first that it has.
+#: Folded alias -> flags; the hint names the first that the command has.
 FLAG_ALIASES = each_alias(
     {
         ("--jobs", "--threads"): "workers worker nworkers numworkers njobs j processes procs cores cpus parallel",
@@ -41,7 +41,7 @@ FLAG_ALIASES = each_alias(
     }
 )
 
-#: Folded option of other tools -> how it is done here, where no option does it.
+#: Folded option of other tools -> how to do it here, if no option does it.
 _OTHERWISE = each_alias(
     {
         "the file stands by itself: wineexp {} FILE": "config configfile configname configpath cfg conf yaml spec",
@@ -67,12 +67,12 @@ COMMAND_ALIASES = each_alias(
     }
 )
 
-#: The command of that name, or None; what a group's ``get_command`` gives.
+#: Name -> the command of that name, or None, as from a group's ``get_command``.
 Find = Callable[[str], click.Command | None]
 
 
 def usage_problem(error: click.UsageError, arguments: Sequence[str], names: Sequence[str], find: Find) -> str:
-    """One line for an error of click's: where, what was expected, what was found, what was likely meant.
+    """One line for an error of click: the place, what was expected, what was found, the likely meaning.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def usage_problem(error: click.UsageError, arguments: Sequence[str], names: Sequ
     names : sequence of str
         All commands; ``find`` loads one of them.
     """
-    if isinstance(error, click.BadOptionUsage):  # which knows no context
+    if isinstance(error, click.BadOptionUsage):  # has no context
         command = next((find(word) for word in arguments if word in names), None)
         return _value_problem(error, command)
     if error.ctx is None:
@@ -98,7 +98,7 @@ def usage_problem(error: click.UsageError, arguments: Sequence[str], names: Sequ
 
 
 def refuse_settings(command: click.Command, words: Sequence[str]) -> None:
-    """Raise ``click.UsageError`` for a ``field=value`` that stands where a file or a run is expected."""
+    """Raise ``click.UsageError`` for a ``field=value`` in the place of a file or a run."""
     flags, problems = _flags(command), []
     for word in _positional(command, words):
         name, equals, value = word.partition("=")
@@ -118,7 +118,7 @@ def refuse_settings(command: click.Command, words: Sequence[str]) -> None:
 
 
 def _as_typed(name: str, arguments: Sequence[str]) -> str:
-    """The word of the command line: of ``-lr``, click tells only ``-l``."""
+    """The word of the command line: for ``-lr``, click gives only ``-l``."""
     if name.startswith("--"):
         return name
     words = (word for word in arguments if word.startswith(name) and not word.startswith("--"))
@@ -153,7 +153,7 @@ def _option_hint(word: str, context: click.Context, names: Sequence[str], find: 
 
 
 def _field(name: str) -> str | None:
-    """The field that a flag names, in our words or another tool's; likeness of letters alone is not enough."""
+    """The field that a flag names, in our words or another tool's; similar letters are not enough."""
     if name.replace("-", "_") in RunSpec.model_fields:
         return name.replace("-", "_")
     return FIELD_ALIASES.get(folded(name))
@@ -171,13 +171,13 @@ def _value_problem(error: click.BadOptionUsage, command: click.Command | None) -
 
 
 def _one_of(parameter: click.Parameter) -> str:
-    """``mlflow or tensorboard``; empty where it is not one of several words."""
+    """``mlflow or tensorboard``; empty if the parameter has no choices."""
     choices = [str(choice) for choice in getattr(parameter.type, "choices", ())]
     return " or ".join([", ".join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)
 
 
 def _flags(command: click.Command) -> dict[str, click.Option]:
-    """Each spelling of each option, help aside."""
+    """Each spelling of each option except help, with its option."""
     return {
         spelling: parameter
         for parameter in command.params

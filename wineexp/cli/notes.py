@@ -8,7 +8,7 @@ from wineexp.streams import print_err
 
 __all__ = ["INTERRUPTED", "common_options", "detail", "is_quiet", "note", "say"]
 
-#: What a command returns that was interrupted; the process ends with 128 + the signal's number.
+#: Return value of a command that was interrupted; the process ends with 128 + the signal's number.
 INTERRUPTED = 130
 
 _KEY = "wineexp.loudness"
@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 
 def note(text: object) -> None:
-    """:func:`say` with ``note:`` in front."""
+    """Like :func:`say`, with ``note:`` in front."""
     say(f"note: {text}")
 
 

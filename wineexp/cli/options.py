@@ -1,4 +1,4 @@
-"""The flags that several commands share; those of the spec are derived from ``RunSpec``."""
+"""The flags that several commands share; the flags of the spec are derived from ``RunSpec``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
-from wineexp.specs.column_fields import NAME_LISTS, read_names
-from wineexp.specs.fields import choices_of, kinds_of, read_text
+from wineexp.specs.declarations import MARKS
+from wineexp.specs.fields import choices_of, items_of, kinds_of, read_names, read_text
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 
@@ -45,21 +45,21 @@ class FieldType(click.ParamType[Any]):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         if 0 < len(self.choices) <= 4:
             return f"[{'|'.join(self.choices)}]"
+        if items := items_of(self.info.annotation):
+            return {int: "SIZES", float: "RATE", str: "COLUMN,..."}[items]
         kinds = kinds_of(self.info.annotation)
-        return {"widths": "SIZES", "dropout": "RATE", **dict.fromkeys(NAME_LISTS, "COLUMN,...")}.get(
-            self.field
-        ) or ("INTEGER" if int in kinds else "NUMBER" if float in kinds else "NAME")
+        return "INTEGER" if int in kinds else "NUMBER" if float in kinds else "NAME"
 
     @property
     def expected(self) -> str:
-        """What is legal, in the words of the spec's own errors."""
+        """The legal values, in the words of the spec's own errors."""
         extra = self.info.json_schema_extra
         expected = str(extra["expected"]) if isinstance(extra, dict) else ""
         return f"{expected}: {', '.join(self.choices)}" if len(self.choices) > 4 else expected
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and value.startswith("--") and str not in kinds_of(self.info.annotation):
-            # click takes the next word, whatever it is: `--bn --dropout 0.3`.
+            # click takes any next word as the value: `--bn --dropout 0.3`.
             raise click.UsageError(f"{flag(self.field)}: expected {self.expected}; found no value before {value}")
         return parse_value(self.field, value)
 
@@ -68,7 +68,7 @@ class FieldType(click.ParamType[Any]):
 
 
 def filling(kind: type[Any], name: str) -> Callable[[Command], Command]:
-    """Give a command one value of ``kind``, a dataclass, as ``name``, in place of the flags of its fields."""
+    """Pass a command one value of ``kind``, a dataclass, as ``name``, instead of the flags of its fields."""
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
@@ -84,29 +84,30 @@ def filling(kind: type[Any], name: str) -> Callable[[Command], Command]:
 
 def parse_value(field: str, text: Any) -> Any:
     """``text`` converted to the field's type if possible, otherwise unchanged, for the spec to reject."""
-    return read_text(field, text, RunSpec.model_fields[field])
+    return read_text(text, RunSpec.model_fields[field])
 
 
 def flag(field: str) -> str:
-    """The field's flag: ``--batch-size`` of ``batch_size``."""
+    """The field's flag: ``--batch-size`` for ``batch_size``."""
     return "--" + field.replace("_", "-")
 
 
 def spec_options(function: Command) -> Command:
-    """Give a command a flag for every field of the spec; those not given stay out of ``given``."""
+    """Add a flag for every field of the spec to a command; :func:`given` tells which were used."""
     for name, info in reversed(RunSpec.model_fields.items()):
-        default = "the optimizer's" if name in ("learning_rate", "weight_decay") else format_value(info.default)
+        default = "the optimizer's" if MARKS[name].by_optimizer else format_value(info.default)
         text = f"{str(info.description)[:1].upper()}{str(info.description)[1:]}."
         decoration = f"{flag(name)}/--no-{name.replace('_', '-')}" if info.annotation is bool else flag(name)
         kind = None if info.annotation is bool else FieldType(name, info)
-        several: dict[str, Any] = {"multiple": True, "callback": _together} if name in NAME_LISTS else {}
+        names = items_of(info.annotation) is str
+        several: dict[str, Any] = {"multiple": True, "callback": _together} if names else {}
         help_text = f"{text}  [default: {default}]"
         function = click.option(decoration, name, default=None, type=kind, help=help_text, **several)(function)
     return function
 
 
 def _together(_: click.Context, __: click.Parameter, values: tuple[Any, ...]) -> Any:
-    """Names given one flag after the other as one list; what is none is left for the spec to refuse."""
+    """One list of the names from repeated flags; the spec refuses values that are no names."""
     if len(values) == 1:
         return values[0]
     try:
@@ -117,7 +118,7 @@ def _together(_: click.Context, __: click.Parameter, values: tuple[Any, ...]) ->
 
 
 def given(fields: dict[str, Any]) -> dict[str, Any]:
-    """The spec's fields that were given on the command line, out of all that a command received."""
+    """The fields that were given on the command line, out of all that a command received."""
     source = click.get_current_context().get_parameter_source
     return {name: value for name, value in fields.items() if source(name) is ParameterSource.COMMANDLINE}
 
@@ -150,12 +151,12 @@ def output_option(meaning: str, default: str | None = None) -> Callable[[Command
 
 
 def out_option(function: Command) -> Command:
-    """``--out`` of commands that write runs."""
+    """``--out`` for commands that write runs."""
     return _out("The folder for run directories.")(function)
 
 
 def named_runs_option(function: Command) -> Command:
-    """``--out`` of commands that take runs, which may be given by name."""
+    """``--out`` for commands that take runs, which may be given by name."""
     return _out("The folder in which runs are looked for by name.", callback=_existing)(function)
 
 
@@ -165,7 +166,7 @@ def _out(meaning: str, **how: Any) -> Callable[[Command], Command]:
 
 
 def _existing(context: click.Context, parameter: click.Parameter, folder: Path) -> Path:
-    """Refuse a folder that was named and is not there: ``--out figure.png`` was meant to be ``--output``."""
+    """Refuse a named folder that does not exist: ``--out figure.png`` was meant to be ``--output``."""
     if context.get_parameter_source("out") is ParameterSource.COMMANDLINE and not folder.is_dir():
         raise click.BadParameter(f"expected a folder of runs, found none at {str(folder)!r}")
     return folder

@@ -11,7 +11,7 @@ from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.variants import group_specs
 from wineexp.execution.estimate import estimate_seconds, measured_speeds
 from wineexp.execution.plan import Plan, PlanEntry
-from wineexp.runs.columns import Column, number
+from wineexp.listing import Column, Listing, number
 from wineexp.runs.directory import folder_name
 from wineexp.runs.run import find_runs
 from wineexp.specs.looks import Looks
@@ -22,12 +22,10 @@ from wineexp.text import format_duration
 __all__ = ["show_plan", "tell_comparison"]
 
 
-def show_plan(plan: Plan, form: str | None, where: Where) -> None:
-    """Print the plan: every run that may be trained, how many that is, and how long it will take."""
+def show_plan(plan: Plan, form: str, where: Where) -> None:
+    """Print the plan: every run that may be trained, their number, and the time that they will take."""
     tell_table(plan)
-    columns = _plan_columns(plan)
-    rows = [{column.key: column.value(entry) for column in columns} for entry in plan.entries]
-    print_table(columns, rows, form)
+    print_table(Listing.of(_plan_columns(plan), plan.entries), form)
     if plan.looks is not None:
         _tell_looks(plan, plan.looks)
     waiting, count = len(plan.waiting), len(plan.entries)
@@ -52,7 +50,7 @@ def show_plan(plan: Plan, form: str | None, where: Where) -> None:
 
 
 def tell_comparison(plan: Plan, reference: RunSpec | None, *, page: bool) -> None:
-    """What a study will compare its runs with, and where it will write what it finds."""
+    """Say what a study will compare its runs with, and where it will write the result."""
     wanted = reference or plan.specs[0].without_seed(across_splits=crosses_splits(plan.specs))
     label = next(variant.label for variant in group_specs(plan.specs) if variant.spec == wanted)
     say(f"reference: {label}" + (f"; margin {plan.margin:g}" if plan.margin else ""))
@@ -75,7 +73,7 @@ def _plan_columns(plan: Plan) -> list[Column[PlanEntry]]:
 
 
 def _tell_looks(plan: Plan, looks: Looks) -> None:
-    """The least and the most that a study with planned looks may train."""
+    """Say how many runs a study with planned looks trains at least and at most."""
     first = plan.part({spec for spec in plan.specs if spec.seed in looks.at(1)})
     shares = ", ".join(f"{share:g}" for share in looks.weights)
     say(

@@ -1,4 +1,4 @@
-"""Tables on stdout: aligned text, JSON or CSV, from the same rows."""
+"""Tables on stdout, as ``--format`` asks for them, and answers that are made of text and tables."""
 
 from __future__ import annotations
 
@@ -10,76 +10,66 @@ from typing import Any
 
 import click
 
-from wineexp.runs.columns import Column, row_texts
+from wineexp.listing import Listing, Row, as_markdown, as_text
 from wineexp.streams import print_json, print_out
-from wineexp.text import align, csv_text, one_line
+from wineexp.text import csv_text
 
-__all__ = ["collector_at_rest", "print_csv", "print_table", "table_options", "text_table"]
+__all__ = ["Part", "collector_at_rest", "print_answer", "print_result", "print_table", "table_options"]
 
-Row = dict[str, Any]
+FORMATS = ("text", "json", "csv", "md")
+
+#: A part of an answer: lines of text, or a table.
+Part = str | Listing
 
 
 def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--json`` and ``--csv``, as the parameter ``form``: json, csv or None for text."""
+    """``--format``, ``--json`` and ``--csv``, as the parameter ``form``."""
 
     @functools.wraps(function)
-    def command(*arguments: Any, as_json: bool, as_csv: bool, **others: Any) -> Any:
+    def command(*arguments: Any, form: str | None, as_json: bool, as_csv: bool, **others: Any) -> Any:
         if as_json and as_csv:
             raise click.UsageError("--json and --csv: expected one of them")
-        form = "json" if as_json else "csv" if as_csv else None
-        return function(*arguments, form=form, **others)
+        short = "json" if as_json else "csv" if as_csv else None
+        if form and short and form != short:
+            raise click.UsageError(f"--{short} and --format {form}: expected one of them")
+        return function(*arguments, form=form or short or "text", **others)
 
-    for form in ("csv", "json"):
-        text = f"Print the table as {form.upper()}, and nothing else."
-        command = click.option(f"--{form}", f"as_{form}", is_flag=True, help=text)(command)
-    return command
+    for short in ("csv", "json"):
+        text = f"Print the table as {short.upper()}, and nothing else."
+        command = click.option(f"--{short}", f"as_{short}", is_flag=True, help=text)(command)
+    text = "How to print it; md: as Markdown."
+    return click.option("--format", "form", type=click.Choice(FORMATS), help=text)(command)
 
 
-def print_table(
-    columns: Sequence[Column[Any]], rows: Sequence[Row], form: str | None, *, empty: str = "nothing to show"
+def print_table(listing: Listing, form: str, *, empty: str = "nothing to show") -> None:
+    """Print a table; ``empty`` to people if it has no rows."""
+    print_result(form, lambda: [listing if listing.rows else empty], listing.data, listing.data)
+
+
+def print_result(
+    form: str, parts: Callable[[], Sequence[Part]], rows: Callable[[], Sequence[Row]], whole: Callable[[], Any]
 ) -> None:
-    """Print these columns of ``rows``, dicts keyed by column. Only the text table formats values."""
-    keys = [column.key for column in columns]
+    """Print a result: its parts to people, its rows, which all have the same keys, as CSV, all of it as JSON."""
     if form == "json":
-        print_json([{key: row.get(key) for key in keys} for row in rows])
+        print_json(whole())
     elif form == "csv":
-        print_csv([{key: row.get(key) for key in keys} for row in rows])
+        print_out(csv_text(rows()), end="")
     else:
-        print_out(text_table(columns, rows) if rows else empty)
+        print_answer(parts(), form)
 
 
-def print_csv(rows: Sequence[Row]) -> None:
-    """Print ``rows``, which all have the same keys, as CSV."""
-    print_out(csv_text(rows), end="")
-
-
-def text_table(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> str:
-    """The table for people: headings, of as many lines as the longest, numbers flush right."""
-    body = [_cells([column for column in columns if column.key in row], row, columns) for row in rows]
-    numeric = [i for i, column in enumerate(columns) if all(_is_number(row.get(column.key)) for row in rows)]
-    headings = [column.heading.split("\n") for column in columns]
-    depth = max(map(len, headings), default=1)
-    lines = [[""] * (depth - len(lines)) + lines for lines in headings]
-    return align([*zip(*lines, strict=True), *body], right=numeric)
-
-
-def _cells(known: Sequence[Column[Any]], row: Row, columns: Sequence[Column[Any]]) -> list[str]:
-    """A row's cells; empty in columns that it does not have."""
-    texts = row_texts(known, [row[column.key] for column in known])
-    told = {column.key: one_line(text) for column, text in zip(known, texts, strict=True)}
-    return [told.get(column.key, "") for column in columns]
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+def print_answer(parts: Sequence[Part], form: str = "text") -> None:
+    """Print text and tables with a blank line between them; in Markdown two spaces keep a line of text apart."""
+    table, text = (as_markdown, lambda part: part.replace("\n", "  \n")) if form == "md" else (as_text, str)
+    print_out("\n\n".join(table(part) if isinstance(part, Listing) else text(part) for part in parts))
 
 
 @contextlib.contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """No collection of cycles within; also a decorator.
+    """Switch the collector of cycles off in the block; also a decorator.
 
-    What such a command allocates, modules above all, lives until it ends. The collector would look through all
-    of it again whenever it has grown by a quarter, and find next to nothing.
+    The objects that such a command allocates, mostly modules, live until it ends. The collector would look through
+    all of them again whenever they have grown by a quarter, and find next to nothing.
     """
     at_work = gc.isenabled()
     gc.disable()

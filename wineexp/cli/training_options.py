@@ -21,7 +21,7 @@ Command = Callable[..., Any]
 
 
 def _assignments(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
-    """``field=value`` pairs as a mapping; every problem at once."""
+    """``field=value`` pairs as a mapping; all problems are reported at once."""
     fields, problems = {}, []
     for text in texts:
         field, equals, value = text.partition("=")
@@ -50,7 +50,7 @@ def source_options(function: Command) -> Command:
 
 
 def export_options(function: Command) -> Command:
-    """Where runs are sent, besides their directories, as ``sending``."""
+    """The flags that say where runs are sent, besides their directories; as ``sending``."""
     options = [
         click.option(
             "--tensorboard",
@@ -81,7 +81,7 @@ def dry_run_option(function: Command) -> Command:
 
 
 def execution_options(function: Command) -> Command:
-    """What to train of a config, as ``overrides`` and ``source``; ``where``; and where it is sent, ``sending``."""
+    """The flags of training a config: ``overrides`` and ``source``, ``where``, and ``sending``."""
     options = [
         click.option(
             "--set",

@@ -21,16 +21,16 @@ __all__ = ["CommandObserver", "TrainObserver", "announce", "tell_table"]
 
 
 class CommandObserver(Observer):
-    """Shows progress, unless under ``--quiet``; keeps the plan and what could not be sent.
+    """Shows progress, except under ``--quiet``; keeps the plan and the problems of sending.
 
     Attributes
     ----------
     plan : Plan or None
-        The last that was begun; None until training begins.
+        The last plan that was begun; None until training begins.
     planned : int
-        Runs of all plans that were begun: a study with looks has one for each.
+        Number of runs in all plans that were begun: a study with looks has one plan for each.
     told, problems : list of str
-        What was sent where, and what could not be.
+        What was sent where, and what could not be sent.
     deleted : list of Path
         Runs that someone else deleted meanwhile.
     """
@@ -90,7 +90,7 @@ class CommandObserver(Observer):
         self.problems.append(problem)
 
     def close(self) -> None:
-        """Restore the terminal; report what was sent, and even under ``--quiet`` what could not be."""
+        """Restore the terminal; report what was sent and, even under ``--quiet``, what could not be sent."""
         self.progress.close()
         for text in self.told:
             say(text)
@@ -100,7 +100,7 @@ class CommandObserver(Observer):
             note("send them later with wineexp export")
 
     def exit_code(self, runs: Sequence[Run]) -> int:
-        """0 when all that was planned is done and sent, 1 when something failed, 130 when it was interrupted."""
+        """0 if all planned runs are done and sent, 1 if something failed, 130 if training was interrupted."""
         assert self.plan is not None
         states = {run.status for run in runs}
         if "interrupted" in states:
@@ -113,7 +113,7 @@ class CommandObserver(Observer):
 
 
 class TrainObserver(CommandObserver):
-    """As :class:`CommandObserver`, for the seeds of one spec: says first what is trained, on what."""
+    """A :class:`CommandObserver` for the seeds of one spec: first says what is trained, and on which table."""
 
     def __init__(self) -> None:
         super().__init__(TrainProgress())
@@ -129,7 +129,7 @@ class TrainObserver(CommandObserver):
 
 
 def tell_table(plan: Plan) -> None:
-    """Say what must be known of the table; which it is, under ``--verbose``."""
+    """Print the notes on the table; under ``--verbose``, also which table it is."""
     table = plan.table
     for text in plan.notes:
         note(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,11 @@ from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.judge import outlying_seeds
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict, format_p, told_p
+from wineexp.listing import TARGET, Column, number, sized
 from wineexp.runs import columns as run_columns
-from wineexp.runs.columns import TARGET, Column, number, sized
 from wineexp.text import format_interval
 
-__all__ = ["COLUMNS", "MEAN", "PAGE", "TERMINAL", "Entry", "with_content"]
+__all__ = ["COLUMNS", "MEAN", "PAGE", "RARE", "TERMINAL", "Entry"]
 
 #: How the meaning of a metric ends where it is that of several seeds.
 MEAN = "; mean over the seeds"
@@ -274,14 +273,4 @@ PAGE: tuple[Column[Entry], ...] = (
 )
 
 #: Columns that few comparisons have something in.
-_RARE = ("test_mae", "splits", "group", "look", "outlying_seeds")
-
-
-def with_content(columns: Sequence[Column[Entry]], entries: Sequence[Entry]) -> list[Column[Entry]]:
-    """The columns without those that are rare and empty here."""
-    return [column for column in columns if column.key not in _RARE or any(_known(column, one) for one in entries)]
-
-
-def _known(column: Column[Entry], entry: Entry) -> bool:
-    value = column.value(entry)
-    return any(part is not None for part in value) if isinstance(value, tuple) else bool(value)
+RARE = ("test_mae", "splits", "group", "look", "outlying_seeds")

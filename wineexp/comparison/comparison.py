@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wineexp.comparison.columns import COLUMNS, TERMINAL, Entry, with_content
+from wineexp.comparison.columns import COLUMNS, RARE, TERMINAL, Entry
 from wineexp.comparison.drawing import Judged
 from wineexp.comparison.effects import Effect, effect_sentences
 from wineexp.comparison.forest import forest
@@ -21,11 +21,11 @@ from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, val_mae
 from wineexp.comparison.verdict import Verdict
 from wineexp.errors import SelectionError
+from wineexp.listing import TARGET, Listing
 from wineexp.notebook.card import Answer, Card, to_html
 from wineexp.notebook.frame import WholeFrame
-from wineexp.runs.columns import TARGET
 from wineexp.runs.curves import save
-from wineexp.runs.display import SIMULATED, column_table
+from wineexp.runs.display import SIMULATED
 from wineexp.runs.run import Run
 from wineexp.text import format_number, one_line
 
@@ -135,6 +135,12 @@ class Comparison:
         return WholeFrame(self.rows())
 
     @property
+    def listing(self) -> Listing:
+        """The table that people read, without what few comparisons have and this one lacks."""
+        target = next((variant.spec.target for variant in self.variants if variant.spec), TARGET)
+        return Listing.of(TERMINAL, self.entries, target=target).filled(*RARE)
+
+    @property
     def title(self) -> str:
         """What is compared, in a few words."""
         finished = [variant for variant in self.variants if variant.runs]
@@ -214,11 +220,7 @@ class Comparison:
         if self.reference is not None and self.questions:
             lines.append(f"Each question compares with the reference, {quoted(self.reference.label)}.")
         left_out = [f"not ranked: {run.path}, {run.record.outcome}" for run in self.unfinished]
-        target = next((variant.spec.target for variant in self.variants if variant.spec), TARGET)
-        columns = with_content(TERMINAL, self.entries)
-        if not self.verdicts:
-            columns = [column for column in columns if column.key != "verdict"]
-        table = column_table(columns, self.entries, target=target)
+        table = self.listing if self.verdicts else self.listing.without("verdict")
         return Card(
             title or self.title,
             SIMULATED if self.simulated else "",
@@ -226,7 +228,7 @@ class Comparison:
             tuple(Answer(one.question, one.answer, one.detail, one.verdict.kind) for one in self.questions),
             figure=save(self.draw(title=title), "png") if self.entries else None,
             alt=" ".join(["Learning curves.", *self.sentences()]),
-            tables=(table,) if self.entries else (),
+            tables=(table.filled(),) if self.entries else (),
             notes=(*left_out, *self.notes),
         )
 

@@ -16,7 +16,7 @@ from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.factorial import Contrast, factorial_contrasts, simple_contrasts
 from wineexp.comparison.statistics import compare_errors, holm
 from wineexp.comparison.variants import Variant, order
-from wineexp.comparison.verdict import adjusted_level, format_p, told_p
+from wineexp.comparison.verdict import Kind, adjusted_level, format_p, told_p
 from wineexp.specs.run_spec import varying
 from wineexp.specs.wording import format_value
 from wineexp.text import format_interval, format_number, one_line, telling_size
@@ -59,7 +59,7 @@ class Effect:
     base_error: float | None = None
 
     def __repr__(self) -> str:
-        return one_line(f"Effect({self.label} instead of {self.base_label}: {self.metric} {self.figures()})")
+        return one_line(f"Effect({self.sentence()})")
 
     @property
     def real(self) -> bool:
@@ -71,20 +71,63 @@ class Effect:
         return telling_size(self.base_error, self.interval) if self.real else self.base_error
 
     @property
+    def outcome(self) -> Kind:
+        """``better`` and ``worse`` than the base: for an interaction, a smaller and a larger change."""
+        return "cannot tell" if not self.real else "worse" if self.difference.mean > 0 else "better"
+
+    @property
+    def word(self) -> str:
+        """``better``, ``worse`` or ``cannot tell``; for an interaction ``less``, ``more`` or ``cannot tell``."""
+        amounts = {"better": "less", "worse": "more"} if self.kind == "interaction" else {}
+        return amounts.get(self.outcome, self.outcome)
+
+    @property
     def label(self) -> str:
-        """``dropout 0.3 and bn after``; ``dropout 0.3, with bn after``."""
-        text = " and ".join(f"{field} {value}" for field, value in self.levels.items())
-        return f"{text}, {self.at_label}" if self.at else text
+        """``dropout 0.3``; ``dropout 0.3, with bn after``; ``effect of dropout 0.3, with bn after``."""
+        field, value = next(iter(self.levels.items()))
+        if self.kind == "main":
+            return f"{field} {value}"
+        return f"{'effect of ' if self.kind == 'interaction' else ''}{field} {value}, {self.at_label}"
 
     @property
     def at_label(self) -> str:
-        """Where a simple effect holds: ``with bn after``."""
-        return "with " + " and ".join(f"{field} {value}" for field, value in self.at.items())
+        """The value of the other field: ``with bn after``."""
+        other, level = list((self.at or self.levels).items())[-1]
+        return f"with {other} {level}"
 
     @property
     def base_label(self) -> str:
-        """What it is compared with, as :attr:`label`."""
-        return " and ".join(f"{field} {value}" for field, value in self.base.items())
+        """The base: ``dropout 0``; for an interaction ``with bn none``."""
+        field, value = list(self.base.items())[-1]
+        return f"with {field} {value}" if self.kind == "interaction" else f"{field} {value}"
+
+    @property
+    def change(self) -> str:
+        """``dropout 0.3 instead of 0``; ``effect of dropout 0.3, with bn after compared with bn none``."""
+        if self.kind == "interaction":
+            return f"{self.label} compared {self.base_label}"
+        field, value = next(iter(self.levels.items()))
+        change = f"{field} {value} instead of {self.base[field]}"
+        return f"{change}, {self.at_label}" if self.at else change
+
+    def sentence(self) -> str:
+        """The effect in words, with its figures."""
+        if self.kind == "interaction":
+            return self._of_interaction()
+        if not self.real:
+            return f"{self.change}: {self.word}; {self.metric} {self.figures()}"
+        return f"{self.change} changes {self.metric} by {self.figures()}"
+
+    def _of_interaction(self) -> str:
+        """``dropout 0.3 changes val MAE by 0.080 less [0.076, 0.084] with bn after than with bn none``."""
+        field, value = next(iter(self.levels.items()))
+        if not self.real:
+            return f"{self.change}: {self.word}; {self.metric} {self.figures()}"
+        size, *ends = (format_number(abs(end), ".3f", self.size) for end in (self.difference.mean, *self.interval))
+        low, high = ends if self.difference.mean > 0 else reversed(ends)
+        amount = f"{size} {self.word} [{low}, {high}]"
+        sides = f"{self.at_label} than {self.base_label}"
+        return f"{field} {value} changes {self.metric} by {amount} {sides}, p {format_p(self.p)}"
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -107,10 +150,8 @@ class Effect:
         }
 
     def figures(self) -> str:
-        """``+0.319 [+0.241, +0.398]``, and whether that is a change at all."""
-        low, high = self.interval
-        text = format_interval(self.difference.mean, low, high, form="+.3f", size=self.size)
-        return text if self.real else f"{text}, which cannot be distinguished from no change"
+        """``+0.319 [+0.241, +0.398]``."""
+        return format_interval(self.difference.mean, *self.interval, form="+.3f", size=self.size)
 
 
 def judge_effects(
@@ -229,43 +270,23 @@ def effect_sections(effects: Sequence[Effect]) -> list[tuple[str, list[Effect]]]
 
 
 def effect_sentences(effects: Sequence[Effect]) -> list[str]:
-    """What each setting does, then the interactions, each once.
+    """The effect of each setting, then the interactions, each once.
 
-    An average over levels at which the effect differs is no answer: then the effect at each level is told.
+    An average over levels at which the effect differs is no answer: then the effect at each level is given.
     """
     sentences = []
     for effect in (effect for effect in effects if effect.kind == "main"):
-        ((field, value),) = effect.levels.items()
-        change = f"{field} {value} instead of {effect.base[field]}"
-        at = [one for one in effects if one.kind == "simple" and one.levels == effect.levels]
-        if at:
-            others = list(dict.fromkeys(other for one in at for other in one.at))
-            parts = "; ".join(f"{one.at_label} {one.figures()}" for one in at)
-            depends = f"what it changes depends on {' and '.join(others)}"
-            sentences.append(f"{change}: {depends}: {effect.metric} {parts}")
-        else:
-            sentences.append(f"{change} changes {effect.metric} by {effect.figures()}, on average over the rest")
-    return sentences + _interaction_sentences([effect for effect in effects if effect.kind == "interaction"])
-
-
-def _interaction_sentences(interactions: Sequence[Effect]) -> list[str]:
-    """One for each that is real, and one for each pair of fields that has none."""
-    sentences = []
+        simple = [one for one in effects if one.kind == "simple" and one.levels == effect.levels]
+        sentences.append(_by_level(effect, simple) if simple else f"{effect.sentence()}, on average over the rest")
+    interactions = [effect for effect in effects if effect.kind == "interaction"]
     for pair in dict.fromkeys(tuple(effect.levels) for effect in interactions):
-        real = [effect for effect in interactions if tuple(effect.levels) == pair and effect.real]
-        for effect in real:
-            (field, value), (other, level) = effect.levels.items()
-            ends = ", ".join(format_number(end, "+.3f", effect.size) for end in effect.interval)
-            sentences.append(
-                f"{field} {value} instead of {effect.base[field]}: "
-                f"the change is {_signed(effect)} [{ends}] "
-                f"with {other} {level} than with {other} {effect.base[other]}, p {format_p(effect.p)}"
-            )
-        if not real:
-            sentences.append(f"{' and '.join(pair)}: no interaction shown")
+        real = [effect.sentence() for effect in interactions if tuple(effect.levels) == pair and effect.real]
+        sentences += real or [f"{' and '.join(pair)}: cannot tell whether the effect of one depends on the other"]
     return sentences
 
 
-def _signed(effect: Effect) -> str:
-    change = effect.difference.mean
-    return f"{format_number(abs(change), '.3f', effect.size)} {'higher' if change > 0 else 'lower'}"
+def _by_level(effect: Effect, simple: Sequence[Effect]) -> str:
+    """``dropout 0.3 instead of 0: its effect depends on bn: val MAE +0.100 [...] with bn none; ...``."""
+    others = list(dict.fromkeys(field for one in simple for field in one.at))
+    parts = [f"{one.figures()} {one.at_label}{'' if one.real else f' ({one.word})'}" for one in simple]
+    return f"{effect.change}: its effect depends on {' and '.join(others)}: {effect.metric} {'; '.join(parts)}"

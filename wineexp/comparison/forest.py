@@ -118,10 +118,10 @@ def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mappin
         rows.append(_Row(heading))
         rows += [
             _Row(
-                f"{one.label}, not {one.base_label}",
+                one.change,
                 one.difference,
                 one.interval,
-                "" if one.real else "no change shown",
+                one.word,
                 COLOURS[4] if one.real else GREY,
                 one.size,
             )

@@ -22,6 +22,12 @@ MARGIN_LEVEL = 0.90
 #: What ``identical`` means.
 SAME_PREDICTIONS = "all predictions are equal, bit for bit"
 
+#: Shares of the uncertainty below this are left out: reducing them would change nothing.
+LEAST_SHARE = 0.05
+
+#: Parts of the uncertainty whose name is too short for a sentence.
+_SOURCES = {"both": "single seeds on single rows"}
+
 #: The smallest probability that is told. Further out the method has not been measured.
 LEAST_TOLD = 0.001
 
@@ -231,10 +237,7 @@ class Verdict:
         pair = f"{self.variant_label} against {self.reference_label}"
         if self.p is None or self.interval is None or self.level is None:
             word = self._open() if self.kind == "cannot tell" else self.word
-            return (
-                f"{pair}: {word}; {self.metric} {self.told(self.difference.mean)} on these rows, "
-                "and another seed may reverse it"
-            )
+            return f"{pair}: {word}; {self._on_these_rows()}"
         figures = f"{self.metric} {self.told(self.difference.mean)} {self._told(self.interval, self.level)}"
         if self.kind == "same":
             but = f"; {self._direction}, but by less than matters" if self._real else ""
@@ -246,6 +249,67 @@ class Verdict:
         if self.kind != "cannot tell":
             return f"{self.variant_label} is {self.kind} than {self.reference_label}{self._found()}: {figures}"
         return f"{pair}: {self._open()}; {figures}.{self._alone()} {self._outlook()}"
+
+    @property
+    def answer(self) -> str:
+        """``No: worse by 0.154 [0.090, 0.210] val MAE``.
+
+        The interval has the direction of the word: for a better variant, how much lower its errors are.
+        """
+        mean, metric = self.difference.mean, self.metric
+        if self.identical:
+            return f"No difference at all: {SAME_PREDICTIONS}"
+        if self.interval is None:
+            yet = f" yet: train to {self.next_look} seeds" if self.kind == "cannot tell" else ""
+            untold = f" from {self.difference.untold}" if self.kind == "one seed" else ""
+            return f"Cannot tell{yet}{untold}: {self._on_these_rows()}"
+        low, high = self.interval
+        if self.kind == "better":
+            return f"Yes: better by {self._amount(-mean)} [{self._amount(-high)}, {self._amount(-low)}] {metric}"
+        if self.kind == "worse":
+            return f"No: worse by {self._amount(mean)} [{self._amount(low)}, {self._amount(high)}] {metric}"
+        figures = f"{metric} {self.told(mean)} [{self.told(low)}, {self.told(high)}]"
+        if self.kind == "same":
+            level = f"{100 * MARGIN_LEVEL:.0f} %"
+            return f"No difference that matters: same within {self.margin:g}, {figures} ({level})"
+        if self.next_look is not None:
+            return f"Cannot tell yet: {figures}; train to {self.next_look} seeds"
+        return f"Cannot tell{' after all planned looks' if self.looks else ''}: {figures}"
+
+    @property
+    def detail(self) -> str:
+        """Seeds, probability and the sources of the uncertainty; if it cannot tell, what would be needed."""
+        parts = [self.difference.seeds_told]
+        if self.p is None or self.level is None:
+            return f"{parts[0]}; train more: --seeds 5" if self.kind == "one seed" else parts[0]
+        if self.kind == "cannot tell":
+            parts += self._needs()
+        if self.looks is not None and self.found_at is not None:
+            parts.append(f"found at look {self.found_at} of {len(self.looks.counts)}")
+        if self.kind != "same":
+            several = f" of {self.comparisons} comparisons, {100 * self.level:.3g} % interval"
+            parts.append(f"p {format_p(self.p)}{several if self.comparisons > 1 else ''}")
+        elif self.found_at is not None:
+            parts.append("there is a difference, but by less than matters")
+        shares = [(name, share) for name, share in self.difference.shares().items() if share >= LEAST_SHARE]
+        sources = ", ".join(f"{_SOURCES.get(name, name)} {100 * share:.0f} %" for name, share in shares)
+        return "; ".join([*parts, f"uncertainty from {sources}"] if sources else parts)
+
+    def _amount(self, value: float) -> str:
+        """A size without its sign where it would be shown as 0."""
+        text = self.told(value, ".3f")
+        return text if float(text) else text.removeprefix("-")
+
+    def _on_these_rows(self) -> str:
+        return f"{self.metric} {self.told(self.difference.mean)} on these rows, and another seed may reverse it"
+
+    def _needs(self) -> list[str]:
+        """The difference that would be detected, and the seeds that the one seen would need."""
+        size = self._amount(self.detectable or 0.0)
+        detected = f"a difference of {size} would be detected 80 % of the time"
+        if self.needed is None:
+            return [detected]
+        return [detected, f"the one seen would need about {self.needed} {self.difference.unit}"]
 
     def _found(self) -> str:
         """At which of the planned looks it was found."""
@@ -271,13 +335,7 @@ class Verdict:
     def _outlook(self) -> str:
         last = self.looks.counts[-1] if self.looks else 0
         seeds = f"the {last} seeds of the last look" if last else self.difference.seeds_told
-        size = self.told(self.detectable or 0.0, ".3f")
-        text = f"With {seeds}, a difference of {size} would be detected 80 % of the time"
-        return (
-            text
-            if self.needed is None
-            else f"{text}; the one seen would need about {self.needed} {self.difference.unit}"
-        )
+        return f"With {seeds}, {'; '.join(self._needs())}"
 
     def told(self, value: float, form: str = "+.3f") -> str:
         """A difference of errors as people read it, with the decimals that all of these figures have."""

@@ -30,16 +30,16 @@ ADDRESSES = (
 
 SECONDS_PER_ADDRESS = 15.0
 
-#: How a zip begins.
+#: The first bytes of a zip.
 ZIP = b"PK"
 
-#: What helps where the table cannot be fetched, and where the cache cannot be written, by whatever way it comes.
+#: Remedies: for a table that cannot be fetched; for a cache that cannot be written, however the table comes.
 ADD_IT = f"download {ADDRESSES[0]} in a browser, then: wineexp data add {ADDRESSES[0].rpartition('/')[2]}"
 LAY_IT_HERE = f"unpack {ADDRESSES[0]} in this folder: {FILE_NAME} is found there"
 
 
 def cached_path() -> Path:
-    """Where a fetched table is kept, in the user's cache; raise ``DownloadError`` where nobody has a home."""
+    """The path of the fetched table in the user's cache; raise ``DownloadError`` if the user has no home."""
     try:
         return Path(pooch.os_cache("wineexp")) / FILE_NAME
     except RuntimeError:  # a container's user without an entry in its list of users
@@ -68,8 +68,8 @@ def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_
     Raises
     ------
     DownloadError
-        If the cache cannot be written, before any address is tried; else with one reason per address. It says
-        what helps.
+        If the cache cannot be written, before any address is tried; else with one reason per address. Its message
+        includes the remedy.
     """
     if addresses is None:
         given = os.environ.get("WINEEXP_ADDRESSES")
@@ -92,7 +92,7 @@ def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_
 
 
 def unzipped(content: bytes) -> bytes:
-    """The table's bytes out of a zip of them; raise ``DownloadError`` where it holds none, or too many."""
+    """The table's bytes from a zip; raise ``DownloadError`` if it has no table, or too many bytes."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(FILE_NAME) as member:
             return _bounded(member.read(MAX_BYTES + 1))
@@ -115,10 +115,10 @@ def _check_cache(folder: Path) -> None:
 
 
 def _download(address: str, seconds: float) -> bytes:
-    """The table's bytes from one address; out of the zip, where it is one."""
-    pooch.get_logger().setLevel("WARNING")  # wineexp itself reports what is fetched
+    """The table's bytes from one address, unpacked if it gives a zip."""
+    pooch.get_logger().setLevel("WARNING")  # wineexp itself reports downloads
     with tempfile.TemporaryDirectory() as folder:
-        # The hash is checked by the caller, on the CSV: UCI gives none for its zip.
+        # The caller checks the hash of the CSV: UCI gives none for its zip.
         name = pooch.retrieve(
             address, known_hash=None, fname="download", path=folder, downloader=_Bounded(seconds)
         )
@@ -127,7 +127,7 @@ def _download(address: str, seconds: float) -> bytes:
 
 
 class _Bounded:
-    """A pooch downloader that gives up on time and size, which pooch's own does not."""
+    """A pooch downloader with a limit on time and size, which pooch's own lacks."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -137,7 +137,7 @@ class _Bounded:
         with requests.get(url, stream=True, timeout=(5, min(5, self.seconds))) as response:
             response.raise_for_status()
             content = b""
-            # read1 returns what has come so far, so the limit also holds for a slow server.
+            # read1 returns the bytes that have come so far, so the limit also holds for a slow server.
             while chunk := response.raw.read1(1 << 16, decode_content=True):
                 content = _bounded(content + chunk)
                 if time.monotonic() > end:

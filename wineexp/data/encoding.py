@@ -1,4 +1,4 @@
-"""Columns as features: which a spec takes of a table, and text as numbers, one feature for each category."""
+"""Columns as features: which columns of a table a spec uses, and text as numbers, one feature per category."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from wineexp.data.dialect import NUMBER
 from wineexp.data.facts import MAX_CATEGORIES, TableFacts, category_features
 from wineexp.data.table import Table, check_target
 from wineexp.errors import DataError, nearest
-from wineexp.specs.column_fields import is_name
+from wineexp.specs.fields import is_label
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import one_line, some_of
 
 __all__ = ["Encoding", "check_columns", "encoding_of", "fit_encoding", "index_notes", "leave_out", "most_features"]
 
-#: Characters of a category; what is longer is a description.
+#: Limit of a category's length in characters; a longer text is a description.
 MAX_LENGTH = 200
 
 Doubles = npt.NDArray[np.float64]
@@ -29,14 +29,14 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Encoding:
-    """How columns become features: a number is one; a text is 1 in the one of its category and 0 in the others.
+    """How columns become features: numbers are one feature; text is 1 in its category's feature, 0 in the others.
 
     Attributes
     ----------
     columns : tuple of str
-        In the order of the table that was trained on.
+        In the order of the training table.
     categories : mapping of str to tuple of str
-        For each of them that is text: its categories, sorted.
+        For each column of text its categories, sorted.
     """
 
     columns: tuple[str, ...]
@@ -44,22 +44,22 @@ class Encoding:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The features' names: ``column`` of numbers, ``column=category`` of text."""
+        """The features' names: ``column`` for numbers, ``column=category`` for text."""
         return tuple(name for column in self.columns for name in self._features(column))
 
     @property
     def encoded(self) -> npt.NDArray[np.bool_]:
-        """Whether each feature is a category's, shape (features,)."""
+        """Whether each feature stands for a category, shape (features,)."""
         return np.array([column in self.categories for column in self.columns for _ in self._features(column)])
 
     def __call__(self, frame: pd.DataFrame) -> Doubles:
-        """The features of rows, float64, shape (rows, features). A category that is not known is 0 in all."""
+        """The features of rows, float64, shape (rows, features). An unknown category is 0 in all its features."""
         if not self.categories:
             return frame[list(self.columns)].to_numpy(np.float64)
         return np.hstack([self._values(frame, column) for column in self.columns])
 
     def unseen(self, frame: pd.DataFrame) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
-        """Columns with categories that are not known, and at which rows of ``frame``, counted from 0."""
+        """Columns with unknown categories, each with the rows of ``frame`` that have one, counted from 0."""
         for column, known in self.categories.items():
             rows = np.flatnonzero(~frame[column].isin(known).to_numpy())
             if len(rows):
@@ -83,13 +83,13 @@ def encoding_of(data: TableFacts) -> Encoding:
 
 
 def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
-    """The columns that the features are made of, in the table's order.
+    """The columns that the features are made from, in the table's order.
 
     Raises
     ------
     DataError
-        For a target that cannot be learned; for a column that the table does not have; where none is left; for
-        text that is not encoded, or cannot be; for a group that some row does not have.
+        For a target that cannot be learned; for a column that the table does not have; if no column is left; for
+        text that is not encoded, or cannot be; for a group that is empty in some row.
     """
     check_target(table, spec.target)
     has = list(table.frame.columns)
@@ -110,7 +110,7 @@ def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
 
 
 def _chosen(table: Table, spec: RunSpec) -> list[str]:
-    """The features that are named; else all columns but the target, the group and those that are to be dropped."""
+    """The named features; else all columns except the target, the group and the dropped ones."""
     if spec.features is not None:
         return [name for name in table.frame.columns if name in spec.features]
     gone = {spec.target, spec.group, *(spec.drop or ())}
@@ -127,7 +127,7 @@ def _no_column(table: Table, field: str, name: str) -> str:
 
 
 def index_notes(table: Table, columns: Iterable[str], spec: RunSpec) -> dict[str, str]:
-    """Which of these columns may be an index, each with how to leave it out."""
+    """The columns among these that may be an index, each with a note that says how to leave it out."""
     notes = {}
     for name in columns:
         if name in table.index_like:
@@ -137,17 +137,17 @@ def index_notes(table: Table, columns: Iterable[str], spec: RunSpec) -> dict[str
 
 
 def leave_out(spec: RunSpec, *names: str) -> str:
-    """How to leave columns out, besides those that are."""
+    """How to leave columns out, in addition to those left out already."""
     it = "them" if len(names) > 1 else "it"
     if spec.features is not None:
         return f"leave {it} out of features"
-    if not all(map(is_name, names)):
+    if not all(map(is_label, names)):
         return f"leave {it} out of the table"
     return f"leave {it} out with --drop {shlex.quote(format_value((*(spec.drop or ()), *names)))}"
 
 
 def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
-    """Raise ``DataError`` unless columns of text are to be encoded, and can be."""
+    """Raise ``DataError`` unless the spec encodes columns of text, and they can be encoded."""
     faults = {name: fault for name in names if (fault := _encoding_fault(table, name))}
     if spec.encode != "none":
         for name, fault in faults.items():
@@ -159,11 +159,11 @@ def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
 
 
 def _encoding_fault(table: Table, name: str) -> str | None:
-    """Why a column of text cannot be encoded; None where it can."""
+    """Why a column of text cannot be encoded; None if it can."""
     cells, count = table.frame[name], table.category_counts[name]
     numbers, long = cells.str.fullmatch(NUMBER), cells.str.len() > MAX_LENGTH
     if numbers.all():
-        return table.faults[name]  # numbers that cannot be held are no categories
+        return table.faults[name]  # numbers beyond float64 are no categories
     for wrong, said in (
         (cells == "", "expected text to encode, found nothing"),
         (numbers, "expected text in every row to encode it, found the number {!r}"),
@@ -184,7 +184,7 @@ def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, targ
     Raises
     ------
     DataError
-        Where a category's feature has the name of another feature, or of the target.
+        When a category's feature has the name of another feature, or of the target.
     """
     known = {name: tuple(sorted(train[name].unique())) for name in columns if name in table.faults}
     found = Encoding(tuple(columns), known)
@@ -199,5 +199,5 @@ def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, targ
 
 
 def most_features(table: Table, spec: RunSpec) -> int:
-    """The number of features, for estimates: at most so many, as categories without a training row count too."""
+    """An upper limit of the number of features, for estimates: categories without a training row count too."""
     return sum(table.category_counts.get(name, 1) for name in _chosen(table, spec))

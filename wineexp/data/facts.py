@@ -1,4 +1,4 @@
-"""What is recorded of a table and its split: plain facts, checked, read without loading pandas."""
+"""The recorded facts of a table and its split: plain data, checked, read without loading pandas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "table_identity",
 ]
 
-#: Of a column that is encoded: a column with more is a name or a description, and no row is like another by it.
+#: Limit of an encoded column's categories: with more it is a name or a description, and hardly any rows share one.
 MAX_CATEGORIES = 100
 
 #: The real red-wine table, its stand-in, or any other file.
@@ -45,7 +45,7 @@ RED_WINE_COLUMNS = {
     "quality": 0,
 }
 
-#: The fingerprint of its values; a ``,`` copy of UCI's file has the same one.
+#: The fingerprint of the red-wine table's values; a copy of UCI's file with ``,`` separators has the same one.
 RED_WINE_FINGERPRINT = "b5664dbe786986a1b3838a92884cc19d31bec1404f3975952f5f17c71999665c"
 
 _Count = Annotated[int, Field(ge=0)]
@@ -53,10 +53,10 @@ _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ScalingFacts(BaseModel):
-    """What ``predict`` needs to scale new rows: ``(features - center) / scale``, one number per feature.
+    """The scaling that ``predict`` applies to new rows: ``(features - center) / scale``, one number per feature.
 
-    ``in_model``: model.keras begins with it and takes raw features; not written where it takes scaled ones, as in
-    earlier runs.
+    ``in_model``: model.keras begins with the scaling and takes raw features; not written if it takes scaled
+    features, as in earlier runs.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
@@ -78,15 +78,15 @@ class TableFacts(BaseModel):
     columns : tuple of str
         The headings of all columns, in the table's order; empty until schema 2.
     rows, train_rows, valid_rows, twins : int
-        ``twins``: validation rows that also stand in the training rows.
+        ``twins``: validation rows that also occur in the training rows.
     test_rows : int
-        Rows that neither train nor choose; not written where there are none.
+        Rows that are used neither to train nor to choose; not written if there are none.
     train_median : float or None
-        Of the target; None in runs before 0.1.
+        Median of the target in the training rows; None in runs before 0.1.
     features : tuple of str
         In the order that the model takes them; ``column=category`` for each category of a column of text.
     categories : dict of str to tuple of str
-        Of each column of text that is encoded those of the training rows, sorted; not written where there is none.
+        For each encoded column of text its categories in the training rows, sorted; not written if there is none.
     ranges : tuple of pairs of float
         Lowest and highest value of each feature in the training rows, unscaled; empty in earlier runs.
     """
@@ -110,12 +110,12 @@ class TableFacts(BaseModel):
 
     @property
     def identity(self) -> str:
-        """What tells the table from every other, as far as it was recorded: see :func:`table_identity`."""
+        """The table's identity, as far as it was recorded: see :func:`table_identity`."""
         return table_identity(self.fingerprint, self.columns) if self.columns else self.fingerprint
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The columns that the features are made of."""
+        """The columns that the features are made from."""
         if not self.categories:
             return self.features
         owner = {
@@ -124,16 +124,16 @@ class TableFacts(BaseModel):
         return tuple(dict.fromkeys(owner.get(name, name) for name in self.features))
 
     def is_of(self, fingerprint: str, columns: Iterable[str]) -> bool:
-        """Whether it is the table with these values and headings.
+        """Whether this is the table with these values and headings.
 
-        Of an earlier run, which recorded no headings, its features must be columns of the table, in its order.
+        Earlier runs recorded no headings; their features must be columns of the table, in its order.
         """
         if self.columns:
             return self.identity == table_identity(fingerprint, columns)
         return self.fingerprint == fingerprint and _in_order(self.sources, columns)
 
     def contradiction(self, target: str, scale: str) -> str | None:
-        """What in these facts contradicts the rest of them; None where all agrees."""
+        """The first contradiction within these facts, in words; None if they agree."""
         count = len(self.features)
         if not count or target in self.features or len(set(self.features)) < count:
             return "features: expected different columns beside the target"
@@ -157,7 +157,7 @@ class TableFacts(BaseModel):
         return self._other_scaling(scale)
 
     def _other_scaling(self, scale: str) -> str | None:
-        """What in the scaling cannot be of ``scale``, fitted on rows of these ranges."""
+        """Why the scaling cannot be the result of ``scale`` on rows of these ranges; None if it can."""
         if scale == "none":
             fits = not any(self.scaling.center) and set(self.scaling.scale) == {1.0}
             return None if fits else "scaling: expected zeros and ones, as the spec's scale is none"
@@ -171,17 +171,17 @@ class TableFacts(BaseModel):
 
 
 def category_features(column: str, categories: Iterable[str]) -> tuple[str, ...]:
-    """The names of the features that a column of text is encoded as."""
+    """The names of a text column's features, one per category."""
     return tuple(f"{column}={category}" for category in categories)
 
 
 def headings(columns: Iterable[str]) -> tuple[str, ...]:
-    """A table's headings as they count: without the spaces around them."""
+    """A table's headings without the spaces around them, which do not count."""
     return tuple(name.strip() for name in columns)
 
 
 def table_identity(fingerprint: str, columns: Iterable[str]) -> str:
-    """What tells a table from every other: the fingerprint of its values and its headings, in their order.
+    """A table's identity: made from the fingerprint of its values and its headings, in their order.
 
     SHA-256 of both as JSON; under the red-wine table's headings the fingerprint alone, as in earlier signatures.
     """
@@ -190,7 +190,7 @@ def table_identity(fingerprint: str, columns: Iterable[str]) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _identity(fingerprint: str, columns: tuple[str, ...]) -> str:
-    """Of many runs on one table it is made once."""
+    """:func:`table_identity`, computed once for many runs on one table."""
     named = headings(columns)
     if named == tuple(RED_WINE_COLUMNS):
         return fingerprint
@@ -198,7 +198,7 @@ def _identity(fingerprint: str, columns: tuple[str, ...]) -> str:
 
 
 def same_table(one: TableFacts, other: TableFacts) -> bool:
-    """Whether two runs are of one table, as far as their records tell."""
+    """Whether two runs used the same table, as far as their records say."""
     if one.columns:
         return other.is_of(one.fingerprint, one.columns)
     if other.columns:

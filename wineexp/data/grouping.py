@@ -1,4 +1,4 @@
-"""Rows that stay on one side of a split: identical ones, and those of one group."""
+"""Rows that stay on one side of a split: identical rows, and rows of the same group."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Labels = npt.NDArray[np.int64]
 
 
 def identity(table: Table, columns: Collection[str], spec: RunSpec) -> list[str]:
-    """The columns in which identical rows are the same.
+    """The columns in which identical rows agree.
 
-    All of the table, used or not, so that leaving out a feature leaves the split as it is; but not the group, as a
-    row may stand in two, nor a column that is not used and differs in every row, as an ID does.
+    All columns of the table, used or not, so that leaving out a feature does not change the split; except the
+    group, as the same row may occur in two, and unused columns that differ in every row, as IDs do.
 
     Parameters
     ----------
     table : Table
     columns : collection of str
-        Those that the features are made of.
+        The columns that the features are made from.
     spec : RunSpec
     """
     used = {*columns, spec.target}
@@ -36,16 +36,16 @@ def identity(table: Table, columns: Collection[str], spec: RunSpec) -> list[str]
 
 
 def row_groups(table: Table, columns: Collection[str], spec: RunSpec) -> Labels:
-    """The number of each row's group, shape (rows,), in the order of their first rows.
+    """The number of each row's group, shape (rows,); groups are numbered in the order of their first rows.
 
-    Rows are in one group if they are identical, have the same value of ``spec.group``, or are so related through
+    Rows are in one group if they are identical, have the same value of ``spec.group``, or are linked so through
     other rows.
     """
     frame = table.frame
     same = np.asarray(frame.groupby(identity(table, columns, spec), sort=False).ngroup(), dtype=np.int64)
     if spec.group is None:
         return same
-    from scipy.sparse import coo_array  # of no use to other splits, whose start it would delay
+    from scipy.sparse import coo_array  # other splits do not need it, and it would delay their start
     from scipy.sparse.csgraph import connected_components
 
     groups = pd.factorize(frame[spec.group])[0].astype(np.int64)
@@ -56,7 +56,7 @@ def row_groups(table: Table, columns: Collection[str], spec: RunSpec) -> Labels:
 
 
 def whole_groups(frame: pd.DataFrame, groups: Labels, fraction: float, seed: int) -> pd.DataFrame:
-    """Rows of ``frame``, shuffled, in whole groups: as near to that share of them as the last group allows.
+    """Rows of ``frame``, shuffled, in whole groups: as near to this share of the rows as the last group allows.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def whole_groups(frame: pd.DataFrame, groups: Labels, fraction: float, seed: int
     order = np.random.RandomState(seed).permutation(group.max() + 1)
     filled = np.bincount(group)[order].cumsum()
     chosen = order[: np.searchsorted(filled, fraction * len(frame), side="left") + 1]
-    # The last group may overshoot; leave it out where that comes closer to the share asked for.
+    # The last group may overshoot; leave it out if that comes closer to the requested share.
     if len(chosen) > 1 and filled[len(chosen) - 1] + filled[len(chosen) - 2] > 2 * fraction * len(frame):
         chosen = chosen[:-1]
     return frame[np.isin(group, chosen)].sample(frac=1.0, random_state=seed)

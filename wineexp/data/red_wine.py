@@ -1,4 +1,4 @@
-"""How the real table is known: its shape and figures, where a file is another's, and the bytes that UCI serves."""
+"""How the real table is recognized, how another table differs from it, and the bytes that UCI serves."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["FILE_NAME", "MAX_BYTES", "difference", "read_red_wine", "served_byte
 #: The table's name at UCI, and in the cache.
 FILE_NAME = "winequality-red.csv"
 
-#: No file that holds the table is larger: UCI's zip has about 100 kB, its CSV 84 kB.
+#: Limit for a file with the table: UCI's zip has about 100 kB, its CSV 84 kB.
 MAX_BYTES = 2_000_000
 
-#: The one number that UCI writes with a zero that it does not need: row, column, text.
+#: The only number that UCI writes with a superfluous zero: row, column, text.
 _LONG = (151, "sulphates", "2.0")
 
 
 def read_red_wine(path: Path) -> Table:
-    """Read a file that nobody named but that may hold the real table, as its name says.
+    """Read a file that the user did not name, but whose name says that it may be the real table.
 
     Raises
     ------
     DataError
-        Where it is no such file, or holds another table: then with what to do to train on it.
+        When it is no file, or holds another table; the message says how to train on that.
     """
     if not path.is_file():
         raise DataError(f"{path}: expected a file, found a directory or a device")
@@ -47,7 +47,7 @@ def read_red_wine(path: Path) -> Table:
 
 
 def difference(table: Table) -> str | None:
-    """What a table has that is not the real table's, in words; None where nothing differs."""
+    """How a table differs from the real one, in words; None if it does not."""
     names = list(table.frame.columns)
     if table.kind == "red-wine":
         return None
@@ -71,7 +71,7 @@ def difference(table: Table) -> str | None:
 
 
 def served_bytes(frame: pd.DataFrame) -> bytes:
-    """The file as UCI serves it, made of the real table's values: the same bytes for every copy of it."""
+    """The file as UCI serves it, made from the real table's values: the same bytes for every copy of the table."""
     lines = [[f'"{name}"' for name in RED_WINE_COLUMNS]]
     lines += [[repr(value + 0.0).removesuffix(".0") for value in row] for row in frame.to_numpy().tolist()]
     row, name, text = _LONG

@@ -1,7 +1,7 @@
-"""A CSV read cell by cell: each number named where it cannot be read, or all of them written plainly.
+"""A CSV read cell by cell, to name each number that cannot be read, or to write all of them plainly.
 
-A dialect that pandas does not read as it stands (rows of separators alone, ``20000000000000000000``, a no-break
-space before a digit) becomes text that it does, so that one parser makes every number of every dialect.
+A dialect that pandas cannot read directly (rows of separators alone, ``20000000000000000000``, a no-break
+space before a digit) becomes text that it can read, so that one parser makes every number of every dialect.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from wineexp.errors import DataError
 __all__ = ["UNMERGED", "Rewritten", "Survey", "rewrite", "row_lines", "survey", "unnamed"]
 
 
-#: Of all columns that are not numbers: as much as memory holds beside a model. Such a column is kept, since only a
-#: spec says whether it is used.
+#: Limits for all columns that are not numbers: as much as fits into memory beside a model. Such columns are kept,
+#: since only a spec says whether they are used.
 MAX_CELLS, MAX_TEXT = 5_000_000, 1 << 28
 
-#: What is expected of a whole number: beyond 2^53 float64 has not all of them, and two IDs would be one value.
+#: The words for a legal whole number: float64 lacks some numbers beyond 2^53, and two IDs would become one value.
 UNMERGED = "a whole number that float64 can hold exactly, as all up to 2^53 = 9007199254740992"
 
 
 @dataclass(frozen=True)
 class Rewritten:
-    """The cells that are wanted, one row a line, ``,`` between them, with decimal points.
+    """The wanted cells, one line per row, separated by ``,``, with decimal points.
 
     Attributes
     ----------
     text : io.BytesIO
-        A column is numbers, or nothing in every row.
+        Each column has numbers in every row, or nothing in every row.
     carried : dict of int to list of str
-        The cells of each column to carry, as they are.
+        The cells of each column to carry, unchanged.
     blank : int
-        Rows that hold nothing, which are left out.
+        Number of empty rows, which are left out.
     commas : bool
         Whether numbers had decimal commas.
     beyond : int
-        Empty columns at the end of some rows, behind those that the dialect knows of.
+        Number of empty columns at the end of some rows, after those of the dialect.
     """
 
     text: io.BytesIO
@@ -54,14 +54,14 @@ class Rewritten:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a file's columns are.
+    """The kinds of a file's columns.
 
     Attributes
     ----------
     faults : dict of int to str
-        For each column that is not numbers in every row: line, column and what is wrong with its first such cell.
+        For each column that is not numbers in every row: the fault of its first such cell, with line and column.
     lines : list of int
-        The first line of each row that holds something.
+        The first line of each row that is not empty.
     """
 
     faults: dict[int, str]
@@ -74,8 +74,8 @@ def survey(source: CsvSource, form: Dialect) -> Survey:
     Raises
     ------
     DataError
-        With line and column, for a row of another length, for values in a column without a name, and for text of
-        more than ``MAX_CELLS`` cells or ``MAX_TEXT`` characters.
+        With line and column: for a row of another length, for values in a column without a name, and for more than
+        ``MAX_CELLS`` cells or ``MAX_TEXT`` characters of text.
     """
     walk = _Walk(source, form, list(range(form.width)))
     faults: dict[int, str] = {}
@@ -104,12 +104,12 @@ def survey(source: CsvSource, form: Dialect) -> Survey:
 
 
 def row_lines(source: CsvSource, form: Dialect) -> list[int]:
-    """The first line of each row that holds something; raise ``DataError`` for a row of another length."""
+    """The first line of each row that is not empty; raise ``DataError`` for a row of another length."""
     return [line for line, _ in _Walk(source, form, []).rows()]
 
 
 def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Collection[int] = ()) -> Rewritten:
-    """Write the numbers of the columns at ``wanted`` plainly, and keep the text of those at ``carry``.
+    """Write the numbers of the columns ``wanted`` plainly, and keep the text of the columns ``carry``.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Co
         With line and column of the first cell that is no finite number, or whose row has another length.
     """
     walk = _Walk(source, form, sorted(wanted))
-    text = io.BytesIO()  # a quarter of what StringIO takes
+    text = io.BytesIO()  # takes a quarter of StringIO's memory
     carried: dict[int, list[str]] = {at: [] for at in carry}
     for line, row in walk.rows():
         text.write((",".join([walk.number(line, at, row[at]) for at in walk.wanted]) + "\n").encode())
@@ -130,25 +130,25 @@ def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Co
 
 @dataclass
 class _Walk:
-    """What is known of the cells so far."""
+    """A walk through the cells, with the facts known so far."""
 
     source: CsvSource
     form: Dialect
     wanted: list[int]
     blank: int = 0
     beyond: int = 0
-    #: Decimal mark -> the first number that has it, with its line.
+    #: Decimal mark -> line and text of the first number that has it.
     marks: dict[str, tuple[int, str]] = field(default_factory=dict)
-    #: The first number that may have a comma for thousands.
+    #: The error for the first number whose comma may separate thousands.
     unsure: DataError | None = None
     #: The decimal mark, once a number cannot be read in another way.
     settled: str | None = None
-    #: Column -> the line of its first empty cell, as long as it has no others.
+    #: Column -> the line of its first empty cell, as long as all its cells are empty.
     empty: dict[int, int] = field(default_factory=dict)
     filled: set[int] = field(default_factory=set)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row that holds something with its line, as long as the header or longer by empty cells."""
+        """Each row that is not empty, with its line; as long as the header, or longer by empty cells."""
         line = self.form.skip
         with self.source.text(skip=line) as text:
             reader = csv.reader(text, delimiter=self.form.separator, strict=True)
@@ -163,14 +163,14 @@ class _Walk:
                     self.beyond = max(self.beyond, len(row) - self.form.width)
                     yield first, row + [""] * (self.form.width - len(row))
             except csv.Error as error:
-                # A quote within a cell that its writer did not double, or cells that a space parts.
+                # A quote within a cell that its writer did not double, or cells separated by spaces.
                 told = (
                     f"{error}; read with {self.form.separator!r} between cells, and --sep gives another, as space"
                 )
                 raise DataError(f"{self.source.path}:{line + 1}: expected a row of a CSV: {told}") from None
 
     def number(self, line: int, at: int, cell: str) -> str:
-        """The cell's number with a decimal point; nothing where its column is empty so far."""
+        """The cell's number with a decimal point; an empty text if its column is empty so far."""
         text = self.checked(line, at, cell)
         mark = "," if "," in text else "." if "." in text else ""
         if mark and mark != self.settled:
@@ -178,7 +178,7 @@ class _Walk:
         return text.replace(",", ".") if mark == "," else text
 
     def checked(self, line: int, at: int, cell: str) -> str:
-        """The cell without the spaces around it: a finite number, or nothing where its column is empty so far."""
+        """The cell without the spaces around it: a finite number, or nothing if its column is empty so far."""
         text = cell.strip()
         if not text and at not in self.filled:
             self.empty.setdefault(at, line)
@@ -195,7 +195,7 @@ class _Walk:
         return text
 
     def _note_mark(self, line: int, at: int, text: str, mark: str) -> None:
-        """Remember a decimal mark; raise ``DataError`` where the other one was found before."""
+        """Remember a decimal mark; raise ``DataError`` if the other one was found before."""
         other = "." if mark == "," else ","
         self.marks.setdefault(mark, (line, text))
         if other in self.marks:
@@ -209,7 +209,7 @@ class _Walk:
             self.unsure = self._fault(line, at, f"expected a number, found {text!r}, {either}")
 
     def check_commas(self) -> None:
-        """Raise ``DataError`` where every comma may part thousands."""
+        """Raise ``DataError`` if every comma may separate thousands."""
         if self.unsure and self.settled is None and self.form.decimal != ",":
             raise self.unsure
 
@@ -224,19 +224,19 @@ class _Walk:
 
 
 def unnamed(source: CsvSource, form: Dialect, at: int) -> DataError:
-    """What is wrong with a header that has no name for a column of values."""
+    """The error for a header that has no name for a column of values."""
     where = f"{source.path}:{form.line}"
     return DataError(f"{where}: expected a name for every column, found an empty one for column {at + 1}")
 
 
 def _is_merged(text: str) -> bool:
-    """Whether a number is a whole one, written as such, that float64 takes for another."""
+    """Whether a whole number, written as such, becomes another one in float64."""
     digits = text.lstrip("+-").lstrip("0")
     return len(digits) > 15 and digits.isdigit() and int(digits) != int(float(digits))
 
 
 def _kind(text: str) -> str:
-    """``finite `` for what Python reads as infinity or no number."""
+    """``finite `` for text that Python reads as infinity or NaN; else empty."""
     try:
         return "" if math.isfinite(float(text)) else "finite "
     except ValueError:

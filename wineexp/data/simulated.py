@@ -23,7 +23,7 @@ __all__ = [
     "simulated_table",
 ]
 
-#: What is said of every result on it.
+#: The warning with every result on the simulated table.
 NOT_ABOUT_WINE = "these figures say nothing about wine"
 
 # Summary figures of winequality-red.csv (P. Cortez et al., Modeling wine preferences by data mining from

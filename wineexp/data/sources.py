@@ -19,7 +19,7 @@ from wineexp.text import one_line
 
 __all__ = ["Found", "at_hand", "find_again", "find_table"]
 
-#: What the real table's file is called, and where it is looked for, as seen from the working directory.
+#: Names of the real table's file, and the paths where it is searched, relative to the working directory.
 NAMES = (FILE_NAME, "red-wine.csv")
 NEARBY = tuple(Path(folder, name) for folder in (".", "data") for name in NAMES)
 
@@ -34,7 +34,7 @@ class Found:
     steps : tuple of str
         One line for each source that was tried.
     notes : tuple of str
-        What a reader must know of it: a file that was passed over; that a stand-in serves, why, and what helps.
+        Notes for the reader: a file that was passed over; that the stand-in is used, why, and the remedy.
     """
 
     table: Table
@@ -54,7 +54,7 @@ def find_table(
     stand_in : bool
         Whether the simulated table may be used when the real one is not available.
     sep : str, optional
-        The separator of the CSV file that is named; by default its content tells.
+        The separator of the named CSV file; by default it is found from the content.
 
     Raises
     ------
@@ -83,29 +83,29 @@ def find_table(
 def find_again(
     facts: TableFacts, data: str | os.PathLike[str] | pd.DataFrame | None = None, *, sep: str | None = None
 ) -> Table:
-    """Return the table that a run was trained on: found as :func:`find_table` does, and known by its identity.
+    """Return the table that a run was trained on: found like :func:`find_table`, and recognized by its identity.
 
     The path on record is not opened: a run may come from elsewhere.
 
     Parameters
     ----------
     facts : TableFacts
-        What the run recorded of it.
+        The run's record of the table.
     data : str, path-like or DataFrame, optional
-        As in :func:`find_table`; a simulated table is made anew without it.
+        As in :func:`find_table`; by default a simulated table is made anew.
     sep : str, optional
         As in :func:`find_table`.
 
     Raises
     ------
     DataError
-        If no table is found, or another one.
+        If no table or another one is found.
     """
     wanted = f"the run's table ({one_line(facts.source)}, fingerprint {facts.fingerprint[:8]})"
     remedy = "give it with --data PATH or $WINEEXP_DATA"
     if data is None and sep is None and facts.kind == "simulated":
         data = "simulated"
-    if data is None and facts.kind == "custom" and not _named():  # what could be fetched is not it
+    if data is None and facts.kind == "custom" and not _named():  # a fetched table would be another
         raise DataError(f"expected {wanted}, found no table; {remedy}")
     table = find_table(data, stand_in=False, sep=sep).table
     if table.fingerprint != facts.fingerprint:
@@ -116,7 +116,7 @@ def find_again(
 
 
 def at_hand(facts: TableFacts) -> Table | None:
-    """The table with the values that a run was trained on, where it is found without fetching; else None."""
+    """The table with the values that a run was trained on, if it is found without a download; else None."""
     if facts.kind == "simulated":
         return simulated_table()
     try:
@@ -127,7 +127,7 @@ def at_hand(facts: TableFacts) -> Table | None:
 
 
 def _near() -> Table | None:
-    """The table that is named for this place, lies in this folder or in the cache."""
+    """The table that is named for this place, or is in this folder or in the cache; else None."""
     if named := os.environ.get("WINEEXP_DATA"):
         return find_table(named, stand_in=False).table
     if table := _in_configured(False, [], []) or _in_folder([], []):
@@ -138,7 +138,7 @@ def _near() -> Table | None:
 
 
 def _named() -> bool:
-    """Whether a table is named for this place, by the environment or in a pyproject.toml."""
+    """Whether the environment or a pyproject.toml names a table for this place."""
     return bool(os.environ.get("WINEEXP_DATA")) or any(path.exists() for path, _ in _configured())
 
 
@@ -167,13 +167,13 @@ def _configured() -> list[tuple[Path, str]]:
 
 
 def _is_checkout(section: dict[str, Any]) -> bool:
-    """Whether it is the pyproject.toml of wineexp itself, which names where its authors keep the table."""
+    """Whether this is the pyproject.toml of wineexp itself, which names the paths of its authors' table."""
     project = section.get("project")
     return isinstance(project, dict) and project.get("name") == "wineexp"
 
 
 def _search(*, real: bool, stand_in: bool) -> Found:
-    """The table where none was named, of the first place that has one; with ``real`` the red-wine table alone."""
+    """The table, if none was named, from the first place that has one; with ``real`` only the red-wine table."""
     steps: list[str] = []
     passed: list[str] = []
     table = _in_configured(real, steps, passed) or _in_folder(steps, passed)
@@ -189,13 +189,13 @@ def _search(*, real: bool, stand_in: bool) -> Found:
         raise DataError("; ".join([*passed, told, missing.remedy, "or take the stand-in: --data simulated"]))
     steps.append("simulated: the stand-in, made by wineexp")
     helps = f"for the real one, {missing.remedy}"
-    if passed:  # two lines are read, a third is not
+    if passed:  # people read two lines, but not a third
         return Found(simulated_table(), tuple(steps), (*passed, f"a SIMULATED table stands in; {helps}"))
     return Found(simulated_table(), tuple(steps), (f"{told}: a SIMULATED one stands in", helps))
 
 
 def _in_configured(real: bool, steps: list[str], passed: list[str]) -> Table | None:
-    """The first table of those that a pyproject.toml names; where none is there, the reader must know."""
+    """The first suitable table that a pyproject.toml names; if there is none, ``passed`` gets the missing ones."""
     missing: list[str] = []
     for path, origin in _configured():
         if not path.exists():
@@ -212,7 +212,7 @@ def _in_configured(real: bool, steps: list[str], passed: list[str]) -> Table | N
 
 
 def _in_folder(steps: list[str], passed: list[str]) -> Table | None:
-    """The real table under a name of its own in this folder; another table of that name must be asked for."""
+    """The real table under one of its usual names in this folder; another table of such a name is passed over."""
     there = [path for path in NEARBY if os.path.exists(path)]
     for path in there:
         try:

@@ -26,33 +26,33 @@ ROW_FIELDS = deciding("rows")
 Floats = npt.NDArray[np.float32]
 
 
-#: How much of a column's range rounding to float32 may cost: 2^40 + quality would be one value, seconds since 1970
-#: lose a thousandth of a day.
+#: Limit of the error of rounding to float32, as a share of a column's range: 2^40 + quality would be one value,
+#: seconds since 1970 lose a thousandth of a day.
 MOST_LOST = 0.01
 
-#: Values that differ by less, as a share of their size, differ by the rounding of some hundred sums in float64.
+#: Values whose difference is a smaller share of their size differ by the rounding of some hundred float64 sums.
 ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """``(features - center) / scale``, float64, shape (features,); zeros and ones where nothing is scaled."""
+    """``(features - center) / scale``, float64, shape (features,); zeros and ones if nothing is scaled."""
 
     center: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, facts: ScalingFacts) -> Scaling:
-        """The scaling that was recorded."""
+        """The recorded scaling."""
         return cls(np.array(facts.center), np.array(facts.scale))
 
     def __call__(self, features: npt.NDArray[np.float64]) -> Floats:
-        """Features of shape (rows, features), float64, as the model takes them, float32 (infinite: too large)."""
+        """Scale float64 features, shape (rows, features), to float32; too large values become infinite."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self.exact(features).astype(np.float32)
 
     def exact(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The same before it is rounded to float32."""
+        """The scaled features before rounding to float32."""
         with np.errstate(over="ignore", invalid="ignore"):
             scaled: npt.NDArray[np.float64] = (features - self.center) / self.scale
         return scaled
@@ -65,7 +65,7 @@ class Split:
     Attributes
     ----------
     encoding : Encoding
-        Of the columns, in table order; fitted on the training rows.
+        Encoding of the columns, in table order; fitted on the training rows.
     scaling : Scaling
         Fitted on the training rows.
     x_train, y_train : float32, shapes (training rows, features) and (training rows,)
@@ -94,16 +94,16 @@ class Split:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The features' names, in the order in which a model takes them."""
+        """The features' names, in the order that the model takes them."""
         return self.encoding.features
 
 
 def split_table(table: Table, spec: RunSpec) -> Split:
     """Split the table's rows as the spec says, encode text and scale the numbers among the features.
 
-    ``random`` is the lesson's ``table.sample(frac=train_fraction, random_state=split_seed)``, with the
-    rest validating. ``grouped`` shuffles groups of identical rows instead (see :mod:`.grouping`) and takes whole
-    groups until the share is reached, so no validation row has a twin. Test rows are drawn from those that do not
+    ``random`` is the lesson's ``table.sample(frac=train_fraction, random_state=split_seed)``; the other rows
+    validate. ``grouped`` shuffles groups of identical rows instead (see :mod:`.grouping`) and takes whole groups
+    until the share is reached, so no validation row has a twin. Test rows are drawn from the rows that do not
     train, so the training rows are the same with and without them; ``grouped`` keeps groups together there too.
 
     Raises
@@ -136,7 +136,7 @@ def split_table(table: Table, spec: RunSpec) -> Split:
     scaling = _fit_scaling(encoding(train), spec.scale, encoding.encoded)
     sides = (train, valid, test)
     x_train, x_valid, x_test = (scaling(encoding(side)) for side in sides)
-    with np.errstate(over="ignore"):  # what overflows is refused below, by its column
+    with np.errstate(over="ignore"):  # a column that overflows is refused by name below
         y_train, y_valid, y_test = (side[spec.target].to_numpy(np.float32) for side in sides)
     _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
     _check_float32(table, features, scaling.exact(encoding(frame)))
@@ -160,7 +160,7 @@ def split_table(table: Table, spec: RunSpec) -> Split:
 
 
 def _test_rows(rest: pd.DataFrame, groups: Labels | None, spec: RunSpec, rows: int) -> pd.DataFrame:
-    """The test rows among those that do not train, ``test_fraction`` of the whole table, in table order."""
+    """The test rows, ``test_fraction`` of the whole table, from the rows that do not train; in table order."""
     if not spec.test_fraction or rest.empty:
         return rest.iloc[:0]
     share = min(1.0, spec.test_fraction * rows / max(1, len(rest)))
@@ -176,7 +176,7 @@ def _check_float32(table: Table, names: Sequence[str], exact: npt.NDArray[np.flo
         lost, spread = np.abs(exact - stored).max(axis=0), np.ptp(exact, axis=0)
     _check_finite(table, names, stored)
     for name, error, width, values in zip(names, lost, spread, exact.T, strict=True):
-        if width and error > MOST_LOST * width:  # a constant column tells nothing apart anyway
+        if width and error > MOST_LOST * width:  # a constant column has nothing to tell apart
             raise DataError(
                 f"{table.source}: column {name!r}: expected values that float32 can tell apart, found values "
                 f"around {values[0]:.6g} that differ by {width:.3g} at most; subtract a constant from them"
@@ -184,7 +184,7 @@ def _check_float32(table: Table, names: Sequence[str], exact: npt.NDArray[np.flo
 
 
 def _check_finite(table: Table, names: Sequence[str], values: npt.NDArray[np.floating[Any]]) -> None:
-    """Raise ``DataError`` for the first column with a value that is not finite: it overflowed."""
+    """Raise ``DataError`` for the first column with a value that is not finite, as it overflowed."""
     for index, name in enumerate(names):
         if not np.isfinite(values[:, index]).all():
             raise DataError(
@@ -199,7 +199,7 @@ def _twins(train: pd.DataFrame, valid: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _fit_scaling(x: npt.NDArray[np.float64], scale: str, encoded: npt.NDArray[np.bool_]) -> Scaling:
-    """Fitted on ``x``; features of categories stay 0 and 1."""
+    """The scaling fitted on ``x``; features of categories stay 0 and 1."""
     if scale == "none":
         return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -217,7 +217,7 @@ def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
 
 
 def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, str], str]:
-    """What a reader must know of the columns and batches as they are used: what it is about, which -> the note.
+    """Notes for the reader on columns and batches as they are used: (topic, column or batches) -> note.
 
     Raises
     ------
@@ -242,7 +242,7 @@ def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, st
 
 
 def _rounding_notes(table: Table, spec: RunSpec, split: Split) -> dict[str, str]:
-    """Features that scaling would spread to full size although they differ by rounding alone."""
+    """Feature -> note, for features that differ only by rounding, but would be scaled to full size."""
     if spec.scale == "none":
         return {}
     x = split.encoding(table.frame.loc[split.train_rows])
@@ -259,12 +259,12 @@ def _rounding_notes(table: Table, spec: RunSpec, split: Split) -> dict[str, str]
 
 
 def normalizes(spec: RunSpec) -> bool:
-    """Whether the model has batch normalization anywhere."""
+    """Whether the model has any batch normalization."""
     return any(layer.kind == "BatchNormalization" for layer in spec.layer_plan())
 
 
 def _batch_note(batch_size: int, rows: int) -> str | None:
-    """That a batch of one row teaches batch normalization nothing, where the last one has one."""
+    """A note if the last batch has one row, from which batch normalization cannot learn; else None."""
     if batch_size == 1:
         raise SpecError(
             [
@@ -285,7 +285,7 @@ def _batch_note(batch_size: int, rows: int) -> str | None:
 
 
 def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableFacts:
-    """What is recorded of the table and its split; the scaling is what ``predict`` needs on new rows.
+    """The facts to record of the table and its split, with the scaling that ``predict`` applies to new rows.
 
     ``in_model``: the saved model begins with the scaling.
     """

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, written without TensorFlow: a run as records, and the file of one that trains."""
+"""TensorBoard's event files, written without TensorFlow: a run as records, and the file of a run in training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wineexp.specs.wording import format_value
 
 __all__ = ["LiveEvents", "Moment", "begun", "ended", "epoch_summary", "records", "settings"]
 
-#: Least time between two writings: of quick epochs many are written at once, and training does not wait.
+#: Least time between two writes: many quick epochs are written at once, and training does not wait.
 WRITE_SECONDS = 1.0
 
 #: Wall time, epoch and summary.
@@ -25,7 +25,7 @@ Moment = tuple[float, int, Any]
 
 
 def begun(start: float) -> bytes:
-    """How an event file begins."""
+    """The beginning of an event file."""
     from tensorboard.compat.proto import event_pb2
 
     return _encoded([event_pb2.Event(wall_time=start, file_version="brain.Event:2")])
@@ -74,7 +74,7 @@ def settings(spec: RunSpec, signature: str, start: float) -> Moment:
 
 
 def ended(status: Status, end: float, last: int) -> Moment:
-    """How a run ended, which is the last of it."""
+    """The end of a run, its last record."""
     from tensorboard.compat.proto import summary_pb2
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
@@ -91,21 +91,21 @@ def ended(status: Status, end: float, last: int) -> Moment:
 
 
 class LiveEvents:
-    """One run's file. Every write appends whole records, so a reader never meets half of one for long.
+    """One run's file. Every write appends whole records, so a reader never sees half a record for long.
 
     Attributes
     ----------
     path : Path
-        It keeps its name to the end: a reader would take a renamed file for another one.
+        Its name stays the same to the end: a reader would take a renamed file for another one.
     start : float
-        When its first epoch was heard of.
+        When its first epoch was reported.
     epochs : int
-        Those that it has, or that are about to be written.
+        Number of epochs written, or about to be written.
 
     Raises
     ------
     ExportError
-        From every method, where it cannot be written.
+        From every method, if the file cannot be written.
     """
 
     def __init__(self, folder: Path, spec: RunSpec, signature: str) -> None:
@@ -115,12 +115,12 @@ class LiveEvents:
         self._unwritten: list[Moment] = []
         with files.refusing(folder, ExportError):
             folder.mkdir(parents=True, exist_ok=True)
-            for old in folder.glob("events.out.tfevents.*.wineexp"):  # of an earlier training
+            for old in folder.glob("events.out.tfevents.*.wineexp"):  # from an earlier training
                 old.unlink()
         self._append(begun(self.start) + records([settings(spec, signature, self.start)]))
 
     def hear(self, epoch: int, losses: Sequence[float]) -> bool:
-        """Take an epoch, counted from 0; False where it does not follow those before, so that some are missing."""
+        """Add an epoch, counted from 0; False if it does not follow the epoch before, so that some are missing."""
         if epoch != self.epochs:
             return False
         self.epochs += 1
@@ -131,7 +131,7 @@ class LiveEvents:
         return True
 
     def finish(self, rest: bytes) -> None:
-        """Write what is left, then ``rest``."""
+        """Write the unwritten epochs, then ``rest``."""
         self._append(self._taken() + rest)
 
     def _taken(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Which MLflow server and which experiment: flag before environment before default; and what goes wrong there."""
+"""Which MLflow server and experiment: flag before environment before default; and MLflow's errors in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_EXPERIMENT = "wineexp"
 #: MLflow's own variables.
 ADDRESS_VARIABLE, EXPERIMENT_VARIABLE = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 
-#: Errors of MLflow's, by their code, as a person is told what to do about them.
+#: Code of an MLflow error -> what a person can do about it.
 REMEDIES = {
     "UNAUTHENTICATED": "it asks who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
     "MLFLOW_TRACKING_TOKEN",
@@ -34,23 +34,23 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """An address or a name, and the variable of the environment that gave it; empty where none did."""
+    """An address or a name, and the environment variable that gave it; empty if none did."""
 
     value: str
     variable: str = ""
 
     def told(self, shown: str) -> str:
-        """``shown``, and the variable that it is from."""
+        """``shown``, and the variable that gave it."""
         return f"{shown} (${self.variable})" if self.variable else shown
 
 
 def choose_address(given: str) -> Chosen:
-    """The server's address: as given, else the environment's.
+    """The server's address: the given one, else the environment's.
 
     Raises
     ------
     SelectionError
-        Where there is neither, and for what is no address.
+        When there is neither, or it is no address.
     """
     variable = "" if given else ADDRESS_VARIABLE
     uri = given or os.environ.get(ADDRESS_VARIABLE, "")
@@ -63,7 +63,7 @@ def choose_address(given: str) -> Chosen:
 
 
 def choose_experiment(given: str | None) -> Chosen | None:
-    """The experiment for everything: as given, else the environment's; None where each study has its own."""
+    """The experiment for everything: the given one, else the environment's; None if each study has its own."""
     if given:
         return Chosen(given)
     name = os.environ.get(EXPERIMENT_VARIABLE)
@@ -71,7 +71,7 @@ def choose_experiment(given: str | None) -> Chosen | None:
 
 
 def told_error(error: Exception, uri: str) -> str:
-    """MLflow's error in a few words: of a connection that failed, why; of a refusal, what to do about it."""
+    """MLflow's error in a few words: for a failed connection, the reason; for a refusal, what to do about it."""
     code = getattr(error, "error_code", None)
     if code in REMEDIES:
         return REMEDIES[code]

@@ -27,14 +27,14 @@ SIGNATURE, RECORDED = "wineexp.signature", "wineexp.recorded"
 #: MLflow's status of a run that is being sent.
 UNFINISHED = "RUNNING"
 
-#: The tag that says when a run's sending was begun; what is still being sent long after that was cut off.
+#: The tag with the time when a run's sending began; a run still unfinished long after that was cut off.
 SENT = "wineexp.sent"
 CUT_OFF = timedelta(minutes=10)
 
-#: Seconds that another process is given to send the same, and between looks at it.
+#: Seconds to wait for another process that sends the same, and seconds between checks.
 PATIENCE, LOOK_SECONDS = 30.0, 0.5
 
-#: Runs and experiments that are asked for in one call, and metrics that MLflow takes in one.
+#: Runs and experiments requested in one call, and MLflow's limit of metrics in one call.
 PAGE, METRICS_PER_CALL = 1000, 1000
 
 
@@ -51,16 +51,16 @@ class MLflowServer:
     ----------
     client : mlflow.MlflowClient
     place : str
-        The address as it is shown: without a password, with the variable that gave it.
+        The address as shown to people: without a password, with the variable that gave it.
 
     Raises
     ------
     MissingExtraError
-        Where MLflow is not installed.
+        When MLflow is not installed.
     SelectionError
         See :func:`choose_address`.
     RuntimeSetupError
-        When it is an address that MLflow cannot use.
+        When MLflow cannot use the address.
     """
 
     def __init__(self, address: str) -> None:
@@ -102,12 +102,12 @@ class MLflowServer:
         return str(found.experiment_id)
 
     def known(self, record: Record, experiments: Sequence[str]) -> list[Any]:
-        """What these experiments have of a run: as it was recorded then, not an earlier training of it."""
+        """The copies of a run in these experiments; copies of an earlier training do not count."""
         found = self.tagged(SIGNATURE, record.signature, experiments)
         return [one for one in found if one.data.tags.get(RECORDED) == record.recorded]
 
     def tagged(self, tag: str, value: str, experiments: Sequence[str]) -> list[Any]:
-        """The runs of these experiments with a tag, whose value must be free of quotes."""
+        """The runs of these experiments with this value of a tag; the value must have no quotes."""
         return self._runs(f"tags.`{tag}` = '{value}'", experiments)
 
     def having(self, tag: str, experiments: Sequence[str]) -> list[Any]:
@@ -115,7 +115,7 @@ class MLflowServer:
         return self._runs(f"tags.`{tag}` LIKE '%'", experiments)
 
     def holder(self, record: Record) -> str | None:
-        """The name of an experiment that has a run, whichever it is; None where none has it whole."""
+        """The name of the oldest experiment that has a whole copy of a run; None if none has."""
         names = {one.experiment_id: str(one.name) for one in self._pages(self.client.search_experiments)}
         ids = sorted(names, key=_age)
         for at in range(0, len(ids), PAGE):
@@ -125,9 +125,9 @@ class MLflowServer:
         return None
 
     def is_there(self, what: str, find: Callable[[], list[Any]]) -> bool:
-        """Whether what ``find`` finds is whole; what another process is sending is waited for.
+        """Whether ``find`` finds a whole run; waits for another process that is sending one.
 
-        What was begun long ago and never ended is removed.
+        A run whose sending began long ago and never ended is removed.
 
         Raises
         ------
@@ -152,12 +152,12 @@ class MLflowServer:
 
     @contextlib.contextmanager
     def new_run(self, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> Iterator[str]:
-        """A run to send things to, by its id; whoever is done ends it. It is removed where that fails.
+        """Create a run and give its id; the caller ends it. It is removed if the block fails.
 
         Parameters
         ----------
         start : float
-            In seconds since 1970.
+            Seconds since 1970.
         """
         made = self.client.create_run(
             experiment,
@@ -167,25 +167,25 @@ class MLflowServer:
         )
         try:
             yield made.info.run_id
-        except BaseException:  # a Ctrl-C too: what is not whole is not left there
+        except BaseException:  # a Ctrl-C too: no partial run is left there
             with contextlib.suppress(Exception):
                 self.client.delete_run(made.info.run_id)
             raise
 
     @contextlib.contextmanager
     def sending(self, what: str) -> Iterator[None]:
-        """What goes wrong as ``ExportError``; and silence, as MLflow prints two lines a run to stdout."""
+        """Turn errors into ``ExportError``, and silence stdout, to which MLflow prints two lines a run."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 yield
         except ExportError:
             raise
-        except Exception as error:  # noqa: BLE001 - what cannot be sent stops no training
+        except Exception as error:  # noqa: BLE001 - a failed sending stops no training
             raise ExportError(f"{what}: not sent to {self.place}: {told_error(error, self._uri)}") from None
 
     @contextlib.contextmanager
     def setting_up(self) -> Iterator[None]:
-        """What goes wrong as ``RuntimeSetupError``, before anything is sent; and silence."""
+        """Turn errors before anything is sent into ``RuntimeSetupError``, and silence stdout."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 yield
@@ -197,7 +197,7 @@ class MLflowServer:
             ) from None
 
     def log_settings(self, run_id: str, spec: RunSpec, without: Collection[str] = ()) -> None:
-        """The fields of a spec as parameters, but for those that change no result."""
+        """Log the fields of a spec as parameters, except those that change no result."""
         from mlflow.entities import Param
 
         fields = [field for field in RunSpec.model_fields if field not in COSMETIC_FIELDS.union(without)]
@@ -205,7 +205,7 @@ class MLflowServer:
         self.client.log_batch(run_id, params=params)
 
     def log_numbers(self, run_id: str, numbers: Iterable[tuple[str, float, float, int]]) -> None:
-        """Metrics as name, value, seconds since 1970 and step; those that are not finite are left out."""
+        """Log metrics, as (name, value, seconds since 1970, step); those that are not finite are left out."""
         from mlflow.entities import Metric
 
         finite = [
@@ -230,12 +230,12 @@ class MLflowServer:
 
 
 def _age(experiment: str) -> tuple[int, str]:
-    """By which the ids of experiments, numbers as text, are from the oldest to the newest."""
+    """Sort key for the ids of experiments, numbers as text: from the oldest to the newest."""
     return len(experiment), experiment
 
 
 def _begun(known: Any) -> datetime:
-    """When the sending of a run was begun; of one that does not say so, long ago."""
+    """When the sending of a run began; long ago if its tags do not say."""
     try:
         return datetime.fromisoformat(known.data.tags[SENT])
     except (KeyError, ValueError):
@@ -243,8 +243,8 @@ def _begun(known: Any) -> datetime:
 
 
 def _origin() -> dict[str, str]:
-    """What MLflow shows as user and source."""
+    """The tags that MLflow shows as user and source."""
     tags = {"mlflow.source.name": "wineexp", "mlflow.source.type": "LOCAL"}
-    with contextlib.suppress(KeyError, OSError, ImportError):  # an account that has no name
+    with contextlib.suppress(KeyError, OSError, ImportError):  # an account without a name
         tags["mlflow.user"] = getpass.getuser()
     return tags

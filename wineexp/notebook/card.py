@@ -1,4 +1,4 @@
-"""What a notebook shows of a result, as plain data: its words, then a figure, then tables and notes."""
+"""A result as a notebook shows it, as plain data: words, then a figure, then tables and notes."""
 
 from __future__ import annotations
 
@@ -10,47 +10,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wineexp import extras
+from wineexp.listing import Listing, as_text
 from wineexp.text import align, one_line, visible
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["MOST_FIGURE_BYTES", "Answer", "Card", "Head", "Table", "template", "to_html"]
+__all__ = ["MOST_FIGURE_BYTES", "Answer", "Card", "template", "to_html"]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its answer: ``No: worse by 0.154 ...``; ``kind`` is that of the verdict."""
+    """A question with its answer: ``No: worse by 0.154 ...``; ``kind`` is the verdict's."""
 
     question: str
     answer: str
     detail: str
     kind: str
-
-
-@dataclass(frozen=True)
-class Head:
-    """The head of a column: a heading, perhaps of several lines, its unit and meaning; whether it has numbers."""
-
-    text: str
-    unit: str = ""
-    meaning: str = ""
-    numeric: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as text; ``count`` is how many rows there are, of which the first are shown."""
-
-    heads: tuple[Head, ...]
-    rows: tuple[tuple[str, ...], ...]
-    count: int
-    caption: str = ""
-
-    @property
-    def rest(self) -> str:
-        """What is not shown, in words; empty where all is."""
-        return "" if len(self.rows) == self.count else f"the first {len(self.rows)} of {self.count:,} rows"
 
 
 @dataclass(frozen=True)
@@ -61,17 +37,17 @@ class Card:
     ----------
     title : str
     warning : str
-        What must be known before anything else: that the table is simulated.
+        The first thing to know: that the table is simulated.
     lines : tuple of str
         A sentence or two below the title.
     answers : tuple of Answer
     facts : tuple of (str, str)
-        Names with what they are.
+        Name and value of each fact.
     figure : bytes or None
         A PNG.
     alt : str
         The figure in words.
-    tables : tuple of Table
+    tables : tuple of Listing
     notes : tuple of str
         Caveats.
     """
@@ -83,11 +59,11 @@ class Card:
     facts: tuple[tuple[str, str], ...] = ()
     figure: bytes | None = None
     alt: str = ""
-    tables: tuple[Table, ...] = ()
+    tables: tuple[Listing, ...] = ()
     notes: tuple[str, ...] = ()
 
     def as_text(self) -> str:
-        """All but the figure, for where nothing better can be shown."""
+        """Everything but the figure, for places that can only show text."""
         return "\n\n".join(part for part in self._parts() if part)
 
     def _parts(self) -> Iterator[str]:
@@ -96,25 +72,16 @@ class Card:
             yield "\n".join(map(one_line, (one.question, f"  {one.answer}", f"  {one.detail}")))
         yield align([[one_line(name), one_line(text)] for name, text in self.facts]) if self.facts else ""
         for table in self.tables:
-            yield _as_text(table)
+            yield as_text(table)
         yield "\n".join(f"note: {one_line(note)}" for note in self.notes)
 
 
-def _as_text(table: Table) -> str:
-    heads = [one_line(" ".join(head.text.split())) for head in table.heads]
-    body = align(
-        [heads, *([one_line(cell) for cell in row] for row in table.rows)],
-        right=[number for number, head in enumerate(table.heads) if head.numeric],
-    )
-    return "\n".join(part for part in (one_line(table.caption), body, table.rest) if part)
-
-
-#: A figure of more bytes is named instead of shown: a notebook keeps every output that it has.
+#: A figure with more bytes is only mentioned, not shown: a notebook file keeps all its outputs.
 MOST_FIGURE_BYTES = 2_000_000
 
 
 def to_html(card: Card) -> str:
-    """The card as HTML, its text escaped; plain text where the extra ``report``, which styles it, is missing."""
+    """The card as HTML, its text escaped; plain text if the extra ``report``, which styles it, is missing."""
     if not extras.available("report"):
         told = f"{card.as_text()}\n\nplain text: pip install 'wineexp[report]' brings figures and styled tables"
         return f"<pre>{html.escape(told)}</pre>"
@@ -138,7 +105,7 @@ def template(package: str, name: str) -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(package),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("wineexp.notebook")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_safe,
@@ -149,5 +116,5 @@ def template(package: str, name: str) -> jinja2.Template:
 
 
 def _safe(value: Any) -> Any:
-    """What the template shows, its text made safe; HTML of our own is no plain ``str``."""
+    """A value for the template, text made safe; HTML of our own is no plain ``str``."""
     return visible(value) if type(value) is str else value

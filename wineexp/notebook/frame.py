@@ -8,15 +8,15 @@ import pandas as pd
 
 __all__ = ["WholeFrame"]
 
-#: Rows up to which all of them are shown; of more, pandas shows the ends.
+#: Up to this many rows, all are shown; of more, pandas shows the beginning and the end.
 MOST_ROWS = 200
 
 
 class WholeFrame(pd.DataFrame):
-    """A DataFrame whose display leaves out no column and cuts no text; what is made of it is plain pandas.
+    """A DataFrame whose display leaves out no column and cuts no text; operations on it return plain pandas.
 
-    pandas puts ``...`` in place of the middle columns where there are more than 20, and of what a cell has beyond
-    50 letters, whatever stands there.
+    pandas shows ``...`` for the middle columns if there are more than 20, and for the rest of a cell with more
+    than 50 letters, whatever it is.
     """
 
     def _repr_html_(self) -> str | None:

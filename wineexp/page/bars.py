@@ -1,4 +1,4 @@
-"""Differences with their intervals as rows of a table: text that any screen has room for, and a bar beside it."""
+"""Differences with their intervals as rows of a table: text that fits on any screen, with a bar beside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["effect_bars", "verdict_bars"]
 
 @dataclass(frozen=True)
 class _Row:
-    """A difference; ``interval`` is None where there is one seed."""
+    """A difference; ``interval`` is None if there is one seed."""
 
     label: str
     kind: Kind
@@ -30,7 +30,7 @@ class _Row:
 
 
 def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
-    """The verdicts, lowest error first, and the margin; None where there are none."""
+    """The verdicts, lowest error first, and the margin; None if there are no verdicts."""
     if not comparison.verdicts:
         return None
     ordered = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
@@ -42,28 +42,19 @@ def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
 
 
 def effect_bars(effects: Sequence[Effect]) -> list[dict[str, Any]]:
-    """Each section of the effects with its heading; all on one axis, so that sections can be held side by side."""
-    sections = [(heading, list(map(_effect, found))) for heading, found in effect_sections(effects)]
+    """Each section of the effects with its heading; all on one axis, so that sections can be compared."""
+    sections = [
+        (
+            heading,
+            [_Row(e.change, e.outcome, e.word, e.difference.mean, e.interval, e.p, e.size) for e in section],
+        )
+        for heading, section in effect_sections(effects)
+    ]
     every = [row for _, rows in sections for row in rows]
     placed = []
     for heading, rows in sections:
         placed.append({"heading": heading[0].upper() + heading[1:], **_placed(rows, None, every)})
     return placed
-
-
-def _effect(effect: Effect) -> _Row:
-    (field, value), *other = effect.levels.items()
-    label = f"{field} {value} instead of {effect.base[field]}"
-    if effect.kind == "interaction":
-        ((second, level),) = other
-        label += f": with {second} {level}, less that with {second} {effect.base[second]}"
-    elif effect.at:
-        label += f", {effect.at_label}"
-    rises = effect.difference.mean > 0
-    words = ("more", "less") if effect.kind == "interaction" else ("worse", "better")
-    word = words[0 if rises else 1] if effect.real else "cannot tell"
-    kind: Kind = "cannot tell" if not effect.real else "worse" if rises else "better"
-    return _Row(label, kind, word, effect.difference.mean, effect.interval, effect.p, effect.size)
 
 
 def _placed(rows: Sequence[_Row], margin: float | None, scaled_by: Sequence[_Row] = ()) -> dict[str, Any]:

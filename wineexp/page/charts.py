@@ -1,4 +1,4 @@
-"""The page's charts, drawn with matplotlib as SVG that takes the page's colours and needs no script."""
+"""The page's charts, drawn with Matplotlib as SVG that takes the page's colours and needs no script."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from wineexp.runs.curves import LINES, save, whole_ticks
 
 __all__ = ["MARGINS", "SCREENS", "drawn_rows", "errors_charts", "overlay_chart"]
 
-#: Screen -> width and height in inches of 72 points. Each has a drawing of its own, in which text keeps its size.
+#: Screen -> width and height in inches of 72 points. Each screen has its own drawing, so that text keeps its size.
 SCREENS = {"wide": (11.0, 4.4), "narrow": (5.0, 3.6)}
 
-#: Where the axes stand in a drawing: left, bottom, right, top in points from its edges.
+#: Margins around the axes in a drawing: left, bottom, right, top, in points.
 MARGINS = (46.0, 38.0, 10.0, 8.0)
 
-#: Points of a variant in a scatter plot; of more rows every nth is drawn, so that a page can be mailed.
+#: Limit of a variant's points in a scatter plot; of more rows every nth is drawn, so that a page can be mailed.
 MOST_POINTS = 2000
 
-#: Stand-ins that are drawn -> the page's variables, which follow the reader's light or dark scheme.
+#: Placeholder colours, replaced by the page's variables, which follow the reader's light or dark scheme.
 TEXT, SOFT, LINE = "#010101", "#010102", "#010103"
 _VARIABLES = {TEXT: "--text", SOFT: "--soft", LINE: "--line"}
 
@@ -37,7 +37,7 @@ Draw = Callable[[Axes], None]
 def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
     """All variants: val_loss solid with its seeds or their band, other losses broken, the constant dotted.
 
-    Everything of variant n is in groups of class ``variant-n``, which a script may hide.
+    Everything that belongs to variant n is in groups of class ``variant-n``, which a script may hide.
     """
 
     axis = payload["axis"]
@@ -64,7 +64,7 @@ def overlay_chart(payload: dict[str, Any], screen: str) -> markupsafe.Markup:
                         lw=width,
                         marker="o" if dots else "",
                         markevery=dots,
-                        clip_on=not dots,  # the last epoch stands on the edge
+                        clip_on=not dots,  # the last epoch is on the edge
                         ms=3,
                         mfc=colour if name == "val_loss" else "none",
                         **marked,
@@ -126,17 +126,17 @@ def errors_charts(payload: dict[str, Any]) -> dict[str, markupsafe.Markup]:
 
 
 def drawn_rows(judged: Sequence[dict[str, Any]]) -> int:
-    """Every how-manyth row the scatter plots show."""
+    """The step n of the scatter plots, which show every nth row."""
     return math.ceil(max((len(one["actual"]) for one in judged), default=1) / MOST_POINTS)
 
 
 def _colour(number: int, payload: dict[str, Any]) -> str:
-    """A stand-in for the colour of variant ``number``, which differs by scheme."""
+    """A placeholder for the colour of variant ``number``, which differs by scheme."""
     return f"#0102{number % len(payload['colours']['light']):02x}"
 
 
 def _svg(draw: Draw, name: str, size: tuple[float, float]) -> markupsafe.Markup:
-    """The drawing as an ``svg`` element without size, metadata or an identifier of another drawing."""
+    """The drawing as an ``svg`` element without size and metadata, with identifiers that no other drawing has."""
     left, bottom, right, top = MARGINS
     width, height = 72 * size[0], 72 * size[1]
     style: Any = {
@@ -154,12 +154,12 @@ def _svg(draw: Draw, name: str, size: tuple[float, float]) -> markupsafe.Markup:
         draw(ax)
         text = save(fig, "svg", transparent=True).decode()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
-    text = re.sub(r' width="[^"]*" height="[^"]*"', "", text, count=1)  # it fills the place the page gives it
+    text = re.sub(r' width="[^"]*" height="[^"]*"', "", text, count=1)  # it fills its place on the page
     return markupsafe.Markup(re.sub("<[^<>]*>", lambda tag: _fitted(tag[0], name), text))
 
 
 def _fitted(tag: str, name: str) -> str:
-    """A tag with identifiers of its own drawing, and the page's variables for colours; text stays as it is."""
+    """A tag with its drawing's name before identifiers, and the page's variables for colours; text stays as is."""
     tag = re.sub(r'\bid="variant-(\d+)"', r'class="variant-\1"', tag)
     tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
     for drawn, variable in _VARIABLES.items():

@@ -1,4 +1,4 @@
-"""What the page's charts are drawn from: plain values, some of them for its script too."""
+"""The values that the page's charts are drawn from, as plain data; its script uses some of them too."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.drawing import MIN_BAND, colour_numbers
 from wineexp.comparison.scale import Scale, Style, loss_axis_of, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant
+from wineexp.listing import Column, Listing
 from wineexp.runs.curves import COLOURS, LOSS_NAMES
 from wineexp.text import epoch_number, format_number
 
-__all__ = ["judged_variants", "payload", "residual_rows"]
+__all__ = ["judged_variants", "payload", "residuals"]
 
-#: The curves' colours (see :data:`wineexp.runs.curves.COLOURS`), lightened for a dark ground.
+#: The curves' colours (see :data:`wineexp.runs.curves.COLOURS`), lightened for a dark background.
 DARK_COLOURS = (
     "#5AAEE8",
     "#FF8B3D",
@@ -34,14 +35,14 @@ DARK_COLOURS = (
     "#D3D35F",
 )
 
-#: Up to this many different actual values, residuals are shown as one box for each.
+#: Up to this many different actual values, residuals are shown as one box per value.
 MAX_BOXES = 20
 
 
 def payload(
     comparison: Comparison, shown: Sequence[Variant], judged: Sequence[dict[str, Any]], target: str
 ) -> dict[str, Any]:
-    """Everything that is drawn, JSON-ready; what is not a number is None."""
+    """All values to draw, JSON-ready; values that are not finite are None."""
     scale, numbers = shared_scale(shown), colour_numbers(shown)
     return {
         "variants": [_lines(scale, variant) for variant in shown],
@@ -114,10 +115,10 @@ def _ends(judged: Sequence[dict[str, Any]]) -> list[float]:
     return [min(values), max(values)] if values else []
 
 
-def residual_rows(judged: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Mean residual of each judged variant by actual value, or by tenths of them, as text."""
+def residuals(judged: Sequence[dict[str, Any]], target: str) -> Listing | None:
+    """Mean residual of each judged variant by actual value, or by tenth of the values; None if none is judged."""
     if not judged:
-        return []
+        return None
     size = float(np.abs([value for one in judged for value in one["residual"]]).mean())
     actual = np.array(judged[0]["actual"])
     values = np.unique(actual)
@@ -127,12 +128,19 @@ def residual_rows(judged: Sequence[dict[str, Any]]) -> list[list[str]]:
         groups = [
             (f"{low:g} to {high:g}", (actual >= low) & (actual <= high)) for low, high in itertools.pairwise(edges)
         ]
-    return [
-        [
-            name,
-            str(int(mask.sum())),
-            *(format_number(np.array(one["residual"])[mask].mean(), "+.3f", size) for one in judged),
-        ]
+
+    def mean_text(residual: float) -> str:
+        return format_number(residual, "+.3f", size)
+
+    columns = (
+        Column("actual", f"actual {target}", "", str),
+        Column("rows", "rows", "", str),
+        *(Column(one["label"], f"mean residual, {one['label']}", "", str, mean_text) for one in judged),
+    )
+    rows = [
+        {"actual": name, "rows": int(mask.sum())}
+        | {one["label"]: float(np.array(one["residual"])[mask].mean()) for one in judged}
         for name, mask in groups
         if mask.any()
     ]
+    return Listing(columns, tuple(rows))

@@ -11,7 +11,7 @@ from wineexp.comparison.variants import Variant
 from wineexp.notebook.card import template
 from wineexp.page import tables, words
 from wineexp.page.bars import effect_bars, verdict_bars
-from wineexp.page.payload import judged_variants, payload, residual_rows
+from wineexp.page.payload import judged_variants, payload, residuals
 from wineexp.page.repeat import config_text, repeat_text
 from wineexp.text import format_number, short_path
 
@@ -30,7 +30,7 @@ def render(comparison: Comparison, *, title: str | None = None) -> str:
     Raises
     ------
     MissingExtraError
-        Where the extra ``report`` is not installed.
+        When the extra ``report`` is not installed.
     """
     extras.require("report", "the report")
     shown = [variant for variant in comparison.variants if variant.runs]
@@ -70,7 +70,7 @@ def _answer(comparison: Comparison) -> dict[str, Any]:
 
 
 def _constant(known: Sequence[float]) -> str | None:
-    """The constant's MAE; of several splits, each with its own, the mean."""
+    """The constant predictor's MAE; with several splits, the mean over them."""
     if not known:
         return None
     mean = format_number(sum(known) / len(known))
@@ -93,7 +93,7 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "judged": [one["label"] for one in judged],
         "judged_text": "; ".join(names),
         "legend": [(one["number"], name) for one, name in zip(judged, names, strict=True)],
-        "residual_rows": residual_rows(judged),
+        "residuals": residuals(judged, words.target(comparison)),
         "colours": drawn["colours"],
         "payload": {name: drawn[name] for name in ("variants", "epochs")},
         "margins": MARGINS,
@@ -101,11 +101,11 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
 
 
 def _tables(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
-    heads = tables.columns(comparison)
     return {
         "sampled": tables.sampled(shown),
-        "columns": heads,
-        "rows": tables.rows(comparison, heads),
+        "variants": tables.variants(comparison),
+        "rooms": tables.rooms(comparison),
+        "values": tables.sort_values(comparison),
         "facts": tables.facts(comparison) if len(comparison.variants) == 1 and shown else [],
         "unfinished": [f"{run.record.outcome} {short_path(run.path)}" for run in comparison.unfinished],
         "effects": effect_bars(comparison.effects),

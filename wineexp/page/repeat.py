@@ -1,4 +1,4 @@
-"""How to repeat a comparison: a config of its runs, written as a person would, and the command for it."""
+"""How to repeat a comparison: a config of its runs, written as a person would write it, and the command."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from wineexp.text import short_source
 
 __all__ = ["config_text", "repeat_text"]
 
-#: Text that YAML reads as text without quotes, whichever its version: none of the words that some read otherwise.
+#: Text that every version of YAML reads as text without quotes: none of the words with a meaning in some version.
 _PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*", re.IGNORECASE)
 
 
 def repeat_text(comparison: Comparison) -> str:
-    """What to do with the config."""
+    """Instructions for the config."""
     what, file = ("study", "study.yaml") if _one_run(comparison) is None else ("train", "run.yaml")
     return f"Save this as {file} and run: wineexp {what} {file}{_data(comparison)}"
 
 
 def _data(comparison: Comparison) -> str:
-    """The flag that gives the same table, where it is not the one that is used by default."""
+    """The flag that gives the same table; empty if it is the default."""
     data = next((run.record.data for run in comparison.runs if run.is_recorded), None)
     if data is None or data.kind == "red-wine":
         return ""
@@ -41,10 +41,10 @@ def _data(comparison: Comparison) -> str:
 
 
 def config_text(comparison: Comparison, name: str) -> str:
-    """A config whose runs are those of the comparison, the reference first, as a study compares with its first.
+    """A config with the comparison's runs, the reference first, as a study compares with its first variant.
 
-    YAML 1.2. Where the variants fully cross some fields it has their ``grid``, else the list of them; where they
-    have the same seeds, and splits, these are given once.
+    YAML 1.2. If the variants fully cross some fields, the config has their ``grid``, else a list of them; if they
+    have the same seeds and splits, these are given once.
     """
     variants = [variant for variant in comparison.variants if variant.spec]
     if not variants:
@@ -79,13 +79,13 @@ def config_text(comparison: Comparison, name: str) -> str:
 
 
 def _one_run(comparison: Comparison) -> RunSpec | None:
-    """The spec of the only run."""
+    """The spec of the only run; None if there are several."""
     found = comparison.runs
     return found[0].spec if len(found) == 1 and found[0].is_recorded else None
 
 
 def _settings(variant: Variant) -> dict[str, Any]:
-    """What a config needs to say of a variant: its name, and what differs from the defaults."""
+    """A variant's entries in a config: its name, and the fields that differ from the defaults."""
     assert variant.spec is not None
     return ({"name": variant.name} if variant.name else {}) | variant.spec.differing()
 
@@ -104,7 +104,7 @@ def _listed_runs(
     shared: Mapping[str, Any],
     drawn: Sequence[Sequence[RunSpec]],
 ) -> list[str]:
-    """Every run with its own seed, where the variants' seeds differ."""
+    """Every run with its own seed, for variants with different seeds."""
     lines = []
     for variant, own, found in zip(variants, owns, drawn, strict=True):
         for one in found:
@@ -116,7 +116,7 @@ def _listed_runs(
 def _grid(
     variants: Sequence[Variant], owns: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]
 ) -> dict[str, list[Any]] | None:
-    """The fields that the variants fully cross, each with its values, the reference's first; None for no cross."""
+    """The fields that the variants fully cross, each with its values, the reference's first; None if none."""
     crossed = {field for own in owns for field in own if field not in shared}
     if "name" in crossed:
         return None
@@ -130,7 +130,7 @@ def _grid(
         return None
     try:
         made = {RunSpec.parse(common | point).without_seed() for point in points}
-    except SpecError:  # a cross of values that do not go together is none
+    except SpecError:  # some values do not go together, so they are not crossed
         return None
     return axes if made == {variant.spec for variant in variants} else None
 
@@ -143,7 +143,7 @@ def _looks(looks: Looks) -> list[str]:
 
 
 def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]]) -> list[str] | None:
-    """The lines that give every variant its seeds, and splits; None where the variants' differ."""
+    """The lines that give every variant its seeds, and splits; None if these differ between variants."""
     points = [sorted((spec.split_seed, spec.seed) for spec in found) for found in drawn]
     if any(found != points[0] for found in points):
         return None
@@ -151,9 +151,9 @@ def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]]) -> list[str] | None:
     if len(splits) == 1:
         return [f"seeds: {_count(seeds)}"]
     each = len(points[0]) // len(splits)
-    if [seed for _, seed in points[0]] == list(range(len(splits) * each)):  # each split has seeds of its own
+    if [seed for _, seed in points[0]] == list(range(len(splits) * each)):  # each split has its own seeds
         return [f"split_seeds: {_count(splits)}", *([f"seeds: {each}"] if each > 1 else [])]
-    if points[0] == sorted(itertools.product(splits, seeds)):  # as a list: a number gives each split its own
+    if points[0] == sorted(itertools.product(splits, seeds)):  # a list: a number gives each split its own
         return [f"split_seeds: {_count(splits)}", f"seeds: {_yaml(seeds)}"]
     return None
 

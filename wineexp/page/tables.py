@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry, with_content
+from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
+from wineexp.listing import Column, Listing, Row
 from wineexp.page.words import val_losses
-from wineexp.runs.columns import Column, row_texts, told_metrics
+from wineexp.runs.columns import told_metrics
 from wineexp.runs.run import Run
 from wineexp.runs.stopping import stopping
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number, format_interval, format_number, short_path
 
-__all__ = ["columns", "environments", "facts", "rows", "run_facts", "sampled"]
+__all__ = ["environments", "facts", "rooms", "run_facts", "sampled", "sort_values", "variants"]
 
 #: Columns that a telephone of 390 points has room for, and those that a screen of 1280 has room for beside them.
 #: The rest is shown on demand. Of val and test MAE the one that judges is on the telephone.
@@ -40,88 +40,73 @@ _DIFFERENCE: Column[Entry] = Column(
     "difference_told",
     "difference",
     f"{COLUMNS['difference'].meaning}, with the interval that goes with the verdict",
-    lambda entry: entry.difference.mean if entry.difference else None,
+    _difference_told,
+    right=True,
 )
 
 
-def columns(comparison: Comparison) -> list[dict[str, Any]]:
-    """Each column's head, whether it is of text and rows are sorted by it, and which screen has room for it."""
-    judged_by = "test_mae" if comparison.metric == "test MAE" else "val_mae"
+def variants(comparison: Comparison) -> Listing:
+    """The table of the variants: the columns that every screen shows first, then those that most do."""
+    judged_by = _judged_by(comparison)
     shown = [_DIFFERENCE if column.key == "difference" else column for column in PAGE]
     if not comparison.verdicts:
         shown = [column for column in shown if column.key not in (*_COMPARED, _DIFFERENCE.key)]
-    shown = [column for column in with_content(shown, comparison.entries) if _has_any(column, comparison)]
-    return [
-        {
-            "column": column,
-            "head": column.heading,
-            "title": column.meaning,
-            "text": any(isinstance(column.value(entry), str) for entry in comparison.entries),
-            "sorted": column.key == "val_mae",
-            "room": "phone" if column.key in (*PHONE, judged_by) else "screen" if column.key in SCREEN else "more",
-        }
-        for column in sorted(shown, key=lambda column: _importance(column.key, judged_by))
-    ]
+    # Among equals the declared order stays.
+    shown.sort(key=lambda column: ("phone", "screen", "more").index(_room(column.key, judged_by)))
+    return Listing.of(shown, comparison.entries).filled()
 
 
-def _importance(key: str, judged_by: str) -> int:
-    """What every screen shows stands first, then what most do; among equals the declared order stays."""
-    return 0 if key in (*PHONE, judged_by) else 1 if key in SCREEN else 2
+def _judged_by(comparison: Comparison) -> str:
+    return "test_mae" if comparison.metric == "test MAE" else "val_mae"
 
 
-def _has_any(column: Column[Entry], comparison: Comparison) -> bool:
-    return any(column.value(entry) not in (None, "", []) for entry in comparison.entries)
+def rooms(comparison: Comparison) -> dict[str, str]:
+    """Column key -> the smallest screen that has room for it: phone, screen, or more for none."""
+    judged_by = _judged_by(comparison)
+    return {column.key: _room(column.key, judged_by) for column in (*PAGE, _DIFFERENCE)}
 
 
-def rows(comparison: Comparison, heads: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Each variant's cells: what they show, and the value that they are sorted by."""
-    return [_cells(entry, heads) for entry in comparison.entries]
+def _room(key: str, judged_by: str) -> str:
+    return "phone" if key in (*PHONE, judged_by) else "screen" if key in SCREEN else "more"
 
 
-def _cells(entry: Entry, heads: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    known = [head["column"] for head in heads]
-    values = [column.value(entry) for column in known]
-    return [
-        {
-            "text": head["text"],
-            "room": head["room"],
-            "value": "" if value is None else value,
-            "shown": _difference_told(entry) or "" if head["column"] is _DIFFERENCE else text,
-        }
-        for head, value, text in zip(heads, values, row_texts(known, values), strict=True)
-    ]
+def sort_values(comparison: Comparison) -> list[Row]:
+    """What each variant is sorted by in each column."""
+    differences = [entry.difference.mean if entry.difference else None for entry in comparison.entries]
+    values = variants(comparison).data()
+    return [row | {_DIFFERENCE.key: mean} for row, mean in zip(values, differences, strict=True)]
 
 
 def facts(comparison: Comparison) -> list[dict[str, str]]:
     """The figures of the only variant, each with its meaning: a table of one row reads better upright."""
     (entry,) = comparison.entries
     several = len(entry.variant.runs) > 1
-    heads = [head for head in columns(comparison) if head["column"].key not in ("variant", "verdict")]
-    if not several:
-        heads = [head for head in heads if head["column"].key != "seeds"]
+    listing = variants(comparison).without("variant", "verdict", *([] if several else ["seeds"]))
+    (cells,) = listing.cells()
     return [
         {
-            "head": head["head"],
-            "shown": cell["shown"],
-            "meaning": head["title"] if several else head["title"].removesuffix(MEAN),
+            "head": head.text,
+            "shown": cell,
+            "meaning": head.meaning if several else head.meaning.removesuffix(MEAN),
         }
-        for head, cell in zip(heads, _cells(entry, heads), strict=True)
+        for head, cell in zip(listing.heads, cells, strict=True)
     ]
 
 
-def sampled(shown: Sequence[Variant]) -> dict[str, Any]:
+def sampled(shown: Sequence[Variant]) -> Listing:
     """val_loss at up to 11 epochs, the first and the last among them."""
     losses = {variant.label: [val_losses(run) for run in variant.runs] for variant in shown}
     known = sorted({epoch for lines in losses.values() for line in lines for epoch in line.index})
     epochs = sorted({known[round(part * (len(known) - 1) / 10)] for part in range(11)}) if known else []
-    lines = []
+    rows = []
     for label, runs in losses.items():
         at = [[line[epoch] for line in runs if epoch in line.index] for epoch in epochs]
         means = [float(np.mean(values)) if values else None for values in at]
         size = means[-1] if means else None
         numbers = ["" if mean is None else format_number(mean, size=size) for mean in means]
-        lines.append({"label": label, "numbers": numbers})
-    return {"epochs": [epoch_number(epoch) for epoch in epochs], "lines": lines}
+        rows.append({"label": label} | dict(zip(map(str, epochs), numbers, strict=True)))
+    heads = (Column(str(epoch), f"epoch {epoch_number(epoch)}", "", str, right=True) for epoch in epochs)
+    return Listing((Column("label", "val_loss", "", str), *heads), tuple(rows))
 
 
 def environments(comparison: Comparison) -> list[str]:

@@ -1,4 +1,4 @@
-"""The words of the page: heading, question, lead, captions, text alternatives; without the author's folders."""
+"""The words of the page: heading, question, lead, captions, text alternatives; never the author's folders."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pandas as pd
 
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.drawing import MIN_BAND, has_dropout
-from wineexp.comparison.questions import quoted, setting_words
+from wineexp.comparison.questions import quoted
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.run import Run
+from wineexp.specs.wording import setting_words
 from wineexp.text import format_interval, format_number, short_source
 
 __all__ = [
@@ -31,12 +32,12 @@ __all__ = [
     "without_places",
 ]
 
-#: Names in one sentence; the rest is counted.
+#: Limit of names in one sentence; the others are counted.
 MOST_NAMED = 5
 
 
 def heading(comparison: Comparison) -> str:
-    """What the page is about, where nobody gave it a title."""
+    """The page's title, if the user gave none."""
     if len(comparison.variants) != 1:
         return comparison.title
     count = len(comparison.variants[0].runs)
@@ -45,7 +46,7 @@ def heading(comparison: Comparison) -> str:
 
 
 def question(comparison: Comparison) -> str:
-    """What the page answers, in one sentence."""
+    """The question that the page answers."""
     fields = [setting_words(field) for field in comparison.fields]
     if len(comparison.variants) == 1 or not fields:
         return f"How well does it predict {target(comparison)} {comparison.on_table}?"
@@ -54,7 +55,7 @@ def question(comparison: Comparison) -> str:
 
 
 def lead(comparison: Comparison) -> str:
-    """The lowest error, and what cannot be told from it; of one variant, how large its error is."""
+    """The lowest error, and the variants that cannot be told from it; for a single variant, its error."""
     if not any(variant.runs for variant in comparison.variants):
         return "No run is finished, so there is nothing to judge."
     best = comparison.best
@@ -71,7 +72,7 @@ def lead(comparison: Comparison) -> str:
     open_to = [quoted(verdict.variant_label) for verdict in comparison.verdicts if not verdict.is_told]
     if best is comparison.reference and open_to:
         more = f" and {len(open_to) - MOST_NAMED} more" if len(open_to) > MOST_NAMED else ""
-        text += f" It cannot be distinguished from {'; '.join(open_to[:MOST_NAMED])}{more}."
+        text += f" These runs cannot tell it from {'; '.join(open_to[:MOST_NAMED])}{more}."
     return text
 
 
@@ -89,7 +90,7 @@ def _lead_of_one(comparison: Comparison, variant: Variant, figures: str) -> str:
 
 
 def brackets(comparison: Comparison) -> str:
-    """What the intervals in brackets are, where there are any."""
+    """The meaning of the intervals in brackets; empty if there are none."""
     judged = [variant for variant in comparison.variants if variant.judged]
     if not judged:
         return ""
@@ -105,7 +106,7 @@ def target(comparison: Comparison) -> str:
 
 
 def curves_caption(shown: Sequence[Variant]) -> str:
-    """What the lines of the curves are, as far as they are there."""
+    """The meaning of the lines among the curves that are drawn."""
     counts = {len(variant.runs) for variant in shown}
     seeds = ", the mean over the seeds" if max(counts, default=0) > 1 else ""
     seeds += " with its 95 % band" if any(count >= MIN_BAND for count in counts) else ""
@@ -125,12 +126,12 @@ def curves_caption(shown: Sequence[Variant]) -> str:
 
 
 def val_losses(run: Run) -> pd.Series:
-    """val_loss by epoch, where the run has one."""
+    """val_loss by epoch, for the epochs that have one."""
     return run.history.set_index("epoch")["val_loss"][run.written("val_loss")]
 
 
 def overlay_text(shown: Sequence[Variant]) -> str:
-    """The curves for those who do not see them."""
+    """The curves in words, for readers who do not see them."""
     ends = []
     for variant in shown:
         last = [val_losses(run).tail(1) for run in variant.runs]
@@ -140,14 +141,14 @@ def overlay_text(shown: Sequence[Variant]) -> str:
 
 
 def judged_names(comparison: Comparison, judged: Sequence[dict[str, Any]]) -> list[str]:
-    """The variants whose errors are drawn, each with its part in the comparison."""
+    """The variants whose errors are drawn, each with its role in the comparison."""
     if len(comparison.variants) == 1:
         return [quoted(one["label"]) for one in judged]
     return [f"{one['role'][0].upper()}{one['role'][1:]}: {quoted(one['label'])}" for one in judged]
 
 
 def data_text(comparison: Comparison) -> str:
-    """The table, its split, and what all variants share."""
+    """The table, its split, and the settings that all variants share."""
     data = next((run.record.data for run in comparison.runs if run.is_recorded), None)
     if data is None:
         return "Only the curves of these runs are known."
@@ -169,7 +170,7 @@ def _split_text(comparison: Comparison) -> str:
 
 
 def without_places(text: str, comparison: Comparison) -> str:
-    """A note that may name files beside the runs, without the folders above these."""
+    """A note that may name files beside the runs, without the folders above them."""
     for folder in {os.path.abspath(run.path.parent) for run in comparison.runs}:
         if folder != os.sep:
             text = text.replace(folder + os.sep, "")

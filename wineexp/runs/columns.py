@@ -6,30 +6,19 @@ The spec's columns come from its fields, the metrics' from :class:`Metrics`: a n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from wineexp.errors import SelectionError, nearest
-from wineexp.runs.record import EPOCH, TARGET, Metrics
+from wineexp.listing import TARGET, Column, number, plain, sized
+from wineexp.runs.record import EPOCH, Metrics
 from wineexp.runs.run import Run
 from wineexp.specs.aliases import FIELD_ALIASES
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
-from wineexp.text import epoch_number, format_number, largest
+from wineexp.text import epoch_number
 
-__all__ = [
-    "COLUMNS",
-    "FIELD_KEYS",
-    "TARGET",
-    "Column",
-    "find_column",
-    "number",
-    "plain",
-    "row_texts",
-    "sized",
-    "told_metrics",
-]
+__all__ = ["COLUMNS", "FIELD_KEYS", "find_column", "told_metrics"]
 
 Source = TypeVar("Source")
 
@@ -47,57 +36,6 @@ _ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} 
     "state": "status",
     "date": "recorded",
 }
-
-
-def plain(value: Any) -> str:
-    """A value for people: empty for None, yes or no for booleans, else as text."""
-    if value is None:
-        return ""
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
-
-
-def number(form: str) -> Callable[[Any], str]:
-    """How a number of that format is shown; nothing for None."""
-    return lambda value: "" if value is None else format(value, form)
-
-
-def sized(form: str) -> Callable[..., str]:
-    """As :func:`number`, with the decimals that suit a size: see :func:`~wineexp.text.format_number`."""
-    return lambda value, size=None: "" if value is None else format_number(value, form, size)
-
-
-@dataclass(frozen=True)
-class Column(Generic[Source]):
-    """One column of a table.
-
-    Attributes
-    ----------
-    key : str
-        Its name in CSV and JSON, in ``--where`` and ``--sort``.
-    heading : str
-        What people read above it.
-    meaning : str
-        One line for the docs.
-    value : callable
-        The plain value of what a row shows: number, text, boolean, list or None.
-    text : callable
-        A value as people read it; where it is of a ``measure``, with the size of these in its row.
-    listed : int
-        Its place among the columns shown by default; 0: not among them.
-    unit : str
-        Its unit, where neither heading nor format tells it; ``TARGET`` for that of the column that is predicted.
-    measure : str
-        What it measures, where numbers of one measure have the same decimals in a row: ``target`` or ``loss``.
-    """
-
-    key: str
-    heading: str
-    meaning: str
-    value: Callable[[Source], Any]
-    text: Callable[..., str] = plain
-    listed: int = 0
-    unit: str = ""
-    measure: str = ""
 
 
 def _fact(key: str, meaning: str, value: Callable[[Run], Any], text: Callable[[Any], str] = plain) -> Column[Run]:
@@ -133,18 +71,6 @@ def _metric(name: str) -> Column[Run]:
 def _epoch(text: Callable[[Any], str]) -> Callable[[Any], str]:
     """The number of an epoch as people count."""
     return lambda epoch: text(None if epoch is None else epoch_number(epoch))
-
-
-def row_texts(columns: Sequence[Column[Any]], values: Sequence[Any]) -> list[str]:
-    """A row's values as people read them; those of one measure with the same decimals."""
-    flat: dict[str, list[float | None]] = {}
-    for column, value in zip(columns, values, strict=True):
-        flat.setdefault(column.measure, []).extend(value if isinstance(value, tuple) else [value])
-    sizes = {measure: largest(numbers) for measure, numbers in flat.items() if measure}
-    return [
-        column.text(value, sizes[column.measure]) if column.measure else column.text(value)
-        for column, value in zip(columns, values, strict=True)
-    ]
 
 
 def told_metrics(metrics: Metrics) -> dict[str, Any]:

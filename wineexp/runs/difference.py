@@ -10,8 +10,9 @@ from typing import Any, Literal
 from wineexp.data.facts import same_table
 from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.data.split import ROW_FIELDS
-from wineexp.notebook.card import Card, Head, Table, to_html
-from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, plain, row_texts
+from wineexp.listing import Column, Listing, plain, row_texts
+from wineexp.notebook.card import Card, to_html
+from wineexp.runs.columns import COLUMNS, FIELD_KEYS
 from wineexp.runs.record import Environment, Metrics
 from wineexp.runs.run import Run
 from wineexp.text import format_number, largest, one_line, some_of
@@ -87,14 +88,10 @@ class Difference:
         """The settings, circumstances or metrics alone."""
         return [pair for pair in self.pairs if pair.part == name]
 
-    def tables(self) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
-        """What differs as people read it, part by part: the heads, and a row for each pair."""
-        found = []
-        for part in ("setting", "circumstance", "metric"):
-            change = ("second - first",) if part == "metric" else ()
-            if pairs := self.part(part):
-                found.append(((part, "first", "second", *change), [pair.told for pair in pairs]))
-        return found
+    def listings(self) -> tuple[Listing, ...]:
+        """What differs as people read it, a table for each part with a row for each pair."""
+        parts = {part: self.part(part) for part in ("setting", "circumstance", "metric")}
+        return tuple(Listing.of(_columns(part), pairs) for part, pairs in parts.items() if pairs)
 
     def rows(self) -> list[dict[str, Any]]:
         """Each pair as a mapping, in order."""
@@ -116,19 +113,24 @@ class Difference:
         )
 
     def _repr_html_(self) -> str:
-        tables = []
-        for heads, rows in self.tables():
-            numeric = heads[0] == "metric"
-            named = (Head(heads[0]), *(Head(head, numeric=numeric) for head in heads[1:]))
-            tables.append(Table(named, tuple(rows), len(rows)))
         card = Card(
             "Two runs side by side",
             lines=() if self.part("setting") else (NO_SETTING,),
             facts=(("first", str(self.first)), ("second", str(self.second))),
-            tables=tuple(tables),
+            tables=self.listings(),
             notes=self.notes,
         )
         return to_html(card)
+
+
+def _columns(part: str) -> list[Column[Pair]]:
+    """The columns of one part; a metric's values are numbers, each in its own format."""
+    metric = part == "metric"
+    heads = (part, "first", "second", *(["second - first"] if metric else []))
+    return [
+        Column(head, head, "", lambda pair, place=place: pair.told[place], right=metric and place > 0)  # type: ignore[misc]
+        for place, head in enumerate(heads)
+    ]
 
 
 def difference(first: Run, second: Run) -> Difference:

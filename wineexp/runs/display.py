@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.errors import RunError
-from wineexp.notebook.card import Card, Head, Table
-from wineexp.runs.columns import TARGET, Column, Source, row_texts
+from wineexp.listing import TARGET, Listing
+from wineexp.notebook.card import Card
 from wineexp.runs.run import Run
 from wineexp.runs.run_table import default_columns, row
 from wineexp.runs.seeds_table import spread
@@ -16,7 +16,7 @@ from wineexp.runs.summary import ending, facts
 from wineexp.specs.wording import say
 from wineexp.text import count_of, format_number
 
-__all__ = ["SIMULATED", "column_table", "counted", "run_card", "run_line", "runs_card"]
+__all__ = ["SIMULATED", "counted", "run_card", "run_line", "runs_card"]
 
 #: The state of a run that was removed or damaged since.
 UNREADABLE = "unreadable"
@@ -25,47 +25,6 @@ SIMULATED = f"SIMULATED table: {NOT_ABOUT_WINE}"
 
 #: Rows of a table that a notebook shows.
 MOST_ROWS = 200
-
-
-def column_table(
-    columns: Sequence[Column[Source]], sources: Sequence[Source], *, target: str = TARGET, caption: str = ""
-) -> Table:
-    """The table of these columns, a row for each source, with headings and formats as they are declared.
-
-    A column that no source has a value for is left out.
-
-    Parameters
-    ----------
-    target : str
-        What is predicted: the unit of its errors.
-    """
-    known = [column for column in columns if any(_has_content(column.value(source)) for source in sources)]
-    values = [[column.value(source) for column in known] for source in sources]
-    heads = tuple(
-        Head(
-            column.heading,
-            target if column.unit == TARGET else column.unit,
-            column.meaning,
-            all(_is_number(line[number]) for line in values),
-        )
-        for number, column in enumerate(known)
-    )
-    rows = tuple(
-        tuple("" if value is None else text for value, text in zip(line, row_texts(known, line), strict=True))
-        for line in values[:MOST_ROWS]
-    )
-    return Table(heads, rows, len(values), caption)
-
-
-def _has_content(value: object) -> bool:
-    return any(map(_has_content, value)) if isinstance(value, tuple) else value not in (None, "", [])
-
-
-def _is_number(value: object) -> bool:
-    """Whether it is a number, a number with its interval, or nothing."""
-    if isinstance(value, tuple):
-        return all(map(_is_number, value))
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def run_card(run: Run) -> Card:
@@ -114,12 +73,13 @@ def runs_card(runs: Sequence[Run]) -> Card:
         lines = spread(known)
     targets = {run.spec.target for run in known}
     target = targets.pop() if len(targets) == 1 else TARGET
-    columns = default_columns([row(run) for run in known])
+    rows = tuple(map(row, known))
+    table = Listing(tuple(default_columns(rows)), rows[:MOST_ROWS], target=target, total=len(rows)).filled()
     return Card(
         counted(runs),
         SIMULATED if any(run.record.simulated for run in known) else "",
         tuple(lines),
-        tables=(column_table(columns, known, target=target),) if known else (),
+        tables=(table,) if known else (),
         notes=tuple(f"{run.path}: cannot be read any more" for run in runs if run not in known),
     )
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wineexp.listing import Column, Listing, number
 from wineexp.notebook.card import Card, to_html
-from wineexp.runs.columns import Column, number
-from wineexp.runs.display import column_table
 from wineexp.runs.inside import LayerInside
 from wineexp.text import one_line, short_source
 
@@ -72,13 +71,13 @@ class Inspection:
 
         return figure(self.layers, self.title, self.where)
 
-    def parts(self) -> list[tuple[str, tuple[Column[LayerInside], ...], tuple[LayerInside, ...]]]:
-        """The tables that people read: what each is and what its words mean, its columns, its layers."""
-        found = [(ACTIVATIONS_TOLD, ACTIVATIONS, self.layers)]
+    def listings(self) -> tuple[Listing, ...]:
+        """The tables that people read, each with what its words mean."""
+        tables = [Listing.of(ACTIVATIONS, self.layers, caption=ACTIVATIONS_TOLD)]
         if self.normalizations:
-            found.append(("batch normalization, weights", WEIGHTS, self.normalizations))
-            found.append((AVERAGES_TOLD, AVERAGES, self.normalizations))
-        return found
+            tables.append(Listing.of(WEIGHTS, self.normalizations, caption="batch normalization, weights"))
+            tables.append(Listing.of(AVERAGES, self.normalizations, caption=AVERAGES_TOLD))
+        return tuple(tables)
 
     @property
     def output(self) -> list[tuple[str, str]]:
@@ -116,7 +115,7 @@ class Inspection:
             facts=tuple(self.output),
             figure=save(self.figure, "png"),
             alt="Spread, zeros and means by layer, as in the tables below.",
-            tables=tuple(column_table(columns, layers, caption=told) for told, columns, layers in self.parts()),
+            tables=tuple(listing.filled() for listing in self.listings()),
             notes=self.notes,
         )
         return to_html(card)

@@ -23,6 +23,7 @@ from pydantic import (
 
 from wineexp.data.facts import TableFacts
 from wineexp.errors import RunError, SpecError
+from wineexp.listing import TARGET
 from wineexp.specs.fields import MAX_SEED
 from wineexp.specs.run_spec import RunSpec
 
@@ -50,8 +51,8 @@ _Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 _PART = ConfigDict(frozen=True, strict=True, extra="allow")
 
 
-#: Units of a metric: that of the column that is predicted; the number of an epoch, counted from 0.
-TARGET, EPOCH = "target", "epoch"
+#: The unit of a metric that is the number of an epoch, counted from 0.
+EPOCH = "epoch"
 
 
 def _metric(heading: str, form: str, meaning: str, *, unit: str = "", listed: int = 0) -> Any:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from wineexp.errors import RunError, SelectionError
-from wineexp.runs.columns import COLUMNS, FIELD_KEYS, Column, find_column
+from wineexp.listing import Column
+from wineexp.runs.columns import COLUMNS, FIELD_KEYS, find_column
 from wineexp.runs.record import Metrics
 from wineexp.runs.run import Run
-from wineexp.specs.fields import optimizer_defaults
 from wineexp.specs.parsing import meaning_of, problem_of
-from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
+from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec, optimizer_defaults
 from wineexp.specs.wording import format_value
 
 __all__ = ["Condition", "damaged_row", "default_columns", "parse_conditions", "row", "select", "sort_rows"]
@@ -136,7 +136,7 @@ def says_the_same(value: Any, text: str, field: str | None = None) -> bool:
         return True
     if field is not None:
         try:
-            return bool(meaning_of(field, text, RunSpec.model_fields[field]) == _as_in_spec(value))
+            return bool(meaning_of(text, RunSpec.model_fields[field]) == _as_in_spec(value))
         except ValueError:
             pass  # such as 1e2 epochs, which is a number nevertheless
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == as_number(text)
@@ -152,7 +152,7 @@ def _no_value_of(column: str, value: str) -> str | None:
     if field in (own := optimizer_defaults({})) and value.lower() == "none":
         return f"every run has one; where none was given, it is the optimizer's own (adam: {own[field]:g})"
     if field in _CHECKED:
-        return problem_of(field, value, RunSpec.model_fields[field])
+        return problem_of(value, RunSpec.model_fields[field])
     if column in Metrics.model_fields and value != "none" and as_number(value) is None:
         hint = f" (did you mean {FIELD_KEYS[column]}={value}?)" if column in FIELD_KEYS else ""
         return f"expected a number, found {value!r}{hint}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
 from wineexp.data.simulated import NOT_ABOUT_WINE
-from wineexp.runs.columns import COLUMNS, row_texts
+from wineexp.listing import Column, Listing, as_text, row_texts
+from wineexp.runs.columns import COLUMNS
 from wineexp.runs.record import Metrics
 from wineexp.runs.run import Run
-from wineexp.text import align, format_number, one_line
+from wineexp.text import format_number, one_line
 
 __all__ = ["seeds_table", "spread"]
 
@@ -28,19 +30,23 @@ def seeds_table(runs: Sequence[Run]) -> str:
     """
     done = [run for run in runs if run.status == "done"]
     keys = [key for key in _COLUMNS if any(COLUMNS[key].value(run) is not None for run in done)]
-    table = [["seed", "run", *(COLUMNS[key].heading for key in keys)]]
-    for run in runs:
-        cells = [""] * len(keys)
-        if run.status == "done":
-            cells = row_texts([COLUMNS[key] for key in keys], [COLUMNS[key].value(run) for key in keys])
-        table.append([str(run.spec.seed), run.signature, *cells])
-    if len(done) > 1:
-        table.append(["mean", "", *(_mean(key, done) for key in keys)])
-        table.append(["sd", "", *(_deviation(key, done) for key in keys)])
-    lines = [align(table, right=(0, *range(2, len(table[0]))))]
+    columns: list[Column[Any]] = [COLUMNS["seed"], Column("run", "run", "", str), *(COLUMNS[key] for key in keys)]
+    rows = [
+        {"seed": run.spec.seed, "run": run.signature}
+        | ({key: COLUMNS[key].value(run) for key in keys} if run.status == "done" else {})
+        for run in runs
+    ]
+    table = Listing(tuple(columns), tuple(rows), footer=_footer(keys, done) if len(done) > 1 else ())
+    lines = [as_text(table)]
     lines += [f"seed {run.spec.seed} {_became(run)}" for run in runs if run.status != "done"]
     lines += _shared(runs, done)
     return "\n".join(lines)
+
+
+def _footer(keys: Sequence[str], done: Sequence[Run]) -> tuple[tuple[str, ...], ...]:
+    """Mean and standard deviation over the seeds that are done."""
+    means = (_mean(key, done) for key in keys)
+    return ("mean", "", *means), ("sd", "", *(_deviation(key, done) for key in keys))
 
 
 def spread(runs: Sequence[Run]) -> list[str]:

@@ -1,6 +1,7 @@
-"""What fields, keys and values are called elsewhere: for hints in errors. None of these spellings is accepted.
+"""What other tools call fields and keys: for hints in errors. None of these spellings is accepted.
 
-Aliases are :func:`~wineexp.errors.folded`: ``batchnorm`` stands for ``Batch-Norm`` and ``batch_norm`` too.
+Those of a field stand in its declaration. Aliases are :func:`~wineexp.errors.folded`: ``batchnorm`` stands for
+``Batch-Norm`` and ``batch_norm`` too.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from wineexp.errors import closest, folded
+from wineexp.specs.declarations import MARKS
 
-__all__ = ["FIELD_ALIASES", "KEY_ALIASES", "VALUE_ALIASES", "each_alias", "field_hint"]
+__all__ = ["FIELD_ALIASES", "KEY_ALIASES", "each_alias", "field_hint"]
 
 _Name = TypeVar("_Name")
 
@@ -21,40 +23,7 @@ def each_alias(names: Mapping[_Name, str]) -> dict[str, _Name]:
 
 
 #: Folded alias -> field of the spec, as Keras, PyTorch, scikit-learn and papers have it.
-FIELD_ALIASES = each_alias(
-    {
-        "widths": "width layers layer layersizes hidden hiddenlayers hiddenlayersizes hiddensizes hiddenunits "
-        "units neurons nodes sizes depth architecture",
-        "activation": "act activationfunction nonlinearity",
-        "dropout": "dropoutrate droprate dropoutp pdrop",
-        "bn": "batchnorm batchnormalization batchnormalisation norm normalization normalisation bnposition",
-        "bn_input": "inputbn batchnorminput inputbatchnorm normalizeinput",
-        "bn_momentum": "momentum batchnormmomentum",
-        "optimizer": "opt optim optimiser solver",
-        "learning_rate": "lr learnrate learningrateinit eta stepsize",
-        "weight_decay": "wd decay l2 l2reg weightdecayrate",
-        "loss": "lossfn lossfunction criterion objective",
-        "precision": "dtype dtypepolicy policy mixedprecision amp bf16 bfloat16",
-        "batch_size": "bs batch minibatch minibatchsize",
-        "epochs": "epoch nepochs numepochs maxepochs iterations maxiter steps",
-        "eval_train": "evaltrainloss trainloss evaluatetrain",
-        "patience": "earlystopping earlystop earlystoppingpatience niternochange",
-        "min_delta": "tol tolerance earlystoppingdelta",
-        "restore_best": "restorebestweights keepbest",
-        "scale": "scaling scaler normalize normalise standardize standardise preprocessing",
-        "train_fraction": "trainsize trainsplit trainratio frac fraction validationsplit valsplit validsplit "
-        "valfraction validationfraction",
-        "test_fraction": "testsize testsplit testratio holdout",
-        "split_seed": "splitrandomstate",
-        "group": "groups groupby groupcolumn groupkfold cluster",
-        "target": "label y targetcolumn outcome",
-        "features": "columns cols usecols inputs predictors featurecolumns",
-        "drop": "dropcolumns dropcols exclude ignore omit without",
-        "encode": "onehot encoding encoder dummies getdummies categorical",
-        "seed": "randomseed randomstate rng rngseed",
-        "name": "title runname tag",
-    }
-)
+FIELD_ALIASES = each_alias({name: marks.hints.aliases for name, marks in MARKS.items()})
 
 #: Folded alias -> key of a study.
 KEY_ALIASES = each_alias(
@@ -71,29 +40,7 @@ KEY_ALIASES = each_alias(
     }
 )
 
-#: Field -> folded alias -> value.
-VALUE_ALIASES = {
-    "activation": each_alias({"linear": "none null identity no off"}),
-    "bn": each_alias({"none": "no off false null 0", "before": "pre prior", "after": "post behind"}),
-    "encode": each_alias(
-        {"none": "no off false null 0", "onehot": "yes on true 1 dummies getdummies onehotencoder"}
-    ),
-    "loss": each_alias(
-        {"mae": "meanabsoluteerror l1", "mse": "meansquarederror l2", "huber": "smoothl1 huberloss"}
-    ),
-    "optimizer": each_alias({"sgd": "gd stochasticgradientdescent"}),
-    "scale": each_alias(
-        {
-            "none": "no off false null 0",
-            "standard": "standardscaler standardize zscore",
-            "minmax": "minmaxscaler 01",
-        }
-    ),
-    "split": each_alias({"grouped": "group groups dedup deduplicated"}),
-}
-
-
-#: Folded alias -> how it is given, of what is no part of a spec: the same spec trains on any table, in any folder.
+#: Folded alias -> where it is given. It is no part of a spec: the same spec trains on any table, in any folder.
 _BESIDE = each_alias(
     {
         "the table is given by --data FILE, data= in Python": "data table dataset datafile datapath csv file",
@@ -102,25 +49,17 @@ _BESIDE = each_alias(
     }
 )
 
-#: What the field wants, where another tool's word would be given another value.
-_NOTES = {
-    "widths": "64x3 is three layers of 64",
-    "bn_momentum": "batch normalization's",
-    "patience": "the epochs to wait",
-    "train_fraction": "the rest validates",
-}
-
 
 def field_hint(name: str, legal: Iterable[str], form: str = "{!r}") -> str:
     """Return `` (did you mean 'dropout'?)`` for the field that ``name`` stands for, or an empty string.
 
-    ``form`` shows the field, where it is not written by its name alone. Of what no spec holds it tells where it is
-    given.
+    ``form`` shows the field, where it is not written by its name alone. For a setting that is no part
+    of a spec, the hint says where it is given.
     """
     if folded(name) in _BESIDE:
         return f" ({_BESIDE[folded(name)]})"
-    found = closest(name, legal, FIELD_ALIASES)
-    if found is None:
+    field = closest(name, legal, FIELD_ALIASES)
+    if field is None:
         return ""
-    note = f" {_NOTES[found]}" if found in _NOTES and FIELD_ALIASES.get(folded(name)) == found else ""
-    return f" (did you mean {form.format(found)}?{note})"
+    note = MARKS[field].hints.note if FIELD_ALIASES.get(folded(name)) == field else ""
+    return f" (did you mean {form.format(field)}?{note and f' {note}'})"

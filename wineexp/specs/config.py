@@ -41,8 +41,8 @@ def read_configs(
         With every problem of every file, each as ``file:line: field: expected ...; found ...``.
     """
     problems: list[str] = []
-    given = dict(overrides or {})
-    readers = [StudyReader(path, given, problems, looks=looks) for path in _files(paths, problems)]
+    overrides = dict(overrides or {})
+    readers = [StudyReader(path, overrides, problems, looks=looks) for path in _files(paths, problems)]
     configs, count = [], 0
     for reader in readers:
         configs.append(reader.read())
@@ -59,7 +59,7 @@ def read_configs(
         raise ConfigError(["looks: expected the same in all files, or in none"])
     margin = margins.pop() if len(margins) == 1 else None
     name = "+".join(config.name for config in configs)
-    return Config(name, tuple(specs), file, margin, planned.pop(), told_overrides(given))
+    return Config(name, tuple(specs), file, margin, planned.pop(), told_overrides(overrides))
 
 
 def read_mapping(
@@ -71,11 +71,11 @@ def read_mapping(
         content = json.dumps(values, indent=1, default=_plain).encode()  # JSON is YAML 1.2
     except (TypeError, ValueError) as error:
         raise ConfigError([f"config: expected text, numbers, booleans, lists and mappings: {error}"]) from None
-    given = dict(overrides or {})
-    config = StudyReader(Path("config"), given, problems, content, looks).read()
+    overrides = dict(overrides or {})
+    config = StudyReader(Path("config"), overrides, problems, content, looks).read()
     if problems:
         raise ConfigError(problems)
-    return replace(config, overrides=told_overrides(given))
+    return replace(config, overrides=told_overrides(overrides))
 
 
 def told_overrides(overrides: Mapping[str, Any]) -> str:
@@ -96,7 +96,7 @@ def _files(paths: Sequence[str | Path], problems: list[str]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml") and file.is_file())
-        if not found:
+        files = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml") and file.is_file())
+        if not files:
             problems.append(f"{path}: expected a folder with .yaml files, found none")
-        yield from found
+        yield from files

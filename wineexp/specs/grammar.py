@@ -38,7 +38,7 @@ class Config:
     margin : float or None
         The size below which a difference does not matter; of several files, where they agree on one.
     looks : Looks or None
-        When seeds are added only while it cannot be told; ``specs`` then has the most that may be trained.
+        When seeds are added, if only while there is no verdict; ``specs`` then has all runs that may be trained.
     overrides : str
         What overrides the fields of every run, as ``epochs=20 seed=0``; empty where nothing does.
     """
@@ -94,8 +94,8 @@ class StudyReader:
         name = fields["name"].data if "name" in fields else self.path.stem
         if not is_label(name):  # a file's own name may be anything
             if "name" in fields:
-                told = f"name: expected text of 1 to 200 printable characters, found {name!r}"
-                self.problem(fields["name"].line, told)
+                text = f"name: expected text of 1 to 200 printable characters, found {name!r}"
+                self.problem(fields["name"].line, text)
             name = "study"
         defaults = self._section(fields, "defaults", dict)
         looks = self._looks(fields)
@@ -126,19 +126,19 @@ class StudyReader:
             if seeds is not None and "seed" in variant:
                 self.problem(variant["seed"].line, "seed: expected either seed or seeds, found both")
             if splits is not None and "split_seed" in variant:
-                told = "split_seed: expected either split_seed or split_seeds, found both"
-                self.problem(variant["split_seed"].line, told)
-            for given in self._draws(variant, seeds, splits, own=own):
-                specs += self._specs(given)
+                text = "split_seed: expected either split_seed or split_seeds, found both"
+                self.problem(variant["split_seed"].line, text)
+            for drawn in self._draws(variant, seeds, splits, own=own):
+                specs += self._specs(drawn)
         self._check_effects(specs, [grid, *(run.data for run in runs if isinstance(run.data, dict))])
-        drawn = {spec.split_seed for spec in specs}
-        if looks is not None and len(drawn) > 1:
-            told = f"expected one split of the table, found {len(drawn)}; split_seeds judges without looks"
-            self.problem(fields["looks"].line if "looks" in fields else None, f"looks: {told}")
+        split_count = len({spec.split_seed for spec in specs})
+        if looks is not None and split_count > 1:
+            text = f"expected one split of the table, found {split_count}; split_seeds judges without looks"
+            self.problem(fields["looks"].line if "looks" in fields else None, f"looks: {text}")
         return Config(name, tuple(specs), margin=margin, looks=looks)
 
     def _check_effects(self, specs: Sequence[RunSpec], given: Sequence[dict[str, LinedValue]]) -> None:
-        """Collect what varies without an effect in any run, at its first place in what is ``given``."""
+        """Report each field that varies and has an effect in no run, at its first place in ``given``."""
         try:
             check_effects(specs)
         except SpecError as error:
@@ -147,8 +147,8 @@ class StudyReader:
                 self.problem(lines[0] if lines else None, f"{field}: {text}")
 
     def _sections(self, fields: dict[str, LinedValue]) -> dict[str, LinedValue]:
-        """The study's keys. What stands under a wrong one is read as what was likely meant, to be checked too."""
-        known = {key: value for key, value in fields.items() if key in STUDY_KEYS}
+        """The study's keys. The value of a wrong key is checked too, as that of the key likely meant."""
+        sections = {key: value for key, value in fields.items() if key in STUDY_KEYS}
         loose: dict[str, LinedValue] = {}
         for key, value in fields.items():
             if key in STUDY_KEYS:
@@ -156,17 +156,17 @@ class StudyReader:
             meant = _section(key, value)
             if meant in STUDY_KEYS:
                 hint = f" (did you mean {meant!r}?)"
-                known.setdefault(meant, value)
+                sections.setdefault(meant, value)
             elif key in RunSpec.model_fields:
                 hint = " (it belongs under defaults)"
                 loose[key] = value
             else:
                 hint = field_hint(key, RunSpec.model_fields, "{!r}, under defaults")
             self.problem(value.line, f"{key}: unknown key{hint}; a study has {', '.join(STUDY_KEYS)}")
-        defaults = known.get("defaults", LinedValue({}, 0))
+        defaults = sections.get("defaults", LinedValue({}, 0))
         if loose and isinstance(defaults.data, dict):
-            known["defaults"] = LinedValue({**loose, **defaults.data}, defaults.line)
-        return known
+            sections["defaults"] = LinedValue({**loose, **defaults.data}, defaults.line)
+        return sections
 
     def _section(self, fields: dict[str, LinedValue], key: str, kind: type) -> Any:
         value = fields.get(key)
@@ -201,15 +201,15 @@ class StudyReader:
                     yield {**variant, "seed": LinedValue(seed, split.line), "split_seed": split}
             return
         drawn = {"seed": seeds, "split_seed": splits}
-        axes = [[(key, one) for one in values] for key, values in drawn.items() if values is not None]
+        axes = [[(key, number) for number in values] for key, values in drawn.items() if values is not None]
         for point in itertools.product(*axes):
             yield {**variant, **dict(point)}
 
     def _splits(self, fields: dict[str, LinedValue]) -> list[LinedValue] | None:
         splits = self._seeds(fields, "split_seeds")
         if splits is not None and 0 < len(splits) < MIN_SPLITS:
-            told = f"split_seeds: expected at least {MIN_SPLITS}, as fewer do not show how much splits differ"
-            self.problem(fields["split_seeds"].line, f"{told}; found {len(splits)}")
+            text = f"split_seeds: expected at least {MIN_SPLITS}, as fewer do not show how much splits differ"
+            self.problem(fields["split_seeds"].line, f"{text}; found {len(splits)}")
         return splits
 
     def _seeds(self, fields: dict[str, LinedValue], key: str = "seeds") -> list[LinedValue] | None:
@@ -233,8 +233,8 @@ class StudyReader:
             return None
         weights, seeds = fields.get("look_weights"), fields.get("seeds")
         if self.asked_looks is None and seeds is not None and not isinstance(seeds.data, list):
-            told = "expected either looks or a number of seeds, found both (a list of seeds gives their order)"
-            self.problem(seeds.line, f"seeds: {told}")
+            text = "expected either looks or a number of seeds, found both (a list of seeds gives their order)"
+            self.problem(seeds.line, f"seeds: {text}")
             return None
         order = self._seeds(fields) if seeds is not None and isinstance(seeds.data, list) else None
         try:
@@ -266,8 +266,8 @@ class StudyReader:
             if isinstance(value.data, list) and value.data:
                 axes.append([(key, item) for item in value.data])
             else:
-                found = "an empty list" if value.data == [] else kind_of(value.data)
-                self.problem(value.line, f"grid: {key}: expected a list of values, found {found}")
+                kind = "an empty list" if value.data == [] else kind_of(value.data)
+                self.problem(value.line, f"grid: {key}: expected a list of values, found {kind}")
         count = math.prod(map(len, axes))
         if count > MAX_RUNS:
             self.problem(None, f"grid: expected at most {MAX_RUNS:,} runs, found {count:,}")
@@ -288,7 +288,7 @@ class StudyReader:
 
 
 def _section(key: str, value: LinedValue) -> str | None:
-    """The key of a study that ``key`` is, or likely stands for; None for a field, or what is more like one."""
+    """The key of a study that ``key`` is or likely stands for; None for a field, or a name more like one."""
     if key in STUDY_KEYS:
         return key
     if key in RunSpec.model_fields:
@@ -298,5 +298,5 @@ def _section(key: str, value: LinedValue) -> str | None:
     if isinstance(value.data, list) and any(isinstance(item.data, dict) for item in value.data):
         return closest(key, ("runs",), KEY_ALIASES)
     plain = [name for name in STUDY_KEYS if name not in ("defaults", "grid", "runs")]
-    found = closest(key, [*plain, *RunSpec.model_fields], KEY_ALIASES | FIELD_ALIASES)
-    return found if found in plain else None
+    name = closest(key, [*plain, *RunSpec.model_fields], KEY_ALIASES | FIELD_ALIASES)
+    return name if name in plain else None

@@ -1,4 +1,4 @@
-"""What was likely meant by a value that is not legal: another case, percent, another tool's word. Only told."""
+"""What an illegal value was likely meant to be: another case, percent, another tool's word. For errors alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from wineexp.errors import closest, folded
-from wineexp.specs.aliases import VALUE_ALIASES
-from wineexp.specs.column_fields import NAME_LISTS
-from wineexp.specs.fields import choices_of, is_legal, kinds_of
+from wineexp.specs.aliases import each_alias
+from wineexp.specs.fields import choices_of, is_legal, items_of, kinds_of
+from wineexp.specs.marks import marks_of
 
 __all__ = ["RUN_KEYS", "STUDY_KEYS", "value_hint"]
 
@@ -20,50 +20,50 @@ STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "split_seeds", "margi
 #: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
 RUN_KEYS = tuple(key for key in STUDY_KEYS if key != "name")
 
-
-#: Fields that people also give in percent.
-_SHARES = ("dropout", "bn_momentum", "train_fraction", "test_fraction")
-
-#: What `true` may stand for where it is a choice of several.
-_SWITCHED_ON = {"bn": "'before' or 'after'", "scale": "'standard' or 'minmax'"}
-
 _BOOLEANS = {"yes": True, "y": True, "on": True, "1": True, "no": False, "n": False, "off": False, "0": False}
 
+#: What may stand for `none` where a field has that choice, and for any of its other choices.
+_NO_CHOICE = each_alias({"none": "no off false null 0"})
+_ANY_CHOICE = ("true", "yes", "on", "1")
 
-def value_hint(field: str, value: Any, info: FieldInfo) -> str:
+
+def value_hint(value: Any, info: FieldInfo) -> str:
     """Return `` (did you mean 0.3?)``, where a legal value is likely meant by ``value``, or an empty string."""
+    hints, choices = marks_of(info).hints, choices_of(info.annotation)
     several = isinstance(value, (list, tuple)) or (isinstance(value, str) and "," in value)
-    if field in ("seed", "split_seed") and several:
-        return f" (several are {field}s, in a study{', or train --seeds' if field == 'seed' else ''})"
-    if field in _SWITCHED_ON and folded(str(value)) in ("true", "yes", "on", "1"):
-        return f" (did you mean {_SWITCHED_ON[field]}?)"
-    if field == "drop" and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f" (did you mean dropout: {value:g}?)"
-    if isinstance(value, list) and field not in ("widths", "dropout", *NAME_LISTS):
+    if hints.several and several:
+        return f" (several are {hints.several})"
+    if "none" in choices and folded(str(value)) in _ANY_CHOICE:
+        return f" (did you mean {' or '.join(repr(choice) for choice in choices if choice != 'none')}?)"
+    if hints.number_means and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f" (did you mean {hints.number_means}: {value:g}?)"
+    if isinstance(value, list) and not items_of(info.annotation):
         return " (several values to compare stand under grid)"
     if len(str(value)) > 200:  # nobody typed that
         return ""
-    meant = _meant(field, value, info)
+    meant = _meant(value, info)
     if meant is None or not is_legal(meant, info):
         return ""
     return f" (did you mean {str(meant).lower() if isinstance(meant, bool) else repr(meant)}?)"
 
 
-def _meant(field: str, value: Any, info: FieldInfo) -> Any:
+def _meant(value: Any, info: FieldInfo) -> Any:
     """A value like ``value`` that may be legal: another case, percent, a decimal comma, another tool's word."""
-    kinds, choices = kinds_of(info.annotation), choices_of(info.annotation)
+    marks, kinds, choices = marks_of(info), kinds_of(info.annotation), choices_of(info.annotation)
     if choices:
-        return closest("null" if value is None else str(value), choices, VALUE_ALIASES.get(field))
+        aliases = each_alias(marks.hints.values) | (_NO_CHOICE if "none" in choices else {})
+        return closest("null" if value is None else str(value), choices, aliases)
     if bool in kinds:
         return _BOOLEANS.get(folded(str(value)))
     if types.NoneType in kinds and folded(str(value)) in ("none", "off", "no", "false", "null"):
-        return "none" if field in ("patience", "group", *NAME_LISTS) else None
-    if field == "widths":
+        return "none" if None in marks.words.off else None
+    items, share = items_of(info.annotation), marks.hints.share
+    if items is int:
         return _meant_widths(value)
-    if field == "dropout" and (rates := _several(value)) is not None:
-        meant = [_meant_number(field, rate, kinds) for rate in rates]
+    if items is float and (rates := _several(value)) is not None:
+        meant = [_meant_number(rate, kinds, share=share) for rate in rates]
         return None if None in meant else ",".join(f"{rate:g}" for rate in meant)
-    return _meant_number(field, value, kinds)
+    return _meant_number(value, kinds, share=share)
 
 
 def _several(value: Any) -> list[Any] | None:
@@ -75,7 +75,7 @@ def _several(value: Any) -> list[Any] | None:
     return None
 
 
-def _meant_number(field: str, value: Any, kinds: set[Any]) -> int | float | None:
+def _meant_number(value: Any, kinds: set[Any], *, share: bool) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     text = str(value).strip()
@@ -85,9 +85,9 @@ def _meant_number(field: str, value: Any, kinds: set[Any]) -> int | float | None
         number = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
     except ValueError:
         return None
-    if percent and field not in _SHARES:
+    if percent and not share:
         return None
-    if field in _SHARES and (percent or (number.is_integer() and 5 <= number < 100)):
+    if share and (percent or (number.is_integer() and 5 <= number < 100)):
         number = float(f"{number / 100:.12g}")
     if int not in kinds:
         return number

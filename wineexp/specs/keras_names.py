@@ -64,5 +64,5 @@ OPTIMIZER_SLOTS = {
     "sgd": 0,
 }
 
-#: The optimizers whose default weight decay in Keras is not 0.
-WEIGHT_DECAYS = {"adamw": 0.004, "muon": 0.004}
+#: Keras's default weight decays; that of most optimizers is none.
+WEIGHT_DECAYS = dict.fromkeys(OPTIMIZERS, 0.0) | {"adamw": 0.004, "muon": 0.004}

@@ -72,19 +72,19 @@ def make_looks(counts: Any, weights: Any = None, seeds: Sequence[int] | None = N
     """
     counts = list(counts) if isinstance(counts, (list, tuple)) else []
     if not _rising(counts) or not 1 <= len(counts) <= MAX_LOOKS or not 2 <= counts[0] <= counts[-1] <= MAX_SEEDS:
-        told = f"expected 1 to {MAX_LOOKS} rising numbers of seeds, from 2 to {MAX_SEEDS}, such as [5, 10, 20]"
-        raise SpecError([("looks", f"{told}; found {counts}" if counts else told)])
+        expected = f"expected 1 to {MAX_LOOKS} rising numbers of seeds, from 2 to {MAX_SEEDS}, such as [5, 10, 20]"
+        raise SpecError([("looks", f"{expected}; found {counts}" if counts else expected)])
     if weights is None:
         weights = DEFAULT_WEIGHTS.get(len(counts)) or _rising_shares(len(counts))
     shares = list(weights) if isinstance(weights, (list, tuple)) else []
     if len(shares) != len(counts) or not all(_is_share(share) for share in shares):
-        told = f"expected {len(counts)} numbers above 0, one for each look"
-        raise SpecError([("look_weights", f"{told}; found {weights!r}")])
+        expected = f"expected {len(counts)} numbers above 0, one for each look"
+        raise SpecError([("look_weights", f"{expected}; found {weights!r}")])
     if not math.isclose(sum(shares), 1.0, abs_tol=1e-9):
         raise SpecError([("look_weights", f"expected numbers with a sum of 1, found a sum of {sum(shares):g}")])
     if seeds is not None and len(seeds) < counts[-1]:
-        told = f"expected at least {counts[-1]} seeds, for the last look"
-        raise SpecError([("seeds", f"{told}; found {len(seeds)}")])
+        expected = f"expected at least {counts[-1]} seeds, for the last look"
+        raise SpecError([("seeds", f"{expected}; found {len(seeds)}")])
     order = range(counts[-1]) if seeds is None else seeds[: counts[-1]]
     return Looks(tuple(counts), tuple(float(share) for share in shares), tuple(order))
 
@@ -92,7 +92,7 @@ def make_looks(counts: Any, weights: Any = None, seeds: Sequence[int] | None = N
 def _rising(values: Sequence[Any]) -> bool:
     """Whether they are whole numbers, each larger than the one before."""
     whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
-    return whole and all(one < other for one, other in itertools.pairwise(values))
+    return whole and all(value < larger for value, larger in itertools.pairwise(values))
 
 
 def _is_share(value: Any) -> bool:

@@ -1,90 +1,67 @@
 """The spec: everything that determines a run's result, and nothing else.
 
-One flat, frozen model. Flags, YAML keys, JSON schema and docs all come from its fields: a new one is written once.
+One flat, frozen model. Its fields stand in ``declarations.py``; here are its checks, signatures and words.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from wineexp.errors import SpecError
-from wineexp.specs import column_fields, layers, parsing, wording
-from wineexp.specs.column_fields import Column, Columns
-from wineexp.specs.fields import (
-    MAX_LAYERS,
-    MAX_SEED,
-    MAX_WIDTH,
-    OF_THE_BATCHES,
-    OF_THE_LOOP,
-    OF_THE_MODEL,
-    OF_THE_ROWS,
-    PRECISION,
-    Marks,
-    Part,
-    Patience,
-    Rates,
-    Real,
-    Widths,
-    check_precision,
-    check_rates,
-    check_shares,
-    is_label,
-    marks_of,
-    optimizer_defaults,
-    spec_field,
-)
-from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
+from wineexp.specs import layers, parsing, wording
+from wineexp.specs.declarations import MARKS, Declarations
+from wineexp.specs.fields import is_label
+from wineexp.specs.keras_names import OPTIMIZERS
 from wineexp.specs.layers import Layer, LayerSize
+from wineexp.specs.marks import Part
 
 __all__ = [
+    "BFLOAT16_KERNEL",
     "COSMETIC_FIELDS",
-    "MARKS",
     "NEEDED",
     "RECORDING_FIELDS",
     "VARIANT_FIELDS",
     "RunSpec",
     "check_effects",
     "deciding",
+    "optimizer_defaults",
     "shape_of",
     "varying",
 ]
 
 
-def _decisive(
-    settings: Mapping[str, Any], defaults: Mapping[str, Any], cosmetic: Collection[str], later: Collection[str]
-) -> dict[str, Any]:
-    """What of a spec's settings is signed: not the cosmetic ones, nor ``later`` ones that keep their default."""
-    return {
-        name: value
-        for name, value in settings.items()
-        if name not in cosmetic and not (name in later and value == defaults[name])
-    }
+#: Values of a hidden layer's kernel from which bfloat16 saves time: at 256x256 an epoch takes 0.95 of float32's
+#: time, at 128x128 it takes 1.3 times as long (AMD EPYC, Zen 4, one thread).
+BFLOAT16_KERNEL = 256 * 256
+
+#: Fields that affect neither what is trained nor what is recorded of it.
+COSMETIC_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.cosmetic)
+
+#: Fields that affect what is recorded, not what is trained.
+RECORDING_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.recording)
+
+#: Field -> other fields; while all of these are switched off, it has no effect.
+NEEDED: Mapping[str, tuple[str, ...]] = {name: marks.needs for name, marks in MARKS.items() if marks.needs}
+
+#: Fields that distinguish variants: all but the seed, the cosmetic and the recording ones, in their order.
+VARIANT_FIELDS = tuple(name for name in MARKS if name not in COSMETIC_FIELDS | RECORDING_FIELDS | {"seed"})
+
+#: Field -> optimizer -> its value where none is given.
+_BY_OPTIMIZER = {name: marks.by_optimizer for name, marks in MARKS.items() if marks.by_optimizer}
+
+#: The defaults, as a spec holds them and as :meth:`RunSpec.settings` gives them.
+_PLAIN = {name: info.default for name, info in Declarations.model_fields.items()}
+_DEFAULTS = {name: list(value) if isinstance(value, tuple) else value for name, value in _PLAIN.items()}
 
 
-def _seedless_parts(spec: Mapping[str, Any], table: str) -> tuple[str, str, str]:
-    """The canonical JSON of ``spec`` and its table's identity around the seed's digits, and without a seed."""
-    without = {name: value for name, value in spec.items() if name != "seed"}
-    text, whole = (
-        json.dumps({"spec": values, "table": table}, sort_keys=True, separators=(",", ":"))
-        for values in (without, without | {"seed": 0})
-    )
-    key = '"seed":'  # within text its quotes would be escaped
-    before, _, after = whole.partition(f"{key}0")
-    return before + key, after, text
-
-
-def _digest(text: str) -> str:
-    """The signature of canonical JSON."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-class RunSpec(BaseModel):
+class RunSpec(Declarations):
     """Everything that determines a run's result: the model, the training settings, the split, the seed.
 
     Values are checked strictly (no text for a number) and converted to one canonical form, so that two
@@ -96,174 +73,6 @@ class RunSpec(BaseModel):
     pydantic.ValidationError
         From the constructor, when a value is invalid; :meth:`parse` raises ``SpecError`` instead.
     """
-
-    # Built at first use: `train --help` reads the fields alone and need not wait for the checks.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, title="wineexp run spec", defer_build=True)
-
-    widths: Widths = spec_field(
-        (1024, 1024, 1024),
-        "hidden layer sizes; 1024x3 is short for 1024,1024,1024",
-        f"one to {MAX_LAYERS} whole numbers from 1 to {MAX_WIDTH}, such as 512,256 or 1024x3",
-        min_length=1,
-        max_length=MAX_LAYERS,
-        free=OF_THE_MODEL,
-    )
-    activation: Literal[ACTIVATIONS] = spec_field(  # type: ignore[valid-type]
-        "relu", "activation of the hidden layers, by its Keras name", "a Keras activation name", free=OF_THE_MODEL
-    )
-    dropout: Rates = spec_field(
-        0.0,
-        "dropout rate after each hidden layer; a list gives one rate per layer",
-        "a rate from 0 to below 1, or one such rate for each hidden layer",
-        free=OF_THE_MODEL,
-    )
-    bn: Literal["none", "before", "after"] = spec_field(
-        "none",
-        "batch normalization: none, before or after the activation",
-        "none, before or after",
-        free=OF_THE_BATCHES,
-    )
-    bn_input: bool = spec_field(
-        False,
-        "batch normalization as the very first layer, in place of a scaler",
-        "true or false",
-        free=OF_THE_BATCHES,
-    )
-    bn_momentum: Real = spec_field(
-        0.99,
-        "momentum of batch normalization's moving averages, as Keras defines it",
-        "a number from 0 to below 1",
-        free=OF_THE_MODEL,
-        needs=("bn", "bn_input"),
-        ge=0.0,
-        lt=1.0,
-    )
-    optimizer: Literal[tuple(OPTIMIZERS)] = spec_field(  # type: ignore[valid-type]
-        "adam", "optimizer, by its Keras name", "a Keras optimizer name", free=OF_THE_MODEL
-    )
-    learning_rate: Real | None = spec_field(
-        None,
-        "learning rate; by default the optimizer's in Keras",
-        "a number above 0, up to 1e30",
-        free=OF_THE_LOOP,
-        gt=0.0,
-        le=1e30,
-    )
-    weight_decay: Real | None = spec_field(
-        None,
-        "share of each kernel taken off per step, times the learning rate; by default the optimizer's in Keras",
-        "a number from 0 to 1e30",
-        later=True,
-        free=OF_THE_MODEL,
-        ge=0.0,
-        le=1e30,
-    )
-    loss: Literal["mae", "mse", "huber"] = spec_field(
-        "mae",
-        "loss: mean absolute error, mean squared error or Huber (delta 1)",
-        "mae, mse or huber",
-        free=OF_THE_MODEL - {"constant"},
-    )
-    precision: Literal["float32", "mixed_bfloat16"] = PRECISION
-    batch_size: int = spec_field(
-        256,
-        "rows per training step",
-        "a whole number from 1 to 2147483647",
-        free=OF_THE_BATCHES,
-        ge=1,
-        le=2**31 - 1,
-    )
-    epochs: int = spec_field(
-        100, "passes over the training rows", "a whole number from 1 to 1000000", free=OF_THE_LOOP, ge=1, le=10**6
-    )
-    eval_train: bool = spec_field(
-        False,
-        "record train_loss: the training loss in inference mode, by epoch",
-        "true or false",
-        recording=True,
-        later=True,
-        free=OF_THE_MODEL,
-    )
-    patience: Patience = spec_field(
-        None,
-        "early stopping: epochs without a better val_loss to wait; none switches it off",
-        "a whole number of at least 0, or none",
-        free=OF_THE_LOOP,
-        ge=0,
-        le=10**6,
-    )
-    min_delta: Real = spec_field(
-        0.0,
-        "early stopping: how much lower val_loss must be to count as better",
-        "a number from 0 to 1e30",
-        free=OF_THE_LOOP,
-        needs=("patience",),
-        ge=0.0,
-        le=1e30,
-    )
-    restore_best: bool = spec_field(
-        True,
-        "early stopping: end with the weights of the best epoch",
-        "true or false",
-        free=OF_THE_LOOP,
-        needs=("patience",),
-    )
-    scale: Literal["none", "standard", "minmax"] = spec_field(
-        "none",
-        "scaling of the features, fitted on the training rows",
-        "none, standard or minmax",
-        free=OF_THE_ROWS | {"rows", "constant"},
-    )
-    train_fraction: Real = spec_field(
-        0.7,
-        "share of the rows to train on; the rest validates",
-        "a number between 0 and 1, both excluded",
-        free=OF_THE_ROWS,
-        gt=0.0,
-        lt=1.0,
-    )
-    test_fraction: Real = spec_field(
-        0.0,
-        "share of the rows that neither train nor choose; metrics on them are computed once, at the end",
-        "a number from 0 to below 1",
-        later=True,
-        free=OF_THE_ROWS,
-        ge=0.0,
-        lt=1.0,
-    )
-    split_seed: int = spec_field(
-        0, "seed of the split", f"a whole number from 0 to {MAX_SEED}", free=OF_THE_ROWS, ge=0, le=MAX_SEED
-    )
-    split: Literal["random", "grouped"] = spec_field(
-        "random",
-        "random is the lesson's split; grouped keeps identical rows on one side",
-        "random or grouped",
-        free=OF_THE_ROWS,
-    )
-    group: Column = column_fields.GROUP
-    target: str = spec_field(
-        "quality", "column to predict", "the name of a column", free=OF_THE_ROWS, min_length=1, max_length=200
-    )
-    features: Columns = column_fields.FEATURES
-    drop: Columns = column_fields.DROP
-    encode: Literal["none", "onehot"] = column_fields.ENCODE
-    seed: int = spec_field(
-        0,
-        "seed of initial weights, dropout masks and batch order",
-        f"a whole number from 0 to {MAX_SEED}",
-        free=OF_THE_LOOP,
-        ge=0,
-        le=MAX_SEED,
-    )
-    name: str | None = spec_field(
-        None,
-        "a label; it has no effect on the results",
-        "text of 1 to 200 printable characters, or none",
-        cosmetic=True,
-        free=OF_THE_LOOP,
-        min_length=1,
-        max_length=200,
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -279,10 +88,10 @@ class RunSpec(BaseModel):
 
     @model_validator(mode="after")
     def _agreeing(self) -> RunSpec:
-        check_rates(self.dropout, self.widths)
-        check_shares(self.train_fraction, self.test_fraction)
-        check_precision(self.precision, self.widths)
-        column_fields.check_columns(self.target, self.features, self.drop, self.group, self.split)
+        _check_rates(self)
+        _check_shares(self)
+        _check_precision(self)
+        _check_columns(self)
         return self
 
     @classmethod
@@ -342,25 +151,25 @@ class RunSpec(BaseModel):
     def without_effect(self) -> list[str]:
         """The fields that have no effect beside the others, as what they need is switched off."""
         return [
-            name for name, needed in NEEDED.items() if all(getattr(self, one) == _PLAIN[one] for one in needed)
+            name for name, needed in NEEDED.items() if all(getattr(self, need) == _PLAIN[need] for need in needed)
         ]
 
     def trained(self) -> RunSpec:
-        """What is trained: cosmetic and recording fields, and those without effect, at their defaults."""
+        """The spec as trained: cosmetic and recording fields, and those without effect, at their defaults."""
         return self.model_copy(update=self._of_no_matter())
 
     def _of_no_matter(self) -> dict[str, Any]:
-        """The defaults of the fields that decide nothing of what is trained."""
+        """The defaults of all fields that have no effect on training."""
         free = (*COSMETIC_FIELDS, *RECORDING_FIELDS, *self.without_effect())
         return {field: _PLAIN[field] for field in free}
 
     def records(self, other: RunSpec, *fields: str) -> bool:
-        """Whether a run of it holds all that one of ``other`` would record, which trains the same."""
-        asked = {name: getattr(other, name) for name in fields or RECORDING_FIELDS}
-        return all(value in (_PLAIN[name], getattr(self, name)) for name, value in asked.items())
+        """Whether a run of this spec holds all that a run of ``other``, which trains the same, would record."""
+        recorded = {name: getattr(other, name) for name in fields or RECORDING_FIELDS}
+        return all(value in (_PLAIN[name], getattr(self, name)) for name, value in recorded.items())
 
     def without_seed(self, *, across_splits: bool = False) -> RunSpec:
-        """What all seeds of a variant, and if so all its splits, train: seed 0 (and split seed 0)."""
+        """The spec that all seeds of a variant share, or all its seeds and splits: seed 0 (and split seed 0)."""
         seeds = {"seed": 0, "split_seed": 0} if across_splits else {"seed": 0}
         return self.model_copy(update=self._of_no_matter() | seeds)
 
@@ -385,6 +194,9 @@ class RunSpec(BaseModel):
         return wording.describe(self.trained().settings(), _DEFAULTS, without)
 
 
+# -- signatures -----------------------------------------------------------------------------------
+
+
 def _signatures(variant: RunSpec, seed: int, table: str) -> tuple[str, str]:
     before, after, without = _canonical(variant, table)
     return _digest(f"{before}{seed}{after}"), _digest(without)
@@ -392,30 +204,93 @@ def _signatures(variant: RunSpec, seed: int, table: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=1024)
 def _canonical(variant: RunSpec, table: str) -> tuple[str, str, str]:
-    """See :func:`~wineexp.specs.signature._seedless_parts`; of many seeds of one variant it is made once."""
-    plain = RunSpec(optimizer=variant.optimizer).settings()
-    later = {name for name, marks in MARKS.items() if marks.later}
-    return _seedless_parts(_decisive(variant.settings(), plain, COSMETIC_FIELDS, later), table)
+    """Canonical JSON of a spec and its table's identity: before and after the seed's digits, and without a seed.
+
+    It is made once for all seeds of a variant.
+    """
+    signed = _signed(variant)
+    del signed["seed"]
+    without, whole = (
+        json.dumps({"spec": values, "table": table}, sort_keys=True, separators=(",", ":"))
+        for values in (signed, signed | {"seed": 0})
+    )
+    key = '"seed":'  # within text its quotes would be escaped
+    before, _, after = whole.partition(f"{key}0")
+    return before + key, after, without
 
 
-#: Field -> what it was declared to be, in the order of the fields.
-MARKS: Mapping[str, Marks] = {name: marks_of(info) for name, info in RunSpec.model_fields.items()}
+def _signed(spec: RunSpec) -> dict[str, Any]:
+    """The settings that are signed: not the cosmetic ones, nor ``later`` ones that keep their default."""
+    plain = RunSpec(optimizer=spec.optimizer).settings()
+    return {
+        name: value
+        for name, value in spec.settings().items()
+        if not MARKS[name].cosmetic and not (MARKS[name].later and value == plain[name])
+    }
 
-#: Fields that affect neither what is trained nor what is recorded of it.
-COSMETIC_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.cosmetic)
 
-#: Fields that affect what is recorded, not what is trained.
-RECORDING_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.recording)
+def _digest(text: str) -> str:
+    """The signature of canonical JSON."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-#: Field -> the fields of which it needs one that is switched on.
-NEEDED: Mapping[str, tuple[str, ...]] = {name: marks.needs for name, marks in MARKS.items() if marks.needs}
 
-#: Fields that distinguish variants: all but the seed, the cosmetic and the recording ones, in their order.
-VARIANT_FIELDS = tuple(name for name in MARKS if name not in COSMETIC_FIELDS | RECORDING_FIELDS | {"seed"})
+# -- fields beside each other ---------------------------------------------------------------------
 
-#: The defaults, as a spec holds them and as :meth:`RunSpec.settings` gives them.
-_PLAIN = {name: info.default for name, info in RunSpec.model_fields.items()}
-_DEFAULTS = {name: list(value) if isinstance(value, tuple) else value for name, value in _PLAIN.items()}
+
+def optimizer_defaults(values: Mapping[str, Any]) -> dict[str, float]:
+    """Keras's values for what depends on the optimizer and is not given.
+
+    Written into the spec at once: a later Keras with other defaults must not change what it means.
+    """
+    optimizer = str(values.get("optimizer", _PLAIN["optimizer"]))
+    if optimizer not in OPTIMIZERS:
+        return {}
+    return {name: own[optimizer] for name, own in _BY_OPTIMIZER.items() if values.get(name) is None}
+
+
+def _check_rates(spec: RunSpec) -> None:
+    """Raise ``ValueError`` unless there is one rate, or one for each hidden layer."""
+    dropout, widths = spec.dropout, spec.widths
+    if isinstance(dropout, tuple) and len(dropout) != len(widths):
+        raise ValueError(
+            f"dropout: expected one rate or {len(widths)}, one for each hidden layer of "
+            f"{wording.format_widths(widths)}; found {len(dropout)} rates: "
+            f"{', '.join(f'{rate:g}' for rate in dropout)}"
+        )
+
+
+def _check_shares(spec: RunSpec) -> None:
+    """Raise ``ValueError`` where training and test rows leave no rows to validate."""
+    train, test = spec.train_fraction, spec.test_fraction
+    if test and train + test >= 1:
+        raise ValueError(
+            f"test_fraction: expected less than 1 - train_fraction, {1 - train:g}, so that rows are left to "
+            f"validate; found {test:g}"
+        )
+
+
+def _check_precision(spec: RunSpec) -> None:
+    """Raise ``ValueError`` where bfloat16 would take longer than float32 on any processor known."""
+    largest = max((width * next_width for width, next_width in itertools.pairwise(spec.widths)), default=0)
+    if spec.precision != "float32" and largest < BFLOAT16_KERNEL:
+        raise ValueError(
+            f"precision: expected float32 for {wording.format_widths(spec.widths)}, where {spec.precision} would "
+            f"be slower: it pays from two hidden layers of 256 one after the other; found {spec.precision}"
+        )
+
+
+def _check_columns(spec: RunSpec) -> None:
+    """Raise ``ValueError`` where names of columns do not go together."""
+    if spec.features is not None and spec.drop is not None:
+        raise ValueError("features: expected either features or drop, found both")
+    for field, names in {"features": spec.features, "drop": spec.drop, "group": (spec.group,)}.items():
+        if spec.target in (names or ()):
+            raise ValueError(f"{field}: expected columns beside the target; found {spec.target!r}")
+    if spec.group is not None and spec.split != "grouped":
+        raise ValueError(f"group: expected with split grouped; found {spec.group!r} with split {spec.split}")
+
+
+# -- several specs --------------------------------------------------------------------------------
 
 
 def deciding(part: Part) -> tuple[str, ...]:
@@ -432,26 +307,26 @@ def varying(specs: Iterable[RunSpec]) -> list[str]:
 def check_effects(specs: Sequence[RunSpec]) -> list[str]:
     """Raise ``SpecError`` with each field that varies among ``specs`` and has an effect in none of them.
 
-    Returns, in words, the values that are given to no effect in all of them.
+    Returns a note on each value, other than the default, that has no effect in any of them.
     """
-    told, problems = [], []
+    notes, problems = [], []
     for name in [name for name in NEEDED if specs and all(name in spec.without_effect() for spec in specs)]:
         values = list(dict.fromkeys(wording.format_value(getattr(spec, name)) for spec in specs))
         reason = f"has no effect without {' or '.join(NEEDED[name])}, which no run has"
         if len(values) > 1:
             problems.append((name, f"expected one value, as it {reason}; found {', '.join(values)}"))
         elif getattr(specs[0], name) != _PLAIN[name]:
-            told.append(f"{name} {values[0]} {reason}")
+            notes.append(f"{name} {values[0]} {reason}")
     if problems:
         raise SpecError(problems)
-    return told
+    return notes
 
 
 def shape_of(spec: RunSpec) -> RunSpec:
-    """What specs share that one compiled epoch can train, if they have as many rows.
+    """The part of a spec that a compiled epoch depends on: specs of one shape and as many rows can share an epoch.
 
-    Left out is what is declared to be no part of it, as a graph takes it as input: seeds, the rows, the learning
-    rate; and how large a dropout rate above 0 is.
+    Fields that are declared free of it keep their defaults, as a graph takes them as input: seeds, rows, learning
+    rate. For dropout, it only matters whether a rate is above 0.
     """
     kept = {name: getattr(spec, name) for name in deciding("shape")}
     plain = RunSpec(optimizer=spec.optimizer)

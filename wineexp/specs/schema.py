@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from wineexp.specs.column_fields import NAME_LISTS
-from wineexp.specs.fields import MAX_SEED
+from wineexp.specs.declarations import MARKS
+from wineexp.specs.fields import MAX_SEED, items_of, kinds_of
 from wineexp.specs.looks import MAX_LOOKS
 from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["json_schema"]
 
+#: How a list may be written short, by the type of its items: as on the command line.
+_SHORT: dict[type | None, dict[str, Any]] = {
+    int: {"type": ["array", "integer", "string"], "examples": ["1024x3", "512,256"]},
+    float: {"type": "string"},
+    str: {"type": "string", "examples": ["alcohol", "alcohol,pH"]},
+}
+
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of a config: a spec, or a study of several."""
     spec = RunSpec.model_json_schema()
-    fields = {name: _without_marks(field) for name, field in spec["properties"].items()}
-    # A size or a rate may be written short, as on the command line; YAML 1.2 reads `none` as text.
-    short = {"type": ["array", "integer", "string"], "examples": ["1024x3", "512,256"]}
-    fields["widths"] = {**fields["widths"], **short}
-    names = {name: {"type": "string", "examples": ["alcohol", "alcohol,pH"]} for name in NAME_LISTS}
-    for name, text in {"dropout": {"type": "string"}, "patience": {"const": "none"}, **names}.items():
-        fields[name] = {**fields[name], "anyOf": [*fields[name]["anyOf"], text]}
+    fields = {name: _spelled(name, field) for name, field in spec["properties"].items()}
     run = {"type": "object", "properties": fields, "additionalProperties": False}
     lists = {name: {"type": "array", "items": field, "minItems": 1} for name, field in fields.items()}
     seed = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
@@ -73,6 +74,13 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _without_marks(field: dict[str, Any]) -> dict[str, Any]:
-    """A field's schema without the marks that only this program uses."""
-    return {key: value for key, value in field.items() if key != "marks"}
+def _spelled(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    """A field's schema with its short spellings, and without the marks, which only this program uses."""
+    field = {key: value for key, value in field.items() if key != "marks"}
+    annotation = RunSpec.model_fields[name].annotation
+    short = _SHORT.get(items_of(annotation))
+    if short is None and None in MARKS[name].words.off and str not in kinds_of(annotation):
+        short = {"const": "none"}  # which YAML 1.2 reads as text
+    if short is None:
+        return field
+    return field | ({"anyOf": [*field["anyOf"], short]} if "anyOf" in field else short)

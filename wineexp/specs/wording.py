@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["describe", "format_value", "format_widths", "say", "tag", "without", "worded"]
+from wineexp.specs.declarations import MARKS
+
+__all__ = [
+    "asked",
+    "describe",
+    "format_value",
+    "format_widths",
+    "plural_noun",
+    "say",
+    "setting_words",
+    "tag",
+    "without",
+    "worded",
+]
 
 Values = Mapping[str, Any]
+
+#: Where a title has the fields that are declared without a place.
+_UNPLACED = 7
 
 
 def format_widths(widths: tuple[int, ...] | list[int]) -> str:
@@ -36,10 +52,15 @@ def _quoted(name: str) -> str:
     return name
 
 
+def setting_words(field: str) -> str:
+    """A field as a sentence names it: ``batch norm``, ``learning rate``."""
+    return MARKS[field].words.name or field.replace("_", " ")
+
+
 def tag(field: str, value: Any) -> str:
     """One setting in a label: ``dropout0.3``, ``bn_after``, ``bn_input``, ``64x3``."""
-    if field == "widths":
-        return format_widths(value).replace(",", "-")
+    if MARKS[field].words.bare:
+        return format_value(value).replace(",", "-")
     if isinstance(value, bool):
         return field if value else f"no_{field}"
     if isinstance(value, list):
@@ -49,53 +70,33 @@ def tag(field: str, value: Any) -> str:
     return f"{field}{value:g}" if isinstance(value, (int, float)) else f"{field}_{value}"
 
 
-#: How a title words each field's value, in order; empty if there is nothing to say.
-_WORDS: dict[str, Callable[[Any], str]] = {
-    "widths": format_widths,
-    "activation": str,
-    "dropout": lambda rate: f"dropout {format_value(rate)}" if rate else "",
-    "bn": lambda place: "" if place == "none" else f"batch norm {place} the activation",
-    "bn_input": lambda there: "batch norm on the input" if there else "",
-    "scale": lambda kind: "" if kind == "none" else f"{kind} scaling",
-    "encode": lambda kind: "" if kind == "none" else "one-hot encoding",
-    "features": lambda names: "" if names is None else f"only {' and '.join(names)}",
-    "drop": lambda names: "" if names is None else f"without {' and '.join(names)}",
-    "group": lambda name: "" if name is None else f"grouped by {name}",
-    "optimizer": str,
-    "learning_rate": lambda rate: f"learning rate {rate:g}",
-    "weight_decay": lambda share: f"weight decay {share:g}" if share else "",
-    "loss": str,
-    "precision": lambda kind: "" if kind == "float32" else kind,
-    "batch_size": lambda rows: f"batch {rows}",
-    "epochs": lambda count: f"{count} epochs",
-    "patience": lambda epochs: "" if epochs is None else f"patience {epochs}",
-}
-
-#: What is there where a setting is switched off, where that is not ``no`` and its name.
-_WITHOUT = {
-    "bn": "no batch norm",
-    "bn_input": "no batch norm on the input",
-    "scale": "no scaling",
-    "features": "all features",
-    "drop": "nothing left out",
-    "group": "no groups",
-    "patience": "no early stopping",
-    "precision": "float32",
-}
-
-#: Comes last, if it is included at all.
-_LAST: dict[str, Callable[[Any], str]] = {"seed": lambda seed: f"seed {seed}"}
-
-
 def worded(field: str, value: Any) -> str:
     """One setting as a title words it, ``batch norm after the activation``; empty where it is switched off."""
-    words = _WORDS.get(field) or _LAST.get(field)
-    return words(value) if words else f"{field.replace('_', ' ')} {format_value(value)}"
+    words = MARKS[field].words
+    return "" if value in words.off else _template(field, words.title).format(_in_words(value))
+
+
+def asked(field: str, value: Any) -> str:
+    """One setting as a question words it, ``batches of 32``; empty where it is switched off."""
+    words = MARKS[field].words
+    if value in words.off:
+        return ""
+    if isinstance(value, tuple) and all(isinstance(item, float) for item in value):
+        shown = ", ".join(f"{rate:g}" for rate in value) + " by layer"
+    else:
+        shown = _in_words(value)
+    return _template(field, words.question or words.title).format(shown)
+
+
+def plural_noun(field: str) -> str | None:
+    """The noun behind a value that a question words in the plural, `` units``; None for a singular."""
+    words = MARKS[field].words
+    return _template(field, words.question or words.title).rpartition("}")[2] if words.plural else None
 
 
 def without(field: str) -> str:
-    """What is there where a setting is switched off: ``no batch norm``."""
-    return _WITHOUT.get(field, f"no {field.replace('_', ' ')}")
+    """What words stand for a setting that is switched off: ``no batch norm``."""
+    return MARKS[field].words.without or f"no {setting_words(field)}"
 
 
 def say(field: str, value: Any) -> str:
@@ -109,21 +110,30 @@ def describe(values: Values, defaults: Values, without: Collection[str] = ()) ->
     Parameters
     ----------
     values, defaults : mapping
-        Field to value, of this spec and by default. A field without a wording above is included only if it
-        differs from its default.
+        Field to value, of this spec and by default. A field that is declared without a place in titles is included
+        only if it differs from its default.
     without : collection of str
         Fields to leave out.
     """
-    told = {field: say(values[field]) for field, say in _WORDS.items()}
-    told |= {
-        field: worded(field, value)
-        for field, value in values.items()
-        if field not in _WORDS and field not in _LAST and value != defaults[field]
+    texts = {
+        field: worded(field, values[field])
+        for field, marks in sorted(MARKS.items(), key=lambda item: item[1].words.place or _UNPLACED)
+        if field not in without and (marks.words.place or values[field] != defaults[field])
     }
-    told |= {field: say(values[field]) for field, say in _LAST.items()}
-    told = {field: text for field, text in told.items() if text and field not in without}
-    if {"widths", "activation"} <= told.keys():
-        told["widths"] += f" {told.pop('activation')}"
-    if {"optimizer", "learning_rate"} <= told.keys():
-        told["optimizer"] += f" {told.pop('learning_rate').removeprefix('learning rate ')}"
-    return ", ".join(told.values())
+    for field in list(texts):
+        if (first := MARKS[field].words.behind) in texts:
+            texts[first] += f" {format_value(values[field])}"
+            del texts[field]
+    return ", ".join(filter(None, texts.values()))
+
+
+def _template(field: str, words: str | None) -> str:
+    """Words around ``{}``, the place of a value; by default a field's name stands before it."""
+    return words if words is not None else f"{field.replace('_', ' ')} {{}}"
+
+
+def _in_words(value: Any) -> str:
+    """As :func:`format_value`, but names of columns are listed as a sentence lists them."""
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return " and ".join(value)
+    return format_value(value)

@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 __all__ = ["MAX_BYTES", "MAX_VALUES", "LinedValue", "kind_of", "read_yaml"]
 
-#: A config is written by hand or by a small script; what is larger is refused before it is parsed.
+#: A config is written by hand or by a small script; a larger file is refused before it is parsed.
 MAX_BYTES = 512 * 1024
 
 #: Values in a file with its aliases written out.
@@ -25,7 +25,7 @@ MAX_DEPTH = 20
 #: Of a whole number; beyond it Python makes no float of it and, further up, refuses to print it.
 MAX_BITS = 1000
 
-#: Called with each problem: the line, if known, and what is wrong.
+#: Called with each problem: its line, if known, and its text.
 OnProblem = Callable[[int | None, str], None]
 
 
@@ -137,15 +137,15 @@ class _Reader:
         return LinedValue(_joined(value) if isinstance(value, str) else value, line)
 
     def _mapping(self, node: MappingNode, depth: int) -> dict[str, LinedValue]:
-        found: dict[str, LinedValue] = {}
+        values: dict[str, LinedValue] = {}
         for key, value in node.value:
             name = self._value(key, depth + 1)
             if not isinstance(name.data, str):
                 self.on_problem(name.line, f"expected a field's name, found {name.plain()!r}")
-            elif name.data in found:
-                self.on_problem(name.line, f"{name.data}: repeated key; first on line {found[name.data].line}")
+            elif name.data in values:
+                self.on_problem(name.line, f"{name.data}: repeated key; first on line {values[name.data].line}")
             else:
-                found[name.data] = self._value(value, depth + 1)
+                values[name.data] = self._value(value, depth + 1)
                 if not isinstance(value, (SequenceNode, MappingNode)):
-                    found[name.data].line = name.line
-        return found
+                    values[name.data].line = name.line
+        return values

@@ -20,18 +20,18 @@ from wineexp.training.masks import Masks, MasksAhead
 __all__ = ["INFERENCE_ROWS", "Epoch"]
 
 Sums = tuple[tf.Tensor, tf.Tensor]  # where the next batch begins, and the total so far
-Row: TypeAlias = tf.Tensor | int  # which row, or how many
+Row: TypeAlias = tf.Tensor | int  # a row's index, or a number of rows
 
 #: A call into TensorFlow cannot be interrupted, and Ctrl-C should be answered within two seconds; so an
-#: epoch of more floating-point operations than this is split into several calls. Some 40e9 per second
+#: epoch of more floating-point operations than this is split into several calls. 40e9 per second
 #: is slow for one core today. The lesson's epoch has 18e9.
 OPERATIONS_PER_CALL = 40e9
 
-#: Dropout's masks are drawn for a call at once, and those of the next one meanwhile; of so many values each takes
-#: 16 MB, and a layer's random bits 64.
+#: Limit of dropout's mask values in one call. The masks of a call are drawn at once, while the call before runs:
+#: at this limit they take 16 MB for each of the two calls, and the random bits of a layer 64 MB.
 MASKED_VALUES_PER_CALL = 2**24
 
-#: Numbers of the epochs of this process that XLA finds again in another one: no two functions may have one name.
+#: Numbers of this process's epochs that another process finds compiled: no two functions may share a name.
 _NUMBERS: set[int] = set()
 
 #: Rows of one forward pass in inference mode; bounds the memory of wide layers on large tables.
@@ -44,21 +44,21 @@ class Epoch:
     Parameters
     ----------
     model, optimizer
-        Both built; they are updated in place.
+        Both are built already; they are updated in place.
     loss : {"mae", "mse", "huber"}
     rows, valid_rows : int
-        Of training and of validation, always as many.
+        Rows of training and of validation; the same at each call.
     batch_size : int
     units : sequence of int
         Width of each dropout layer.
     eval_train : bool
-        Whether the training rows are evaluated too, once it has trained on them.
+        Whether the training rows are evaluated too, after the training on them.
     xla : bool
-        Whether XLA compiles it.
+        Whether XLA compiles the epoch.
     precision : {"float32", "mixed_bfloat16"}
-        See :func:`~wineexp.training.kernels.train_batch`; XLA cannot compile the latter.
+        See :func:`~wineexp.training.kernels.train_batch`; XLA cannot compile ``mixed_bfloat16``.
     number : int, optional
-        Of the program, alike for all that are alike: what XLA compiled in another process is found by it.
+        Number of the program, the same for identical programs: by it XLA's work in another process is found.
     """
 
     def __init__(
@@ -92,16 +92,16 @@ class Epoch:
     def __call__(
         self, table: Sequence[tf.Tensor], order: npt.NDArray[np.int32], masks: Masks
     ) -> npt.NDArray[np.float64]:
-        """The sums of the losses over all training and all validation rows; with ``eval_train`` a third one.
+        """Run the epoch and return the sums of the losses: training, validation and, with ``eval_train``, a third.
 
         Parameters
         ----------
         table : four float32 tensors
-            Features of the training rows, targets of shape (rows, 1), and the same of the validation rows.
+            Features of the training rows, their targets of shape (rows, 1), and the same for the validation rows.
         order : int32 array, shape (rows,)
             The training rows in the order of this epoch.
         masks : Masks
-            Of this run.
+            The masks of this run.
         """
         sums, rows = np.zeros(len(self._parts[0])), tf.constant(order)
         scales = tf.constant(masks.scales)
@@ -112,7 +112,7 @@ class Epoch:
         return sums
 
     def _drawn_from(self, masks: Masks) -> Iterator[Sequence[tf.Tensor]]:
-        """The masks of this run, call by call; those of another run end."""
+        """The masks of this run, call by call; the drawing for another run ends."""
         if self._ahead is None or self._ahead.masks is not masks:
             if self._ahead is not None:
                 self._ahead.close()
@@ -135,7 +135,7 @@ class Epoch:
         return result
 
     def close(self) -> None:
-        """Free the graphs; it cannot be called any more."""
+        """Free the graphs; the epoch cannot be called afterwards."""
         if self._ahead is not None:
             self._ahead.close()
         del self._function, self._model, self._optimizer, self._ahead
@@ -146,7 +146,7 @@ class Epoch:
             _NUMBERS.remove(self._taken)
 
     def _compile(self, table: Sequence[tf.Tensor]) -> Any:
-        """The function of a flat list of tensors: the form that takes the least time to call."""
+        """The function compiled to take a flat list of tensors: the form that is fastest to call."""
         function = tf.function(self._part, autograph=False, jit_compile=self._xla)
         allow_tracing_again(function)
         shapes = [tf.TensorSpec.from_tensor(part) for part in table]
@@ -177,11 +177,11 @@ class Epoch:
     ) -> tf.Tensor:
         """Train on some of the rows in ``order``, then evaluate some; compiled.
 
-        ``bounds`` are the first row and the one behind the last: in ``order``, of the validation rows and, with
-        ``eval_train``, of the training rows. ``kept`` are the masks of each dropout layer for the rows that are
-        trained on. Returns the sums of the losses over each of these, float64.
+        ``bounds`` has a pair (first row, row after the last) for ``order``, for the validation rows and, with
+        ``eval_train``, for the training rows. ``kept`` has each dropout layer's mask for the rows that are
+        trained on. Returns the sum of the losses for each pair, float64.
         """
-        # A single call has all rows, which need not be told: XLA then has no branches to translate.
+        # A single call covers all rows, so the bounds are constants: XLA then has no branches to translate.
         pairs = self._parts[0] if len(self._parts) == 1 else [tf.unstack(pair) for pair in tf.unstack(bounds)]
         (start, stop), *evaluated = pairs
 
@@ -225,7 +225,7 @@ class Epoch:
         """The sum of ``body(first row, count)`` over the batches from ``start`` to ``stop``, out of all ``rows``.
 
         XLA must know every shape, so it gets the short last batch as a second body. TensorFlow's own graph does
-        not need it, and would take longer to build.
+        not need a second body, and would take longer to build with it.
         """
 
         def step(at: Row, total: tf.Tensor, count: Row) -> Sums:
@@ -258,11 +258,11 @@ class Epoch:
 def _parts(
     parameters: int, train: int, evaluated: Sequence[int], batch_size: int, masked: int = 0
 ) -> list[list[tuple[int, int]]]:
-    """The calls of an epoch: first and last row, excluded, to train on and of each table to evaluate then.
+    """The calls of an epoch: for each, the rows (first, after the last) to train on and to evaluate in each table.
 
     One call if the tables are small. Forward and backward pass cost about six operations per parameter
-    and row, the forward pass alone two. ``evaluated`` are the rows of each such table, ``masked`` is the number
-    of values of a row that dropout sees.
+    and row, the forward pass alone two. ``evaluated`` is the number of rows of each evaluated table, ``masked``
+    the number of values per row that dropout sees.
     """
     operations = (6 * train + 2 * sum(evaluated)) * parameters
     if operations <= OPERATIONS_PER_CALL and train * masked <= MASKED_VALUES_PER_CALL:

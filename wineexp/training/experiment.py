@@ -72,7 +72,7 @@ def run(
         )  # fmt: skip
     large = fitted.compiler == "XLA"
     if large:
-        runtime.give_back_memory()  # what the epochs have freed
+        runtime.give_back_memory()  # which the epochs have freed
     predicted = predict(model, split.x_valid)
     fitted_values = predict(model, split.x_train)
     on_test = predict(model, split.x_test) if len(split.y_test) else None
@@ -89,7 +89,7 @@ def run(
     whole = carry_scaling(model, split.scaling) if in_model else model
     saved = model_bytes(whole) if keep_model else None
     if large:
-        runtime.give_back_memory()  # and what saving has: the curves are drawn next
+        runtime.give_back_memory()  # which saving has freed: the curves are drawn next
     return RunResult(
         spec=spec,
         status="done",
@@ -107,7 +107,7 @@ def run(
 
 
 def _made(compiler: str | None = None) -> dict[str, Any]:
-    """What of TensorFlow the numbers come from, as far as it is known."""
+    """The compiler and kernels of TensorFlow that made the numbers, as far as they are known."""
     known = {"onednn": uses_onednn(), "compiler": compiler}
     return {name: value for name, value in known.items() if value is not None}
 
@@ -119,7 +119,7 @@ def _predictions(rows: Any, actual: Any, predicted: Any, twins: Any) -> pd.DataF
 def guarded_run(
     spec: RunSpec, table: Table, *, threads: int, on_epoch: OnEpoch | None = None, **options: Any
 ) -> RunResult:
-    """As :func:`run`, but Ctrl-C and exceptions inside become a result with the history so far."""
+    """Like :func:`run`, but Ctrl-C and exceptions inside become a result with the history so far."""
     seen: list[tuple[float, ...]] = []
 
     def listen(epoch: int, *losses: float) -> None:
@@ -130,7 +130,7 @@ def guarded_run(
     try:
         return run(spec, table, threads=threads, on_epoch=listen, **options)
     except WineexpError:
-        raise  # a wrong table or callback: for the caller to fix, and no training has begun
+        raise  # a wrong table or callback: the caller must fix it, and no training has begun
     except KeyboardInterrupt:
         return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=threads, made=_made())
     except Exception as error:  # noqa: BLE001 - whatever Keras or TensorFlow raises belongs in error.txt

@@ -1,4 +1,4 @@
-"""What a saved run's layers give on rows, and whether its moving averages fit them. Loads TensorFlow."""
+"""The output of a saved run's layers on rows, and whether its moving averages fit the rows. Loads TensorFlow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Doubles = npt.NDArray[np.float64]
 
 
 class _Moments:
-    """Mean and variance of each unit over rows that come part by part, in float64; and its zeros.
+    """Mean, variance and number of zeros of each unit, over rows that come part by part; in float64.
 
     Parts are joined by Chan, Golub and LeVeque's formula (*Updating formulae and a pairwise algorithm for
     computing sample variances*, 1979): sums of squares would lose the variance of values far from zero.
@@ -35,7 +35,7 @@ class _Moments:
         self._squares = np.zeros(units)
 
     def add(self, values: npt.NDArray[np.floating[Any]]) -> None:
-        """Take in more rows, shape (rows, units)."""
+        """Add more rows, shape (rows, units)."""
         for at in range(0, len(values), INFERENCE_ROWS):
             part = values[at : at + INFERENCE_ROWS].astype(np.float64)
             mean, rows = part.mean(axis=0), self.rows + len(part)
@@ -47,11 +47,11 @@ class _Moments:
 
     @property
     def variance(self) -> Doubles:
-        """Of each unit over the rows; it divides by their number."""
+        """Variance of each unit over the rows; divides by their number."""
         return self._squares / self.rows
 
     def activations(self) -> Activations:
-        """All rows and units together."""
+        """The figures of all rows and units together."""
         return Activations(
             mean=float(self.mean.mean()),
             sd=float(np.sqrt(self.variance.mean() + self.mean.var())),
@@ -61,7 +61,7 @@ class _Moments:
 
 
 class _Modes:
-    """A layer's output in inference mode, in training mode, and the difference of the two on the same rows."""
+    """A layer's output in inference mode, in training mode, and the difference between them on the same rows."""
 
     def __init__(self, units: int) -> None:
         self.units = units
@@ -87,14 +87,14 @@ def inspect_model(model: keras.Sequential, x: Floats, *, batch_size: int, seed: 
     Parameters
     ----------
     model : keras.Sequential
-        It is left as it is: neither its moving averages nor its dropout seeds move on.
+        Not changed: neither its moving averages nor its dropout seeds move on.
     x : float32 array, shape (rows, features)
-        Scaled as the model takes them.
+        Scaled as the model expects them.
     batch_size : int
-        Rows of a batch in training mode, whose statistics batch normalization uses there.
+        Rows per batch in training mode, where batch normalization uses the batch's statistics.
     seed : int
-        The run's. It gives the order of the rows, that of the run's first epoch; dropout's masks come from the
-        seeds in the model. So the result repeats.
+        The run's seed. The order of the rows comes from it, as in the run's first epoch; dropout's masks come
+        from the seeds in the model. So the result is reproducible.
 
     Returns
     -------
@@ -129,8 +129,8 @@ def inspect_model(model: keras.Sequential, x: Floats, *, batch_size: int, seed: 
 
 
 def _train(layer: keras.layers.Layer, values: Floats, state: Sequence[Any]) -> tuple[Floats, Sequence[Any]]:
-    """The layer's output in training mode, and its state after it, which the layer itself does not keep."""
-    if not state:  # it does the same in both modes
+    """The layer's output in training mode, and its next state, which is not stored in the layer."""
+    if not state:  # such a layer does the same in both modes
         return np.asarray(layer(values)), state
     weights = [variable.value for variable in layer.trainable_variables]
     output, after = layer.stateless_call(weights, state, values, training=True)
@@ -148,7 +148,7 @@ def _check(name: str, rows: npt.NDArray[np.int32], *outputs: Floats) -> None:
 
 
 def _normalization(layer: keras.layers.BatchNormalization, before: _Modes) -> Normalization:
-    """Its weights and moving averages against its input, ``before``."""
+    """The layer's weights, and its moving averages compared with its input, ``before``."""
     gamma, beta, moving_mean, moving_variance = (
         np.asarray(variable).astype(np.float64)
         for variable in (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
@@ -167,7 +167,7 @@ def _normalization(layer: keras.layers.BatchNormalization, before: _Modes) -> No
 
 
 def _ratio(moving: Doubles, variance: Doubles) -> Summary | None:
-    """Moving / real variance of the units that vary, None where there are none."""
+    """Moving / real variance of the units that vary; None if no unit varies."""
     varies = variance > 0
     return _summary(moving[varies] / variance[varies]) if varies.any() else None
 

@@ -1,6 +1,6 @@
-"""All the private names of TensorFlow and Keras that are used, each with what is lost without it.
+"""All private names of TensorFlow and Keras in use, each with the loss if it disappears.
 
-They may disappear with any release: pyproject.toml has upper bounds, a test names each one, and ``make canary``
+Any release may remove one: pyproject.toml has upper bounds, a test names each one, and ``make canary``
 runs the tests on the newest releases. Without one of them results stay correct; time or memory is lost, or
 ``precision: mixed_bfloat16``.
 """
@@ -37,7 +37,7 @@ __all__ = [
     "uses_onednn",
 ]
 
-#: Module or class, name -> what is lost without it.
+#: (module or class, name) -> the loss without it.
 PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("tensorflow.python.framework.func_graph", "dismantle_func_graph"): "1.6 MB for each variant trained",
     ("tensorflow.python.framework.ops.gradient_registry", "_registry"): "6 MB for each variant trained",
@@ -54,7 +54,7 @@ PRIVATE_NAMES: dict[tuple[str, str], str] = {
     ("tensorflow.Graph", "_MklMatMul"): "mixed_bfloat16, which fails then",
     ("tensorflow.core.framework.attr_value_pb2", "AttrValue"): "the same",
     ("keras.callbacks.TensorBoard", "_should_trace"): "its profiler cannot be told apart, so it is refused",
-    **{  # named there, where TensorFlow is not loaded yet
+    **{  # declared in imports.py, where TensorFlow is not loaded yet
         (owner, name): "0.1 s and 36 MB for each process, with the others of these"
         for owner, _, name in (path.rpartition(".") for path in imports.TENSORFLOW_LATER)
     },
@@ -73,7 +73,7 @@ def missing() -> list[str]:
 
 
 def _there(owner: str, name: str) -> bool:
-    if owner == "keras.optimizers.Adam":  # its slots are made when it is built
+    if owner == "keras.optimizers.Adam":  # its slots exist once it is built
         optimizer = keras.optimizers.Adam()
         optimizer.build([keras.Variable([0.0])])
         return hasattr(optimizer, name)
@@ -89,7 +89,7 @@ def _there(owner: str, name: str) -> bool:
 
 
 def _get(owner: str, name: str) -> Any:
-    """``owner.name`` of TensorFlow, None where it is gone."""
+    """``owner.name`` of TensorFlow or Keras, None if it is gone."""
     module, _, attribute = owner.rpartition(".")
     with contextlib.suppress(ImportError):
         return getattr(importlib.import_module(owner), name, None)
@@ -111,9 +111,9 @@ _attribute = _get("tensorflow.core.framework.attr_value_pb2", "AttrValue")  # lo
 
 
 def dismantle(graph: Any) -> None:
-    """Break the references within the graph of a while loop's body, which will never run again.
+    """Break the references within the graph of a while loop's body that will never run again.
 
-    TensorFlow keeps it in a ring of references with extension types that the collector cannot see through:
+    The graph is in a cycle of references through extension types, which the garbage collector cannot follow:
     1.6 MB per run for three layers of 64.
     """
     if _dismantle_func_graph is not None:
@@ -123,8 +123,8 @@ def dismantle(graph: Any) -> None:
 def forget_kernels() -> None:
     """Free the kernels that TensorFlow keeps for variables that are gone: 2 MB per run for three layers of 64.
 
-    ``keras.utils.clear_session`` does it too, but it loads TensorFlow's interface of version 1 for another thing,
-    and forgets what a user's own models in this process are numbered by.
+    ``keras.utils.clear_session`` does so too, but it also loads TensorFlow's version 1 interface, and resets the
+    numbering of the user's own models in this process.
     """
     if _context is None:
         keras.utils.clear_session(free_memory=False)
@@ -134,7 +134,7 @@ def forget_kernels() -> None:
 
 @contextlib.contextmanager
 def forgetting_gradients() -> Iterator[None]:
-    """Remove what tracing adds to TensorFlow's table of gradients.
+    """Remove the entries that tracing adds to TensorFlow's table of gradients.
 
     Each custom gradient that a trace meets (the kernels' and some of Keras's own) stays in that table for good,
     along with its graph and variables: 6 MB per run for three layers of 64. Once the epoch is traced, it is
@@ -151,9 +151,9 @@ def forgetting_gradients() -> Iterator[None]:
 
 @contextlib.contextmanager
 def numbering(start: int) -> Iterator[None]:
-    """Number the functions that are traced from ``start`` on, whatever this process traced before.
+    """Number the functions traced meanwhile from ``start`` on, whatever this process traced before.
 
-    XLA finds what it compiled in another process by all that it was made of, names included.
+    XLA looks up another process's machine code by everything it was compiled from, names included.
     """
     own = getattr(_ops, "uid", None)
     if own is None:
@@ -168,7 +168,7 @@ def numbering(start: int) -> Iterator[None]:
 
 
 def allow_tracing_again(function: Any) -> None:
-    """Mark a compiled function as new: TensorFlow mistakes each trainer's for one that is traced repeatedly."""
+    """Mark a compiled function as new: TensorFlow takes all trainers' functions for one, traced repeatedly."""
     function._omit_frequent_tracing_warning = True
 
 
@@ -178,7 +178,7 @@ def bfloat16_product(
     """``tf.matmul`` of two float32 matrices, rounded to bfloat16 and multiplied by oneDNN; in a graph only.
 
     TensorFlow would choose this kernel by itself if oneDNN was switched on for the whole process, which would
-    change the low bits of float32 too. Asked for by its label it runs without; Eigen's takes twice as long.
+    change the low bits of float32 too. Requested by its label, it runs without that; Eigen's takes twice as long.
     """
     kind = tf.bfloat16
     attributes = {
@@ -193,7 +193,7 @@ def bfloat16_product(
 
 
 def adam_moments(optimizer: keras.optimizers.Optimizer, weights: Sequence[Any]) -> list[tuple[Any, Any]] | None:
-    """Adam's first and second moment of each weight; None where it is not plain Adam, or keeps them elsewhere."""
+    """Adam's first and second moment of each weight; None if it is not plain Adam or stores them elsewhere."""
     if type(optimizer) is not keras.optimizers.Adam or not _is_plain(optimizer):
         return None
     try:
@@ -210,10 +210,10 @@ def _is_plain(adam: keras.optimizers.Adam) -> bool:
 
 
 def saved_model(model: keras.Model) -> bytes:
-    """What ``model.save`` writes into a ``.keras`` file, made in memory.
+    """The bytes that ``model.save`` writes into a ``.keras`` file, made in memory.
 
-    Keras makes a temporary folder for assets, of which our layers have none; the place for such folders may be
-    full, or not there.
+    Keras makes a temporary folder for assets, which our layers do not have; the disk for such folders may be full
+    or missing.
     """
     stream = io.BytesIO()
     if _model_as_json is None or _weights_store is None or _save_state is None:
@@ -231,13 +231,13 @@ def saved_model(model: keras.Model) -> bytes:
 
 
 def uses_onednn() -> bool | None:
-    """Whether TensorFlow runs oneDNN's kernels; None where this version does not tell.
+    """Whether TensorFlow runs oneDNN's kernels; None if this version does not say.
 
-    Not what the variable says, which may have been changed since TensorFlow read it.
+    The environment variable is no evidence: it may have changed since TensorFlow read it.
     """
     return bool(_is_mkl_enabled()) if _is_mkl_enabled else None
 
 
 def traces_nothing(callback: keras.callbacks.TensorBoard) -> bool:
-    """Whether a TensorBoard callback profiles no batches, as far as this Keras tells."""
+    """Whether a TensorBoard callback profiles no batches; False if this Keras does not say."""
     return not getattr(callback, "_should_trace", True)

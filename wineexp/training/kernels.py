@@ -22,17 +22,17 @@ Unary = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Operations(NamedTuple):
-    """A few operations in the form that costs one compiler least. All take and return float32 tensors.
+    """A few operations in the form that is cheapest for one compiler. All take and return float32 tensors.
 
     TensorFlow translates ``Relu``, ``Abs`` and some others for XLA by a pipeline of compiler passes for each one
     in a graph: 4 ms (AMD EPYC, Zen 4), a quarter of a second for three layers, in every process that trains them.
-    What replaces them is translated in 0.1 ms and gives the same bits.
+    Their replacements are translated in 0.1 ms and give the same bits.
 
     Attributes
     ----------
     relu : callable
     relu_gradient : callable
-        Gradient for the output, and the output -> gradient for the input.
+        (gradient of the output, output) -> gradient of the input.
     column_sums : callable
         Shape (rows, units) -> (units,).
     absolute, sign : callable
@@ -58,20 +58,20 @@ XLA = Operations(
     relu_gradient=lambda dy, y: tf.where(y > 0.0, dy, 0.0),
     column_sums=lambda x: tf.reduce_sum(x, 0),
     absolute=lambda x: tf.maximum(x, -x),
-    sign=lambda x: tf.where(x > 0.0, 1.0, tf.where(x < 0.0, -1.0, x)),  # 0 and NaN stay
+    sign=lambda x: tf.where(x > 0.0, 1.0, tf.where(x < 0.0, -1.0, x)),  # 0 and NaN stay what they are
 )
 
 
-#: By the ``id`` of the Keras variable.
+#: ``id`` of a Keras variable -> its gradient.
 Gradients = dict[int, tf.Tensor]
 
-#: Takes the gradient for a layer's output and notes those for its variables; returns the one for its input.
+#: Takes the gradient of a layer's output, stores the gradients of its variables, returns that of its input.
 Backward = Callable[[tf.Tensor, Gradients], tf.Tensor]
 
-#: Of errors, prediction less target, and the compiler's operations.
+#: Takes the errors, prediction minus target, and the compiler's operations.
 OfErrors = Callable[[tf.Tensor, Operations], tf.Tensor]
 
-#: The loss of each error, and its derivative: ``keras.losses``, Huber's delta 1.
+#: The loss of each error, and its derivative, as in ``keras.losses``; Huber's delta is 1.
 LOSSES: dict[str, tuple[OfErrors, OfErrors]] = {
     "mae": (lambda error, op: op.absolute(error), lambda error, op: op.sign(error)),
     "mse": (lambda error, _: tf.square(error), lambda error, _: 2.0 * error),
@@ -83,13 +83,13 @@ LOSSES: dict[str, tuple[OfErrors, OfErrors]] = {
 
 
 class Mask(NamedTuple):
-    """What one dropout layer needs for a batch, as inputs of the graph.
+    """One dropout layer's inputs of the graph for a batch.
 
     Attributes
     ----------
     kept : bool tensor, shape (rows, units)
     scale : float32 tensor, scalar
-        ``1 / (1 - rate)``, of the rate as the mask meets it.
+        ``1 / (1 - rate)``, for the rate that the mask really has.
     """
 
     kept: tf.Tensor
@@ -110,8 +110,8 @@ def train_batch(
     """Update ``model`` by one batch, and return the sum of the losses over its rows, float64.
 
     With ``mixed_bfloat16`` the products between hidden layers, of forward and backward pass, are in bfloat16, as
-    under Keras's policy of that name. What it would round beside them stays in float32: the features, the
-    predictions, what is added up.
+    under Keras's policy of that name. That policy rounds more; here the features, the predictions and all sums
+    stay in float32.
     """
     rows = tf.cast(tf.shape(x)[0], x.dtype)
     inner = [layer for layer in model.layers if type(layer) is keras.layers.Dense][1:-1]
@@ -170,7 +170,7 @@ def _forward(
         elif type(layer) is keras.layers.BatchNormalization:
             x, backward = _batch_normalization(layer, x, rows)
         else:
-            assert type(layer) is keras.layers.Activation, layer  # a plan has no others
+            assert type(layer) is keras.layers.Activation, layer  # a plan has no other layers
             x, derivative = _activation(layer.activation, x, operations)
             backward = _without_variables(derivative)
         passes.append(backward)
@@ -201,7 +201,7 @@ def _dense(
 def _activation(
     function: Callable[..., tf.Tensor], z: tf.Tensor, operations: Operations
 ) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-    """``function(z)``, and what makes the gradient for its output into that for ``z``."""
+    """``function(z)``, and its derivative: gradient of the output -> gradient of ``z``."""
     if function is keras.activations.linear:
         return z, lambda dy: dy
     if function is keras.activations.relu:
@@ -228,8 +228,8 @@ def _batch_normalization(
 ) -> tuple[tf.Tensor, Backward]:
     """Normalize over the batch and update the moving averages: Ioffe and Szegedy (2015), algorithm 1.
 
-    The values are centred before they are squared: XLA's own kernel takes the mean of squares less the square of
-    the mean, which leaves nothing of a feature of mean 10,000 and standard deviation 1.
+    The values are centred before they are squared: XLA's own kernel takes the mean of squares minus the square of
+    the mean, which loses all digits of a feature of mean 10,000 and standard deviation 1.
     """
     mean = tf.reduce_mean(x, 0)
     centred = x - mean
@@ -260,7 +260,7 @@ def _apply(
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return
     step = tf.cast(optimizer.iterations.value + 1, tf.float32)
-    # Once for all weights: each operation of a graph takes a quarter of a millisecond to trace.
+    # Made once for all weights: each operation of a graph takes a quarter of a millisecond to trace.
     rate = tf.identity(optimizer.learning_rate.value)
     decays = tf.constant(optimizer.beta_1), tf.constant(optimizer.beta_2)
     powers, epsilon = [tf.pow(decay, step) for decay in decays], tf.constant(optimizer.epsilon)

@@ -18,39 +18,39 @@ __all__ = ["BITS", "Masks", "MasksAhead"]
 Mask = npt.NDArray[np.bool_]
 _T = TypeVar("_T")
 
-#: Bits for each value. A rate is met to within the last one, 2**-32.
+#: Random bits per value. The real rate is within 2**-32 of the requested one.
 BITS = 32
 
 
 class Masks:
     """The dropout layers of a model: their rates, and a stream of random bits for each.
 
-    TensorFlow's own generator takes 6 ns for a value (AMD EPYC, Zen 4), which was a fifth of an epoch of three
-    layers of 64 and a tenth of one of 1024. SFC64 (Doty-Humphrey's Small Fast Counting generator) gives two
+    TensorFlow's own generator takes 6 ns per value (AMD EPYC, Zen 4), which was a fifth of an epoch of three
+    layers of 64, and a tenth with layers of 1024. SFC64 (Doty-Humphrey's Small Fast Counting generator) gives two
     values in 1 ns; NumPy keeps the streams of its bit generators the same in every version (NEP 19).
 
     Attributes
     ----------
     scales : float32 array, shape (dropout layers,)
-        1 over the share that is kept, so that the expectation is the value itself.
+        1 / (share of values kept), so that the expectation is the value itself.
     units : tuple of int
         Width of each layer.
     """
 
     def __init__(self, layers: Sequence[keras.layers.Dropout]) -> None:
         rates = np.array([layer.rate for layer in layers], np.float64)
-        # A value is dropped where its bits are below: the rate times 2**32.
+        # The rate times 2**32: a value is dropped if its bits are below.
         self._thresholds = np.minimum(np.round(rates * 2**BITS), 2**BITS - 1).astype(np.uint32)
         self.scales = (2**BITS / (2**BITS - self._thresholds.astype(np.float64))).astype(np.float32)
         self.units = tuple(int(layer.output.shape[-1]) for layer in layers)
-        # Keras's seed generator moves on: a second fit of one model sees other masks.
+        # Keras's seed generator moves on: a second fit of the same model sees other masks.
         seeds = [np.asarray(layer.seed_generator.next()).astype(np.uint32) for layer in layers]
         self._streams = [np.random.SFC64(np.random.SeedSequence(list(map(int, seed)))) for seed in seeds]
 
     def draw(self, rows: int, length: int) -> Iterator[Mask]:
-        """Which values each layer keeps, for so many rows, shape (length, units): what is beyond has no meaning.
+        """Each layer's mask, true where a value is kept: shape (length, units), of which ``rows`` rows are drawn.
 
-        A byte for each value: a fourth of the bits that it is made of, for an epoch to keep and to read.
+        One byte per value: the epoch stores and reads a fourth of the random bits that the value was drawn from.
         """
         for stream, units, threshold in zip(self._streams, self.units, self._thresholds, strict=True):
             count = rows * units
@@ -61,20 +61,20 @@ class Masks:
 
 
 class MasksAhead(Generic[_T]):
-    """The masks for one call after the other; those of the next are drawn in a thread while one trains.
+    """The masks of call after call; a thread draws the masks of the next call while this one trains.
 
-    To draw and copy them takes a twentieth of an epoch of three layers of 1024 (AMD EPYC, Zen 4, 2 threads), in
-    which no core would do anything else.
+    Drawing and copying them takes a twentieth of an epoch of three layers of 1024 (AMD EPYC, Zen 4, 2 threads),
+    and no core would do anything else in that time.
 
     Parameters
     ----------
     masks : Masks
     calls : sequence of int
-        Rows of each call of an epoch; after the last the first follows again.
+        Rows of each call of an epoch; the calls of the next epoch follow.
     length : int
         See :meth:`Masks.draw`.
     convert : callable
-        Array of a layer -> what the call takes.
+        A layer's array -> the type that the call takes.
     """
 
     def __init__(self, masks: Masks, calls: Sequence[int], length: int, convert: Callable[[Mask], _T]) -> None:

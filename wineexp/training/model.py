@@ -16,15 +16,15 @@ from wineexp.training.keras_internals import saved_model
 
 __all__ = ["build_model", "build_optimizer", "derive_seed", "keras_defaults", "model_bytes"]
 
-#: What a layer's seed is for; the position is part of the seed, so append only.
+#: The purposes of a layer's seeds; the position is part of the seed, so append only.
 PURPOSES = ("kernel", "dropout", "order")
 
 
 def derive_seed(seed: int, layer: int, purpose: str) -> int:
-    """A 31-bit seed of (run seed, layer index, purpose), the same on every machine.
+    """A 31-bit seed made of (run seed, layer index, purpose), the same on every machine.
 
-    The layer's index counts hidden layers, not entries of the Sequential: so two variants with one seed
-    and the same widths start from the same weights, whatever dropout or normalization stands between.
+    The layer's index counts hidden layers, not entries of the Sequential: so two variants with the same seed
+    and widths start from the same weights, whatever dropout or normalization is between their layers.
     """
     entropy = (seed, layer, PURPOSES.index(purpose))
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint32)[0]) >> 1
@@ -32,10 +32,10 @@ def derive_seed(seed: int, layer: int, purpose: str) -> int:
 
 @contextlib.contextmanager
 def keras_defaults() -> Iterator[None]:
-    """Keras's global settings as it is installed, and as they were afterwards; and no warning is an error.
+    """Set Keras's global settings to its defaults, and back afterwards; meanwhile no warning is an error.
 
-    The learning rate's type, say, comes from them: a user's own, of keras.json or set by a program, must not
-    change what a spec means.
+    The learning rate's type, for example, comes from them: a user's own settings, in keras.json or set by a
+    program, must not change what a spec means.
     """
     before = keras.config.floatx(), keras.config.epsilon(), keras.config.dtype_policy()
     try:
@@ -54,8 +54,8 @@ def build_model(spec: RunSpec, features: int) -> keras.Sequential:
     """Return the spec's model for inputs of shape (rows, features), float32, with its initial weights.
 
     Only stock layers, so anyone can load the saved model with ``keras.models.load_model`` alone. The
-    dtype is given layer by layer: a user's Keras settings must not change what a spec means. So are the names,
-    those of a fresh process: Keras numbers layers by what the process built before.
+    dtype is given layer by layer: a user's Keras settings must not change what a spec means. The names are given
+    too, as in a fresh process: Keras numbers layers by what the process built before.
     """
     plan = spec.layer_plan()
     layers = [_layer(entry, spec.seed, name) for entry, name in zip(plan, _names(plan), strict=True)]
@@ -91,14 +91,14 @@ def _layer(entry: Layer, seed: int, name: str) -> keras.layers.Layer:
 
 
 def build_optimizer(name: str, learning_rate: float, weight_decay: float = 0.0) -> keras.optimizers.Optimizer:
-    """Return Keras's optimizer of that name; its weight decay takes kernels alone.
+    """Return Keras's optimizer of that name; its weight decay applies to kernels alone.
 
     Loshchilov and Hutter, *Decoupled weight decay regularization* (2019): each step takes off
-    ``learning_rate * weight_decay`` of a weight. Biases and batch normalization's gamma and beta stay.
+    ``learning_rate * weight_decay`` of a weight. Biases and batch normalization's gamma and beta do not decay.
     """
     decay = (
         weight_decay if weight_decay or name == "adamw" else None
-    )  # AdamW must have a number; the rest None for 0
+    )  # AdamW needs a number; the others need None for 0
     config = {"learning_rate": learning_rate, "weight_decay": decay}
     optimizer = keras.optimizers.get({"class_name": name, "config": config})
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -106,7 +106,7 @@ def build_optimizer(name: str, learning_rate: float, weight_decay: float = 0.0) 
 
 
 def model_bytes(model: keras.Sequential) -> bytes:
-    """The model as a ``.keras`` file's bytes, as one that was never compiled: no optimizer, no loss."""
+    """The bytes of the model's ``.keras`` file, as if never compiled: no optimizer, no loss."""
     with _uncompiled(model):
         return saved_model(model)
 

@@ -40,7 +40,7 @@ Doubles = npt.NDArray[np.float64]
 def load_model(run: Run) -> keras.Sequential:
     """The run's model as it was trained, for scaled rows, not compiled: built anew, with the weights of its file.
 
-    Nothing else of the file is used, so that no config in it is ever followed.
+    Nothing else of the file is used, so no config in it can have an effect.
 
     Raises
     ------
@@ -51,11 +51,11 @@ def load_model(run: Run) -> keras.Sequential:
         raise RunError(f"{run.path}: expected a finished run, found one that is {run.status}")
     if not run.model_path.is_file():
         raise RunError(f"{run.path}: has no {run.model_path.name}: {_why_not(run)}")
-    check_hash(Run(run.path), run.model_path)  # as it is now: it may have been trained again
+    check_hash(Run(run.path), run.model_path)  # read anew: the run may have been trained again
     features = len(run.record.data.features)
     model = build_model(run.spec, features)
     try:
-        # 4 bytes each; a dropout layer also keeps the two numbers of its seed, a scaling layer two per feature
+        # 4 bytes each; a dropout layer also stores the two numbers of its seed, a scaling layer two per feature
         _check_size(run.model_path, 4 * (model.count_params() + 2 * len(model.layers) + 4 * features))
         model.load_weights(run.model_path)
         check_scaling(run)
@@ -67,7 +67,7 @@ def load_model(run: Run) -> keras.Sequential:
 
 
 def _check_size(path: Path, expected: int) -> None:
-    """Raise ``ValueError`` unless a model's weights unpack to as many bytes as they should, before they do."""
+    """Raise ``ValueError`` if a model's weights would unpack to more bytes than expected; nothing is unpacked."""
     with zipfile.ZipFile(path) as archive:
         packed = archive.getinfo(WEIGHTS)
         if packed.file_size > 2 * expected + SLACK:
@@ -80,16 +80,16 @@ def _check_size(path: Path, expected: int) -> None:
 
 
 def _why_not(run: Run) -> str:
-    """Why a run has no model, as far as its record tells."""
+    """Why a run has no model, as far as its record says."""
     if run.model_path.exists():
         return "expected a file there, found a folder or a device; put the file back, or train the run again"
-    if run.record.files is None:  # of wineexp 0.1.0
+    if run.record.files is None:  # written by wineexp 0.1.0
         return "it was trained with --no-model, or the file was deleted"
     return "the file was deleted" if MODEL in run.record.files else "it was trained with --no-model"
 
 
 def check_model(run: Run, model: keras.Sequential, table: Table) -> None:
-    """Raise ``RunError`` unless the model gives on ``table`` what its run recorded to have predicted there.
+    """Raise ``RunError`` unless the model's predictions on ``table`` are those that its run recorded.
 
     For runs whose record has no checksum: features in another order, say, would silently predict other numbers.
     """
@@ -100,7 +100,7 @@ def check_model(run: Run, model: keras.Sequential, table: Table) -> None:
     rows = table.frame.iloc[predictions["row"].to_numpy()]
     scaled = Scaling.of(run.record.data.scaling)(encoding_of(run.record.data)(rows))
     recorded = predictions["predicted"].to_numpy()
-    # Another processor rounds otherwise; another order of features is off by far more.
+    # Another processor rounds differently; another order of features is off by far more.
     if not np.allclose(predict(model, scaled), recorded, rtol=1e-2, atol=1e-2 * float(np.abs(recorded).max())):
         raise RunError(
             f"{run.path}: is damaged: its model does not give the predictions that it recorded, with these "
@@ -109,7 +109,7 @@ def check_model(run: Run, model: keras.Sequential, table: Table) -> None:
 
 
 def scale_rows(run: Run, rows: NewRows) -> npt.NDArray[np.float32]:
-    """The rows' features scaled as the run's were, as its model takes them.
+    """The rows' features, scaled like the run's, as its model expects them.
 
     Raises
     ------
@@ -136,8 +136,8 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
     Returns
     -------
     pandas.DataFrame
-        ``row`` (int, from 0), the column that is carried, ``predicted``; with several samples ``sd``, their
-        standard deviation; ``actual`` where it is known.
+        ``row`` (int, from 0), the ID column, ``predicted``; with several samples ``sd``, their
+        standard deviation; ``actual`` if it is known.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _check_rows(values: Floats, problem: str) -> None:
 
 
 def _drop(model: keras.Sequential, x: npt.NDArray[np.float32]) -> Floats:
-    """One pass with dropout on and all else as in inference."""
+    """One pass with dropout on and everything else as in inference."""
     values: Any = x
     for layer in model.layers:
         values = layer(values, training=isinstance(layer, keras.layers.Dropout))
@@ -187,7 +187,7 @@ def _drop(model: keras.Sequential, x: npt.NDArray[np.float32]) -> Floats:
 def measure_predictions(table: pd.DataFrame, run: Run) -> dict[str, float | None]:
     """MAE, RMSE and skill of predictions whose actual values are known.
 
-    ``skill`` is ``1 - MAE / MAE of always predicting the training median``; None where that is perfect, or
+    ``skill`` is ``1 - MAE / MAE of always predicting the training median``; None if the median is perfect, or
     not recorded, as in runs before wineexp 0.1.
     """
     error = (table["actual"] - table["predicted"].astype(np.float64)).abs().to_numpy()

@@ -1,6 +1,6 @@
 """The fitted scaling as Keras layers, so that a saved model takes raw features. Loads TensorFlow.
 
-In float32, as the model: other backends and converters of Keras models have no other type on every device.
+In float32, like the model: it is the only type that other backends and converters have on every device.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["WEIGHTS", "as_saved", "carry_scaling", "check_scaling", "takes_raw"]
 #: The weights within a ``.keras`` file.
 WEIGHTS = "model.weights.h5"
 
-#: What a Normalization divides by as it is: for less Keras puts its epsilon, 1e-7, and float32 cannot hold the
-#: square of much more.
+#: The range in which a Normalization divides by a spread as it is: below, Keras puts its epsilon, 1e-7, instead;
+#: far above, float32 cannot hold the square.
 DIVISORS = (1e-6, 1e18)
 
-#: What float32 may cost a scaled feature: a thousandth of its spread; beyond one spread, of the scaled value.
+#: Limit of float32's error in a scaled feature: relative to its spread or, beyond one spread, to the value.
 MOST_ROUNDED = 1e-3
 
 Floats = npt.NDArray[np.float32]
@@ -37,7 +37,7 @@ Floats = npt.NDArray[np.float32]
 def _moments(scaling: Scaling) -> list[tuple[Floats, Floats]]:
     """Mean and variance of each Normalization, in order, shape (features,).
 
-    One; where a spread is no divisor for it, a second, inverted one multiplies by what the first has left.
+    One layer is enough unless a spread is out of its range; a second, inverted one then multiplies by the rest.
     """
     divisor = np.clip(scaling.scale, *DIVISORS)
     steps = [(scaling.center, divisor)]
@@ -51,7 +51,7 @@ def _layers(scaling: Scaling) -> list[keras.layers.Normalization]:
     found = []
     for number, (mean, variance) in enumerate(_moments(scaling)):
         layer = keras.layers.Normalization(invert=number == 1, dtype="float32", name=_name(number))
-        # As weights: of numbers given to the constructor, Keras writes a config, and wineexp follows none.
+        # Set as weights: Keras writes the constructor's numbers into the config, which wineexp never uses.
         layer.build((None, len(mean)))
         layer.set_weights([mean, variance, np.int64(0)])
         layer.finalize_state()
@@ -60,24 +60,24 @@ def _layers(scaling: Scaling) -> list[keras.layers.Normalization]:
 
 
 def _name(number: int) -> str:
-    """A layer's name, that of its weights in the file too."""
+    """The layer's name, which its weights have in the file too."""
     return f"normalization_{number}" if number else "normalization"
 
 
 def takes_raw(scaling: Scaling, features: npt.NDArray[np.float64]) -> bool:
-    """Whether the layers scale raw features of shape (rows, features), as float32, as the scaling does.
+    """Whether the layers, in float32, scale raw features of shape (rows, features) as the scaling does.
 
-    They do not where float32 cannot hold the raw values or tell them apart, as with seconds since 1970 over an
-    hour, nor where a spread is beyond 1e-25 to 1e25.
+    They do not if float32 cannot hold the raw values or tell them apart, as with seconds since 1970 over an
+    hour, nor if a spread is outside 1e-25 to 1e25.
     """
     exact = scaling.exact(features)
     with np.errstate(over="ignore", invalid="ignore"):
         values: npt.NDArray[np.floating[Any]] = features.astype(np.float32)
-        for number, (mean, variance) in enumerate(_moments(scaling)):  # as the layers do; calling them takes 10 ms
+        for number, (mean, variance) in enumerate(_moments(scaling)):  # like the layers; calling those takes 10 ms
             sd = np.maximum(np.sqrt(variance), np.float32(keras.config.epsilon()))
             values = mean + values * sd if number else (values - mean) / sd
         lost = np.abs(values - exact)
-    return bool((lost <= MOST_ROUNDED * np.maximum(np.abs(exact), 1.0)).all())  # NaN is not
+    return bool((lost <= MOST_ROUNDED * np.maximum(np.abs(exact), 1.0)).all())  # false for NaN
 
 
 def carry_scaling(model: keras.Sequential, scaling: Scaling) -> keras.Sequential:
@@ -87,20 +87,20 @@ def carry_scaling(model: keras.Sequential, scaling: Scaling) -> keras.Sequential
 
 
 def as_saved(run: Run, model: keras.Sequential) -> keras.Sequential:
-    """Of a run's model as it was trained, the one that Keras loads from its file."""
+    """The model that Keras loads from a run's file, made from the run's model as it was trained."""
     scaling = run.record.data.scaling
     if not scaling.in_model:
         return model
-    # Layers of its own, so that each has one output, as of a file.
+    # Cloned layers, so that each has one output, as when loaded from a file.
     whole = keras.models.clone_model(carry_scaling(model, Scaling.of(scaling)))
     whole.load_weights(run.model_path)
     return whole
 
 
 def check_scaling(run: Run) -> None:
-    """Raise ``RunError`` where the run's model does not begin with the scaling of its record, or with none.
+    """Raise ``RunError`` unless the run's model begins with the scaling of its record, or without if it has none.
 
-    The sizes within the file were looked at before.
+    The sizes within the file must have been checked before.
     """
     data = run.record.data
     expected = _moments(Scaling.of(data.scaling)) if data.scaling.in_model else []

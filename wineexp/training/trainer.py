@@ -32,7 +32,7 @@ __all__ = ["Fit", "Trainer", "check_callback", "predict", "shuffled"]
 
 Floats = npt.NDArray[np.float32]
 Order = Callable[[int], npt.NDArray[np.int32]]
-#: Called with epoch, loss, val_loss and, with ``eval_train``, train_loss.
+#: Called with the epoch, loss, val_loss and, with ``eval_train``, train_loss.
 OnEpoch = Callable[[int, *tuple[float, ...]], None]
 
 #: Hooks that Keras calls inside an epoch or around its validation; here both are compiled.
@@ -47,7 +47,7 @@ BATCH_HOOKS = (
     "on_test_batch_end",
 )
 
-#: Keras's losses behind the spec's names, for callbacks that look at the model's.
+#: The spec's names -> Keras's losses, for callbacks that look at the model's loss.
 LOSSES = {
     "mae": keras.losses.MeanAbsoluteError,
     "mse": keras.losses.MeanSquaredError,
@@ -62,13 +62,13 @@ class Fit:
     Attributes
     ----------
     history : dict of str to list of float
-        ``loss`` and ``val_loss``, with ``eval_train`` ``train_loss`` (and what callbacks added), by epoch.
+        ``loss``, ``val_loss`` and, with ``eval_train``, ``train_loss`` (and what callbacks added), by epoch.
     ended : {"done", "diverged"}
         Diverged: a loss turned NaN or infinite, in the last epoch of the history.
     seconds, first_epoch_seconds : float
-        Wall time of all epochs, and of the first, which includes the compilation.
+        Wall time of all epochs, and of the first alone, which includes the compilation.
     compiler : {"TensorFlow", "XLA"}
-        What compiled the epoch.
+        The compiler of the epoch.
     """
 
     history: dict[str, list[float]]
@@ -91,7 +91,7 @@ def shuffled(rows: int, seed: int) -> Order:
 
 @contextlib.contextmanager
 def _without_optimizing_graphs() -> Iterator[None]:
-    """Have TensorFlow run graphs as they are: optimizing takes 0.1 s for each, and gains nothing in ours."""
+    """Have TensorFlow run graphs as they are: optimizing takes 0.1 s per graph, and gains nothing in ours."""
     before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     try:
@@ -104,7 +104,7 @@ class Trainer:
     """A model, its optimizer and the compiled epoch on one split.
 
     Compiling a small model takes longer than training it, so a trainer can start again from other initial
-    weights, rates and rows: models of one shape share it.
+    weights, rates and rows: models of the same shape share it.
 
     Parameters
     ----------
@@ -117,10 +117,10 @@ class Trainer:
     eval_train : bool
         Whether the training rows are evaluated after each epoch, in inference mode.
     xla : bool
-        Whether XLA compiles the epoch: machine code made for this model and processor, which takes a second more.
+        Whether XLA compiles the epoch into machine code for this model and processor, which takes a second more.
         It rounds differently.
     precision : {"float32", "mixed_bfloat16"}
-        Of the products between hidden layers in training; ``mixed_bfloat16`` without ``xla``.
+        Precision of the products between hidden layers in training; ``mixed_bfloat16`` only without ``xla``.
     number : int, optional
         See :class:`~wineexp.training.epoch.Epoch`.
     """
@@ -173,8 +173,8 @@ class Trainer:
     ) -> None:
         """Start from a model and an optimizer that were built like this trainer's own, on as many rows.
 
-        Dropout's rates and seeds, the learning rate and the rows may be others. Every variable is copied, so that
-        what follows is bit for bit what a new trainer would do.
+        Dropout's rates and seeds, the learning rate and the rows may differ. Every variable is copied, so that
+        the next fit gives, bit for bit, the result of a new trainer.
         """
         self._set_inputs(model, train, valid)
         for mine, new in zip(self.model.layers, model.layers, strict=True):
@@ -261,7 +261,7 @@ def predict(model: keras.Model, x: Floats, *, training: bool = False) -> Floats:
 
 
 def check_callback(callback: keras.callbacks.Callback) -> None:
-    """Raise ``CallbackError`` where a callback needs hooks inside an epoch."""
+    """Raise ``CallbackError`` if a callback needs hooks inside an epoch."""
     needed = [
         hook
         for hook in BATCH_HOOKS
@@ -275,10 +275,10 @@ def check_callback(callback: keras.callbacks.Callback) -> None:
 
 
 def _content_with_epochs(callback: keras.callbacks.Callback) -> bool:
-    """Whether a stock callback that has batch hooks does nothing in them as it is set up."""
+    """Whether a stock callback that has batch hooks does nothing in them with its settings."""
     stock = keras.callbacks
     if type(callback) is stock.TerminateOnNaN:
-        return True  # the epoch's mean is NaN or infinite when a batch's loss is; see end_batch
+        return True  # the epoch's mean is NaN or infinite if a batch's loss is; see _end_batch
     if type(callback) in (stock.ModelCheckpoint, stock.BackupAndRestore):
         return getattr(callback, "save_freq", None) == "epoch"
     if type(callback) is stock.TensorBoard:

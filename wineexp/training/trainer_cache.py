@@ -1,4 +1,4 @@
-"""Keeps the last compiled epoch: the next model of its shape need not be compiled again. Loads TensorFlow."""
+"""Keeps the last compiled epoch, so that the next model of its shape is not compiled again. Loads TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ __all__ = ["TrainerCache", "xla_repays"]
 #: Clearing them slows down the next run by 0.2 s, so it is done only once in this many runs.
 RUNS_BETWEEN_CLEARING = 16
 
-#: So many shapes compiled by XLA make a process 500 MB larger for good; starting a new one takes 3 s.
+#: This many shapes compiled by XLA make a process 500 MB larger for good; starting a new process takes 3 s.
 XLA_SHAPES = 32
 
-#: XLA cannot be interrupted: with more hidden layers its compilation would hold up a Ctrl-C for over two seconds.
+#: XLA cannot be interrupted: with more hidden layers its compilation would delay a Ctrl-C by over two seconds.
 XLA_LAYERS = 5
 
-#: What XLA's compilation takes longer than TensorFlow's, for each hidden layer; and what it then saves, for each
-#: batch and for each value of a hidden layer. Seconds, AMD EPYC (Zen 4), between those with 1 and with 2 threads.
-#: It takes 0.3 since it has less to translate; but what is decided by this stays, as it changes low bits.
+#: Seconds that XLA's compilation takes longer than TensorFlow's, per hidden layer; and seconds that its code saves
+#: per batch and per value of a hidden layer. AMD EPYC (Zen 4), between the times with 1 and with 2 threads.
+#: Compilation takes 0.3 since there is less to translate; but 0.4 stays, as another choice changes low bits.
 XLA_SECONDS, XLA_SAVES_PER_BATCH, XLA_SAVES_PER_VALUE = 0.4, 0.2e-3, 8e-9
 
 
 def xla_repays(spec: RunSpec, rows: int) -> bool:
-    """Whether XLA's compilation repays within one run on so many training rows.
+    """Whether XLA's compilation pays off within one run on this many training rows.
 
-    By the spec and the table alone: XLA rounds differently, and a run must not depend on what is trained beside
-    it, nor on how fast the machine was. Never for ``mixed_bfloat16``, which XLA would emulate.
+    Decided by the spec and the table alone: XLA rounds differently, and a run must not depend on what else is
+    trained, nor on how fast the machine was. Never for ``mixed_bfloat16``, which XLA would emulate.
     """
     if len(spec.widths) > XLA_LAYERS or spec.precision != "float32":
         return False
@@ -46,11 +46,10 @@ def xla_repays(spec: RunSpec, rows: int) -> bool:
 
 
 class TrainerCache:
-    """Fits models; those of one shape, one after the other, share a compiled epoch.
+    """Fits models; models of the same shape, one after the other, share a compiled epoch.
 
-    The first model of a shape becomes its trainer's own. A later one lends it its initial weights and gets
-    the trained ones back: two copies (20 ms for three layers of 64) instead of a compilation (0.2 s, by XLA
-    1.2 s).
+    The trainer of a shape keeps the first model. The initial weights of a later model are copied in, and the
+    trained weights out: two copies (20 ms for three layers of 64) instead of a compilation (0.2 s, by XLA 1.2 s).
     """
 
     def __init__(self) -> None:
@@ -61,7 +60,7 @@ class TrainerCache:
 
     @property
     def is_full(self) -> bool:
-        """Whether the process should end, if it can: TensorFlow keeps all machine code that XLA ever made."""
+        """Whether the process should end, if it can: TensorFlow keeps all machine code that XLA made."""
         return self._compiled_by_xla >= XLA_SHAPES
 
     def fit(
@@ -74,11 +73,11 @@ class TrainerCache:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         on_epoch: OnEpoch | None = None,
     ) -> Fit:
-        """Fit ``model``, freshly built of ``spec``, in place: bit for bit as a new :class:`Trainer` would."""
+        """Fit ``model``, freshly built from ``spec``, in place: bit for bit as a new :class:`Trainer` would."""
         self._runs += 1
         if self._runs % RUNS_BETWEEN_CLEARING == 0:
             forget_kernels()
-        assert spec.learning_rate is not None  # both resolved by RunSpec
+        assert spec.learning_rate is not None  # RunSpec resolves both
         assert spec.weight_decay is not None
         optimizer = build_optimizer(spec.optimizer, spec.learning_rate, spec.weight_decay)
         train, valid = (split.x_train, split.y_train), (split.x_valid, split.y_valid)
@@ -109,18 +108,18 @@ class TrainerCache:
         return fitted
 
     def close(self) -> None:
-        """Free what is kept."""
+        """Free the kept epoch."""
         self._drop()
-        with contextlib.suppress(Exception):  # memory alone is lost; the runs are done
+        with contextlib.suppress(Exception):  # only memory is lost; the runs are done
             forget_kernels()
 
     def _drop(self) -> None:
         if self._trainer is not None:
-            with contextlib.suppress(Exception):  # the same
+            with contextlib.suppress(Exception):  # only memory is lost
                 self._trainer.close()
         self._shape = self._trainer = None
 
 
 def _number(shape: object) -> int:
-    """The same for the same shape in every process, with room for a million after it."""
+    """A number that is the same for a shape in every process, with room for a million after it."""
     return int.from_bytes(hashlib.sha256(repr(shape).encode()).digest()[:6], "big") * 10**6

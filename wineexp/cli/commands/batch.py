@@ -12,11 +12,9 @@ from wineexp.api.options import Sending, Source, Where
 from wineexp.cli.notes import say
 from wineexp.cli.tables import print_table, table_options
 from wineexp.cli.training_options import dry_run_option, execution_options
-from wineexp.streams import print_out
 
 if TYPE_CHECKING:
     from wineexp.execution.plan import Plan
-    from wineexp.runs.columns import Column
     from wineexp.runs.run import Run
 
 
@@ -32,7 +30,7 @@ def command(
     where: Where,
     sending: Sending,
     dry_run: bool,
-    form: str | None,
+    form: str,
 ) -> int:
     """Train every run of YAML configs, on every core or a Dask cluster.
 
@@ -58,7 +56,7 @@ def command(
     return observer.exit_code(runs)
 
 
-def _show_result(plan: Plan, runs: Sequence[Run], form: str | None, *, deleted: int) -> None:
+def _show_result(plan: Plan, runs: Sequence[Run], form: str, *, deleted: int) -> None:
     done_before = sum(entry.done is not None for entry in plan.entries)
     done = sum(run.status == "done" for run in runs)
     failed = [run for run in runs if run.status == "failed"]
@@ -67,17 +65,13 @@ def _show_result(plan: Plan, runs: Sequence[Run], form: str | None, *, deleted: 
         f"{plan.name}: {count} runs: {done} done ({done_before} of them before), {len(failed)} failed, "
         f"{count - done - len(failed) - deleted} not finished" + (f", {deleted} deleted" if deleted else "")
     )
-    from wineexp.runs.columns import COLUMNS, Column
+    from wineexp.listing import Column, Listing
+    from wineexp.runs.columns import COLUMNS
 
-    if form:
+    if form != "text":
         keys = ("run", "status", "reason", "error", "seed", "val_mae", "val_mae_se", "skill", "seconds")
-        columns = [COLUMNS[key] for key in keys]
-        print_table(columns, [{column.key: column.value(run) for column in columns} for run in runs], form)
+        print_table(Listing.of((COLUMNS[key] for key in keys), runs), form)
     elif failed:
         details: Column[Run] = Column("details", "details", "where", lambda run: str(run.error_path))
-        print_out("failed:")
-        print_table(
-            [COLUMNS["run"], COLUMNS["reason"], details],
-            [{"run": run.path.name, "reason": run.record.reason, "details": details.value(run)} for run in failed],
-            None,
-        )
+        columns: list[Column[Any]] = [COLUMNS["run"], COLUMNS["reason"], details]
+        print_table(Listing.of(columns, failed, caption="failed:"), form)

@@ -11,8 +11,7 @@ from wineexp.api.options import Drawing
 from wineexp.cli.comparison_options import figure_options, selection_options
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import output_option
-from wineexp.cli.tables import collector_at_rest, print_csv, table_options
-from wineexp.streams import print_json, print_out
+from wineexp.cli.tables import collector_at_rest, print_result, table_options
 
 
 @click.command()
@@ -33,7 +32,7 @@ def command(
     output: Path,
     plan: float | None,
     drawing: Drawing,
-    form: str | None,
+    form: str,
     **selection: Any,
 ) -> None:
     """Compare runs: one figure, one table, and which differences are real.
@@ -55,16 +54,15 @@ def command(
     found = compare(runs, where=where, **selection, on_damaged=lambda error: note(f"left out: {error}"))
     write_figure(found, output, drawing)
     say(f"figure: {output}")
-    if form == "json":
-        planned = {} if plan is None else {"plan": found.plan(plan)}
-        print_json(found.as_json() | planned)
-    elif form == "csv":
-        print_csv(found.rows())
-        for text in [] if plan is None else found.plan(plan):
-            note(text.strip())
-    else:
-        print_out(answer(found))
-        if plan is not None:
-            print_out("\n" + ("\n".join(found.plan(plan)) or "nothing to plan: there are no verdicts"))
+    planned = None if plan is None else found.plan(plan)
+    told = [] if planned is None else ["\n".join(planned) or "nothing to plan: there are no verdicts"]
+    print_result(
+        form,
+        lambda: [*answer(found), *told],
+        found.rows,
+        lambda: found.as_json() | ({} if planned is None else {"plan": planned}),
+    )
+    for text in planned or [] if form == "csv" else []:
+        note(text.strip())
     for text in found.notes:
         note(text)

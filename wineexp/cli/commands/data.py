@@ -14,7 +14,7 @@ from wineexp.text import align, one_line
 
 
 class _Action(click.Choice[str]):
-    """What to do; a file in its place was meant for one of two ways to name it."""
+    """The action of ``data``; a file in its place gets a hint with the two ways to name a file."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value not in self.choices and Path(value).is_file():
@@ -57,7 +57,7 @@ def command(action: str, file: Path | None, data: str | None, sep: str | None, a
 
 
 def _check(action: str, file: Path | None, data: str | None, sep: str | None) -> None:
-    """Refuse what the action has no use for."""
+    """Refuse arguments that the action does not use."""
     if action == "add" and file is None:
         raise click.UsageError("add: expected FILE, a copy of the red-wine table, found nothing")
     if action != "add" and file is not None:

@@ -10,8 +10,7 @@ import click
 from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note
 from wineexp.cli.options import named_runs_option
-from wineexp.cli.tables import print_csv, table_options
-from wineexp.streams import print_json, print_out
+from wineexp.cli.tables import Part, print_result, table_options
 from wineexp.text import align, one_line
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("second", metavar="RUN", type=RunName())
 @named_runs_option
 @table_options
-def command(first: str, second: str, out: Path, form: str | None) -> None:
+def command(first: str, second: str, out: Path, form: str) -> None:
     """Show two runs side by side: the settings that differ, then their metrics.
 
     RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. Two runs are
@@ -32,24 +31,13 @@ def command(first: str, second: str, out: Path, form: str | None) -> None:
     from wineexp.api.saved_run import diff
 
     found = diff(first, second, out=out)
-    if form == "json":
-        print_json(found.as_json())
-    elif form == "csv":
-        print_csv(found.rows())
-    else:
-        print_out(_as_text(found))
+    print_result(form, lambda: _parts(found), found.rows, found.as_json)
     for text in found.notes:
         note(text)
 
 
-def _as_text(found: Difference) -> str:
-    """The whole difference, with a blank line between the parts."""
+def _parts(found: Difference) -> list[Part]:
     from wineexp.runs.difference import NO_SETTING
 
-    parts = [align([["first", one_line(str(found.first))], ["second", one_line(str(found.second))]])]
-    if not found.part("setting"):
-        parts.append(NO_SETTING)
-    for heads, rows in found.tables():
-        body = [list(map(one_line, row)) for row in (heads, *rows)]
-        parts.append(align(body, right=(1, 2, 3) if heads[0] == "metric" else ()))
-    return "\n\n".join(parts)
+    runs = align([["first", one_line(str(found.first))], ["second", one_line(str(found.second))]])
+    return [runs, *([] if found.part("setting") else [NO_SETTING]), *found.listings()]

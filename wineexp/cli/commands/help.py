@@ -1,4 +1,4 @@
-"""``wineexp help``: what ``--help`` prints, for those who ask with a word."""
+"""``wineexp help``: prints the same as ``--help``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def command(context: click.Context, name: str | None) -> None:
         return
     assert isinstance(whole.command, click.Group)
     _, found, _ = whole.command.resolve_command(whole, [name])
-    assert found is not None  # else it is refused by its name
+    assert found is not None  # an unknown name is refused before
     with click.Context(found, info_name=name, parent=whole, **found.context_settings) as asked:
         print_out(asked.get_help())

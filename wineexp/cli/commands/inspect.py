@@ -10,8 +10,7 @@ import click
 from wineexp.cli.completers import RunName
 from wineexp.cli.notes import note, say
 from wineexp.cli.options import data_option, named_runs_option, output_option
-from wineexp.cli.tables import print_csv, table_options, text_table
-from wineexp.streams import print_json, print_out
+from wineexp.cli.tables import Part, print_result, table_options
 from wineexp.text import align, one_line
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 @output_option("The figure: .png, .svg or .pdf.", "inspect.png")
 @table_options
 def command(
-    run: str, csv: Path | None, data: str | None, sep: str | None, out: Path, output: Path, form: str | None
+    run: str, csv: Path | None, data: str | None, sep: str | None, out: Path, output: Path, form: str
 ) -> None:
     """Look inside a saved run: what its layers give, and whether its moving averages fit.
 
@@ -44,20 +43,11 @@ def command(
     found = inspect(run, csv, data=data, sep=sep, out=out)
     write_inspection(found, output)
     say(f"figure: {output}")
-    if form == "json":
-        print_json(found.as_json())
-    elif form == "csv":
-        print_csv(found.table())
-    else:
-        print_out(_as_text(found))
+    print_result(form, lambda: _parts(found), found.table, found.as_json)
     for text in found.notes:
         note(text)
 
 
-def _as_text(found: Inspection) -> str:
-    """The whole inspection, with a blank line between the parts."""
-    parts = [one_line(f"{found.title}: {found.where}")]
-    for told, columns, layers in found.parts():
-        rows = [{column.key: column.value(layer) for column in columns} for layer in layers]
-        parts.append(f"{told}\n{text_table(columns, rows)}")
-    return "\n\n".join([*parts, align([[one_line(name), text] for name, text in found.output])])
+def _parts(found: Inspection) -> list[Part]:
+    output = align([[one_line(name), text] for name, text in found.output])
+    return [one_line(f"{found.title}: {found.where}"), *found.listings(), output]

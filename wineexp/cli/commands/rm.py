@@ -30,7 +30,7 @@ def command(runs: tuple[str, ...], out: Path, yes: bool) -> int:
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("expected a terminal to ask on, found none; --yes removes without asking")
     planned = plan_removal(*runs, out=out)
-    if not yes:  # to a person, who must see it whatever --quiet says
+    if not yes:  # the person who is asked must see the list, even under --quiet
         rows = [[one_line(str(one.path)), one.what, format_bytes(one.size)] for one in planned]
         print_err(align(rows, right=(2,)))
     for one in planned:

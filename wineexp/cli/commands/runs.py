@@ -51,7 +51,7 @@ def command(
     newest: bool,
     columns: str | None,
     check: bool,
-    form: str | None,
+    form: str,
 ) -> int:
     """List runs as a table: filter, sort, choose columns.
 
@@ -62,6 +62,7 @@ def command(
     if newest and sort:
         raise click.UsageError("--newest and --sort: expected one of them")
 
+    from wineexp.listing import Listing
     from wineexp.runs.columns import COLUMNS, find_column
     from wineexp.runs.directory import run_folders
     from wineexp.runs.integrity import sound
@@ -89,7 +90,7 @@ def command(
     if sort or newest:
         rows = sort_rows(rows, sort or "-recorded")
     shown = chosen or default_columns(rows) + ([COLUMNS["recorded"]] if newest else [])
-    print_table(shown, rows, form, empty="no runs")
+    print_table(Listing(tuple(shown), tuple(rows)), form, empty="no runs")
     if check:
         say(f"{len(found)} runs checked, {count} damaged")
     elif count:

@@ -11,8 +11,8 @@ from wineexp.api.options import Judging
 from wineexp.cli.comparison_options import figure_options, margin_option, reference_option
 from wineexp.cli.notes import INTERRUPTED, note, say
 from wineexp.cli.options import filling
+from wineexp.cli.tables import print_answer
 from wineexp.cli.training_options import dry_run_option, execution_options
-from wineexp.streams import print_out
 
 
 def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int] | None:
@@ -70,7 +70,7 @@ def command(
         from wineexp.cli.plan_table import show_plan, tell_comparison
 
         plan, reference = plan_study(asked, options["judging"], options["source"], page=page)
-        show_plan(plan, None, options["where"])
+        show_plan(plan, "text", options["where"])
         tell_comparison(plan, reference, page=page)
         return 0
 
@@ -83,7 +83,7 @@ def command(
     if found.comparison is None:
         say("interrupted; the same command trains the rest")
         return INTERRUPTED
-    print_out(answer(found.comparison))
+    print_answer(answer(found.comparison))
     for text in found.comparison.notes:
         note(text)
     say(f"figure, table{' and report' if page else ''}: {found.folder}/")

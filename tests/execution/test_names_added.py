@@ -105,7 +105,7 @@ def test_a_name_given_meanwhile_is_no_training_of_another_process(tmp_path, smal
     run = fabricate.save(tmp_path, small_table)
     forced = plan([run.spec], small_table, tmp_path, force=True)
     asked(tmp_path, small_table, run, "meanwhile")
-    assert _written_since(forced, forced.entries[0]) is None
+    assert _written_since(forced.entries[0]) is None
 
 
 def test_a_command_says_it(cli, small_table, small_csv, tmp_path):

@@ -155,7 +155,9 @@ def test_quick_epochs_are_written_together(training, monkeypatch):
     assert read(reader(folder))[0] == list(range(6))
 
 
-def test_what_cannot_be_written_is_told_once_and_tried_again_at_the_end(training, monkeypatch):
+def test_what_cannot_be_written_is_told_once_and_tried_again_at_the_end(
+    training, small_table, tmp_path, monkeypatch
+):
     observer, spec, folder, record, problems = training
     folder.parent.write_text("in the way")
     for epoch in range(3):
@@ -170,6 +172,7 @@ def test_what_cannot_be_written_is_told_once_and_tried_again_at_the_end(training
         raise ExportError("disk full")
 
     again = RunSpec.parse({**FIELDS, "seed": 1})
+    observer.started(plan([again], small_table, tmp_path / "runs"))
     observer.losses(again, 0, LOSSES[0])
     monkeypatch.setattr(live_events.LiveEvents, "_append", full)
     for epoch in range(1, 4):

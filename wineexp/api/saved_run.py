@@ -54,6 +54,11 @@ class SavedRun(Run):
         return Run(self.path).predictions
 
     @property
+    def test_predictions(self) -> pd.DataFrame | None:
+        """The same of each test row; None where there are none."""
+        return Run(self.path).test_predictions
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """The metrics of run.json, name to number, None where a number is not known."""
         return self.record.metrics.model_dump(exclude_unset=True)

@@ -10,7 +10,7 @@ from wineexp.cli.watch import tell_table
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.variants import group_specs
 from wineexp.execution.estimate import estimate_seconds, measured_speeds
-from wineexp.execution.plan import Plan, Planned
+from wineexp.execution.plan import Plan, PlanEntry
 from wineexp.listing import Column, Listing, number
 from wineexp.runs.directory import folder_name
 from wineexp.runs.run import find_runs
@@ -57,8 +57,8 @@ def tell_comparison(plan: Plan, reference: RunSpec | None, *, page: bool) -> Non
     say(f"figure, table{' and report' if page else ''}: {plan.out / folder_name(plan.name)}/")
 
 
-def _plan_columns(plan: Plan) -> list[Column[Planned]]:
-    def field(name: str) -> Column[Planned]:
+def _plan_columns(plan: Plan) -> list[Column[PlanEntry]]:
+    def field(name: str) -> Column[PlanEntry]:
         heading = name.replace("_", " ")
         return Column(name, heading, "", lambda entry: format_value(getattr(entry.spec, name)))
 

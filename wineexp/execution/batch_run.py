@@ -13,8 +13,8 @@ from wineexp.errors import RunError
 from wineexp.execution.claims import Claims
 from wineexp.execution.executor import Executor, Placed, Results, Task
 from wineexp.execution.observer import Observer
-from wineexp.execution.plan import Plan, Planned
-from wineexp.runs.directory import RUN_FILES, directory_name, is_run
+from wineexp.execution.plan import Plan, PlanEntry
+from wineexp.runs.directory import RUN_FILES, is_run
 from wineexp.runs.reader import check_run
 from wineexp.runs.result import RunResult
 from wineexp.runs.run import Run
@@ -65,13 +65,12 @@ def execute(
         files.check_writable(plan.out, error=RunError)
         for entry in plan.entries:
             if entry.train:
-                place = _place(plan, entry)
-                if any(run.path == place for run in entry.strangers):
+                if any(run.path == entry.place for run in entry.strangers):
                     raise RunError(
-                        f"{place}: stands where a run is to be written: a run of another table, with the same "
-                        "values under other headings; move it away"
+                        f"{entry.place}: stands where a run is to be written: a run of another table, with the "
+                        "same values under other headings; move it away"
                     )
-                files.check_replaceable(place, RUN_FILES, error=RunError)
+                files.check_replaceable(entry.place, RUN_FILES, error=RunError)
     observer.started(plan)
     if plan.waiting and isinstance(executor, Placed):
         observer.placed(executor.place(len(plan.waiting)), len(plan.waiting))
@@ -166,7 +165,7 @@ class _Batch:
 
     def _trained_meanwhile(self, task: Task) -> bool:
         """Take the run of a task that we hold from the disk, where another process wrote it since we planned."""
-        run = _written_since(self._plan, self._plan.entries[task.number])
+        run = _written_since(self._plan.entries[task.number])
         if run is None:
             return False
         self._claims.release(self._signature(task))
@@ -227,15 +226,9 @@ def _add_names(plan: Plan, claims: Claims, observer: Observer) -> None:
             claims.release(signature)
 
 
-def _place(plan: Plan, entry: Planned) -> Path:
-    """Where an entry's run is written."""
-    table = plan.table
-    return plan.out / directory_name(entry.spec, table.identity, simulated=table.kind == "simulated")
-
-
-def _written_since(plan: Plan, entry: Planned) -> Run | None:
-    """The run that another process recorded since ``plan`` was made: one that is sound, and ended by itself."""
-    run = Run(_place(plan, entry))
+def _written_since(entry: PlanEntry) -> Run | None:
+    """The run that another process recorded since the plan was made: one that is sound, and ended by itself."""
+    run = Run(entry.place)
     if not is_run(run.path):
         return None
     with contextlib.suppress(RunError):

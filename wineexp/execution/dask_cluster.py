@@ -18,12 +18,12 @@ from wineexp.data.table import Table
 from wineexp.errors import RuntimeSetupError
 from wineexp.execution.dask_worker import Errand, train_on_worker
 from wineexp.execution.executor import (
-    Attempt,
     Begin,
     OnTaskEpoch,
     Place,
     Results,
     Task,
+    TaskAttempt,
     Train,
     always,
     by_shape,
@@ -126,7 +126,7 @@ class _Batch:
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
     def results(self, tasks: Sequence[Task], begin: Begin) -> Results:
-        waiting, attempts = deque(by_shape(longest_first(tasks, self.table))), dict[int, Attempt]()
+        waiting, attempts = deque(by_shape(longest_first(tasks, self.table))), dict[int, TaskAttempt]()
         self.client.subscribe_topic(self.name, lambda event: self.news.put(_Epochs(*event[1])))
         try:
             self._fill(waiting, attempts, begin)
@@ -147,16 +147,16 @@ class _Batch:
         finally:
             self._cancel()
 
-    def _fill(self, waiting: deque[Task], attempts: dict[int, Attempt], begin: Begin) -> None:
+    def _fill(self, waiting: deque[Task], attempts: dict[int, TaskAttempt], begin: Begin) -> None:
         """Submit tasks until each of the cluster's threads has one and another waits for it."""
         room = 2 * max(1, sum(self.client.nthreads().values()))
         while waiting and len(attempts) < room:
             task = waiting.popleft()
             if begin(task):
-                attempts[task.number] = Attempt(task)
+                attempts[task.number] = TaskAttempt(task)
                 self._submit(attempts[task.number])
 
-    def _submit(self, attempt: Attempt) -> None:
+    def _submit(self, attempt: TaskAttempt) -> None:
         number, key = attempt.task.number, f"{self.name}-{attempt.task.number}-{attempt.tries}"
         errand = Errand(
             number=number,
@@ -178,13 +178,13 @@ class _Batch:
         self.futures[number] = future
         future.add_done_callback(lambda done: self.news.put(_Ended(number, done)))
 
-    def _hear(self, attempt: Attempt, news: _Epochs) -> None:
+    def _hear(self, attempt: TaskAttempt, news: _Epochs) -> None:
         for epoch, *losses in news.epochs:
             del attempt.seen[epoch:]  # begun anew elsewhere
             attempt.seen.append(tuple(losses))
             self.on_epoch(attempt.task, epoch, *losses)
 
-    def _end(self, attempts: dict[int, Attempt], number: int) -> Iterator[tuple[Task, RunResult]]:
+    def _end(self, attempts: dict[int, TaskAttempt], number: int) -> Iterator[tuple[Task, RunResult]]:
         from distributed import KilledWorker
 
         attempt, future = attempts.pop(number), self.futures.pop(number)
@@ -192,7 +192,7 @@ class _Batch:
             result = future.result()
         except KilledWorker as error:
             if attempt.tries < self.settings.retries:
-                attempts[number] = Attempt(attempt.task, attempt.tries + 1)
+                attempts[number] = TaskAttempt(attempt.task, attempt.tries + 1)
                 self._submit(attempts[number])
                 return
             result = attempt.ended(self.table, "failed", "killed", f"its workers died: {error}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wineexp import runtime
 from wineexp.data.table import Table
 from wineexp.errors import WorkerError
-from wineexp.execution.executor import Attempt, Task, Train
+from wineexp.execution.executor import Task, TaskAttempt, Train
 from wineexp.runs.result import RunResult
 from wineexp.specs.run_spec import RunSpec
 
@@ -96,7 +96,7 @@ class _Reporter:
         from distributed import get_worker
 
         self.errand, self.worker = errand, get_worker()
-        self.attempt = Attempt(Task(errand.number, errand.spec))
+        self.attempt = TaskAttempt(Task(errand.number, errand.spec))
         self.unsent: list[tuple[int, *tuple[float, ...]]] = []
         self.start = self.sent = time.monotonic()
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from wineexp.training.trainer_cache import TrainerCache  # whose module loads TensorFlow
 
 __all__ = [
-    "Attempt",
     "Begin",
     "Executor",
     "InProcess",
@@ -30,6 +29,7 @@ __all__ = [
     "Placed",
     "Results",
     "Task",
+    "TaskAttempt",
     "TaskQueue",
     "Train",
     "always",
@@ -120,7 +120,7 @@ class Placed(Protocol):
 
 
 @dataclass
-class Attempt:
+class TaskAttempt:
     """A task in progress, with its epochs so far.
 
     Attributes
@@ -155,14 +155,14 @@ class TaskQueue:
 
     def __init__(self, tasks: Iterable[Task], begin: Begin = always) -> None:
         self._begin = begin
-        self._queues: dict[RunSpec, deque[Attempt]] = {}
+        self._queues: dict[RunSpec, deque[TaskAttempt]] = {}
         for task in tasks:
-            self._queues.setdefault(shape_of(task.spec), deque()).append(Attempt(task))
+            self._queues.setdefault(shape_of(task.spec), deque()).append(TaskAttempt(task))
 
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def take(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt | None:
+    def take(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> TaskAttempt | None:
         """The next attempt for a worker that trained shape ``last``, avoiding those of others if possible.
 
         Tasks that may not begin are dropped; None where none is left.
@@ -173,7 +173,7 @@ class TaskQueue:
                 return attempt
         return None
 
-    def _pop(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> Attempt:
+    def _pop(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> TaskAttempt:
         fresh = (shape for shape in self._queues if shape not in elsewhere)
         shape = last if last in self._queues else next(fresh, next(iter(self._queues)))
         assert shape is not None
@@ -183,10 +183,10 @@ class TaskQueue:
             del self._queues[shape]
         return attempt
 
-    def put_back(self, attempt: Attempt) -> None:
+    def put_back(self, attempt: TaskAttempt) -> None:
         """Put a task back, to be tried once more."""
         queue = self._queues.setdefault(shape_of(attempt.task.spec), deque())
-        queue.appendleft(Attempt(attempt.task, attempt.tries + 1))
+        queue.appendleft(TaskAttempt(attempt.task, attempt.tries + 1))
 
 
 def longest_first(tasks: Sequence[Task], table: Table) -> list[Task]:

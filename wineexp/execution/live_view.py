@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from wineexp.execution.standing import Reached, Standing
+from wineexp.execution.standing import LossesSoFar, Standing
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import format_duration, one_line, shortened, visible
 
@@ -112,7 +112,7 @@ class LiveView:
             lines.append(self._line(f"and {more} more", style="dim"))
         return Group(*lines, self._overall())
 
-    def _table(self, running: list[tuple[RunSpec, Reached]]) -> list[RenderableType]:
+    def _table(self, running: list[tuple[RunSpec, LossesSoFar]]) -> list[RenderableType]:
         """The heading, and a line for each run."""
         width = self.console.width
         counted = max(len("epoch"), *(len(_of(spec.epochs, spec.epochs)) for spec, _ in running))

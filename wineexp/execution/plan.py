@@ -11,27 +11,29 @@ from wineexp.data.sources import Found
 from wineexp.data.split import normalizes, split_notes, split_table
 from wineexp.data.table import Table
 from wineexp.errors import NoRunError, RunError
-from wineexp.runs.directory import run_folders
+from wineexp.runs.directory import directory_name, run_folders
 from wineexp.runs.reader import check_run, is_of
 from wineexp.runs.run import Run
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RECORDING_FIELDS, RunSpec, check_effects, deciding
 
-__all__ = ["Plan", "Planned", "check_table", "make_plan"]
+__all__ = ["Plan", "PlanEntry", "check_table", "make_plan"]
 
 #: See :func:`_kind`.
 Kind = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One run of a plan.
+class PlanEntry:
+    """A spec of a plan, with what there is of its run.
 
     Attributes
     ----------
     spec : RunSpec
     names : tuple of str
         Every name that a config gives this spec.
+    place : Path
+        Where its run is written when it is trained.
     before : Run or None
         Its existing run, whatever the status.
     train : bool
@@ -46,6 +48,7 @@ class Planned:
 
     spec: RunSpec
     names: tuple[str, ...]
+    place: Path
     before: Run | None
     train: bool
     signature: str
@@ -68,7 +71,7 @@ class Plan:
         The study's.
     specs : tuple of RunSpec
         As they were asked for; two may be the same run.
-    entries : tuple of Planned
+    entries : tuple of PlanEntry
         One for each signature among them, in their order.
     found : Found
         The table, and how it was found.
@@ -92,7 +95,7 @@ class Plan:
 
     name: str
     specs: tuple[RunSpec, ...]
-    entries: tuple[Planned, ...]
+    entries: tuple[PlanEntry, ...]
     found: Found
     out: Path
     file: str | None = None
@@ -194,9 +197,10 @@ def make_plan(
             damaged.append(unreadable[signature])
         train = force or before is None or before.status not in skipped or not before.spec.records(spec)
         entries.append(
-            Planned(
+            PlanEntry(
                 spec,
                 tuple(dict.fromkeys(one.name for one in same if one.name)),
+                out / directory_name(spec, table.identity, simulated=table.kind == "simulated"),
                 before,
                 train,
                 signature if train or before is None else before.signature,

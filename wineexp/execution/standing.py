@@ -14,12 +14,12 @@ from wineexp.runs.metrics import baseline_loss
 from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec, deciding
 
-__all__ = ["Reached", "Standing"]
+__all__ = ["LossesSoFar", "Standing"]
 
 
 @dataclass
-class Reached:
-    """What a run that trains has reached.
+class LossesSoFar:
+    """The losses of a run while it trains.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Standing:
     ----------
     planned, done, failed, interrupted : int
         A run that was interrupted is still to be trained, so it is no progress.
-    running : dict of RunSpec to Reached
+    running : dict of RunSpec to LossesSoFar
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -56,7 +56,7 @@ class Standing:
         self.specs = plan.waiting
         self.planned = len(self.specs)
         self.done = self.failed = self.interrupted = 0
-        self.running: dict[RunSpec, Reached] = {}
+        self.running: dict[RunSpec, LossesSoFar] = {}
         self._work = sum(map(self._work_of, self.specs))
         self._work_ended = 0.0
         self._constants: dict[Sequence[object], float] = {}
@@ -90,7 +90,7 @@ class Standing:
         """A run has finished an epoch, counted from 0."""
         if self._first_epoch is None:
             self._first_epoch = time.monotonic()
-        self.running.setdefault(spec, Reached()).hear(epoch, loss, val_loss)
+        self.running.setdefault(spec, LossesSoFar()).hear(epoch, loss, val_loss)
 
     def ended(self, run: Run) -> None:
         """A run has ended."""

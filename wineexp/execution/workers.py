@@ -25,12 +25,12 @@ from wineexp import runtime, signals
 from wineexp.data.table import Table
 from wineexp.errors import WorkerError
 from wineexp.execution.executor import (
-    Attempt,
     Begin,
     OnTaskEpoch,
     Place,
     Results,
     Task,
+    TaskAttempt,
     TaskQueue,
     Train,
     always,
@@ -238,7 +238,7 @@ class _Worker:
 
     def __init__(self, settings: LocalWorkers, table: Table) -> None:
         self.settings, self.table = settings, table
-        self.attempt: Attempt | None = None
+        self.attempt: TaskAttempt | None = None
         self.last: RunSpec | None = None
         self.starts = 0
         self._start()
@@ -274,7 +274,7 @@ class _Worker:
         with contextlib.suppress(OSError):  # died meanwhile: its pipe will say so
             self.pipe.send((self.table, self.settings.keep_model, self.settings.train))
 
-    def begin(self, attempt: Attempt) -> None:
+    def begin(self, attempt: TaskAttempt) -> None:
         self.attempt, self.last = attempt, shape_of(attempt.task.spec)
         timeout = self.settings.timeout
         attempt.deadline = None if timeout is None else time.monotonic() + timeout

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from wineexp.errors import WineexpError
 from wineexp.execution.observer import Observer
-from wineexp.execution.plan import Plan
-from wineexp.runs.directory import directory_name
+from wineexp.execution.plan import Plan, PlanEntry
 from wineexp.runs.record import Record
 from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
@@ -23,7 +22,6 @@ __all__ = [
     "ExportingObserver",
     "LiveExporter",
     "StudyFacts",
-    "Training",
     "VariantFacts",
     "send_study",
     "sent_text",
@@ -97,21 +95,15 @@ class Exporter(Protocol):
         """Send what is said of the variants of a study whose runs were sent; as :meth:`export`."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """A run that trains: its spec, the name of the directory that it will have, its signature."""
-
-    spec: RunSpec
-    name: str
-    signature: str
-
-
 @runtime_checkable
 class LiveExporter(Protocol):
     """An exporter that is told of each epoch, too, in the process that records runs."""
 
-    def epoch(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
-        """Take an epoch, counted from 0: loss, val_loss and, with ``eval_train``, train_loss. Be quick."""
+    def epoch(self, entry: PlanEntry, epoch: int, losses: Sequence[float]) -> None:
+        """Take an epoch of an entry's run, counted from 0: loss, val_loss and, with ``eval_train``, train_loss.
+
+        Be quick.
+        """
 
 
 class ExportingObserver(Observer):
@@ -125,18 +117,18 @@ class ExportingObserver(Observer):
         # Of each exporter: run -> whether it was sent now; None where it could not be.
         self._sent: list[dict[Run, bool | None]] = [{} for _ in exporters]
         self._live = [exporter for exporter in exporters if isinstance(exporter, LiveExporter)]
-        self._training: dict[RunSpec, Training] = {}
+        self._entries: dict[RunSpec, PlanEntry] = {}
 
     def started(self, plan: Plan) -> None:
-        self._table = plan.table
         for entry in plan.entries:
+            self._entries[entry.spec] = entry
             if entry.done:
                 self.ended(entry.done)
 
     def losses(self, spec: RunSpec, epoch: int, losses: Sequence[float]) -> None:
         for exporter in self._live:
             try:
-                exporter.epoch(self._training_of(spec), epoch, losses)
+                exporter.epoch(self._entries[spec], epoch, losses)
             except WineexpError as error:
                 self._teller.not_sent(str(error))
 
@@ -156,13 +148,6 @@ class ExportingObserver(Observer):
             if outcomes:
                 counts = (outcomes.count(outcome) for outcome in (True, False, None))
                 self._teller.sent(sent_text(exporter.name, *counts))
-
-    def _training_of(self, spec: RunSpec) -> Training:
-        if spec not in self._training:
-            table, simulated = self._table.identity, self._table.kind == "simulated"
-            name = directory_name(spec, table, simulated=simulated)
-            self._training[spec] = Training(spec, name, spec.signature(table))
-        return self._training[spec]
 
 
 def send_study(exporters: Sequence[Exporter], study: StudyFacts, teller: Observer) -> None:

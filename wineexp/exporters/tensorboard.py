@@ -12,8 +12,9 @@ import pandas as pd
 
 from wineexp import extras, files, signals
 from wineexp.errors import ExportError
+from wineexp.execution.plan import PlanEntry
 from wineexp.exporters.events import LiveEvents, Moment, begun, ended, epoch_summary, records, settings
-from wineexp.exporters.observer import StudyFacts, Training
+from wineexp.exporters.observer import StudyFacts
 from wineexp.runs.directory import folder_name
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.run import Run
@@ -42,25 +43,25 @@ class EventLog:
         self.folder = folder
         self._live: dict[str, LiveEvents] = {}
 
-    def epoch(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
+    def epoch(self, entry: PlanEntry, epoch: int, losses: Sequence[float]) -> None:
         """Append an epoch of a run that trains to its events; with the first, those of an earlier try go.
 
         A run whose beginning or middle was not heard is written whole at its end.
         """
         try:
             with signals.held():  # an epoch that is counted is one that is written, once
-                self._hear(training, epoch, losses)
+                self._hear(entry, epoch, losses)
         except ExportError:
-            self._live.pop(training.name, None)  # told once; tried again at its end
+            self._live.pop(entry.place.name, None)  # told once; tried again at its end
             raise
 
-    def _hear(self, training: Training, epoch: int, losses: Sequence[float]) -> None:
+    def _hear(self, entry: PlanEntry, epoch: int, losses: Sequence[float]) -> None:
+        name = entry.place.name
         if epoch == 0:
-            place = self.folder / training.name
-            self._live[training.name] = LiveEvents(place, training.spec, training.signature)
-        live = self._live.get(training.name)
+            self._live[name] = LiveEvents(self.folder / name, entry.spec, entry.signature)
+        live = self._live.get(name)
         if live is not None and not live.hear(epoch, losses):
-            del self._live[training.name]
+            del self._live[name]
 
     def export(self, run: Run) -> bool:
         """Write the run's events, or the end of those that were written as it trained; False if all are there."""

@@ -22,7 +22,7 @@ from wineexp.runs.record import Metrics
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.text import one_line, some_of
 
-__all__ = ["Training", "read_history"]
+__all__ = ["LoneHistory", "read_history"]
 
 EPOCH = "epoch"
 
@@ -44,7 +44,7 @@ _Losses = list[float | None]
 
 
 @dataclass(frozen=True)
-class Training:
+class LoneHistory:
     """One training of a history file.
 
     Attributes
@@ -85,7 +85,7 @@ class _Form:
     losses: list[tuple[str, int]]
 
 
-def read_history(path: Path) -> list[Training]:
+def read_history(path: Path) -> list[LoneHistory]:
     """Read the trainings of a history CSV: one, or several where the epochs begin anew.
 
     Raises
@@ -234,13 +234,13 @@ def _shown(text: str) -> str:
 
 def _trainings(
     path: Path, form: _Form, trainings: Sequence[Sequence[tuple[int, _Losses]]], anew: Sequence[int]
-) -> list[Training]:
+) -> list[LoneHistory]:
     """The rows as frames, with the notes."""
     names = [name for name, _ in form.losses]
     frames = [_frames(names, rows) for rows in trainings]
     numbers = range(1, len(frames) + 1) if anew else [None]
     notes = tuple(f"{path}: {note}" for note in _notes(form, frames, anew))
-    return [Training(*pair, number, notes) for pair, number in zip(frames, numbers, strict=True)]
+    return [LoneHistory(*pair, number, notes) for pair, number in zip(frames, numbers, strict=True)]
 
 
 def _frames(names: Sequence[str], rows: Sequence[tuple[int, _Losses]]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -43,16 +43,16 @@ _LISTED = 5
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A run directory and what it goes by; of one whose record cannot be read its directory's name tells."""
+class _Names:
+    """What a run directory goes by; where its record cannot be read, its own name tells the signature alone."""
 
     path: Path
     signature: str
-    names: tuple[str, ...]
+    given: tuple[str, ...]
     key: str = ""  # today's signature, where it is another
 
     @classmethod
-    def of(cls, path: Path) -> _Known:
+    def of(cls, path: Path) -> _Names:
         try:
             record = Run(path).record
         except RunError:
@@ -99,10 +99,10 @@ def find_meant(text: str, out: Path) -> Meant:
     name = text.rstrip("/")
     if name and os.path.basename(name) == name and is_run(out / name):
         return Meant(out / name)
-    known = [_Known.of(path) for path in run_folders(out)]
+    known = [_Names.of(path) for path in run_folders(out)]
     if same := [one for one in known if name in (one.signature, one.key)]:
         return _meant(same)
-    if named := [one for one in known if name in one.names]:
+    if named := [one for one in known if name in one.given]:
         return Meant(tuple(one.path for one in named))
     studies = list(find_studies(out))
     for folder, study in studies:
@@ -158,7 +158,7 @@ def study_runs(name: str, out: Path) -> tuple[Path, ...]:
     studies = list(find_studies(out))
     for folder, study in studies:
         if _is_named(folder, study, name):
-            place = _of_study(folder, [_Known.of(path) for path in run_folders(out)]).place
+            place = _of_study(folder, [_Names.of(path) for path in run_folders(out)]).place
             assert isinstance(place, tuple)
             return place
     legal = [study.name for _, study in studies if isinstance(study, StudyRuns)]
@@ -170,13 +170,13 @@ def _at(path: Path) -> Meant:
     """What a path that is there stands for."""
     if path.is_dir():
         if (path / STUDY).is_file() and not is_run(path) and not run_folders(path):
-            return _of_study(path, [_Known.of(run) for run in run_folders(path.parent)])
+            return _of_study(path, [_Names.of(run) for run in run_folders(path.parent)])
         return Meant(path)
     alone = path.name in (HISTORY, CURVES)  # they can be read without their run
     return Meant(path.parent if path.name in RUN_FILES and not alone and is_run(path.parent) else path)
 
 
-def _meant(same: Sequence[_Known]) -> Meant:
+def _meant(same: Sequence[_Names]) -> Meant:
     """One run; or directories of one signature, which hold the same run under several labels."""
     return Meant(same[0].path if len(same) == 1 else tuple(one.path for one in same))
 
@@ -185,17 +185,17 @@ def _is_named(folder: Path, study: StudyRuns | RunError, name: str) -> bool:
     return folder.name == name or (isinstance(study, StudyRuns) and study.name == name)
 
 
-def _of_study(folder: Path, known: Sequence[_Known]) -> Meant:
+def _of_study(folder: Path, known: Sequence[_Names]) -> Meant:
     there = {name: one.path for one in reversed(known) for name in (one.key, one.signature) if name}
     study = read_study(folder)
     runs = tuple(there[signature] for signature in study.signatures if signature in there)
     return Meant(runs, folder, study.lacking(there))
 
 
-def _nothing(text: str, out: Path, known: Sequence[_Known], studies: Sequence[StudyRuns | RunError]) -> str:
+def _nothing(text: str, out: Path, known: Sequence[_Names], studies: Sequence[StudyRuns | RunError]) -> str:
     """Why nothing was found, and what is near."""
     named = [study.name for study in studies if isinstance(study, StudyRuns)]
-    legal = dict.fromkeys([name for one in known for name in one.names] + named)
+    legal = dict.fromkeys([name for one in known for name in one.given] + named)
     legal |= dict.fromkeys(name for one in known for name in (one.path.name, one.signature))
     looked = f"nor a run's directory name, signature (at least {LEAST} of its characters), label or study in {out}"
     if not known:

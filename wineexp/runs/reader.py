@@ -252,4 +252,4 @@ def _load_csv(path: Path) -> Iterator[Run]:
     if path.name == HISTORY and is_run(path.parent):
         yield Run.of_file(path, Run(path.parent).record, read_history_alone(path))
     else:
-        yield from (Run(path, training.number, training) for training in read_history(path))
+        yield from (Run(path, history.number, history) for history in read_history(path))

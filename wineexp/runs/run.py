@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # what loads pandas
     import numpy.typing as npt
     import pandas as pd
 
-    from wineexp.runs.history_file import Training
+    from wineexp.runs.history_file import LoneHistory
     from wineexp.runs.tables import Tables
 
 __all__ = ["Run", "done_runs", "find_runs", "readable_runs"]
@@ -48,13 +48,13 @@ class Run:
         Its directory, or that file.
     number : int or None
         From 1, in a history file of several trainings.
-    alone : Training or None
+    alone : LoneHistory or None
         A history CSV without a run directory: nothing else is known of its run.
     """
 
     path: Path
     number: int | None = field(default=None, repr=False)
-    alone: Training | None = field(default=None, repr=False, compare=False)
+    alone: LoneHistory | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of_file(cls, path: Path, record: Record, history: pd.DataFrame) -> Run:

@@ -15,7 +15,7 @@ from support.processes import GUARD, start, wait_for
 from wineexp import signals
 from wineexp.errors import ExportError
 from wineexp.execution.observer import Observer
-from wineexp.exporters import events as live_events
+from wineexp.exporters import tensorboard as live_events
 from wineexp.exporters.observer import ExportingObserver
 from wineexp.exporters.tensorboard import EventLog
 from wineexp.runs.run import Run

@@ -23,8 +23,7 @@ import wineexp
 from wineexp.errors import ExportError, RuntimeSetupError, SelectionError
 from wineexp.exporters import mlflow_server
 from wineexp.exporters.mlflow import MLflowLog, write_model
-from wineexp.exporters.mlflow_place import Chosen, choose_address, choose_experiment
-from wineexp.exporters.mlflow_server import MLflowServer
+from wineexp.exporters.mlflow_server import Chosen, MLflowServer, choose_address, choose_experiment
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning",

@@ -118,8 +118,7 @@ def make_exporters(sending: Sending, study: str) -> list[Exporter]:
         found.append(EventLog(Path(tensorboard)))
     if mlflow is not None:
         from wineexp.exporters.mlflow import MLflowLog
-        from wineexp.exporters.mlflow_place import DEFAULT_EXPERIMENT, Chosen, choose_experiment
-        from wineexp.exporters.mlflow_server import MLflowServer
+        from wineexp.exporters.mlflow_server import DEFAULT_EXPERIMENT, Chosen, MLflowServer, choose_experiment
 
         asked = choose_experiment(experiment)
         anywhere = asked is None and study == DEFAULT_EXPERIMENT

@@ -114,8 +114,7 @@ def _experiments(
 ) -> list[tuple[Exporter, list[Run]]]:
     """Each MLflow experiment with the runs that go there: the one asked for, their studies', or where they are."""
     from wineexp.exporters.mlflow import MLflowLog
-    from wineexp.exporters.mlflow_place import DEFAULT_EXPERIMENT, Chosen, choose_experiment
-    from wineexp.exporters.mlflow_server import MLflowServer
+    from wineexp.exporters.mlflow_server import DEFAULT_EXPERIMENT, Chosen, MLflowServer, choose_experiment
 
     server = MLflowServer(mlflow)
     asked = choose_experiment(experiment)

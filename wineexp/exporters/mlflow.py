@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wineexp.exporters.mlflow_place import Chosen
-from wineexp.exporters.mlflow_server import RECORDED, SIGNATURE, UNFINISHED, MLflowServer
+from wineexp.exporters.mlflow_server import RECORDED, SIGNATURE, UNFINISHED, Chosen, MLflowServer
 from wineexp.exporters.observer import StudyFacts, VariantFacts
 from wineexp.runs.directory import MODEL
 from wineexp.runs.record import Metrics

@@ -10,9 +10,9 @@ from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
 from wineexp.notebook.card import template
 from wineexp.page import tables, words
-from wineexp.page.bars import effect_bars, verdict_bars
-from wineexp.page.payload import judged_variants, payload, residuals
+from wineexp.page.charts import judged_variants, payload, residuals
 from wineexp.page.repeat import config_text, repeat_text
+from wineexp.page.tables import effect_bars, verdict_bars
 from wineexp.text import format_number, short_path
 
 __all__ = ["render"]

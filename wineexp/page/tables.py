@@ -1,14 +1,19 @@
-"""The page's tables as plain text: the variants, one variant's figures, the curves' numbers, the runs."""
+"""The page's tables: the variants, one variant's figures, differences as bars, the curves' numbers, the runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry
 from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.variants import Variant
+from wineexp.comparison.verdict import Kind, format_p
 from wineexp.listing import Column, Listing, Row
 from wineexp.page.words import val_losses
 from wineexp.runs.columns import told_metrics
@@ -17,7 +22,17 @@ from wineexp.runs.stopping import stopping
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number, format_interval, format_number, short_path
 
-__all__ = ["environments", "facts", "rooms", "run_facts", "sampled", "sort_values", "variants"]
+__all__ = [
+    "effect_bars",
+    "environments",
+    "facts",
+    "rooms",
+    "run_facts",
+    "sampled",
+    "sort_values",
+    "variants",
+    "verdict_bars",
+]
 
 #: Columns that a telephone of 390 points has room for, and those that a screen of 1280 has room for beside them.
 #: The rest is shown on demand. Of val and test MAE the one that judges is on the telephone.
@@ -134,3 +149,89 @@ def run_facts(run: Run) -> dict[str, str]:
             parts += ["\n".join([key, *lines])] if lines else []
     head = f"{run.label}{f' seed {run.spec.seed}' if run.is_recorded else ''}: {run.status}"
     return {"head": head, "text": "\n\n".join(parts)}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A difference; ``interval`` is None if there is one seed."""
+
+    label: str
+    kind: Kind
+    word: str
+    mean: float
+    interval: tuple[float, float] | None
+    p: float | None = None
+    size: float | None = None
+
+
+def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
+    """The verdicts, lowest error first, and the margin; None if there are no verdicts."""
+    if not comparison.verdicts:
+        return None
+    ordered = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
+    rows = [
+        _Row(
+            verdict.variant_label,
+            verdict.kind,
+            verdict.word,
+            verdict.difference.mean,
+            verdict.interval,
+            verdict.p,
+            verdict.size,
+        )
+        for verdict in ordered
+    ]
+    return _placed(rows, comparison.verdicts[0].margin)
+
+
+def effect_bars(effects: Sequence[Effect]) -> list[dict[str, Any]]:
+    """Each section of the effects with its heading; all on one axis, so that sections can be compared."""
+    sections = [
+        (
+            heading,
+            [_Row(e.change, e.outcome, e.word, e.difference.mean, e.interval, e.p, e.size) for e in section],
+        )
+        for heading, section in effect_sections(effects)
+    ]
+    every = [row for _, rows in sections for row in rows]
+    placed = []
+    for heading, rows in sections:
+        placed.append({"heading": heading[0].upper() + heading[1:], **_placed(rows, None, every)})
+    return placed
+
+
+def _placed(rows: Sequence[_Row], margin: float | None, scaled_by: Sequence[_Row] = ()) -> dict[str, Any]:
+    """The rows with their bars in per cent of an axis that holds 0, the margin and all of ``scaled_by``."""
+    ends = [end for row in scaled_by or rows for end in (row.mean, *(row.interval or ()))]
+    ends += [0.0] if margin is None else [-margin, margin]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    room = 0.04 * (high - low) or 1.0
+    low, high = low - room, high + room
+
+    def at(value: float) -> float:
+        return float(round(100 * (value - low) / (high - low), 3))
+
+    ticks = [tick for tick in MaxNLocator(4).tick_values(low, high) if low < tick < high]
+    return {
+        "zero": at(0.0),
+        "ticks": [{"at": at(tick), "text": f"{tick if abs(tick) > 1e-9 * room else 0.0:g}"} for tick in ticks],
+        "margin": None if margin is None else {"start": at(-margin), "width": round(at(margin) - at(-margin), 3)},
+        "rows": [_drawn(row, at) for row in rows],
+    }
+
+
+def _drawn(row: _Row, at: Any) -> dict[str, Any]:
+    figures = format_interval(row.mean, *(row.interval or (None, None)), form="+.3f", size=row.size)
+    bar = None
+    if row.interval is not None:
+        low, high = row.interval
+        bar = {"start": at(low), "width": round(at(high) - at(low), 3)}
+    return {
+        "label": row.label,
+        "kind": row.kind.replace(" ", "-"),
+        "word": row.word,
+        "figures": figures,
+        "bar": bar,
+        "mean": at(row.mean),
+        "p": "" if row.p is None else format_p(row.p),
+    }

@@ -41,6 +41,17 @@ PRIVATE = {"training/keras_internals.py", "execution/dask_cluster.py"}
 
 MAX_FUNCTION_LINES = 60
 
+#: Parameters of a function; more of them travel as one value, see ``api/options.py``.
+MAX_PARAMETERS = 8
+
+#: Public functions, whose keywords a notebook completes, and the declaration of a field.
+MANY_PARAMETERS = {
+    "api/training.py: train",
+    "api/training.py: batch",
+    "api/studying.py: study",
+    "specs/marks.py: spec_field",
+}
+
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "rich", "scipy", "ruamel", "numpy")
 
 
@@ -125,6 +136,16 @@ def test_private_names_of_other_packages_stand_in_their_two_files(path):
 @each_module
 def test_nothing_needs_a_notebook_to_be_shown_in_one(path):
     assert not {module.split(".")[0] for module in imports(path)} & {"IPython", "ipykernel", "ipywidgets"}
+
+
+@each_module
+def test_options_travel_as_one_value(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            own = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            count = len([argument for argument in own if argument.arg not in ("self", "cls")])
+            name = f"{path.relative_to(PACKAGE)}: {node.name}"
+            assert count <= MAX_PARAMETERS or name in MANY_PARAMETERS, f"{name} takes {count} parameters"
 
 
 @each_module

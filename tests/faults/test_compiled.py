@@ -21,13 +21,14 @@ from wineexp import compiled, runtime
 runtime.load(1)
 from support.fits import data
 from wineexp.specs.run_spec import RunSpec
+from wineexp.training.epoch import EpochSettings
 from wineexp.training.model import build_model, build_optimizer
 from wineexp.training.trainer import Trainer, shuffled
 
 def bits(units):
     model = build_model(RunSpec.parse({"widths": str(units), "dropout": 0.3, "bn": "after"}), 5)
-    trainer = Trainer(model, build_optimizer("adam", 0.01), "mae", data(), data(40, 1), batch_size=32, xla=True,
-                      number=units * 10**6)
+    settings = EpochSettings("mae", 32, xla=True, number=units * 10**6)
+    trainer = Trainer(model, build_optimizer("adam", 0.01), settings, data(), data(40, 1))
     losses = trainer.fit(epochs=2, order=shuffled(90, 0)).history
     weights = b"".join(weight.tobytes() for weight in model.get_weights())
     trainer.close()

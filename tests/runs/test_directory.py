@@ -24,9 +24,7 @@ from wineexp.specs.run_spec import RunSpec
 
 def result(table, **fields) -> RunResult:
     """A finished run with made-up numbers."""
-    base = unfinished(
-        RunSpec.parse(fields), table, "interrupted", history=history_frame([(1.5, 1.25), (0.1, 1 / 3)]), threads=1
-    )
+    base = unfinished(RunSpec.parse(fields), table, history=history_frame([(1.5, 1.25), (0.1, 1 / 3)]), threads=1)
     rows = pd.DataFrame(
         {"row": [4, 7], "actual": np.float32([5, 6]), "predicted": np.float32([5.1, 5.9]), "twin": [True, False]}
     )
@@ -67,7 +65,7 @@ def test_the_third_loss_is_written_read_and_carried_by_the_picture(small_table, 
 
 def test_a_failed_run_has_its_error_and_no_model(small_table, tmp_path):
     failed = unfinished(
-        RunSpec(widths="8"), small_table, "failed", "diverged", "the loss turned NaN",
+        RunSpec(widths="8"), small_table, "diverged", "the loss turned NaN",
         history=history_frame([(1.0, float("inf"))]), threads=1,
     )  # fmt: skip
     run = write_run(failed, tmp_path)

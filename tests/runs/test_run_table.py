@@ -25,7 +25,7 @@ from wineexp.specs.run_spec import RunSpec
 def outputs(small_table, tmp_path):
     """Four runs: two rates, one of them failed, one of other widths."""
     start = unfinished(
-        RunSpec(), small_table, "interrupted", history=history_frame([]), threads=1, timing=Timing(run_seconds=1.5)
+        RunSpec(), small_table, history=history_frame([]), threads=1, timing=Timing(run_seconds=1.5)
     )
 
     def write(name, val_mae=None, reason=None, **fields):

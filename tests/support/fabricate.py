@@ -77,14 +77,14 @@ def save(out, table, *, error=0.1, own=0.01, train_error=0.05, losses=None, plan
 def fail(out, table, *, reason="diverged", **fields):
     """Record a run that failed."""
     spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
-    found = unfinished(spec, table, "failed", reason, "loss is nan", history=history_frame([(9, 9)]), threads=1)
+    found = unfinished(spec, table, reason, "loss is nan", history=history_frame([(9, 9)]), threads=1)
     return write(found, out)
 
 
 def interrupt(out, table, **fields):
     """Record a run that was interrupted after an epoch."""
     spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
-    return write(unfinished(spec, table, "interrupted", history=history_frame([(9, 9)]), threads=1), out)
+    return write(unfinished(spec, table, history=history_frame([(9, 9)]), threads=1), out)
 
 
 def save_cross(out, table):

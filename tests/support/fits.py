@@ -15,11 +15,12 @@ def data(rows=90, seed=0):
 
 def fit(model, optimizer, loss, train, valid, **options):
     """A trainer that fits once."""
+    from wineexp.training.epoch import EpochSettings
     from wineexp.training.trainer import Trainer
 
     own = ("batch_size", "xla", "eval_train", "precision")
-    settings = {name: options.pop(name) for name in own if name in options}
-    return Trainer(model, optimizer, loss, train, valid, **settings).fit(**options)
+    settings = EpochSettings(loss, **{name: options.pop(name) for name in own if name in options})
+    return Trainer(model, optimizer, settings, train, valid).fit(**options)
 
 
 def train(callbacks=(), epochs=3, rate=0.001, optimizer="adam", loss="mae", dropout=0.0, **options):

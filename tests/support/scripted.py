@@ -57,7 +57,7 @@ class Scripted:
             else:
                 reason, error = ("diverged", "the loss turned NaN") if kind == "failed" else (None, None)
                 history = history_frame([(1.0, 1.0)])
-                yield task, unfinished(task.spec, table, kind, reason, error, history=history, threads=1)
+                yield task, unfinished(task.spec, table, reason, error, history=history, threads=1)
         self._wait_until_drawn()
 
     def _wait_until_drawn(self):

@@ -87,9 +87,8 @@ def test_xla_gives_the_numbers_of_tensorflows_own_graph(monkeypatch, rows, calls
     for xla in (False, True):
         spec = RunSpec.parse({"widths": "16,8", "dropout": 0.3, "bn": "after", "bn_input": True})
         model = build_model(spec, 5)
-        trained = trainer.Trainer(
-            model, build_optimizer("adam", 0.001), "huber", data(rows[0]), data(rows[1], 1), batch_size=20, xla=xla
-        )
+        settings = epoch.EpochSettings("huber", 20, xla=xla)
+        trained = trainer.Trainer(model, build_optimizer("adam", 0.001), settings, data(rows[0]), data(rows[1], 1))
         fitted = trained.fit(epochs=3, order=trainer.shuffled(rows[0], 3))
         assert fitted.compiler == ("XLA" if xla else "TensorFlow")
         histories.append([*fitted.history["loss"], *fitted.history["val_loss"]])
@@ -112,7 +111,8 @@ def test_epochs_of_one_number_train_beside_each_other_and_one_after_the_other():
     def begun(optimizer):
         model = build_model(RunSpec.parse({"widths": "4", "dropout": 0.3}), 5)
         rate = build_optimizer(optimizer, 0.01)
-        return trainer.Trainer(model, rate, "mae", data(), data(40, 1), batch_size=32, xla=True, number=7 * 10**6)
+        settings = epoch.EpochSettings("mae", 32, xla=True, number=7 * 10**6)
+        return trainer.Trainer(model, rate, settings, data(), data(40, 1))
 
     def history(one):
         return one.fit(epochs=2, order=trainer.shuffled(90, 0)).history
@@ -131,13 +131,16 @@ def test_epochs_of_one_number_train_beside_each_other_and_one_after_the_other():
 
 def test_xla_alone_gets_the_short_last_batch_as_a_second_body():
     """It must know every shape; TensorFlow's own graph would take longer to build."""
+    from wineexp.training.epoch import EpochSettings
     from wineexp.training.model import build_model, build_optimizer
     from wineexp.training.trainer import Trainer, shuffled
 
     bodies = {}
     for xla in (False, True):
         model = build_model(RunSpec(widths="4"), 5)
-        trainer = Trainer(model, build_optimizer("adam", 0.01), "mae", data(), data(40, 1), batch_size=20, xla=xla)
+        trainer = Trainer(
+            model, build_optimizer("adam", 0.01), EpochSettings("mae", 20, xla=xla), data(), data(40, 1)
+        )
         trainer.fit(epochs=1, order=shuffled(90, 0))
         bodies[xla] = len(trainer._epoch._graphs)
         trainer.close()
@@ -156,12 +159,13 @@ def nodes_of(graph):
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("loss", ["mae", "mse", "huber"])
 def test_xla_gets_no_branches_of_a_single_call_and_what_it_translates_quickly(loss, rows):
+    from wineexp.training.epoch import EpochSettings
     from wineexp.training.model import build_model, build_optimizer
     from wineexp.training.trainer import Trainer
 
     model = build_model(RunSpec.parse({"widths": "4,4", "dropout": 0.3, "bn": "after"}), 5)
     rate = build_optimizer("adam", 0.01)
-    trainer = Trainer(model, rate, loss, data(rows[0]), data(rows[1], 1), batch_size=20, xla=True)
+    trainer = Trainer(model, rate, EpochSettings(loss, 20, xla=True), data(rows[0]), data(rows[1], 1))
     graph = trainer._epoch._compile(trainer._table).graph.as_graph_def()
     kinds = {node.op for nodes in nodes_of(graph) for node in nodes}
     trainer.close()

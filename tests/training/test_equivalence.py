@@ -227,13 +227,16 @@ def test_a_last_batch_of_one_row_is_trained_on_as_keras_does():
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_xla_compiles_every_activation_to_the_same_numbers(activation):
+    from wineexp.training.epoch import EpochSettings
     from wineexp.training.model import build_model, build_optimizer
     from wineexp.training.trainer import Trainer, shuffled
 
     losses = []
     for xla in (False, True):
         model = build_model(RunSpec.parse({"widths": "8", "activation": activation, "bn": "before"}), 5)
-        made = Trainer(model, build_optimizer("sgd", 0.01), "mae", data(60), data(20, 1), batch_size=20, xla=xla)
+        made = Trainer(
+            model, build_optimizer("sgd", 0.01), EpochSettings("mae", 20, xla=xla), data(60), data(20, 1)
+        )
         losses.append(made.fit(epochs=2, order=shuffled(60, 0)).history["loss"])
         made.close()
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)

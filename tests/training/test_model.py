@@ -98,13 +98,14 @@ def test_a_users_keras_settings_do_not_change_the_model():
 
 
 def test_the_saved_model_loads_with_keras_alone_and_predicts_the_same(tmp_path):
+    from wineexp.training.epoch import EpochSettings
     from wineexp.training.model import build_model, build_optimizer, model_bytes
     from wineexp.training.trainer import Trainer, predict, shuffled
 
     spec = RunSpec(widths="8,4", dropout=0.3, bn="before", bn_input=True)
     x = np.random.RandomState(0).normal(size=(50, 3)).astype(np.float32)
     data = (x, x[:, 0])
-    trainer = Trainer(build_model(spec, 3), build_optimizer("adam", 0.01), "mae", data, data, batch_size=16)
+    trainer = Trainer(build_model(spec, 3), build_optimizer("adam", 0.01), EpochSettings("mae", 16), data, data)
     trainer.fit(epochs=2, order=shuffled(50, 0))
     model = build_model(spec, 3)
     model.set_weights(trainer.model.get_weights())
@@ -126,6 +127,7 @@ def test_the_saved_model_loads_with_keras_alone_and_predicts_the_same(tmp_path):
 def test_what_a_callback_saves_loads_as_plain_adam(tmp_path):
     import keras
 
+    from wineexp.training.epoch import EpochSettings
     from wineexp.training.model import build_model, build_optimizer
     from wineexp.training.trainer import Trainer, shuffled
 
@@ -133,7 +135,7 @@ def test_what_a_callback_saves_loads_as_plain_adam(tmp_path):
     x = np.random.RandomState(0).normal(size=(20, 3)).astype(np.float32)
     data = (x, x[:, 0])
     checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "c.keras"))
-    trainer = Trainer(model, build_optimizer("adam", 0.01), "mae", data, data, batch_size=8)
+    trainer = Trainer(model, build_optimizer("adam", 0.01), EpochSettings("mae", 8), data, data)
     trainer.fit(epochs=1, order=shuffled(20, 0), callbacks=[checkpoint])
     loaded = keras.models.load_model(tmp_path / "c.keras")
     assert type(loaded.optimizer) is keras.optimizers.Adam

@@ -155,11 +155,12 @@ def test_tensorflow_optimizes_other_graphs_as_before(monkeypatch, before):
 
 
 def begun(xla=False):
+    from wineexp.training.epoch import EpochSettings
     from wineexp.training.model import build_model, build_optimizer
     from wineexp.training.trainer import Trainer
 
     model, optimizer = build_model(RunSpec(widths="8", dropout=0.3), 5), build_optimizer("adam", 0.001)
-    return Trainer(model, optimizer, "mae", data(), data(40, 1), batch_size=20, eval_train=True, xla=xla)
+    return Trainer(model, optimizer, EpochSettings("mae", 20, eval_train=True, xla=xla), data(), data(40, 1))
 
 
 def test_times_are_of_this_fit_and_the_first_epoch_is_in_them():
@@ -207,6 +208,7 @@ def test_the_batch_order_is_a_new_permutation_each_epoch_from_the_seed_alone():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_trainer_that_begins_again_gives_the_bits_of_a_new_one(name):
+    from wineexp.training.epoch import EpochSettings
     from wineexp.training.model import build_model, build_optimizer
     from wineexp.training.trainer import Trainer, shuffled
 
@@ -214,7 +216,7 @@ def test_a_trainer_that_begins_again_gives_the_bits_of_a_new_one(name):
         spec = RunSpec.parse({"widths": "8,8", "dropout": 0.3, "bn": "after", "bn_input": True, "seed": seed})
         return build_model(spec, 5), build_optimizer(name, OPTIMIZERS[name])
 
-    kept, new = (Trainer(*made(seed), "mae", data(), data(40, 1), batch_size=32) for seed in (0, 1))
+    kept, new = (Trainer(*made(seed), EpochSettings("mae", 32), data(), data(40, 1)) for seed in (0, 1))
     kept.fit(epochs=2, order=shuffled(90, 0))
     kept.restart(*made(1), data(), data(40, 1))
     again, fitted = (trainer.fit(epochs=3, order=shuffled(90, 1)) for trainer in (kept, new))

@@ -143,7 +143,7 @@ class _Batch:
             begun = [attempt for attempt in attempts.values() if attempt.seen]
             self._cancel()
             for attempt in begun:
-                yield attempt.task, attempt.ended(self.table, "interrupted")
+                yield attempt.task, attempt.ended(self.table)
         finally:
             self._cancel()
 
@@ -195,9 +195,9 @@ class _Batch:
                 attempts[number] = TaskAttempt(attempt.task, attempt.tries + 1)
                 self._submit(attempts[number])
                 return
-            result = attempt.ended(self.table, "failed", "killed", f"its workers died: {error}")
+            result = attempt.ended(self.table, "killed", f"its workers died: {error}")
         except Exception as error:  # noqa: BLE001 - one bad run, or one bad worker, never stops the others
-            result = attempt.ended(self.table, "failed", "error", f"{type(error).__name__}: {error}")
+            result = attempt.ended(self.table, "error", f"{type(error).__name__}: {error}")
         future.release()
         yield attempt.task, result
 

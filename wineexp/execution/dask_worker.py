@@ -85,7 +85,7 @@ def train_on_worker(errand: Errand, table: Table) -> RunResult:
             )
         except _Stopped as stopped:
             if stopped.args[0] == "cancelled":
-                return reporter.attempt.ended(table, "interrupted")
+                return reporter.attempt.ended(table)
             return reporter.attempt.timed_out(table, errand.timeout)
 
 

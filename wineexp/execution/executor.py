@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from wineexp import runtime, signals
 from wineexp.data.encoding import most_features
 from wineexp.data.table import Table
-from wineexp.runs.record import Reason, Status
+from wineexp.runs.record import Reason
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec, shape_of
 from wineexp.text import count_of
@@ -137,17 +137,15 @@ class TaskAttempt:
     seen: list[tuple[float, ...]] = field(default_factory=list)
     deadline: float | None = None
 
-    def ended(
-        self, table: Table, status: Status, reason: Reason | None = None, error: str | None = None
-    ) -> RunResult:
+    def ended(self, table: Table, reason: Reason | None = None, error: str | None = None) -> RunResult:
         """The result of a task that was ended from outside, in a worker of one thread."""
         history = history_frame(self.seen)
-        return unfinished(self.task.spec, table, status, reason, error, history=history, threads=1)
+        return unfinished(self.task.spec, table, reason, error, history=history, threads=1)
 
     def timed_out(self, table: Table, seconds: float | None) -> RunResult:
         """The result of a task that was stopped for taking longer than ``seconds``."""
         error = f"stopped after {seconds:g} s, {len(self.seen)} of {self.task.spec.epochs} epochs done"
-        return self.ended(table, "failed", "timeout", error)
+        return self.ended(table, "timeout", error)
 
 
 class TaskQueue:
@@ -268,7 +266,7 @@ class InProcess:
         except KeyboardInterrupt:  # while TensorFlow loads, or between two runs
             if begun is not None:
                 history = history_frame([])
-                yield begun, unfinished(begun.spec, table, "interrupted", history=history, threads=self.threads)
+                yield begun, unfinished(begun.spec, table, history=history, threads=self.threads)
         finally:
             if cache is not None:
                 with runtime.LOCK:

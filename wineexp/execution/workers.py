@@ -130,7 +130,7 @@ class LocalWorkers:
             for worker in crew:
                 worker.end()
             for attempt in busy:
-                yield attempt.task, attempt.ended(table, "interrupted")
+                yield attempt.task, attempt.ended(table)
         finally:
             for worker in crew:
                 worker.end()
@@ -183,7 +183,7 @@ class LocalWorkers:
             else:
                 tries = f" in each of {attempt.tries + 1} tries" if attempt.tries else ""
                 error = f"the worker process died{tries} ({worker.cause()})"
-                yield attempt.task, attempt.ended(worker.table, "failed", "killed", error)
+                yield attempt.task, attempt.ended(worker.table, "killed", error)
             self._replace(worker, crew, queue)
             return
         if kind == "started":

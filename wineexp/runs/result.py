@@ -71,7 +71,6 @@ def history_frame(rows: Iterable[Sequence[float]]) -> pd.DataFrame:
 def unfinished(
     spec: RunSpec,
     table: Table,
-    status: Status,
     reason: Reason | None = None,
     error: str | None = None,
     *,
@@ -80,14 +79,14 @@ def unfinished(
     timing: Timing | None = None,
     made: Mapping[str, Any] | None = None,
 ) -> RunResult:
-    """The result of a run that did not finish: what is known of it, and why.
+    """The result of a run that failed for a reason or, without one, was interrupted.
 
-    ``made`` is what is known of its environment besides :func:`wineexp.runtime.environment`.
+    ``made`` is the known part of its environment besides :func:`wineexp.runtime.environment`.
     """
     split = split_table(table, spec)
     return RunResult(
         spec=spec,
-        status=status,
+        status="failed" if reason else "interrupted",
         history=history,
         data=table_facts(table, split),
         metrics=Metrics.of(baselines(spec.loss, split.y_train, split.y_valid)),  # the curves' axes need them

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import keras
@@ -38,6 +39,34 @@ _NUMBERS: set[int] = set()
 INFERENCE_ROWS = 512
 
 
+@dataclass(frozen=True)
+class EpochSettings:
+    """What an epoch is compiled from, besides the model and the number of rows.
+
+    Attributes
+    ----------
+    loss : {"mae", "mse", "huber"}
+    batch_size : int
+    eval_train : bool
+        Whether the training rows are evaluated too, in inference mode, after the training on them.
+    xla : bool
+        Whether XLA compiles the epoch into machine code for this model and processor, which takes a second more.
+        It rounds differently.
+    precision : {"float32", "mixed_bfloat16"}
+        Precision of the products between hidden layers in training, see
+        :func:`~wineexp.training.kernels.train_batch`; ``mixed_bfloat16`` only without ``xla``.
+    number : int, optional
+        Number of the program, the same for identical programs: by it XLA's work in another process is found.
+    """
+
+    loss: str
+    batch_size: int
+    eval_train: bool = False
+    xla: bool = False
+    precision: str = "float32"
+    number: int | None = None
+
+
 class Epoch:
     """Trains a model on every batch and validates it; compiled at the first call.
 
@@ -45,45 +74,28 @@ class Epoch:
     ----------
     model, optimizer
         Both are built already; they are updated in place.
-    loss : {"mae", "mse", "huber"}
+    settings : EpochSettings
     rows, valid_rows : int
         Rows of training and of validation; the same at each call.
-    batch_size : int
     units : sequence of int
         Width of each dropout layer.
-    eval_train : bool
-        Whether the training rows are evaluated too, after the training on them.
-    xla : bool
-        Whether XLA compiles the epoch.
-    precision : {"float32", "mixed_bfloat16"}
-        See :func:`~wineexp.training.kernels.train_batch`; XLA cannot compile ``mixed_bfloat16``.
-    number : int, optional
-        Number of the program, the same for identical programs: by it XLA's work in another process is found.
     """
 
     def __init__(
         self,
         model: keras.Sequential,
         optimizer: keras.optimizers.Optimizer,
-        loss: str,
+        settings: EpochSettings,
         rows: int,
         valid_rows: int,
-        *,
-        batch_size: int,
         units: Sequence[int],
-        eval_train: bool,
-        xla: bool,
-        precision: str,
-        number: int | None = None,
     ) -> None:
-        self._model, self._optimizer, self._loss = model, optimizer, loss
-        self._rows, self._batch_size, self._units = rows, batch_size, units
-        self._xla, self._precision = xla, precision
-        self._operations = XLA if xla else TENSORFLOW
-        self._number = number
+        self._model, self._optimizer, self._settings = model, optimizer, settings
+        self._rows, self._units = rows, units
+        self._operations = XLA if settings.xla else TENSORFLOW
         self._taken: int | None = None
-        evaluated = (valid_rows, rows) if eval_train else (valid_rows,)
-        self._parts = _parts(model.count_params(), rows, evaluated, batch_size, sum(units))
+        evaluated = (valid_rows, rows) if settings.eval_train else (valid_rows,)
+        self._parts = _parts(model.count_params(), rows, evaluated, settings.batch_size, sum(units))
         self._longest = max(stop - start for (start, stop), *_ in self._parts)
         self._graphs: list[Any] = []
         self._function: Any = None
@@ -128,7 +140,7 @@ class Epoch:
             self._function = self._compile(table)
             return self._function(*table, *rest)
 
-        if not self._xla:
+        if not self._settings.xla:
             return compile_and_run()
         result = compiled.first_call(compile_and_run, tf.errors.OpError)
         runtime.give_back_memory()
@@ -147,7 +159,7 @@ class Epoch:
 
     def _compile(self, table: Sequence[tf.Tensor]) -> Any:
         """The function compiled to take a flat list of tensors: the form that is fastest to call."""
-        function = tf.function(self._part, autograph=False, jit_compile=self._xla)
+        function = tf.function(self._part, autograph=False, jit_compile=self._settings.xla)
         allow_tracing_again(function)
         shapes = [tf.TensorSpec.from_tensor(part) for part in table]
         order = tf.TensorSpec([self._rows], tf.int32)
@@ -158,11 +170,11 @@ class Epoch:
             return function.get_concrete_function(*shapes, order, bounds, scales, *masks)
 
     def _numbering(self) -> contextlib.AbstractContextManager[None]:
-        if self._number is None or self._number in _NUMBERS:
+        if self._settings.number is None or self._settings.number in _NUMBERS:
             return contextlib.nullcontext()
-        _NUMBERS.add(self._number)
-        self._taken = self._number
-        return numbering(self._number)
+        _NUMBERS.add(self._settings.number)
+        self._taken = self._settings.number
+        return numbering(self._settings.number)
 
     def _part(
         self,
@@ -195,22 +207,24 @@ class Epoch:
             return train_batch(
                 self._model,
                 self._optimizer,
-                self._loss,
+                self._settings.loss,
                 features,
                 targets,
                 masks,
-                precision=self._precision,
+                precision=self._settings.precision,
                 operations=self._operations,
             )
 
         def evaluate(features: tf.Tensor, targets: tf.Tensor, start: Row, stop: Row) -> tf.Tensor:
             def body(at: Row, count: Row) -> tf.Tensor:
                 rows = [tf.slice(part, [at, 0], [count, part.shape[1]]) for part in (features, targets)]
-                return loss_sum(self._model, self._loss, *rows, operations=self._operations)
+                return loss_sum(self._model, self._settings.loss, *rows, operations=self._operations)
 
-            return self._over_batches(body, _inference_rows(self._batch_size), features.shape[0], start, stop)
+            return self._over_batches(
+                body, _inference_rows(self._settings.batch_size), features.shape[0], start, stop
+            )
 
-        loss = self._over_batches(train, self._batch_size, self._rows, start, stop)
+        loss = self._over_batches(train, self._settings.batch_size, self._rows, start, stop)
         tables = ((x_valid, y_valid), (x, y))
         return tf.stack([loss, *(evaluate(*rows, *pair) for rows, pair in zip(tables, evaluated, strict=False))])
 
@@ -242,7 +256,7 @@ class Epoch:
             )
             return looped
 
-        if not self._xla:
+        if not self._settings.xla:
             return loop(stop, lambda at: tf.minimum(size, stop - at))[1]
         rest = rows % size
         at, total = start, tf.constant(0.0, tf.float64)

@@ -67,7 +67,7 @@ def run(
     if fitted.ended == "diverged":
         error = f"the loss turned NaN or infinite in epoch {len(history)}; try a lower learning rate"
         return unfinished(
-            spec, table, "failed", "diverged", error,
+            spec, table, "diverged", error,
             history=history, timing=timing, threads=threads, made=_made(fitted.compiler),
         )  # fmt: skip
     large = fitted.compiler == "XLA"
@@ -132,16 +132,12 @@ def guarded_run(
     except WineexpError:
         raise  # a wrong table or callback: the caller must fix it, and no training has begun
     except KeyboardInterrupt:
-        return unfinished(spec, table, "interrupted", history=history_frame(seen), threads=threads, made=_made())
+        return unfinished(spec, table, history=history_frame(seen), threads=threads, made=_made())
     except Exception as error:  # noqa: BLE001 - whatever Keras or TensorFlow raises belongs in error.txt
         if signals.came():  # TensorFlow turns an interrupt within its own code into an error of its own
-            return unfinished(
-                spec, table, "interrupted", history=history_frame(seen), threads=threads, made=_made()
-            )
+            return unfinished(spec, table, history=history_frame(seen), threads=threads, made=_made())
         text = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
-        return unfinished(
-            spec, table, "failed", "error", text, history=history_frame(seen), threads=threads, made=_made()
-        )
+        return unfinished(spec, table, "error", text, history=history_frame(seen), threads=threads, made=_made())
 
 
 def _early_stopping(spec: RunSpec) -> list[keras.callbacks.Callback]:

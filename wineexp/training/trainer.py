@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from wineexp.errors import CallbackError
 from wineexp.runs.result import LOSS_COLUMNS
-from wineexp.training.epoch import INFERENCE_ROWS, Epoch
+from wineexp.training.epoch import INFERENCE_ROWS, Epoch, EpochSettings
 from wineexp.training.keras_internals import traces_nothing
 from wineexp.training.masks import Masks
 
@@ -110,53 +110,26 @@ class Trainer:
     ----------
     model, optimizer
         The model with its initial weights; the optimizer unused so far.
-    loss : {"mae", "mse", "huber"}
+    settings : EpochSettings
     train, valid : pairs of float32 arrays
         Features of shape (rows, features) and targets of shape (rows,).
-    batch_size : int
-    eval_train : bool
-        Whether the training rows are evaluated after each epoch, in inference mode.
-    xla : bool
-        Whether XLA compiles the epoch into machine code for this model and processor, which takes a second more.
-        It rounds differently.
-    precision : {"float32", "mixed_bfloat16"}
-        Precision of the products between hidden layers in training; ``mixed_bfloat16`` only without ``xla``.
-    number : int, optional
-        See :class:`~wineexp.training.epoch.Epoch`.
     """
 
     def __init__(
         self,
         model: keras.Sequential,
         optimizer: keras.optimizers.Optimizer,
-        loss: str,
+        settings: EpochSettings,
         train: tuple[Floats, Floats],
         valid: tuple[Floats, Floats],
-        *,
-        batch_size: int,
-        eval_train: bool = False,
-        xla: bool = False,
-        precision: str = "float32",
-        number: int | None = None,
     ) -> None:
-        model.compile(optimizer=optimizer, loss=LOSSES[loss]())
+        model.compile(optimizer=optimizer, loss=LOSSES[settings.loss]())
         optimizer.build(model.trainable_variables)
         self.model, self.optimizer = model, optimizer
-        self._batch_size, self._xla = batch_size, xla
+        self._settings = settings
         self._rows = len(train[1]), len(valid[1])
         self._set_inputs(model, train, valid)
-        self._epoch = Epoch(
-            model,
-            optimizer,
-            loss,
-            *self._rows,
-            batch_size=batch_size,
-            units=self._masks.units,
-            eval_train=eval_train,
-            xla=xla,
-            precision=precision,
-            number=number,
-        )
+        self._epoch = Epoch(model, optimizer, settings, *self._rows, self._masks.units)
 
     def _set_inputs(
         self, model: keras.Sequential, train: tuple[Floats, Floats], valid: tuple[Floats, Floats]
@@ -219,7 +192,7 @@ class Trainer:
             model=self.model,
             verbose=0,
             epochs=epochs,
-            steps=math.ceil(train / self._batch_size),
+            steps=math.ceil(train / self._settings.batch_size),
         )
         self.model.stop_training = False
         ended: Literal["done", "diverged"] = "done"
@@ -243,7 +216,7 @@ class Trainer:
             if self.model.stop_training:
                 break
         hooks.on_train_end(logs)
-        compiler: Literal["TensorFlow", "XLA"] = "XLA" if self._xla else "TensorFlow"
+        compiler: Literal["TensorFlow", "XLA"] = "XLA" if self._settings.xla else "TensorFlow"
         return Fit(self.model.history.history, ended, time.perf_counter() - start, first, compiler)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import keras
 
 from wineexp.data.split import Split
 from wineexp.specs.run_spec import RunSpec, shape_of
+from wineexp.training.epoch import EpochSettings
 from wineexp.training.keras_internals import forget_kernels
 from wineexp.training.model import build_optimizer
 from wineexp.training.trainer import Fit, OnEpoch, Order, Trainer
@@ -85,18 +86,9 @@ class TrainerCache:
         shape = shape_of(spec), (*split.x_train.shape, len(split.y_valid)), xla
         if self._trainer is None or self._shape != shape:
             self._drop()
-            self._trainer = Trainer(
-                model,
-                optimizer,
-                spec.loss,
-                train,
-                valid,
-                batch_size=spec.batch_size,
-                eval_train=spec.eval_train,
-                xla=xla,
-                precision=spec.precision,
-                number=_number(shape) if xla else None,
-            )
+            number = _number(shape) if xla else None
+            settings = EpochSettings(spec.loss, spec.batch_size, spec.eval_train, xla, spec.precision, number)
+            self._trainer = Trainer(model, optimizer, settings, train, valid)
             self._shape = shape
             self._compiled_by_xla += xla
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,17 +32,7 @@ from wineexp.text import json_text
 @click.option(
     "--json", "as_json", is_flag=True, help="Print JSON: predictions, and metrics if the target is present."
 )
-def command(
-    run: str,
-    csv: Path,
-    out: Path,
-    output: Path | None,
-    run_seeds: bool,
-    mc_dropout: int | None,
-    id_column: str | None,
-    sep: str | None,
-    as_json: bool,
-) -> None:
+def command(run: str, csv: Path, output: Path | None, as_json: bool, **options: Any) -> None:
     """Predict new rows with a saved run.
 
     RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. CSV has the
@@ -51,10 +42,8 @@ def command(
     from wineexp.api.saved_run import predict
     from wineexp.outputs import write_output
 
-    predictions = predict(
-        run, csv, run_seeds=run_seeds, mc_dropout=mc_dropout, id_column=id_column, sep=sep, out=out
-    )
-    if run_seeds:
+    predictions = predict(run, csv, **options)
+    if options["run_seeds"]:
         say(f"seeds {', '.join(str(seed_run.spec.seed) for seed_run in predictions.runs)}")
     for remark in predictions.remarks:
         note(remark)

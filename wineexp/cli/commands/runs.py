@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from wineexp.cli.notes import note, say
-from wineexp.cli.options import complete_columns, complete_conditions, out_option
+from wineexp.cli.options import complete_columns, complete_conditions, filling, out_option
 from wineexp.cli.tables import collector_at_rest, print_table, table_options
 from wineexp.text import count_of
+
+if TYPE_CHECKING:
+    from wineexp.listing import Column, Listing, Row
+    from wineexp.runs.run import Run
+
+
+@dataclass(frozen=True)
+class View:
+    """Which runs are listed, in which order, with which columns: each as its flag has it."""
+
+    where: tuple[str, ...]
+    sort: str | None
+    newest: bool
+    columns: str | None
+
+    def check(self) -> None:
+        """Raise ``click.UsageError`` or ``SelectionError`` for a flag that cannot be followed."""
+        from wineexp.runs.columns import COLUMNS, find_column
+        from wineexp.runs.run_table import parse_conditions
+
+        if self.newest and self.sort:
+            raise click.UsageError("--newest and --sort: expected one of them")
+        parse_conditions(self.where)
+        self._chosen()
+        find_column((self.sort or "run").removeprefix("-"), COLUMNS.values())
+
+    def of(self, rows: Sequence[Row]) -> Listing:
+        """The table of these rows."""
+        from wineexp.listing import Listing
+        from wineexp.runs.columns import COLUMNS
+        from wineexp.runs.run_table import default_columns, parse_conditions, select, sort_rows
+
+        rows = select(rows, parse_conditions(self.where))
+        if self.sort or self.newest:
+            rows = sort_rows(rows, self.sort or "-recorded")
+        columns = self._chosen() or default_columns(rows) + ([COLUMNS["recorded"]] if self.newest else [])
+        return Listing(tuple(columns), tuple(rows))
+
+    def _chosen(self) -> list[Column[Run]]:
+        from wineexp.runs.columns import COLUMNS, find_column
+
+        return [find_column(name, COLUMNS.values()) for name in self.columns.split(",")] if self.columns else []
 
 
 @click.command()
@@ -39,18 +84,16 @@ from wineexp.text import count_of
     help="The columns to show; by default the settings that differ and the main metrics.",
 )
 @click.option("--check", is_flag=True, help="Verify every file of every run; exit code 1 if one is damaged.")
+@filling(View, "view")
 @table_options
 @collector_at_rest()
 def command(
     folders: tuple[Path, ...],
     out: Path,
     study: str | None,
-    where: tuple[str, ...],
-    sort: str | None,
-    newest: bool,
-    columns: str | None,
     check: bool,
     form: str,
+    view: View,
 ) -> int:
     """List runs as a table: filter, sort, choose columns.
 
@@ -58,21 +101,14 @@ def command(
     loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, fingerprint,
     threads, device, seconds, recorded.
     """
-    if newest and sort:
-        raise click.UsageError("--newest and --sort: expected one of them")
+    view.check()  # mistakes are reported before anything is read
 
-    from wineexp.listing import Listing
-    from wineexp.runs.columns import COLUMNS, find_column
     from wineexp.runs.directory import run_folders
     from wineexp.runs.integrity import sound
     from wineexp.runs.names import study_runs
     from wineexp.runs.run import Run
-    from wineexp.runs.run_table import damaged_row, default_columns, parse_conditions, row, select, sort_rows
+    from wineexp.runs.run_table import damaged_row, row
 
-    available = COLUMNS.values()
-    wanted = parse_conditions(where)
-    chosen = [find_column(name, available) for name in columns.split(",")] if columns else None
-    find_column((sort or "run").removeprefix("-"), available)
     paths = [
         path
         for folder in folders or (out,)
@@ -85,11 +121,7 @@ def command(
         checked = check_runs(checked)
     rows = [row(run) if isinstance(run, Run) else damaged_row(path, run) for path, run in checked]
     count = sum(row["status"] == "damaged" for row in rows)
-    rows = select(rows, wanted)
-    if sort or newest:
-        rows = sort_rows(rows, sort or "-recorded")
-    shown = chosen or default_columns(rows) + ([COLUMNS["recorded"]] if newest else [])
-    print_table(Listing(tuple(shown), tuple(rows)), form, empty="no runs")
+    print_table(view.of(rows), form, empty="no runs")
     if check:
         say(f"{len(checked)} runs checked, {count} damaged")
     elif count:

@@ -54,8 +54,8 @@ class Comparison:
     reference : Variant or None
         What the others are compared with; None if no run is finished.
     verdicts : tuple of Verdict
-    Main effects and two-factor interactions of a full cross; empty for other comparisons.
-        Main effects and two-factor interactions of a full cross; empty for anything else.
+    effects : tuple of Effect
+        Main effects and two-factor interactions of a full cross; empty for other comparisons.
     notes : tuple of str
         Caveats for the reader.
     groups : dict

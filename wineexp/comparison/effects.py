@@ -46,7 +46,7 @@ class Contrast:
         Factor (its axis) -> the level that is compared with that factor's level 0: one entry for a main
         effect, two for an interaction.
     weights : array of the factors' shape
-        The factor of each cell; they sum to 0.
+        The weight of each cell; they sum to 0.
     at : mapping of int to int
         For an effect at one level of another factor: that factor and its level.
     """

@@ -57,8 +57,8 @@ class Variant:
     ----------
     label : str
         The name, if there is one, and the settings that differ among the variants compared.
-    Those settings as in a config: field to text.
-        Those settings as a config has them: field to text.
+    settings : dict
+        Those settings as in a config: field to text.
     spec : RunSpec or None
         With seed 0 and without name; None for a lone CSV.
     name : str or None

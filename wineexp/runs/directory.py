@@ -42,7 +42,7 @@ MAX_NAME_BYTES = 120
 
 
 def read_bounded(path: Path) -> bytes:
-    """A file's content; raise ``RunError`` where it cannot be read or has more than ``MAX_BYTES``."""
+    """A file's content; raise ``RunError`` if it cannot be read or has more than ``MAX_BYTES``."""
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size

@@ -80,9 +80,9 @@ def unfinished(
     timing: Timing | None = None,
     made: Mapping[str, Any] | None = None,
 ) -> RunResult:
-    """The result of an unfinished run: what is known of it, and why it ended.
+    """The result of a run that did not finish: what is known of it, and why.
 
-    ``made`` holds what is known of its environment besides :func:`wineexp.runtime.environment`.
+    ``made`` is what is known of its environment besides :func:`wineexp.runtime.environment`.
     """
     split = split_table(table, spec)
     return RunResult(

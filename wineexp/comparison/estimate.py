@@ -46,7 +46,7 @@ class Estimate(ABC):
     @property
     @abstractmethod
     def fewest(self) -> int:
-        """The smaller number of seeds of both variants; with 1, nothing is known of how seeds differ."""
+        """The smaller of the two variants' numbers of seeds; with 1, nothing is known of how seeds differ."""
 
     @property
     @abstractmethod

@@ -196,7 +196,7 @@ class _Batch:
                 self._submit(attempts[number])
                 return
             result = attempt.ended(self.table, "failed", "killed", f"its workers died: {error}")
-        except Exception as error:  # noqa: BLE001 - a bad run, or a bad worker, never stops the others
+        except Exception as error:  # noqa: BLE001 - one bad run, or one bad worker, never stops the others
             result = attempt.ended(self.table, "failed", "error", f"{type(error).__name__}: {error}")
         future.release()
         yield attempt.task, result

@@ -21,7 +21,7 @@ def serve(pipe_descriptor: int, lifeline_descriptor: int) -> None:
 
     Messages to the parent: ``("started",)``, which it answers with table, ``keep_model`` and ``train``;
     ``("ready",)`` once TensorFlow is loaded; then for each spec that it sends ``("epoch", epoch, *losses)`` and
-    ``("result", RunResult, last)``, with ``last`` true if nothing more can be trained here; or ``("broken", why)``
+    ``("result", RunResult, last)``, with ``last`` true if nothing more is trained here; or ``("broken", why)``
     if nothing can be trained here at all.
     """
     pipe = Connection(pipe_descriptor)

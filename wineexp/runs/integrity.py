@@ -50,7 +50,7 @@ def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
     hashes : bool
         Compare SHA-256 too, not sizes alone.
     large : bool
-        Also for files over ``LARGE`` bytes.
+        Also hash files over ``LARGE`` bytes.
 
     Runs of wineexp 0.1.0 recorded neither; for these only the presence of files is checked.
     """

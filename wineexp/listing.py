@@ -34,7 +34,7 @@ Source = TypeVar("Source")
 #: Column key -> plain value: number, text, boolean, list, a tuple of a number and its interval, or None.
 Row = dict[str, Any]
 
-#: The unit of a number that is measured in the units of the column that is predicted.
+#: The unit of a number that is measured in the predicted column's unit.
 TARGET = "target"
 
 #: Characters that Markdown would read as its own.
@@ -49,7 +49,7 @@ def plain(value: Any) -> str:
 
 
 def number(form: str) -> Callable[[Any], str]:
-    """How a number of that format is shown; nothing for None."""
+    """A function that shows a number in that format, and nothing for None."""
     return lambda value: "" if value is None else format(value, form)
 
 
@@ -78,11 +78,11 @@ class Column(Generic[Source]):
     listed : int
         Its place among the columns shown by default; 0: not among them.
     unit : str
-        Its unit, where neither heading nor format tells it; ``TARGET`` for that of the column that is predicted.
+        Its unit, if neither heading nor format shows it; ``TARGET`` for the predicted column's.
     measure : str
         What it measures: numbers of one measure have the same decimals in a row: ``target`` or ``loss``.
     right : bool or None
-        Whether its cells are flush right; None: where all of them are numbers.
+        Whether its cells are flush right; None: if all of them are numbers.
     """
 
     key: str
@@ -115,7 +115,7 @@ class Listing:
     ----------
     columns : tuple of Column
     rows : tuple of dict
-        Plain values by column key; a cell is empty where its row lacks the key.
+        Plain values by column key; a cell is empty if its row lacks the key.
     footer : tuple of tuple of str
         Rows below, already as text.
     caption : str
@@ -172,7 +172,7 @@ class Listing:
         return "" if self.total in (None, len(self.rows)) else f"the first {len(self.rows)} of {self.total:,} rows"
 
     def data(self) -> list[Row]:
-        """Each row's plain values, for JSON and CSV; None where a row lacks a column."""
+        """Each row's plain values, for JSON and CSV; None if a row lacks a column."""
         return [{column.key: row.get(column.key) for column in self.columns} for row in self.rows]
 
     def _texts(self, row: Row) -> list[str]:

@@ -37,7 +37,7 @@ __all__ = [
 
 OnDamaged = Callable[[RunError], None]
 
-#: Formats that a figure can be saved in, by the ending of its name.
+#: Formats for figures, by file suffix.
 FIGURE_FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -55,21 +55,22 @@ def compare(
     ----------
     *runs : SavedRun or path-like, or sequences of them
         Run directories, folders of them, history CSVs, curves PNGs; or the directory names, signatures, labels or
-        studies of runs in ``out``. Runs on the simulated table that lie beside real ones in a folder, a label or a
-        study are left out, with a note; those that are given themselves are refused beside real ones.
+        studies of runs in ``out``. If a folder, a label or a study has runs on the simulated table beside real
+        ones, the simulated ones are left out, with a note; if they are given themselves, they are refused beside
+        real ones.
     reference : SavedRun or str, optional
-        What to compare the others with: a run, a label, settings such as ``"dropout=0,bn=none"``. By default, of
-        runs given one by one (paths, names, a list of your own) the first, of a study its config's first, and of
-        what was found in a folder, by ``load_runs`` too, the variant nearest the defaults.
+        What the others are compared with: a run, a label, settings such as ``"dropout=0,bn=none"``. By default,
+        for runs given one by one (paths, names, a list of your own) it is the first, for a study the config's
+        first, and for a folder's runs, also from ``load_runs``, the variant nearest the defaults.
     where : str or sequence of str
-        Only runs that meet every condition, such as ``"dropout=0.3"``. Where one is about results, such as
+        Only runs that meet every condition, such as ``"dropout=0.3"``. If one is about results, such as
         ``"val_mae<0.6"``, nothing is judged.
     margin : float, optional
         The size below which a difference in val MAE does not matter: a variant may then be the same within it.
     out : path-like
         The folder in which runs are looked for by name.
     on_damaged : callable, optional
-        Called with the error of each run in a folder that cannot be read, instead of a warning.
+        Called with the error of each unreadable run in a folder, instead of a warning.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def compare(
     Raises
     ------
     RunError, SelectionError
-        For what is not a run, and for runs that cannot be compared with each other.
+        If something given is not a run, or if the runs cannot be compared with each other.
 
     Examples
     --------
@@ -183,7 +184,7 @@ def check_figure_name(path: Path) -> str:
 def _with_tables_checked(
     runs: list[Run], places: Sequence[Place], on_damaged: OnDamaged
 ) -> tuple[list[Run], tuple[str, ...]]:
-    """The runs whose records agree with their tables, and what could not be checked; one that is given raises."""
+    """The runs whose records agree with their tables, and notes on unchecked ones; a run given directly raises."""
     done = [(run.path, run.record) for run in runs if run.predictions is not None]
     damaged, notes = check_tables(done)
     for path, error in damaged.items():
@@ -194,7 +195,7 @@ def _with_tables_checked(
 
 
 def _with_looks_told(comparison: Comparison) -> Comparison:
-    """With a note where the runs were trained by planned looks, which are not known here."""
+    """The comparison, with a note if the runs were trained by planned looks, which are not known here."""
     records = [(run.path.parent, run.record) for run in comparison.runs if run.is_recorded]
     signatures = {name for _, record in records for name in (record.variant_signature, record.variant_key)}
     studies = [name for out in sorted({out for out, _ in records}) for name in studies_with_looks(out, signatures)]
@@ -209,10 +210,10 @@ def _with_looks_told(comparison: Comparison) -> Comparison:
 
 
 def _without_stand_ins(runs: list[Run], places: Sequence[Place]) -> tuple[list[Run], list[str]]:
-    """The runs without those on the simulated table that only happen to lie beside real ones, and a note of these.
+    """The runs without those on the simulated table that only happen to lie beside real ones, and a note on these.
 
-    They were not asked for where a folder, a label or a study has both: a first try, before the table was there. A
-    run that is given itself stays, and is refused beside real ones.
+    If a folder, a label or a study has both, the simulated ones were not meant: they are a first try, from before
+    the table was there. A run that is given itself stays, and is refused beside real ones.
     """
     given = {place for place in places if isinstance(place, Path) and (is_run(place) or not place.is_dir())}
     left: set[Path] = set()
@@ -233,7 +234,7 @@ def _without_stand_ins(runs: list[Run], places: Sequence[Place]) -> tuple[list[R
 
 
 def _lacking(meant: Sequence[Meant]) -> list[str]:
-    """A note for each study some of whose runs are not there."""
+    """A note for each study with missing runs."""
     notes = []
     for one in meant:
         if one.study is not None and one.lacking:
@@ -245,7 +246,7 @@ def _lacking(meant: Sequence[Meant]) -> list[str]:
 
 
 def _meets(run: Run, conditions: Sequence[Condition]) -> bool:
-    """Whether a run meets all conditions; a CSV on its own has no record, so it meets none."""
+    """Whether a run meets all conditions; a lone CSV has no record, so it meets none."""
     if not run.is_recorded:
         return False
     known = row(run)

@@ -32,8 +32,8 @@ __all__ = [
 #: A spec: itself, its YAML file, or a mapping of its fields.
 Spec = RunSpec | PathLike | Mapping[str, Any]
 
-#: A config: a YAML file or a folder of them, several of these, a mapping of what a file would hold, specs, or
-#: what :func:`read_study` made of one.
+#: A config: a YAML file or a folder of them, several of these, a mapping equivalent to a file, specs, or the
+#: result of :func:`read_study`.
 Study: TypeAlias = "PathLike | Mapping[str, Any] | Sequence[RunSpec] | Sequence[PathLike] | Config"
 
 #: Runs: a run, a path or a name (see :mod:`wineexp.runs.names`), or several of them.
@@ -78,7 +78,7 @@ def read_study(
     Raises
     ------
     ConfigError
-        With every problem of every file; for what is no config; for a config without runs.
+        With every problem of every file; for a value that is not a config; for a config without runs.
     """
     from wineexp.specs.config import Config, read_configs, read_mapping, told_overrides
 
@@ -102,18 +102,19 @@ def read_study(
 
 
 def read_runs(given: Sequence[Runs], out: PathLike) -> list[Place]:
-    """What runs stand for, given one by one or in lists; names are those of runs in ``out``.
+    """The places of runs, given one by one or in lists; names are those of runs in ``out``.
 
     Raises
     ------
     RunError
-        For what is neither a run nor a path nor a name, for a name that nothing goes by, and if there are none.
+        For a value that is neither a run nor a path nor a name, for a name that nothing has, and if there are no
+        runs.
     """
     return [meant.place for meant in read_meant(given, out)]
 
 
 def read_meant(given: Sequence[Runs], out: PathLike) -> list[Meant]:
-    """As :func:`read_runs`, with the study's folder where it is a study that was given."""
+    """As :func:`read_runs`, with the study's folder if a study was given."""
     found = [
         Meant(item.path) if isinstance(item, Run) else find_there(os.fspath(item), Path(out))
         for item in flat(given)
@@ -129,7 +130,7 @@ def read_run(given: Run | PathLike, out: PathLike) -> Path:
     Raises
     ------
     RunError
-        As for :func:`read_runs`; where several runs go by the name.
+        As for :func:`read_runs`; also if several runs have that name.
     """
     if isinstance(given, Run):
         return given.path
@@ -139,7 +140,7 @@ def read_run(given: Run | PathLike, out: PathLike) -> Path:
 
 
 def flat(given: Runs | Sequence[Runs]) -> Iterator[Run | PathLike]:
-    """Runs, paths and names, given one by one or in lists; raise ``RunError`` for what is none of them."""
+    """Runs, paths and names, given one by one or in lists; raise ``RunError`` for anything else."""
     if isinstance(given, (Run, str, os.PathLike)):
         yield given
     elif isinstance(given, Sequence):

@@ -1,4 +1,4 @@
-"""The inside of a saved run's model: what its layers give, and whether its moving averages fit."""
+"""The inside of a saved run's model: the output of its layers, and whether its moving averages fit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["inspect", "write_inspection"]
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows to look at: float32 features as the model takes them, and the target where it is known."""
+    """Rows to look at: float32 features as the model takes them, and the target if it is known."""
 
     source: str
     x: npt.NDArray[np.float32]
@@ -50,9 +50,9 @@ def inspect(
 ) -> Inspection:
     """Look inside a saved run's model, as ``wineexp inspect`` does.
 
-    Each layer's activations over the rows, in inference mode and in training mode: with dropout on and batch
-    normalization by the statistics of each batch. Each batch normalization's moving averages against the mean and
-    variance of its input on these rows. The run stays as it is, and the result repeats.
+    It shows each layer's activations over the rows, in inference mode and in training mode (dropout on, batch
+    normalization with the statistics of each batch), and compares each batch normalization's moving averages with
+    the mean and variance of its input on these rows. The run is not changed, and the result is reproducible.
 
     Parameters
     ----------
@@ -61,19 +61,19 @@ def inspect(
     rows : path-like or DataFrame, optional
         A CSV or a table with the columns that the run was trained on, in any order; by default its training rows.
     data : path-like or DataFrame, optional
-        Where the run's table is, for its training rows; by default it is looked for as ``train`` does.
+        The run's table, for its training rows; by default it is searched for as in ``train``.
     out : path-like
         The folder in which the run is looked for by name.
     sep : str, optional
-        The separator of the CSV of either; by default its content tells.
+        The separator of either CSV; by default it is found from the content.
 
     Raises
     ------
     RunError
-        When there is no such run, or several go by the name; when it is not done or has no model, or
-        activations are not finite.
+        If there is no such run, or several have that name; if it is not done or has no model, or activations are
+        not finite.
     DataError
-        When the run's table is not found, or a column of ``rows`` is missing or holds anything but finite numbers.
+        If the run's table is not found, or a column of ``rows`` is missing or holds anything but finite numbers.
     SelectionError
         For ``rows`` together with ``data``.
 
@@ -124,7 +124,7 @@ def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str
     table = find_again(run.record.data, data, sep=sep)
     split = split_table(table, run.spec)
     raw = split.encoding(table.frame.loc[split.train_rows])
-    x = Scaling.of(run.record.data.scaling)(raw)  # as its model was trained, whatever this version would fit
+    x = Scaling.of(run.record.data.scaling)(raw)  # as in its training, whatever this version would fit
     return _Rows(f"the training rows of {short_source(table.source)}", x, split.y_train)
 
 
@@ -138,7 +138,7 @@ def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> 
 
 
 def _notes(run: SavedRun, chosen: _Rows, layers: Sequence[LayerInside]) -> Iterator[str]:
-    """What is not used, and what a reader could take for the model's doing and is not."""
+    """Unused columns, and effects that a reader could wrongly attribute to the model."""
     yield from chosen.notes
     if chosen.unused:
         yield f"not used: {', '.join(map(one_line, chosen.unused))}"

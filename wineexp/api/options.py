@@ -22,14 +22,14 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Source:
-    """The table, the folder of run directories, and which runs there are trained again.
+    """The table, the folder of run directories, and which of its runs are trained again.
 
     Attributes
     ----------
     data : path-like, DataFrame or None
-        None: as ``wineexp data`` shows.
+        None: the table that ``wineexp data`` shows.
     sep : str or None
-        The CSV file's separator; None: its content tells.
+        The CSV file's separator; None: it is found from the content.
     out : path-like
     force, skip_failed : bool
         Train finished runs again; leave failed ones alone.
@@ -48,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Where:
-    """Where a config's runs are trained, and what happens to those that fail.
+    """Where a config's runs are trained, and how failures are handled.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Where:
     dask : str or None
         A Dask scheduler's address, instead of ``jobs``.
     timeout : float or None
-        Seconds a run may take in a worker.
+        Limit for a run's seconds in a worker.
     retries : int
         How often to retry a run whose worker died.
     fail_fast, keep_model : bool
@@ -122,7 +122,7 @@ class Drawing:
     full_range: bool = False
 
     def check(self) -> None:
-        """Raise ``SelectionError`` for a figure that cannot be drawn so."""
+        """Raise ``SelectionError`` for a figure that cannot be drawn like this."""
         from wineexp.comparison.comparison import Layout
         from wineexp.comparison.scale import Metric
 

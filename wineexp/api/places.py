@@ -26,7 +26,7 @@ __all__ = [
 
 
 def check_machine(plan: Plan) -> None:
-    """Raise ``RuntimeSetupError`` where this machine cannot train a spec's ``precision``, or so large a model."""
+    """Raise ``RuntimeSetupError`` if this machine cannot train a spec's ``precision``, or a model of its size."""
     if any(spec.precision != "float32" for spec in plan.waiting):
         runtime.check_bfloat16()
     if problem := lacking_memory(plan):
@@ -34,7 +34,7 @@ def check_machine(plan: Plan) -> None:
 
 
 def lacking_memory(plan: Plan) -> str | None:
-    """Why this machine has not the memory for the largest model to be trained; None where it may have it."""
+    """Why this machine lacks the memory for the largest model to be trained; None if it may have enough."""
     needed = {spec: _least_bytes(plan, spec) for spec in plan.waiting}
     there, whose = runtime.total_memory()
     largest = max(needed, key=lambda spec: needed[spec], default=None)
@@ -49,7 +49,7 @@ def lacking_memory(plan: Plan) -> str | None:
 
 
 def _least_bytes(plan: Plan, spec: RunSpec) -> int:
-    """What training takes at least, rows and layers' outputs aside."""
+    """The least memory for training, without rows and layers' outputs."""
     return 4 * plan.parameters(spec) * (2 + OPTIMIZER_SLOTS[spec.optimizer])
 
 
@@ -70,7 +70,7 @@ def choose_executor(plan: Plan, where: Where) -> Executor:
     RuntimeSetupError
         See :func:`check_machine`.
     MissingExtraError
-        Where Dask is asked for and not installed.
+        If Dask is requested and not installed.
     """
     how: dict[str, Any] = {"timeout": where.timeout, "retries": where.retries, "keep_model": where.keep_model}
     if where.dask is not None:
@@ -86,12 +86,12 @@ def choose_executor(plan: Plan, where: Where) -> Executor:
 
 
 def in_process(threads: int, *, keep_model: bool) -> Executor:
-    """This process, in which TensorFlow may run already with its own count of threads.
+    """This process, in which TensorFlow may already run with its own number of threads.
 
     Raises
     ------
     RuntimeSetupError
-        When it runs with another count.
+        If it runs with another number.
     """
     return InProcess(runtime.prepare(threads), keep_model)
 
@@ -102,9 +102,9 @@ def make_exporters(sending: Sending, study: str) -> list[Exporter]:
     Raises
     ------
     SelectionError
-        For an experiment without MLflow, and for what is no address.
+        For an experiment without MLflow, and for an invalid address.
     MissingExtraError, RuntimeSetupError
-        Where an extra is not installed, or no MLflow server answers.
+        If an extra is not installed, or no MLflow server answers.
     """
     tensorboard, mlflow, experiment = sending.tensorboard, sending.mlflow, sending.experiment
     if experiment is not None and mlflow is None:

@@ -1,4 +1,4 @@
-"""Runs and studies removed, as ``wineexp rm`` does: only files of ours, and no run that is being trained."""
+"""Remove runs and studies, as ``wineexp rm`` does: only files of ours, and no run that is being trained."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Removal", "plan_removal", "remove", "remove_planned"]
 
 @dataclass(frozen=True)
 class Removal:
-    """One directory that is to go, with all files of ours in it.
+    """One directory to remove, with all files of ours in it.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Removal:
     size : int
         Bytes of our files.
     stays : tuple of str
-        What is in it that is not ours: it stays, and with it the directory.
+        Files in it that are not ours: they stay, and so does the directory.
     signature : str or None
-        Of a run, by which it is claimed.
+        A run's, by which it is claimed.
     """
 
     path: Path
@@ -53,9 +53,9 @@ class Removal:
 
 
 def remove(*runs: Runs, out: PathLike = "outputs") -> list[Path]:
-    """Remove runs, and studies with their figure, table and page; without asking. Return what was removed.
+    """Remove runs, and studies with their figure, table and page, without asking. Return what was removed.
 
-    Files that are not wineexp's stay. Of a study, runs that belong to another study too stay.
+    Files that are not wineexp's stay. A study's runs also stay if they belong to another study too.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ def remove(*runs: Runs, out: PathLike = "outputs") -> list[Path]:
     Raises
     ------
     RunError
-        Before anything is removed, for what is no run or study, and for a run that another process trains; where
-        the system does not allow it.
+        Before anything is removed, if something given is no run or study, or if another process trains one of the
+        runs; also if the system does not allow the removal.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def remove(*runs: Runs, out: PathLike = "outputs") -> list[Path]:
 
 
 def plan_removal(*runs: Runs, out: PathLike = "outputs") -> list[Removal]:
-    """What :func:`remove` would remove, each directory once, in the order given; a study after its runs."""
+    """What :func:`remove` would remove: each directory once, in the given order, a study after its runs."""
     found: dict[Path, Removal] = {}
     for given in flat(runs):
         for removal in [_of_run(given.path)] if isinstance(given, Run) else _planned(os.fspath(given), Path(out)):
@@ -93,9 +93,9 @@ def plan_removal(*runs: Runs, out: PathLike = "outputs") -> list[Removal]:
 
 
 def remove_planned(planned: Sequence[Removal]) -> Iterator[Path]:
-    """Remove what was planned, and yield each directory as it is gone; see :func:`remove`."""
+    """Remove what was planned, and yield each removed directory; see :func:`remove`."""
     for folder in {removal.path.parent for removal in planned}:
-        restore_runs(folder)  # else what a killed process was replacing would take the place of what is removed
+        restore_runs(folder)  # else a run that a killed process was replacing would come back later
     for removal in planned:  # all of them, before the first is removed
         with _claimed(removal):
             pass
@@ -126,7 +126,7 @@ def _several(place: Path | tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _of_others(folder: Path) -> set[str]:
-    """Signatures of the runs of all other studies beside that one; raise ``RunError`` where one cannot be read."""
+    """Signatures of the runs of all other studies beside that one; raise ``RunError`` if one cannot be read."""
     found: set[str] = set()
     for path, study in find_studies(folder.parent):
         if path.name == folder.name:
@@ -141,7 +141,7 @@ def _of_run(path: Path) -> Removal:
     run = Run(path)
     try:
         check_files(run, hashes=False)
-    except RunError:  # it may go all the same; its directory's name tells who could be training it
+    except RunError:  # it may still be removed; its directory's name has the signature for the claim
         ending = path.name.rpartition("-")[2]
         return _of(path, "damaged", RUN_FILES, ending if re.fullmatch("[0-9a-f]{8}", ending) else None)
     return _of(path, run.record.outcome, RUN_FILES, run.signature)
@@ -159,7 +159,7 @@ def _of(path: Path, what: str, ours: Sequence[str], signature: str | None) -> Re
 
 @contextlib.contextmanager
 def _claimed(removal: Removal) -> Iterator[None]:
-    """Hold the claim on a run; raise ``RunError`` where another process has it."""
+    """Hold the claim on a run; raise ``RunError`` if another process has it."""
     if removal.signature is None:
         yield
         return

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictions", "SavedRun", "SavedRuns", "diff", "in_order", "load_runs", "load_tensorflow", "predict"]
 
-#: Predictions that a notebook shows.
+#: The number of predictions shown in a notebook.
 _SHOWN = 10
 
 
@@ -55,12 +55,12 @@ class SavedRun(Run):
 
     @property
     def test_predictions(self) -> pd.DataFrame | None:
-        """The same of each test row; None where there are none."""
+        """The same of each test row; None if there are none."""
         return Run(self.path).test_predictions
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The metrics of run.json, name to number, None where a number is not known."""
+        """The metrics of run.json, name to number; None for an unknown number."""
         return self.record.metrics.model_dump(exclude_unset=True)
 
     def plot(self, *, full_range: bool = False) -> Figure:
@@ -77,7 +77,7 @@ class SavedRun(Run):
     def load_model(self) -> Any:
         """The ``keras.Sequential`` of model.keras: built from the spec, with the saved weights, not compiled.
 
-        It takes raw features where ``record.data.scaling.in_model`` says so, otherwise scaled ones.
+        It takes raw features if ``record.data.scaling.in_model`` is true, otherwise scaled ones.
         """
         load_tensorflow(self)
         from wineexp.training.prediction import load_model
@@ -99,8 +99,8 @@ class Predictions:
     Attributes
     ----------
     table : pandas.DataFrame
-        ``row`` (int, from 0), the column that is carried, ``predicted``; for several seeds or passes also ``sd``,
-        their standard deviation; ``actual`` if the target is present.
+        ``row`` (int, from 0), the carried column, ``predicted``; for several seeds or passes also ``sd``, their
+        standard deviation; ``actual`` if the target is present.
     metrics : dict or None
         ``mae``, ``rmse`` and ``skill`` if the target is present.
     runs : tuple of SavedRun
@@ -110,7 +110,7 @@ class Predictions:
     unused : tuple of str
         Columns that the run was not trained on.
     notes : tuple of str
-        What was dropped of the rows, and which lie far outside those that the run was trained on.
+        Which rows or values were dropped, and which lie far outside the run's training rows.
     """
 
     table: pd.DataFrame
@@ -122,7 +122,7 @@ class Predictions:
 
     @property
     def measured(self) -> str:
-        """The metrics in words; empty where the target is not present."""
+        """The metrics in words; empty if the target is not present."""
         if self.metrics is None:
             return ""
         skill = "skill not known" if self.metrics["skill"] is None else f"skill {self.metrics['skill']:+.1%}"
@@ -131,7 +131,7 @@ class Predictions:
 
     @property
     def remarks(self) -> list[str]:
-        """What was left out, not used, dropped, or lies far outside, in words."""
+        """What was left out, unused, dropped, or far outside the training rows, in words."""
         left_out = [f"left out: {run.path} ({run.status}, or without its model)" for run in self.left_out]
         unused = [f"not used: {', '.join(map(one_line, self.unused))}"] if self.unused else []
         target = self.runs[0].spec.target
@@ -168,7 +168,7 @@ class Predictions:
         return to_html(card)
 
     def as_csv(self) -> str:
-        """The table as CSV. What is carried is safe to open in a spreadsheet, as all that wineexp writes."""
+        """The table as CSV. Carried cells are safe to open in a spreadsheet, as in all of wineexp's CSVs."""
         table = self.table.rename(columns=csv_cell)
         carried = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
         for name in carried:
@@ -177,7 +177,7 @@ class Predictions:
 
 
 def _as_text(column: pd.Series) -> list[str]:
-    """The cells of a column; numbers with as many decimals as each other, none where all are whole."""
+    """The cells of a column; numbers all have the same number of decimals, none if all are whole."""
     if not pd.api.types.is_float_dtype(column):
         return list(map(str, column))
     if (column % 1 == 0).all():
@@ -202,8 +202,8 @@ def predict(
     run : SavedRun or path-like
         A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
     rows : path-like or DataFrame
-        A CSV in any dialect, or a table, with the columns that the run was trained on, in any order; others may
-        hold anything. A target column without any value counts as absent. Text is encoded as the run's was; a
+        A CSV in any dialect, or a table, with the columns that the run was trained on, in any order; other columns
+        may hold anything. A target column without any value counts as absent. Text is encoded as in the run; a
         category that it was not trained on counts as none, with a note.
     run_seeds : bool
         Predict the mean over all seeds of the run's variant in the same folder, and their spread.
@@ -214,15 +214,14 @@ def predict(
     id_column : str, optional
         A column of ``rows`` to carry into the table of predictions.
     sep : str, optional
-        The CSV's separator; by default its content tells.
+        The CSV's separator; by default it is found from the content.
 
     Raises
     ------
     RunError
-        When there is no such run, or several go by the name; when it is not done, has no model, or
-        no dropout to leave on.
+        If there is no such run, or several have that name; if it is not done, or has no model or no dropout.
     DataError
-        When a column is missing or holds anything but finite numbers, or nothing where text was encoded.
+        If a column is missing or holds anything but finite numbers, or has an empty cell where text was encoded.
 
     Examples
     --------
@@ -260,14 +259,14 @@ def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:
 
 
 def load_tensorflow(run: Run) -> None:
-    """Use the run's own thread count, unless TensorFlow runs already: the same count predicts the same."""
+    """Set the run's own thread count, unless TensorFlow runs already: the same count predicts the same."""
     runtime.load(runtime.running_threads() or run.record.environment.threads or 1)
     with runtime.LOCK:
-        import wineexp.training.prediction  # noqa: F401 - whole before another thread asks for it
+        import wineexp.training.prediction  # noqa: F401 - complete before another thread imports it
 
 
 def diff(first: Run | PathLike, second: Run | PathLike, *, out: PathLike = "outputs") -> Difference:
-    """Two runs side by side: the settings that differ, then their metrics. No verdict: :func:`compare` judges.
+    """Two runs side by side: the settings that differ, then their metrics. For a verdict, see :func:`compare`.
 
     Parameters
     ----------
@@ -285,7 +284,7 @@ def diff(first: Run | PathLike, second: Run | PathLike, *, out: PathLike = "outp
     Raises
     ------
     RunError
-        When there is no such run, several go by a name, or one is damaged.
+        If there is no such run, several have that name, or one is damaged.
 
     Examples
     --------
@@ -302,9 +301,9 @@ def diff(first: Run | PathLike, second: Run | PathLike, *, out: PathLike = "outp
 
 
 class SavedRuns(list[SavedRun]):
-    """Runs in a list, which a notebook shows as a table.
+    """A list of runs, which a notebook shows as a table.
 
-    ``ordered`` says whether somebody gave their order: see :func:`in_order`.
+    ``ordered`` says whether their order was chosen by someone: see :func:`in_order`.
     """
 
     def __init__(self, runs: Iterable[SavedRun] = (), *, ordered: bool = False) -> None:
@@ -351,7 +350,7 @@ def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "
     Raises
     ------
     RunError
-        If what is given does not exist, or is not of runs.
+        If something given does not exist, or contains no runs.
     SelectionError
         For an invalid condition.
 
@@ -371,17 +370,17 @@ def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "
 
 
 def in_order(given: Runs | Sequence[Runs], first: Place) -> bool:
-    """Whether runs stand in an order that somebody gave them, so that the first of them is the reference.
+    """Whether the order of runs was chosen by someone, so that the first of them is the reference.
 
-    They do if they were given one by one, by path, name or as themselves, or are a study's, which has its config's
-    order. What was found in a folder has no order of its own, nor has what :func:`load_runs` found there. Of a mix
-    the first decides.
+    It was if they were given one by one, by path, name or as themselves, or if they are a study's, which has its
+    config's order. A folder's runs have no chosen order, not even as a list from :func:`load_runs`. For a mix, the
+    first one decides.
 
     Parameters
     ----------
     given : SavedRun or path-like, or sequences of them
     first : Path or tuple of Path
-        What the first of them stands for.
+        The place of the first one.
     """
     if isinstance(given, SavedRuns):
         return given.ordered
@@ -395,7 +394,7 @@ def _is_empty(given: Runs) -> bool:
 
 
 def _runs(place: Place) -> Iterable[Run]:
-    """The runs of a place whose records can be read, as far as it is not one run."""
+    """The runs of a place whose records can be read, if it is more than one run."""
     if not isinstance(place, Path):
         return readable_runs(place)
     if is_run(place):

@@ -29,7 +29,7 @@ class ExportResult:
     Attributes
     ----------
     sent, present : int
-        A run of two studies counts twice, as each has an experiment of its own.
+        A run of two studies counts twice, as each study has its own experiment.
     problems : tuple of str
     places : tuple of str
         The same in one sentence for each place.
@@ -51,9 +51,9 @@ def export(
 ) -> ExportResult:
     """Send finished runs to TensorBoard or MLflow; those that are there already are skipped.
 
-    In MLflow a study is an experiment, as with ``study(..., mlflow=...)``: its runs go to the experiment of its
-    name. A run that no study in its folder lists is there already where any experiment of the server has it; else
-    it goes to ``wineexp``.
+    In MLflow a study is an experiment, as with ``study(..., mlflow=...)``: its runs go to the experiment with its
+    name. A run that no study in its folder lists counts as present if any experiment of the server has it;
+    otherwise it goes to ``wineexp``.
 
     Parameters
     ----------
@@ -64,19 +64,19 @@ def export(
     mlflow : str, optional
         The address of an MLflow server; empty for ``$MLFLOW_TRACKING_URI``.
     experiment : str, optional
-        The MLflow experiment of all these runs, created if it does not exist; by default
+        The MLflow experiment for all these runs, created if it does not exist; by default
         ``$MLFLOW_EXPERIMENT_NAME``, else each study's own.
     out : path-like
         The folder in which runs are looked for by name.
     on_damaged : callable, optional
-        Called with the error of each run in a folder that cannot be read, and of each study's list of runs.
+        Called with the error of each unreadable run in a folder, and of each study's unreadable list of runs.
 
     Raises
     ------
     SelectionError
-        If neither or both places are given; for an experiment without MLflow; for what is no address.
+        If neither or both places are given; for an experiment without MLflow; for an invalid address.
     RunError, MissingExtraError, RuntimeSetupError
-        For what is not a run; if an extra is not installed, or no MLflow server answers.
+        If something given is not a run; if an extra is not installed, or no MLflow server answers.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def export(
 def _experiments(
     found: Sequence[tuple[Run, Sequence[str]]], mlflow: str, experiment: str | None
 ) -> list[tuple[Exporter, list[Run]]]:
-    """Each MLflow experiment with the runs that go there: the one asked for, their studies', or where they are."""
+    """Each MLflow experiment with its runs: the requested one, the studies' own, or where the runs already are."""
     from wineexp.exporters.mlflow import MLflowLog
     from wineexp.exporters.mlflow_server import DEFAULT_EXPERIMENT, Chosen, MLflowServer, choose_experiment
 
@@ -133,7 +133,7 @@ def _experiments(
 
 
 def _with_studies(meant: Meant, on_damaged: OnDamaged | None) -> Iterator[tuple[Run, tuple[str, ...]]]:
-    """Each run that is meant, with the names of its studies: the one that was meant, else all that list it."""
+    """Each requested run with the names of its studies: the study that was given, else all that list the run."""
     meant_study = () if meant.study is None else (read_study(meant.study).name,)
     listed: dict[Path, dict[str, list[str]]] = {}
     for run in _runs(meant.place, on_damaged):

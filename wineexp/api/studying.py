@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StudyResult", "plan_study", "run_study", "study"]
 
-#: What is said of a study that was interrupted.
+#: The message for an interrupted study.
 INTERRUPTED = "interrupted; the same call trains the rest"
 
 
@@ -58,8 +58,8 @@ class StudyResult:
     comparison : Comparison or None
         None if it was interrupted; the same call then trains the rest.
     folder : Path
-        Where ``compare.png``, ``compare.csv`` and ``report.html`` are, and ``study.json``, which lists its runs;
-        with ``overrides`` a folder of its own.
+        It contains ``compare.png``, ``compare.csv`` and ``report.html``, and ``study.json``, which lists the runs;
+        with ``overrides`` it is a separate folder.
     """
 
     runs: SavedRuns
@@ -121,17 +121,17 @@ def study(
     Parameters
     ----------
     reference : str, optional
-        What to compare the others with; by default the config's first variant.
+        What the others are compared with; by default the config's first variant.
     margin : float, optional
         As in :func:`compare`; overrides the config's.
     looks : sequence of int, optional
-        Seeds at each planned look, such as ``[5, 10, 20]``: after each, only variants that cannot be told from the
-        reference yet get more seeds, and the error rate of all looks together is kept. Overrides the config's.
+        Seeds at each planned look, such as ``[5, 10, 20]``: after each, only variants that cannot yet be told from
+        the reference get more seeds, and the error rate of all looks together is kept. Overrides the config's.
     page : bool
-        Whether to write the page, for which the extra ``report`` is needed.
+        Whether to write the page, which requires the extra ``report``.
     layout : {"auto", "overlay", "grid", "verdict"}
-        All curves in one panel, a panel per variant, or the verdicts alone; ``auto``: one panel for what can be
-        told apart in it.
+        All curves in one panel, a panel per variant, or the verdicts alone; ``auto``: one panel if its curves can
+        be told apart.
     metric : {"both", "val_loss", "loss"}
         Which losses are drawn.
     smooth : int, optional
@@ -150,7 +150,7 @@ def study(
     Raises
     ------
     ConfigError, SpecError, DataError, SelectionError, MissingExtraError
-        Before anything is trained; also for a reference that matches no variant of the config.
+        Before any training; also for a reference that matches no variant of the config.
 
     Examples
     --------
@@ -183,10 +183,10 @@ def run_study(
     *,
     page: bool,
 ) -> StudyResult:
-    """Train a config's runs, compare them and write what was found; see :func:`study`."""
+    """Train a config's runs, compare them and write the results; see :func:`study`."""
     where.check()
     drawing.check()
-    restore_runs(source.folder)  # before they are looked for
+    restore_runs(source.folder)  # before looking for them
     plan, reference = plan_study(config, judging, source, page=page)
     exporters = make_exporters(sending, plan.name)
     executor = choose_executor(plan, where)
@@ -212,7 +212,7 @@ def run_study(
 
 
 def plan_study(config: Config, judging: Judging, source: Source, *, page: bool) -> tuple[Plan, RunSpec | None]:
-    """What :func:`run_study` would do, and the variant that is named as reference; refuses what it refuses."""
+    """The plan of :func:`run_study`, and the variant named as reference; raises the same errors."""
     if page:
         extras.require("report", "the page of a study (or leave it out: --no-report)")
     check_margin(judging.margin)
@@ -223,7 +223,7 @@ def plan_study(config: Config, judging: Judging, source: Source, *, page: bool) 
 
 @dataclass
 class _Study:
-    """A study under way; ``runs`` are those that are there so far."""
+    """A study in progress; ``runs`` are those that exist so far."""
 
     plan: Plan
     executor: Executor
@@ -238,10 +238,10 @@ class _Study:
         return self._judge() if self._train(self.plan) else None
 
     def by_looks(self, looks: Looks) -> Comparison | None:
-        """Train to one look after another while there is something open; None if it was interrupted.
+        """Train from look to look while a verdict is open; None if it was interrupted.
 
-        What a look judges are the seeds that were planned for it, whatever else is there, so the same config
-        trains the same runs and finds the same, wherever it was stopped.
+        Each look judges only the seeds planned for it, so the same config trains the same runs and has the same
+        results, wherever it was interrupted.
         """
         before = sum(entry.before is not None for entry in self.plan.entries)
         variants = group_specs(self.plan.specs)
@@ -250,7 +250,7 @@ class _Study:
         )
         planned = PlannedLooks.of(looks, self.plan.margin, named, [variant.label for variant in variants])
         table = self.plan.table
-        # Runs of a study that an earlier version began have the table's fingerprint alone in them.
+        # Runs of a study that an earlier version began were signed with the table's fingerprint alone.
         known = dict.fromkeys((table.identity, table.fingerprint))
         signatures = [one.spec.variant_signature(name) for one in variants if one.spec for name in known]
         notes = write_down(self.folder, planned, before, signatures)
@@ -271,14 +271,14 @@ class _Study:
             failed = self.fail_fast and any(run.status == "failed" for run in self.runs)
             if not still_open or failed:
                 break
-            # By spec: runs that were there keep the names they were trained under.
+            # By spec: existing runs keep the names that they were trained under.
             going_on = [one for one in comparison.variants if one.label in still_open]
             wanted = {variant.spec for variant in (comparison.reference, *going_on)}
-        assert comparison is not None  # there is a look at least
+        assert comparison is not None  # there is at least one look
         return replace(comparison, notes=(*notes, *comparison.notes))
 
     def _train(self, plan: Plan) -> bool:
-        """Train a part; whether it ended by itself."""
+        """Train a part of the plan; return whether it ended without interruption."""
         runs, interrupted = train_part(plan, self.executor, self.observer, fail_fast=self.fail_fast)
         self.runs += runs
         return not interrupted
@@ -295,7 +295,7 @@ class _Study:
 
 
 def _write_study(comparison: Comparison, plan: Plan, folder: Path, drawing: Drawing, *, page: bool) -> Comparison:
-    """Write figure, table and page; return the comparison with what must be known of them."""
+    """Write figure, table and page; return the comparison with any notes on them."""
     layout = drawing.layout
     if layout == "verdict" and not comparison.verdicts:
         layout = "auto"
@@ -312,7 +312,7 @@ def _write_study(comparison: Comparison, plan: Plan, folder: Path, drawing: Draw
 
 
 def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:
-    """The variant that ``reference`` names; raise ``SelectionError`` unless it will be one, before training."""
+    """The variant that ``reference`` names; raise ``SelectionError``, before training, if there will be none."""
     table, across = plan.table, crosses_splits(plan.specs)
     directories = {
         directory_name(spec, table.identity, simulated=table.kind == "simulated"): spec.without_seed(
@@ -324,7 +324,7 @@ def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:
 
 
 def _facts(comparison: Comparison, name: str) -> StudyFacts:
-    """What is sent of a study besides its runs."""
+    """The facts of a study that are sent besides its runs."""
     scale = shared_scale([entry.variant for entry in comparison.entries])
     recorded = {run.path.name: run.record.recorded for run in comparison.runs if run.is_recorded}
     said = [*comparison.sentences(), *comparison.notes]

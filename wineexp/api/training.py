@@ -74,13 +74,13 @@ def train(
     Parameters
     ----------
     spec : RunSpec, path-like or mapping, optional
-        The spec, its YAML file or its fields; ``fields`` override what a file or a mapping says.
+        The spec, its YAML file or its fields; ``fields`` override those of a file or a mapping.
     seeds : int or sequence of int, optional
         Train this many seeds, starting at the spec's, or these seeds, and return a list.
     data : path-like or DataFrame, optional
-        A table, a CSV file, ``"red-wine"`` or ``"simulated"``; by default what ``wineexp data`` shows.
+        A table, a CSV file, ``"red-wine"`` or ``"simulated"``; by default the table that ``wineexp data`` shows.
     sep : str, optional
-        The CSV file's separator; by default its content tells.
+        The CSV file's separator; by default it is found from the content.
     out : path-like
         The folder for run directories.
     threads : int, optional
@@ -89,24 +89,25 @@ def train(
     force, keep_model, progress : bool
         Train a finished run again; save the model; show a progress bar on stderr.
     tensorboard, mlflow : optional
-        A folder for TensorBoard event files, and the address of an MLflow server (empty: that of
-        ``$MLFLOW_TRACKING_URI``); runs are sent there as well.
+        A folder for TensorBoard event files, and the address of an MLflow server (empty:
+        ``$MLFLOW_TRACKING_URI``); runs are also sent there.
     experiment : str, optional
-        MLflow's; by default ``$MLFLOW_EXPERIMENT_NAME``, else the study's name, and ``wineexp`` for runs of none.
+        MLflow's; by default ``$MLFLOW_EXPERIMENT_NAME``, else the study's name, or ``wineexp`` for runs without a
+        study.
     observer : Observer, optional
-        Notified of what happens, instead of ``progress``.
+        Notified of events, instead of ``progress``.
     **fields
         Fields of the spec: ``train(dropout=0.3, bn="after")``.
 
     Returns
     -------
     SavedRun, or with ``seeds`` a list of them
-        As of :func:`load_runs`. Its status is ``failed`` or ``interrupted`` if training did not finish.
+        As from :func:`load_runs`. The status is ``failed`` or ``interrupted`` if training did not finish.
 
     Raises
     ------
     SpecError, ConfigError, DataError, RuntimeSetupError
-        Before anything is trained.
+        Before any training.
 
     Examples
     --------
@@ -163,7 +164,7 @@ def batch(
     dask : str, optional
         A Dask scheduler's address, instead of ``jobs``.
     timeout : float, optional
-        Seconds a run may take in a worker.
+        Limit for a run's seconds in a worker.
     retries : int
         How often to retry a run whose worker died.
     fail_fast, skip_failed : bool
@@ -174,12 +175,12 @@ def batch(
     Returns
     -------
     list of SavedRun
-        As of :func:`load_runs`: a notebook shows it as a table.
+        As from :func:`load_runs`: a notebook shows it as a table.
 
     Raises
     ------
     ConfigError, SpecError, DataError, SelectionError
-        Before anything is trained.
+        Before any training.
 
     Examples
     --------
@@ -215,7 +216,7 @@ def train_seeds(
     count = threads or runtime.running_threads() or runtime.choose_threads(plan.largest)
     executor = in_process(count, keep_model=keep_model)
     runs, interrupted = train_plan(plan, executor, exporters, observer)
-    if interrupted and not runs:  # what was done before stays
+    if interrupted and not runs:  # runs done before stay
         raise KeyboardInterrupt
     return SavedRuns(runs, ordered=True)
 
@@ -234,7 +235,7 @@ def train_config(config: Config, source: Source, where: Where, sending: Sending,
 
 
 def plan_train(spec: RunSpec, seeds: int | Sequence[int], source: Source) -> Plan:
-    """What :func:`train_seeds` would do; a simulated table may stand in for the real one."""
+    """The plan of :func:`train_seeds`; a simulated table may stand in for the real one."""
     try:
         chosen = read_seeds(seeds, first=spec.seed)
     except ValueError as error:
@@ -244,7 +245,7 @@ def plan_train(spec: RunSpec, seeds: int | Sequence[int], source: Source) -> Pla
 
 
 def plan_config(config: Config, source: Source) -> Plan:
-    """What :func:`train_config` would do; a simulated table must be asked for."""
+    """The plan of :func:`train_config`; a simulated table must be requested."""
     found = find_table(source.data, stand_in=False, sep=source.sep)
     plan = make_plan(
         config.specs, found, source.folder, name=config.name, force=source.force, skip_failed=source.skip_failed
@@ -257,7 +258,7 @@ def train_plan(
 ) -> tuple[list[SavedRun], bool]:
     """Execute a plan, sending each run on as it ends.
 
-    Returns the runs that are there now, and whether it was interrupted.
+    Returns the runs that now exist, and whether it was interrupted.
     """
     with watched(exporters, observer) as watching:
         return train_part(plan, executor, watching, fail_fast=fail_fast)
@@ -265,7 +266,7 @@ def train_plan(
 
 @contextlib.contextmanager
 def watched(exporters: list[Exporter], observer: Observer) -> Iterator[Observer]:
-    """The observer and one that sends each run on as it ends; closed whatever happens."""
+    """The observer, combined with one that sends each run on as it ends; closed in any case."""
     watching = Observers(observer, ExportingObserver(exporters, observer))
     try:
         yield watching
@@ -276,13 +277,13 @@ def watched(exporters: list[Exporter], observer: Observer) -> Iterator[Observer]
 def train_part(
     plan: Plan, executor: Executor, watching: Observer, *, fail_fast: bool
 ) -> tuple[list[SavedRun], bool]:
-    """Execute a plan, or one part of it after another, under one observer; as :func:`train_plan`."""
+    """Execute a plan, or its parts one after the other, under one observer; as :func:`train_plan`."""
     found = execute(plan, executor, watching, fail_fast=fail_fast)
     return [SavedRun(run.path) for run in found.runs], found.interrupted
 
 
 def choose_observer(observer: Observer | None, progress: bool, *, many: bool) -> Observer:
-    """The caller's own, a live view, or one that says nothing."""
+    """The caller's own, a live view, or a silent one."""
     if observer is not None:
         return observer
     if not progress:

@@ -95,7 +95,7 @@ class Caveats:
             self._notes.append(f"{meant.label} was to be the reference and has no finished run: {chosen.label} is")
 
     def of_selection(self, selected: str | None) -> None:
-        """Runs that were chosen by their results."""
+        """Runs that were selected by their results."""
         if selected is not None:
             self._notes.append(
                 f"chosen by results ({selected}): no verdict, as chance helped choose what is left. "
@@ -127,7 +127,7 @@ class Caveats:
         )
 
     def of_reference(self, reference: Variant, *, chosen_now: bool) -> None:
-        """A reference that was named with the results at hand, and is the lowest of them."""
+        """A reference that was chosen after the results were known, and has the lowest error."""
         if chosen_now and len(self.judged) > 2 and reference is min(self.judged, key=val_mae):
             self._notes.append(
                 f"the reference has the lowest val MAE of {len(self.judged)}: if it was chosen for that, "

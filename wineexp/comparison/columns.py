@@ -17,13 +17,13 @@ from wineexp.text import format_interval
 
 __all__ = ["COLUMNS", "MEAN", "PAGE", "RARE", "TERMINAL", "Entry"]
 
-#: How the meaning of a metric ends where it is that of several seeds.
+#: The end of a metric's meaning if it is a mean over several seeds.
 MEAN = "; mean over the seeds"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: one variant and its results. The reference has no verdict, nor does a variant that was not judged."""
+    """A row: one variant and its results. The reference, and a variant that was not judged, have no verdict."""
 
     variant: Variant
     verdict: Verdict | None
@@ -50,7 +50,7 @@ def _mean(metric: str) -> Column[Entry]:
 
 
 def _seeds(entry: Entry) -> int:
-    """In each split, if there are several. Of a CSV that stands alone nothing is known; it counts as one."""
+    """Seeds per split, if there are several splits. A lone CSV, whose seed is unknown, counts as one."""
     variant = entry.variant
     if variant.across_splits and variant.judged:
         return min(map(len, variant.split_errors.values()))
@@ -181,7 +181,7 @@ _ALL: tuple[Column[Entry], ...] = (
     ),
 )
 
-#: Key -> column, as CSV and JSON have them; the settings that differ follow the variant.
+#: Key -> column, as in CSV and JSON; the settings that differ follow the variant.
 COLUMNS: dict[str, Column[Entry]] = {column.key: column for column in _ALL}
 
 _WORD: Column[Entry] = Column("verdict", "verdict", COLUMNS["verdict"].meaning, lambda entry: entry.word)
@@ -199,7 +199,7 @@ def _test_with_interval(entry: Entry) -> tuple[Any, Any, Any]:
     return entry.variant.mean("test_mae"), _interval(entry, 0), _interval(entry, 1)
 
 
-#: What a terminal has room for.
+#: The columns that fit into a terminal.
 TERMINAL: tuple[Column[Entry], ...] = (
     COLUMNS["variant"],
     COLUMNS["seeds"],
@@ -240,7 +240,7 @@ TERMINAL: tuple[Column[Entry], ...] = (
     ),
 )
 
-#: What the page shows.
+#: The columns of the page.
 PAGE: tuple[Column[Entry], ...] = (
     COLUMNS["variant"],
     _WORD,
@@ -272,5 +272,5 @@ PAGE: tuple[Column[Entry], ...] = (
     ),
 )
 
-#: Columns that few comparisons have something in.
+#: Columns that are empty in most comparisons.
 RARE = ("test_mae", "splits", "group", "look", "outlying_seeds")

@@ -1,4 +1,4 @@
-"""Runs in, a comparison out: runs that may be compared are grouped and judged, and the limits noted."""
+"""Runs in, a comparison out: comparable runs are grouped and judged, and the limits noted."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from wineexp.specs.wording import format_value
 
 __all__ = ["compare_runs"]
 
-#: Splits that a variant must share with the reference to be judged at all, where some of their runs failed.
+#: Splits that a variant must share with the reference to be judged, if some of their runs failed.
 LEAST_SPLITS = 3
 
-#: Fields that decide which rows are judged, but may differ where each variant has several splits.
+#: Fields that decide which rows are judged, but may differ if each variant has several splits.
 ACROSS_SPLITS = ("split_seed",)
 
 
@@ -48,27 +48,27 @@ def compare_runs(
     ----------
     runs : sequence of Run
     reference : str or RunSpec, optional
-        A variant's label, name or settings (``dropout=0.3,bn=after``), or one of its runs' directories.
+        A variant's label, name or settings (``dropout=0.3,bn=after``), or a directory of one of its runs.
     first : bool
-        Without ``reference``: whether the first run's variant is the reference, rather than the one
-        nearest the defaults.
+        Without ``reference``: whether the first run's variant is the reference; otherwise the one nearest the
+        defaults is.
     margin : float, optional
         The size below which a difference in val MAE does not matter.
     planned : bool
-        Whether the reference was settled before anything was trained.
+        Whether the reference was settled before any training.
     looks : Looks, optional
-        When the study looked: then each look uses the seeds planned for it, and the error rate is kept.
+        The study's planned looks: each look then uses the seeds planned for it, and the error rate is kept.
     selected : str, optional
-        How the runs were chosen by their results (``val_mae<0.6``): then nothing is judged, as what is left is
-        biased by the choice.
+        The condition on results by which runs were selected (``val_mae<0.6``): then nothing is judged, as the
+        selection biases the rest.
 
     Raises
     ------
     SelectionError
-        If the runs cannot be compared: different tables, splits or targets, real and simulated ones; or
-        if there is no such reference.
+        If the runs cannot be compared: different tables, splits or targets, real and simulated ones; or if the
+        reference does not exist.
     """
-    # Those that failed count: they were meant to be judged.
+    # Failed runs count: they were meant to be judged.
     across_splits = crosses_splits([run.spec for run in runs if run.is_recorded])
     _check_together(runs, ACROSS_SPLITS if across_splits else ())
     variants = group_runs(runs, across_splits=across_splits)
@@ -89,7 +89,7 @@ def compare_runs(
     told.of_verdicts(verdicts)
     told.of_reference(chosen, chosen_now=reference is not None and not planned)
     if looks is not None:
-        # Which variants have more seeds depends on what was seen: only the first look's are free of that.
+        # Which variants have more seeds depends on the results so far: only the first look's seeds do not.
         told.of_looks()
         effects, groups = judge_effects(judged, chosen, looks.at(1)), {}
     else:
@@ -119,7 +119,7 @@ def _check_together(runs: Sequence[Run], free: Collection[str]) -> None:
 
 
 def _same_rows(runs: Sequence[Run]) -> None:
-    """Raise ``RunError`` where predictions were changed: one split has one set of rows, with one target each.
+    """Raise ``RunError`` if predictions were changed: one split has one set of rows, with one target each.
 
     Which rows are twins, and which ``grouped`` keeps together, may depend on the columns that are used.
     """
@@ -157,7 +157,7 @@ def _same_table(runs: Sequence[Run]) -> None:
     if len(tables) > 1:
         one, other = list(tables.values())[:2]
         told = f"{one.path} has {_table(one)} and {other.path} has {_table(other)}"
-        # Not by the source: one table has several, and a file of one name may have had several tables.
+        # Not by the source: one table may have several, and one file name may have held several tables.
         remedy = f"choose with --where fingerprint={one.record.data.fingerprint[:8]}"
         if one.record.data.fingerprint == other.record.data.fingerprint:
             remedy = "their values are the same, under other headings or with other targets; name the runs"

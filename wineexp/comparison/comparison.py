@@ -33,7 +33,7 @@ __all__ = ["Comparison", "Layout"]
 
 Layout = Literal["auto", "overlay", "grid", "verdict"]
 
-#: So many variants are told apart in one figure: with several seeds each, and with one.
+#: The most variants that are overlaid in one figure: with several seeds each, and with one.
 OVERLAID, OVERLAID_SINGLE = 4, 6
 
 _TABLES = {
@@ -50,16 +50,16 @@ class Comparison:
     Attributes
     ----------
     variants : tuple of Variant
-        In a fixed order: that of their settings, whatever the order they were given in.
+        In the order of their settings, whatever the order of the runs.
     reference : Variant or None
         What the others are compared with; None if no run is finished.
     verdicts : tuple of Verdict
     effects : tuple of Effect
-        Main effects and two-factor interactions of a full cross; empty for anything else.
+        Main effects and two-factor interactions of a full cross; empty for other comparisons.
     notes : tuple of str
-        Caveats that a reader must know.
+        Caveats for the reader.
     groups : dict
-        Variant label -> letters: variants that share one cannot be told apart; empty where not all pairs were
+        Variant label -> letters: variants that share a letter cannot be told apart; empty if not all pairs were
         compared.
     """
 
@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def runs(self) -> list[Run]:
-        """Every run, the unfinished ones too."""
+        """All runs, unfinished ones too."""
         return [run for variant in self.variants for run in (*variant.runs, *variant.unfinished)]
 
     @property
@@ -96,7 +96,7 @@ class Comparison:
 
     @cached_property
     def best(self) -> Variant | None:
-        """The variant with the lowest error on the rows that judge, where any has one."""
+        """The variant with the lowest error on the judged rows, if any has one."""
         known = [(variant.error.mean, variant) for variant in self.variants if variant.error is not None]
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
@@ -131,12 +131,12 @@ class Comparison:
 
     @property
     def table(self) -> pd.DataFrame:
-        """:meth:`rows` as a DataFrame, of which a notebook shows every column."""
+        """:meth:`rows` as a DataFrame; a notebook shows all its columns."""
         return WholeFrame(self.rows())
 
     @property
     def listing(self) -> Listing:
-        """The table that people read, without what few comparisons have and this one lacks."""
+        """The table for people, without the rare columns that are empty here."""
         target = next((variant.spec.target for variant in self.variants if variant.spec), TARGET)
         return Listing.of(TERMINAL, self.entries, target=target).filled(*RARE)
 
@@ -152,24 +152,24 @@ class Comparison:
 
     @property
     def on_table(self) -> str:
-        """The table of those runs that tell theirs, which is one: ``on the red-wine table``."""
+        """The one table of the runs that record theirs: ``on the red-wine table``."""
         kind = next((run.record.data.kind for run in self.runs if run.is_recorded), None)
         return f"on {_TABLES[kind] if kind else 'an unknown table'}"
 
     @property
     def figure(self) -> Figure:
-        """:meth:`draw` as it is by default."""
+        """:meth:`draw` with its defaults."""
         return self.draw()
 
     def draw(self, style: Style | None = None, *, layout: Layout = "auto", title: str | None = None) -> Figure:
         """The learning curves, overlaid or a panel per variant, with the verdicts below; or the verdicts alone.
 
-        ``auto`` overlays what can be told apart in one figure, some four variants with seeds.
+        ``auto`` overlays what can be told apart in one figure: about four variants with seeds.
 
         Raises
         ------
         SelectionError
-            For a grid of too many variants, and for the verdicts where there are none.
+            For a grid of too many variants, and for the verdicts if there are none.
         """
         name = (f"SIMULATED TABLE: {title}" if title and self.simulated else title) or self.title
         if layout == "verdict":
@@ -204,9 +204,9 @@ class Comparison:
         return [verdict.sentence() for verdict in ordered] + effect_sentences(self.effects)
 
     def plan(self, size: float) -> list[str]:
-        """What a new study needs to find a true difference of ``size`` in 80 % of samples, by variant, in words.
+        """The seeds a new study needs to find a true difference of ``size`` in 80 % of samples, by variant.
 
-        The variances seen here are taken as the true ones, and as many comparisons as here are judged. The seeds
+        The variances seen here are taken as the true ones, and the number of comparisons stays the same. The seeds
         are those of a *new* study: adding them to these runs and judging again is not the same test.
         """
         count = max((verdict.comparisons for verdict in self.verdicts), default=1)
@@ -215,7 +215,7 @@ class Comparison:
         return [head, *(f"  {verdict.planned(size)}" for verdict in self.verdicts)] if self.verdicts else []
 
     def as_json(self) -> dict[str, Any]:
-        """The whole comparison as plain values: variants, effects, what is unfinished, notes."""
+        """The whole comparison as plain values: variants, effects, unfinished runs, notes."""
         return {
             "variants": self.rows(),
             "effects": [effect.as_json() for effect in self.effects],
@@ -228,7 +228,7 @@ class Comparison:
         }
 
     def card(self, title: str | None = None) -> Card:
-        """What a notebook shows: the answers in words, the figure, the table of the terminal, the notes."""
+        """What a notebook shows: the answers in words, the figure, the terminal's table, the notes."""
         lines = []
         if self.reference is not None and self.questions:
             lines.append(f"Each question compares with the reference, {quoted(self.reference.label)}.")

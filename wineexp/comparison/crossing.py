@@ -1,21 +1,21 @@
 """Runs on several splits of one table: is a difference one of tables like this, or of one cut of it?
 
 A split decides which rows train and which judge. ``D[k, r]`` is the difference of absolute errors on split k and
-validation row r, a mean over seeds; a row is in some splits' validation rows and not in others'. With ``E`` those
-differences less the mean of all, T of them, J splits and n rows,
+validation row r, a mean over seeds; each row is a validation row in some splits only. Let ``E`` be those
+differences minus the mean of all, T their number, J the splits and n the rows:
 
     V_split = J / (J - 1) sum_k (sum_r E)^2 / T^2,   V_row = sum_r (sum_k E)^2 / T^2,   V_cell = sum E^2 / T^2,
 
-and the half-width squared is ``max(0, V_row - V_cell) t^2(n - 1) + V_split t^2(J - 1)``: two-way clustered errors
+The squared half-width is ``max(0, V_row - V_cell) t^2(n - 1) + V_split t^2(J - 1)``: two-way clustered errors
 (Cameron, Gelbach and Miller, Journal of Business & Economic Statistics 29, 2011) with Cochran's sum of parts. The
-t-test over splits takes splits for independent, though they share most training rows: its 95 % intervals covered
+t-test over splits treats splits as independent, though they share most training rows: its 95 % intervals covered
 86 to 91 %. Nadeau and Bengio's corrected variance (Machine Learning 52, 2003), ``(1/J + n_valid/n_train) S^2``,
 covered 99 to 100 %, nearly twice as wide; it is offered as the cautious figure.
 
-Where splits share their S seeds, a seed's effect that all splits have in common is in none of these: on the
-red-wine table the mean squares of seeds were 2.4 to 4.5 times the rest's. Then, of the table of means with shape
-(splits, seeds), ``max(0, MS_seed - MS_rest) t^2(S - 1) / (J S)`` is added. Where every split has seeds of its own,
-that is in the splits' part, and the interval half as wide.
+If splits share their S seeds, none of these contains the effect of a seed that is common to all splits: on the
+red-wine table the mean squares of seeds were 2.4 to 4.5 times those of the rest. Then ``max(0, MS_seed - MS_rest)
+t^2(S - 1) / (J S)`` is added, from the table of means with shape (splits, seeds). If every split has its own
+seeds, the splits' part contains that effect, and the interval is half as wide.
 
 ``benchmarks/verdict.py`` measures all of this.
 """
@@ -53,13 +53,13 @@ class SplitDifference(Estimate):
     ----------
     mean : float
     rows, splits : int
-        Different rows that judged in any split, and splits.
+        Distinct rows that were judged in any split, and splits.
     seeds : int
-        In each split, at least.
+        Per split, at least.
     shared_seeds : int
-        Of these, those that all splits have; 0 where every split has its own.
+        The number of seeds that all splits have; 0 if every split has its own.
     split_variance, row_variance, seed_variance : float
-        What splits add to the variance of the mean; what rows, and what shared seeds add to that. The latter two
+        The splits' part of the variance of the mean, the rows' part, and the shared seeds' part. The latter two
         may be below 0.
     cautious_variance : float
         Nadeau and Bengio's variance of the mean.
@@ -80,7 +80,7 @@ class SplitDifference(Estimate):
 
     @property
     def fewest(self) -> int:
-        """With one seed in all splits, nothing is known of how seeds differ."""
+        """The number of splits, but 1 if all splits have one seed: then it is unknown how seeds differ."""
         return 1 if self.shared_seeds == 1 else self.splits
 
     @property
@@ -125,8 +125,7 @@ def compare_splits(differences: SplitErrors, train_rows: int) -> SplitDifference
     Parameters
     ----------
     differences : mapping of split to (mapping of seed to Series)
-        By row of the table, for the validation rows of that split: absolute error of one variant minus that of the
-        other.
+        For each validation row of the split: absolute error of one variant minus that of the other.
     train_rows : int
         Rows that each split trains on.
 
@@ -162,12 +161,12 @@ def compare_splits(differences: SplitErrors, train_rows: int) -> SplitDifference
 
 
 def _shared_seeds(differences: SplitErrors) -> tuple[int, float]:
-    """How many seeds all splits have, and what they add to the variance of the mean; 0 if each has its own."""
+    """The number of seeds that all splits share, and their part of the variance of the mean."""
     seen = [seed for seeds in differences.values() for seed in seeds]
     if len(set(seen)) == len(seen):
         return 0, 0.0
     common = sorted(set.intersection(*(set(seeds) for seeds in differences.values())))
-    if len(common) < 2:  # all splits have one and the same, or a few happen to occur twice
+    if len(common) < 2:  # all splits share one seed, or a few coincide
         return int(len(set(seen)) == 1), 0.0
     table = np.array([[float(seeds[seed].mean()) for seed in common] for seeds in differences.values()])
     _, ms_seed, ms_rest = mean_squares(table)
@@ -175,7 +174,7 @@ def _shared_seeds(differences: SplitErrors) -> tuple[int, float]:
 
 
 def crosses_splits(specs: Sequence[RunSpec]) -> bool:
-    """Whether specs are variants that share so many splits that they can be judged over them."""
+    """Whether specs are variants that share enough splits to be judged over them."""
     splits: dict[RunSpec, set[int]] = {}
     for spec in specs:
         splits.setdefault(spec.without_seed(across_splits=True), set()).add(spec.split_seed)

@@ -57,16 +57,16 @@ Floats = npt.NDArray[np.floating[Any]]
 GREY = "#AAAAAA"
 MARKERS = "osD^vPX<>*"
 
-#: Fewer seeds are drawn one by one: the interval of two may span the figure.
+#: With fewer seeds, each is drawn: the interval of two may span the figure.
 MIN_BAND = 4
 
-#: Inches of a legend's line, and its characters in a figure of two legends side by side.
+#: Inches of a legend's line, and its characters in a figure with two legends side by side.
 LINE, WRAP = 0.19, 68
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What is drawn below the curves: verdicts, effects, and the letters of those that cannot be told apart."""
+    """What is drawn below the curves: verdicts, effects, and the letters of variants that cannot be told apart."""
 
     verdicts: Sequence[Verdict] = ()
     effects: Sequence[Effect] = ()
@@ -74,7 +74,7 @@ class Judged:
 
 
 def above_verdicts(width: float, height: float, judged: Judged) -> tuple[Figure, FigureBase]:
-    """A figure with so many inches above the verdicts, and the part of it that is above."""
+    """A figure with ``height`` inches above the verdicts, and that upper part."""
     below = forest_height(judged.verdicts, judged.effects)
     whole = Drawing(figsize=(width, height + below), dpi=110)
     if not judged.verdicts:
@@ -85,16 +85,16 @@ def above_verdicts(width: float, height: float, judged: Judged) -> tuple[Figure,
 
 
 def colour_numbers(variants: Sequence[Variant]) -> dict[str, int]:
-    """Label -> the number of its colour: in the order in which studies were planned, then of the settings.
+    """Label -> the number of its colour: ordered by when the studies were planned, then by the settings.
 
-    So a variant keeps its colour when another one joins later.
+    So a variant keeps its colour when another one is added later.
     """
     ranked = sorted(range(len(variants)), key=lambda number: (variants[number].planned, number))
     return {variants[number].label: rank % len(COLOURS) for rank, number in enumerate(ranked)}
 
 
 def prepare(ax: Axes, scale: Scale, axis: LossAxis, inches: float) -> None:
-    """The axes that all panels of a figure share, each so high."""
+    """Set up the axes that all panels of a figure share; ``inches`` is their height."""
     axis.set_on(ax, inches)
     mark_constant(ax, scale.epochs, scale.baseline, scale.constant_words if scale.baseline else "")
     if scale.simulated:
@@ -155,7 +155,7 @@ def draw_variant(
 
 
 def _smoothed(values: Floats, span: int) -> Floats:
-    """The exponentially weighted mean of what came before, as ``pandas.Series.ewm(span=...)``."""
+    """The exponentially weighted mean up to each epoch, as ``pandas.Series.ewm(span=...)``."""
     smooth: Floats = pd.Series(values).ewm(span=span).mean().to_numpy()
     return np.where(np.isnan(values), np.nan, smooth)
 
@@ -165,7 +165,7 @@ def value_name(scale: Scale) -> str:
 
 
 def key(variants: Sequence[Variant], scale: Scale, axis: LossAxis, style: Style) -> list[Artist]:
-    """What lines, bands and the axis stand for."""
+    """The legend's entries for lines, bands and the axis."""
     words = loss_words(has_dropout(variants))
     drawn = {column for variant in variants for column in scale.columns(variant, style)}
     present = [column for column in LINES if column in drawn]
@@ -189,13 +189,13 @@ def key(variants: Sequence[Variant], scale: Scale, axis: LossAxis, style: Style)
 
 
 def has_dropout(variants: Sequence[Variant]) -> bool:
-    """Whether there is dropout among them, and of all it is known."""
+    """Whether any of them has dropout, and all of them have a known spec."""
     specs = [variant.spec for variant in variants]
     return None not in specs and any(any(spec.rates()) for spec in specs if spec)
 
 
 def legend_label(variant: Variant, reference: Variant | None) -> str:
-    """A variant for a legend, in words, with how many runs it has."""
+    """A variant for a legend, in words, with its number of runs."""
     count = len(variant.runs)
     several = f"{count} runs" if variant.across_splits else f"{count} seeds"
     return f"{variant.title}{f', {several}' if count > 1 else ''}{' (reference)' if variant is reference else ''}"
@@ -213,12 +213,12 @@ def add_legend(fig: FigureBase, handles: Sequence[Artist], place: tuple[float, f
 
 
 def legend_height(handles: Sequence[Artist], width: int) -> float:
-    """Inches that such a legend takes."""
+    """Height of such a legend in inches."""
     return LINE * sum(len(textwrap.wrap(str(handle.get_label()), width)) for handle in handles)
 
 
 def shared_settings(variants: Sequence[Variant]) -> str:
-    """The settings that all variants share, in a line; empty where those of any are not known."""
+    """The settings that all variants share, in a line; empty if any variant's are not known."""
     if not variants or not all(variant.spec for variant in variants):
         return ""
     first = variants[0]

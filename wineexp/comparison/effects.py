@@ -1,4 +1,4 @@
-"""What each setting of a full cross does: main effects, interactions, and effects by level where they differ."""
+"""What each setting of a full cross does: main effects, interactions, and effects by level if they differ."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Contrast:
         Factor (its axis) -> the level that is compared with that factor's level 0: one entry for a main
         effect, two for an interaction.
     weights : array of the factors' shape
-        What the cells are multiplied with; they sum to 0.
+        The weight of each cell; they sum to 0.
     at : mapping of int to int
         For an effect at one level of another factor: that factor and its level.
     """
@@ -56,7 +56,7 @@ class Contrast:
     at: dict[int, int] = dataclasses.field(default_factory=dict)
 
     def of(self, errors: Floats) -> Floats:
-        """The effect on ``errors``, shape (*factors, ...), of shape (...)."""
+        """The effect on ``errors``: their shape (*factors, ...) becomes (...)."""
         found: Floats = np.tensordot(self.weights, errors, axes=self.weights.ndim)
         return found
 
@@ -64,9 +64,9 @@ class Contrast:
 def factorial_contrasts(shape: Sequence[int]) -> list[Contrast]:
     """Main effects, then two-factor interactions, of a full cross with ``shape`` levels per factor.
 
-    A main effect is the mean over the other factors of a level minus level 0. An interaction is how much
-    the effect of one factor's level differs between another factor's level and its level 0, again as a mean
-    over what remains (Montgomery, *Design and Analysis of Experiments*, chapter 5, with treatment coding).
+    A main effect is the mean over the other factors of a level minus level 0. An interaction is how much the
+    effect of one factor's level differs between another factor's level and its level 0, again as a mean over the
+    rest (Montgomery, *Design and Analysis of Experiments*, chapter 5, with treatment coding).
     """
     factors = range(len(shape))
     main = [{factor: level} for factor in factors for level in range(1, shape[factor])]
@@ -75,7 +75,7 @@ def factorial_contrasts(shape: Sequence[int]) -> list[Contrast]:
 
 
 def simple_contrasts(shape: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[Contrast]:
-    """For each pair of factors, the effects of either at every level of the other, as means over what remains."""
+    """For each pair of factors, the effects of each at every level of the other, as means over the rest."""
     return [
         Contrast({factor: level}, _weights(shape, {factor: level}, {other: at}), {other: at})
         for pair in pairs
@@ -109,7 +109,7 @@ class Effect:
     Attributes
     ----------
     kind : {"main", "interaction", "simple"}
-        A setting's effect on average over the rest; how much that differs between two values of another; a
+        A setting's effect on average over the rest; how much it differs between two values of another setting; a
         setting's effect at one value of another.
     levels, base : dict
         Field to value, and to the value that it is compared with: one field, or two for an interaction.
@@ -118,7 +118,7 @@ class Effect:
     metric : str
         What is judged: ``val MAE``, or ``test MAE``.
     base_error : float or None
-        The base's mean error, by whose size figures have their decimals.
+        The base's mean error, which decides the decimals of the figures.
     difference : Estimate
     p : float
         Corrected (Holm): main effects and interactions together, simple effects together.
@@ -142,7 +142,7 @@ class Effect:
 
     @property
     def size(self) -> float | None:
-        """The size that decides its figures' decimals, as of a verdict."""
+        """The size that decides the decimals of its figures, as for a verdict."""
         return telling_size(self.base_error, self.interval) if self.real else self.base_error
 
     @property
@@ -206,7 +206,7 @@ class Effect:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The interval that goes with the corrected probability."""
+        """The interval that belongs to the corrected probability."""
         return self.difference.interval(adjusted_level(self.difference.p, self.p))
 
     def as_json(self) -> dict[str, Any]:
@@ -234,9 +234,9 @@ def judge_effects(
 ) -> tuple[Effect, ...]:
     """Main effects, two-factor interactions, and the effects by level of fields whose interaction is real.
 
-    Empty unless the variants fully cross two fields or more and share two seeds or more; only the seeds that all
-    variants have are used (across splits, the splits), and of these only those in ``only``. A field's first level
-    is the reference's.
+    Empty unless the variants fully cross two fields or more and share two seeds or more. Only seeds (across
+    splits: splits) that all variants have are used, and of these only those in ``only``. A field's first level is
+    the reference's.
     """
     if any(variant.spec is None for variant in judged):
         return ()
@@ -324,9 +324,9 @@ def _levels(field: str, judged: Sequence[Variant], reference: Variant) -> list[A
 
 
 def effect_sections(effects: Sequence[Effect]) -> list[tuple[str, list[Effect]]]:
-    """The effects as they are shown, each under its heading: averages, then interactions, then level by level.
+    """The effects in groups, each under its heading: averages, then interactions, then level by level.
 
-    An average over levels at which the effect differs is left out: it is no answer.
+    An average over levels is left out if the effect differs among them: it answers nothing.
     """
     depending = [effect.levels for effect in effects if effect.kind == "simple"]
     effects = [effect for effect in effects if effect.kind != "main" or effect.levels not in depending]
@@ -364,7 +364,7 @@ def effect_listings(effects: Sequence[Effect]) -> list[Listing]:
 def effect_sentences(effects: Sequence[Effect]) -> list[str]:
     """The effect of each setting, then the interactions, each once.
 
-    An average over levels at which the effect differs is no answer: then the effect at each level is given.
+    If an effect differs among the levels of another field, its average answers nothing: each level's is given.
     """
     sentences = []
     for effect in (effect for effect in effects if effect.kind == "main"):

@@ -1,4 +1,4 @@
-"""What every estimate of a difference can say: its interval, its probability, and what it would have found."""
+"""What every estimate of a difference offers: an interval, a probability, and the detectable difference."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ __all__ = ["ALPHA", "Estimate", "chi_squares"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
-#: Two-sided probability below which a difference is called real; that of all comparisons together, if several.
+#: A two-sided probability below this is called real; with several comparisons, it holds for all together.
 ALPHA = 0.05
 
-#: Share of true differences of the detectable size that are detected.
+#: The share of samples in which a true difference of the detectable size is found.
 POWER = 0.8
 
-#: The tail beyond which nothing is computed: the half-width of an interval grows without bound towards it.
+#: No tail below this is computed: towards 0 the half-width of an interval grows without bound.
 LEAST = 1e-12
 
 
 class Estimate(ABC):
-    """A mean difference over seeds and rows that has an interval at any level, and so a probability.
+    """A mean difference over seeds and rows with an interval at any level, and so a probability.
 
     Attributes
     ----------
     mean : float
-        In the unit of the errors; below 0 the first variant errs less.
+        In the errors' unit; below 0 the first variant errs less.
     rows : int
     """
 
     mean: float
     rows: int
 
-    #: What more of would make the estimate more precise.
+    #: More of these would make the estimate more precise.
     unit = "seeds"
 
-    #: Why nothing can be told where :attr:`fewest` is 1.
+    #: Why nothing can be concluded if :attr:`fewest` is 1.
     untold = "one seed"
 
     @property
     @abstractmethod
     def fewest(self) -> int:
-        """The seeds of the variant that has fewer; with 1 nothing is known of how seeds differ."""
+        """The smaller of the two variants' numbers of seeds; with 1, nothing is known of how seeds differ."""
 
     @property
     @abstractmethod
@@ -59,10 +59,10 @@ class Estimate(ABC):
 
     @abstractmethod
     def halves(self, quantile: float, seeds: int | None) -> Floats:
-        """Such half-widths as they may turn out, equally probable, if the estimated variances are the true ones.
+        """Possible half-widths, equally probable, if the estimated variances are the true ones.
 
-        The mean squares of the seeds that were drawn vary as chi-squared; that of the rows, with many degrees, is
-        taken at its expectation. With ``seeds``, as they would be with that many in each variant, the same rows.
+        The mean squares of seeds vary as chi-squared; the rows' mean square, with many degrees, is taken at its
+        expectation. With ``seeds``: for that many in each variant, and the same rows.
         """
 
     @abstractmethod
@@ -71,13 +71,13 @@ class Estimate(ABC):
 
     @abstractmethod
     def parts(self) -> dict[str, float]:
-        """What adds to the variance of the mean, by where it comes from; each at least 0.
+        """The parts of the variance of the mean by their source; each at least 0.
 
-        ``both``: what a seed does on one row and not on others.
+        ``both``: effects of a seed on single rows.
         """
 
     def shares(self) -> dict[str, float]:
-        """:meth:`parts` as shares of their sum; empty where nothing varies."""
+        """:meth:`parts` as shares of their sum; empty if nothing varies."""
         parts = self.parts()
         total = sum(parts.values())
         return {name: part / total for name, part in parts.items()} if total > 0 else {}
@@ -101,7 +101,7 @@ class Estimate(ABC):
     def detectable(self, seeds: int | None = None, alpha: float = ALPHA) -> float:
         """The smallest true difference that would be called real, with p below ``alpha``, in 80 % of samples.
 
-        With ``seeds``, as it would be with that many in each variant and the same rows.
+        With ``seeds``: for that many in each variant, and the same rows.
         """
         half, spread = self.halves(1 - alpha / 2, seeds), self.spread(seeds)
         if spread == 0:
@@ -118,11 +118,11 @@ class Estimate(ABC):
     def seeds_needed(self, size: float, alpha: float = ALPHA, most: int = 1000) -> int | None:
         """How many seeds would detect a true difference of ``size``; None if ``most`` would not.
 
-        Also None with one seed, which tells nothing of how seeds differ.
+        Also None with one seed: then it is unknown how seeds differ.
         """
         if self.fewest < 2 or self.detectable(most, alpha) > size:
             return None
-        low, high = 1, most  # what is detectable falls with the seeds
+        low, high = 1, most  # the detectable size falls with the seeds
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if self.detectable(middle, alpha) <= size else (middle, high)

@@ -1,4 +1,4 @@
-"""The verdicts as a figure: differences with their intervals, effects below, and what the uncertainty is from."""
+"""The verdicts as a figure: differences with their intervals, effects below, and the sources of uncertainty."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from wineexp.text import format_interval
 
 __all__ = ["MAX_ROWS", "draw_verdicts", "forest", "forest_height"]
 
-#: At most this many differences and effects are drawn; the rest is counted.
+#: At most this many differences and effects are drawn; the others are counted.
 MAX_ROWS = 40
 
-#: Inches a row takes, and what stands above and below all of them.
+#: Inches per row, and for the frame above and below all rows.
 ROW, FRAME = 0.27, 1.05
 
 GREY = "#777777"
@@ -38,7 +38,7 @@ PARTS = {"seeds": "#4C78A8", "splits": "#72B7B2", "rows": "#C9B458", "both": "#B
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of the figure: a heading, where there is no estimate."""
+    """A line of the figure; without an estimate it is a heading."""
 
     text: str
     estimate: Estimate | None = None
@@ -58,7 +58,7 @@ def forest(
 
 
 def forest_height(verdicts: Sequence[Verdict], effects: Sequence[Effect]) -> float:
-    """Inches that the verdicts take; 0 where there are none."""
+    """Height of the verdicts in inches; 0 if there are none."""
     return FRAME + ROW * len(_rows(verdicts, effects, {})) if verdicts else 0.0
 
 
@@ -69,17 +69,17 @@ def draw_verdicts(
     groups: Mapping[str, str],
     title: str | None = None,
 ) -> None:
-    """Draw differences with their intervals, a band for the margin, and bars of what the uncertainty is from.
+    """Draw differences with their intervals, a band for the margin, and bars for the sources of uncertainty.
 
     Parameters
     ----------
     fig : Figure or SubFigure
-        Of 11 inches by :func:`forest_height`.
+        11 inches wide and :func:`forest_height` high.
     verdicts : sequence of Verdict
         At least one.
     effects : sequence of Effect
     groups : mapping of str to str
-        Variant label to the letters that it shares with those it cannot be told from.
+        Variant label to letters; variants that share a letter cannot be told apart.
     title : str, optional
     """
     rows = _rows(verdicts, effects, groups)

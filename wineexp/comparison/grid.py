@@ -21,10 +21,11 @@ __all__ = ["MAX_PANELS", "grid"]
 
 MAX_PANELS = 36
 
-#: Inches: the least width of a figure, a panel's width and height, above all panels, left of them, below them.
+#: Inches: the figure's least width; a panel's width and height; the space above all panels, left of and below
+#: them.
 WIDTH, PANEL, HEIGHT, TITLE, LEFT, TICKS = 11.0, 3.2, 2.1, 0.75, 0.75, 0.62
 
-#: Inches of a line of a panel's title, and its characters by inch.
+#: Height of a line of a panel's title in inches, and its characters per inch.
 LINE, BY_INCH = 0.16, 13.0
 
 Place = tuple[int, int]
@@ -38,7 +39,7 @@ def grid(
     Raises
     ------
     SelectionError
-        When there are more than ``MAX_PANELS`` variants.
+        For more than ``MAX_PANELS`` variants.
     """
     shown = [variant for variant in variants if variant.runs]
     if len(shown) > MAX_PANELS:
@@ -94,7 +95,7 @@ def grid(
 
 
 def _write(fig: FigureBase, title: str, description: str, width: float, height: float) -> None:
-    """Title and description above all panels; two lines at most, the first of which is the title."""
+    """Title and description above all panels: at most two lines, the title first."""
     texts = ((title, 0.3, 12, "black", 10), (description, 0.52, 8.5, "#555555", 15))
     for text, below, size, colour, by_inch in texts:
         shown = textwrap.shorten(text, int(by_inch * width))
@@ -103,9 +104,9 @@ def _write(fig: FigureBase, title: str, description: str, width: float, height: 
 
 
 def _places(shown: Sequence[Variant]) -> tuple[dict[str, Place], int, int]:
-    """Each variant's row and column, and how many there are of both.
+    """Each variant's row and column, and the number of rows and columns.
 
-    The largest full cross of two fields is laid out by them; what else there is comes in rows below.
+    The largest full cross of two fields is laid out by them; the other variants follow in rows below.
     """
     crossed = max((_cross(shown, *pair) for pair in _pairs(shown)), key=len, default={})
     rest = [variant for variant in shown if variant.label not in crossed]
@@ -127,7 +128,7 @@ def _pairs(shown: Sequence[Variant]) -> list[tuple[str, str]]:
 
 
 def _cross(shown: Sequence[Variant], down: str, across: str) -> dict[str, Place]:
-    """The places in a full cross of two fields, of the most variants that are alike in all others."""
+    """The places in the largest full cross of two fields, among variants that are alike in all other fields."""
     alike: dict[tuple[str, ...], list[Variant]] = {}
     for variant in shown:
         if variant.spec:

@@ -23,11 +23,12 @@ __all__ = ["MOST_GROUPED", "judge_errors", "judge_groups", "judge_variants", "ou
 
 Floats = npt.NDArray[np.floating[Any]]
 
-#: Among more variants than this, not all pairs are compared: 435 already, and Holm leaves little to be found.
+#: With more variants than this, not all pairs are compared: these are 435 already, and Holm leaves little to find.
 MOST_GROUPED = 30
 
-#: How improbable the worst seed must be, one-sided and for all seeds of its variant together, to be named; and by
-#: which share of the others' mean it must be worse. Seeds that agree closely make a small distance improbable too.
+#: A seed is named as outlying if its distance is less probable than ``OUTLYING`` (one-sided, for all seeds of its
+#: variant together) and its error exceeds the others' mean by the share ``FAILED``. If seeds agree closely, even a
+#: small distance is improbable.
 OUTLYING, FAILED = 0.02, 0.2
 
 
@@ -38,7 +39,7 @@ Errors = Mapping[int, Floats]
 def judge_variants(
     judged: Sequence[Variant], reference: Variant, margin: float | None = None, looks: Looks | None = None
 ) -> tuple[Verdict, ...]:
-    """Every other variant against the reference; see :func:`judge_errors`. Across splits, over these and rows."""
+    """Every other variant against the reference; see :func:`judge_errors`. Across splits, over splits and rows."""
     identical = [one.label for one in judged if one is not reference and one.predicts_as(reference)]
     if reference.across_splits:
         others = [variant for variant in judged if variant is not reference]
@@ -62,9 +63,9 @@ def judge_errors(
 ) -> tuple[Verdict, ...]:
     """Every other label against the reference, with Holm's correction over those that can be judged.
 
-    One seed of either tells nothing of how seeds differ, so such a pair is not judged. With planned looks, each
-    look uses the seeds that were planned for it, whatever else there is, and is taken once all of them have ended:
-    what is found does not depend on when the study was stopped and resumed.
+    With one seed in either variant it is unknown how seeds differ, so such a pair is not judged. With planned
+    looks, each look uses only the seeds planned for it, and is taken once all of them have ended: so the results
+    do not depend on when the study was stopped and resumed.
 
     Parameters
     ----------
@@ -74,9 +75,9 @@ def judge_errors(
     margin : float, optional
     looks : Looks, optional
     ended : mapping of label to seeds, optional
-        The seeds that have ended, those that failed too; by default those with errors.
+        The seeds that have ended, failed ones too; by default those with errors.
     identical : collection of labels
-        Those whose predictions are all the reference's, bit for bit: they are no comparison.
+        Variants whose predictions all equal the reference's, bit for bit: they are not counted as comparisons.
     """
     theirs, ended = errors[reference], ended or errors
     looked = {
@@ -120,7 +121,7 @@ def _verdicts(
 
 
 def _looked(ours: Errors, theirs: Errors, looks: Looks | None, ended: Collection[int]) -> tuple[Look, ...]:
-    """Each look that both have reached, with the seeds that are left of it; look 0 where there is none yet."""
+    """Each look that both have reached, with the seeds left in it; look 0 if there is none yet."""
     if looks is None:
         return (Look(_difference(ours, theirs)),)
     found = []
@@ -134,10 +135,10 @@ def _looked(ours: Errors, theirs: Errors, looks: Looks | None, ended: Collection
 
 
 def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
-    """Label -> letters: variants that share one cannot be told apart, over all pairs (Holm).
+    """Label -> letters: variants that share a letter cannot be told apart, over all pairs (Holm).
 
     Letters are in the order of val MAE. Empty for fewer than three variants, for more than :data:`MOST_GROUPED`,
-    or where one has a single seed.
+    or if one has a single seed.
     """
     if not 3 <= len(judged) <= MOST_GROUPED:
         return {}
@@ -154,11 +155,12 @@ def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
 
 
 def outlying_seeds(variant: Variant) -> list[int]:
-    """The seed of a variant that is so much worse than its others that it failed rather than fell behind.
+    """The seed that is so much worse than its variant's others that it failed rather than fell behind.
 
     Grubbs' test (Technometrics 11, 1969) of the highest val MAE: its distance from the mean of the others, over
-    the standard deviation that another of them would have, is Student's with two degrees less than there are
-    seeds; times the number of seeds, as the highest was picked. With three seeds nothing can stand out.
+    the standard deviation that another of them would have, follows Student's distribution with two degrees fewer
+    than there are seeds. The probability is multiplied by the number of seeds, as the highest was picked. With
+    three seeds nothing can stand out.
     """
     if variant.across_splits or len(variant.errors) < 4:
         return []
@@ -174,16 +176,16 @@ def outlying_seeds(variant: Variant) -> list[int]:
 
 
 def _difference(ours: Errors, theirs: Errors) -> Estimate:
-    """Of absolute errors: paired seed with seed if both have the same seeds, else all seeds of each."""
+    """The difference of absolute errors: paired by seed if both have the same seeds, else over all of them."""
     if ours.keys() == theirs.keys():
         return compare_errors(np.stack([ours[seed] - theirs[seed] for seed in ours]))
     return compare_unpaired(np.stack(list(ours.values())), np.stack(list(theirs.values())))
 
 
 def _difference_of(variant: Variant, reference: Variant) -> Estimate:
-    """Of two variants: over seeds and rows of one split, or over the splits that both have.
+    """The difference of two variants: over seeds and rows of one split, or over the splits that both have.
 
-    On a split where their seeds differ, means over the seeds are compared.
+    On a split where their seeds differ, the means over the seeds are compared.
     """
     if not variant.across_splits:
         return _difference(variant.errors, reference.errors)
@@ -193,14 +195,14 @@ def _difference_of(variant: Variant, reference: Variant) -> Estimate:
         one, other = ours[split], theirs[split]
         if one.keys() == other.keys():
             found[split] = {seed: errors - other[seed] for seed, errors in one.items()}
-        else:  # a seed of this split's own, unless other splits have it too
+        else:  # this split's own seed, unless other splits have it too
             seed = -1 if _repeats(ours) or _repeats(theirs) else -1 - split
             found[split] = {seed: _seed_mean(one) - _seed_mean(other)}
     return compare_splits(found, variant.train_rows)
 
 
 def _shared_splits(variant: Variant, reference: Variant) -> list[int]:
-    """The splits that both have; where there is one split, two of no meaning."""
+    """The splits that both have; with one split, two placeholders."""
     if not variant.across_splits:
         return [0, 1]
     return [split for split in variant.split_errors if split in reference.split_errors]

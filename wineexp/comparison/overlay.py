@@ -15,7 +15,7 @@ from wineexp.runs.curves import COLOURS, write_title
 
 __all__ = ["MAX_COLOURED", "overlay"]
 
-#: At most this many variants are coloured in one overlay: the reference and the best; others are grey.
+#: At most this many variants are coloured in an overlay: the reference and the best; others are grey.
 MAX_COLOURED = 10
 
 #: Inches: the figure's width, above the axes, the axes, below them.
@@ -30,7 +30,7 @@ def overlay(
     Parameters
     ----------
     variants : sequence of Variant
-        Those without a finished run are left out.
+        Variants without a finished run are left out.
     reference : Variant or None
         Marked in the legend.
     style : Style
@@ -80,7 +80,7 @@ def _coloured(variants: Sequence[Variant], reference: Variant | None) -> set[str
 
 
 def _distinct(coloured: Sequence[Variant], shown: Sequence[Variant]) -> dict[str, int]:
-    """The colours of those variants, each another: their own where that is free."""
+    """A different colour for each of those variants: its own if that is free."""
     own = drawing.colour_numbers(shown)
     numbers: dict[str, int] = {}
     for variant in coloured:

@@ -1,4 +1,4 @@
-"""The questions that a comparison was made to ask, each with its answer: ``Does dropout 0.3 help? No: ...``."""
+"""The questions that a comparison answers, each with its answer: ``Does dropout 0.3 help? No: ...``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ask(
     Parameters
     ----------
     variants : sequence of Variant
-        All that are compared: a name that two of them carry names neither.
+        All that are compared: a name that two of them share identifies neither.
     reference : Variant or None
     verdicts : sequence of Verdict
         Of any of ``variants`` against ``reference``.
@@ -68,12 +68,12 @@ def ask(
 
 
 def quoted(name: str) -> str:
-    """A name set apart from the words around it, whatever commas it has."""
+    """A name quoted, so that its commas do not run into the words around it."""
     return f"\N{LEFT DOUBLE QUOTATION MARK}{name}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 def _changed(variant: Variant, reference: Variant) -> list[str]:
-    """The fields that differ; an optimizer's own rates go with it where both have theirs by default."""
+    """The fields that differ; with two optimizers, without those that both have at their defaults."""
     one, other = variant.spec, reference.spec
     if one is None or other is None:
         return []
@@ -115,7 +115,7 @@ def _spec(variant: Variant) -> RunSpec:
 
 
 def _phrases(spec: RunSpec, fields: Sequence[str]) -> dict[str, str]:
-    """Field to how a sentence words its value; empty where the setting is switched off."""
+    """Field to the words for its value in a sentence; empty if the setting is switched off."""
     values = {field: getattr(spec, field) for field in fields}
     return {field: asked(field, value) for field, value in values.items()}
 

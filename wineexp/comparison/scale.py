@@ -1,4 +1,4 @@
-"""What is drawn of each variant, and the axes that all of them share: for the figures and the page alike."""
+"""What is drawn of each variant, and the axes that all share: for the figures and the page alike."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Style:
     Attributes
     ----------
     metric : {"both", "val_loss", "loss"}
-        ``both``: all there are, train_loss too.
+        ``both``: all losses, train_loss too.
     smooth : int or None
         Span, in epochs, of an exponentially weighted mean that is drawn beside the raw line.
     full_range : bool
@@ -52,11 +52,11 @@ class Scale:
     ----------
     epochs : int
     baseline : float or None
-        The constant's loss; None where not every curve is known to have one.
+        The constant's loss; None unless it is known for every curve.
     relative : bool
-        Whether losses differ, so each is divided by its constant's.
+        Whether the variants' losses differ, so that each is divided by its constant's.
     loss : str
-        Empty where not every curve is known to be of the same one: a CSV does not tell its own.
+        Empty unless every curve is known to have the same one: a CSV does not record its loss.
     simulated : bool
         Whether the runs were trained on the simulated table.
     across_splits : bool
@@ -78,13 +78,13 @@ class Scale:
         return f"{name}: {format_number(self.baseline or 0.0, '.3f')}{mean}"
 
     def columns(self, variant: Variant, style: Style) -> list[str]:
-        """The losses that are drawn of it: those of the style, or what it has where it has none of them."""
+        """The losses that are drawn: the style's, or the variant's own if it has none of these."""
         lines = variant.lines
         there = [name for name in LINES if name in lines and lines[name].written.any()]
         return [name for name in style.columns if name in there] or there
 
     def values(self, variant: Variant, column: str) -> Floats:
-        """A loss of each finished seed, shape (seeds, epochs), as in ``variant.lines``, over its constant's."""
+        """A loss of each finished seed, shape (seeds, epochs), as in ``variant.lines``, over the constant's."""
         lines = variant.lines[column].values
         if self.relative:
             lines = lines / np.array([[run.known_metrics.baseline_loss or 1.0] for run in variant.runs])
@@ -113,7 +113,7 @@ def seed_mean(lines: Floats | Sequence[Floats]) -> tuple[Floats, Floats]:
 
 
 def alone(values: Floats) -> npt.NDArray[np.bool_]:
-    """Where a value has none beside it: a line shows nothing of it, so it needs a dot."""
+    """Where a value has no neighbour: a line would not show it, so it gets a dot."""
     there = np.pad(np.isfinite(values), 1)
     single: npt.NDArray[np.bool_] = there[1:-1] & ~there[:-2] & ~there[2:]
     return single

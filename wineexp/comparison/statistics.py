@@ -13,14 +13,14 @@ rows, goes to the seeds to the extent that the rows have no effect of their own 
 
     (MS_seed - (1 - w) MS_rest) / (S R)   with S - 1 degrees,   (MS_row - w MS_rest) / (S R)   with R - 1.
 
-Without an effect of rows this is the exact interval over seeds, without one of seeds nearly the exact one over
-rows. What is taken off the seeds' part is multiplied by no more than its quantile at 97.5 %: else seeds that agree
-by chance are left without a part far out in the tail, and with 3 seeds p < 0.001 came up 2 to 7 times too often.
-With 2 seeds nothing is taken off: ``MS_seed`` with 1 degree, ``MS_row - MS_rest`` with R - 1.
+Without an effect of rows this is the exact interval over seeds; without an effect of seeds, it is nearly the exact
+one over rows. What is subtracted from the seeds' part is multiplied by at most its quantile at 97.5 %. Otherwise
+seeds that agree by chance would have no part left far out in the tail: with 3 seeds, p < 0.001 came up 2 to 7
+times too often. With 2 seeds nothing is subtracted: ``MS_seed`` with 1 degree, ``MS_row - MS_rest`` with R - 1.
 
 **Other seeds in each.** Rows are paired, seeds are not. The differences of the variants' row means contain the
-rows' effect and a share of each variant's rest, which is taken off them; each variant's seeds have a mean square
-and degrees of their own.
+rows' effect and a share of each variant's rest, which is subtracted; each variant's seeds have their own mean
+square and degrees.
 
 ``benchmarks/verdict.py`` measures how often all of this is wrong.
 """
@@ -103,7 +103,7 @@ class Difference(Estimate):
         return math.sqrt(by_row + max(0.0, self.seed_variance) / count)
 
     def _squares(self, seed_square: Floats, quantile: float, seeds: int) -> Any:
-        """Both parts, each times its own quantile, squared and added, for mean squares of seeds."""
+        """The sum of both squared parts, each with its own quantile, for mean squares of seeds."""
         by_row = _t(quantile, self.rows - 1)
         if seeds == 1 or self.seeds == 1:
             alone = max(0.0, self.row_variance) + self.rest_variance / seeds
@@ -122,7 +122,7 @@ class Difference(Estimate):
 
 @dataclass(frozen=True)
 class Seeds:
-    """The seeds of one variant: how many, the variance of one seed's effect (may be below 0) and of the rest."""
+    """The seeds of one variant: their number, the variance of a seed's effect (may be below 0) and of the rest."""
 
     count: int
     seed_variance: float
@@ -131,15 +131,15 @@ class Seeds:
 
 @dataclass(frozen=True)
 class UnpairedDifference(Estimate):
-    """A mean difference of two variants whose seeds differ; rows are paired.
+    """A mean difference of two variants with different seeds; rows are paired.
 
     Attributes
     ----------
     mean : float
     rows : int
     row_variance : float
-        Estimated variance of one row's effect on the difference; may be below 0. Where a variant has one seed,
-        it holds that variant's rest, which cannot be separated.
+        Estimated variance of one row's effect on the difference; may be below 0. If a variant has one seed, it
+        includes that variant's rest, which cannot be separated.
     groups : tuple of two Seeds
     """
 
@@ -185,7 +185,7 @@ class UnpairedDifference(Estimate):
         return math.sqrt(max(0.0, self.row_variance) / self.rows + sum(parts))
 
     def _squares(self, seed_squares: Floats, quantile: float, counts: list[int]) -> Floats:
-        """As :meth:`Difference._squares`; ``seed_squares`` are both mean squares of seeds, shape (draws, 2)."""
+        """As :meth:`Difference._squares`; ``seed_squares`` has both mean squares of seeds, shape (draws, 2)."""
         squares = max(0.0, self.row_variance) / self.rows * _t(quantile, self.rows - 1) ** 2
         factors = [_t(quantile, count - 1) ** 2 / (count * self.rows) if count > 1 else 0.0 for count in counts]
         found: Floats = squares + seed_squares @ np.array(factors)
@@ -193,7 +193,7 @@ class UnpairedDifference(Estimate):
 
 
 def _t(quantile: float, degrees: int) -> float:
-    return float(scipy.special.stdtrit(degrees, quantile))  # what stats.t.ppf calls, at a hundredth of its cost
+    return float(scipy.special.stdtrit(degrees, quantile))  # stats.t.ppf calls this, at a hundred times its cost
 
 
 def compare_errors(difference: Floats) -> Difference:
@@ -202,7 +202,7 @@ def compare_errors(difference: Floats) -> Difference:
     Parameters
     ----------
     difference : array of shape (seeds, rows)
-        Absolute error of one variant minus that of the other, for the same seed and row.
+        Absolute error of one variant minus the other's, for the same seed and row.
 
     Returns
     -------
@@ -225,7 +225,7 @@ def compare_errors(difference: Floats) -> Difference:
 
 
 def compare_unpaired(errors: Floats, reference: Floats) -> UnpairedDifference:
-    """Return the mean difference of two variants whose seeds differ, with its variance components.
+    """Return the mean difference of two variants with different seeds, with its variance components.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def _checked(values: Floats) -> Floats:
 
 
 def mean_squares(table: Floats) -> tuple[float, float, float]:
-    """Of seeds, rows and rest of a table of shape (seeds, rows), at least 2 of each."""
+    """The mean squares of seeds, rows and rest of a table of shape (seeds, rows), at least 2 of each."""
     seeds, rows = table.shape
     by_seed, by_row = table.mean(axis=1), table.mean(axis=0)
     rest = table - by_seed[:, None] - by_row[None, :] + table.mean()
@@ -280,10 +280,10 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def letters(count: int, apart: Collection[tuple[int, int]]) -> list[str]:
-    """Letters for ``count`` variants: two share one exactly where they are not told apart.
+    """Letters for ``count`` variants: two share a letter exactly if they cannot be told apart.
 
-    Insert and absorb (Piepho, Journal of Computational and Graphical Statistics 13, 2004): each letter has a
-    column of members; every pair that is told apart splits the columns that hold both, and what another column
+    Insert and absorb (Piepho, Journal of Computational and Graphical Statistics 13, 2004): each letter is a column
+    of members. Every pair that is told apart splits the columns that hold both, and a column that another one
     contains is dropped. Pairs that are not told apart stay together in some column, as a split takes one member of
     its pair out of each copy.
 
@@ -297,7 +297,7 @@ def letters(count: int, apart: Collection[tuple[int, int]]) -> list[str]:
     -------
     list of str
         ``a`` for those that share the first variant's letter, and so on, in the order of the variants; after ``z``
-        come ``aa``, ``ab``: then letters are separated by commas.
+        come ``aa``, ``ab``, and the letters are then separated by commas.
     """
     columns = [frozenset(range(count))] if count else []
     for one, other in apart:

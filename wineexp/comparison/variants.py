@@ -29,7 +29,7 @@ __all__ = ["Variant", "choose_reference", "group_runs", "group_specs", "named_va
 Floats = npt.NDArray[np.floating[Any]]
 
 
-#: A label lists all differing settings up to this number.
+#: A label lists all differing settings up to this number of them.
 MAX_TOLD = 2
 
 
@@ -40,9 +40,9 @@ class Lines:
     Attributes
     ----------
     values : array of shape (runs, epochs)
-        NaN where a run has no such epoch, or no value there.
+        NaN if a run has no such epoch, or no value there.
     written : array of shape (runs, epochs)
-        Whether the run wrote this loss there: NaN is then no number.
+        Whether the run wrote this loss there: a NaN there means that the loss was not a number.
     """
 
     values: Floats
@@ -58,9 +58,9 @@ class Variant:
     label : str
         The name, if there is one, and the settings that differ among the variants compared.
     settings : dict
-        Those settings as a config has them: field to text.
+        Those settings as in a config: field to text.
     spec : RunSpec or None
-        With seed 0 and no name; None for a CSV that stands alone.
+        With seed 0 and without name; None for a lone CSV.
     name : str or None
         The name that its runs carry, if they agree on one.
     runs : tuple of Run
@@ -68,9 +68,9 @@ class Variant:
     unfinished : tuple of Run
         Those that failed or were interrupted: listed, never ranked.
     across_splits : bool
-        Whether its runs are of several splits; ``spec`` then has split seed 0.
+        Whether its runs have several splits; ``spec`` then has split seed 0.
     on_test : bool
-        Whether it is judged on its test rows, not on those that validate.
+        Whether it is judged on its test rows, not on its validation rows.
     """
 
     label: str
@@ -87,23 +87,23 @@ class Variant:
 
     @property
     def judged(self) -> bool:
-        """Whether there is something to judge: finished runs, all with their predictions."""
+        """Whether it can be judged: it has finished runs, all with their predictions."""
         return bool(self.runs) and all(run.predictions is not None for run in self.runs)
 
     @cached_property
     def errors(self) -> dict[int, Floats]:
-        """Seed -> absolute errors, shape (rows that judge,), in the order of the table's rows; of one split."""
+        """Seed -> absolute errors, shape (judged rows,), in the order of the table's rows; for one split."""
         assert not self.across_splits
         return {run.spec.seed: _errors(run, self.on_test).to_numpy() for run in self.runs}
 
     @cached_property
     def epochs(self) -> npt.NDArray[np.int64]:
-        """The epochs that any of its finished runs has, rising: where its lines have their points."""
+        """The epochs that any of its finished runs has, rising: the x values of its lines."""
         return np.unique(np.concatenate([run.history["epoch"].to_numpy(np.int64) for run in self.runs]))
 
     @cached_property
     def lines(self) -> dict[str, Lines]:
-        """The losses that all of its finished runs have a column of, at :attr:`epochs`."""
+        """The losses that all of its finished runs have, at :attr:`epochs`."""
         names = [name for name in LOSS_COLUMNS if all(name in run.history for run in self.runs)]
         shape = len(self.runs), len(self.epochs)
         found = {name: Lines(np.full(shape, np.nan), np.zeros(shape, bool)) for name in names}
@@ -127,7 +127,7 @@ class Variant:
 
     @property
     def planned(self) -> str:
-        """When the first of its runs was planned; empty where that is not known."""
+        """When the first of its runs was planned; empty if that is not known."""
         known = [run.record.planned if run.is_recorded else "" for run in (*self.runs, *self.unfinished)]
         return min(known, default="")
 
@@ -138,7 +138,7 @@ class Variant:
 
     @cached_property
     def split_errors(self) -> dict[int, dict[int, pd.Series]]:
-        """Split -> seed -> absolute errors by row that judges."""
+        """Split -> seed -> absolute errors by judged row."""
         found: dict[int, dict[int, pd.Series]] = {}
         for run in self.runs:
             found.setdefault(run.spec.split_seed, {})[run.spec.seed] = _errors(run, self.on_test)
@@ -152,7 +152,7 @@ class Variant:
         )
 
     def _predicted(self, run: Run) -> npt.NDArray[Any]:
-        """The rows that judge and their predictions, in the order of the file."""
+        """The judged rows and their predictions, in the order of the file."""
         predictions = run.test_predictions if self.on_test else run.predictions
         assert predictions is not None
         return np.stack([predictions[name].to_numpy() for name in ("row", "predicted")])
@@ -165,16 +165,16 @@ class Variant:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of its finished runs, each once."""
+        """The seeds of its finished runs, without repetition."""
         return list(dict.fromkeys(run.spec.seed for run in self.runs if run.is_recorded))
 
     @property
     def train_rows(self) -> int:
-        """Rows that each run was trained on."""
+        """The number of rows that each run was trained on."""
         return next(run.record.data.train_rows for run in self.runs if run.is_recorded)
 
     def mean(self, metric: str) -> float | None:
-        """The mean of a metric over the finished seeds; None where a run has none."""
+        """The mean of a metric over the finished seeds; None if a run lacks it."""
         values = [getattr(run.known_metrics, metric) for run in self.runs]
         known = [float(value) for value in values if value is not None]
         return float(np.mean(known)) if known and len(known) == len(values) else None
@@ -188,7 +188,7 @@ class Variant:
 
     @cached_property
     def error(self) -> Estimate | None:
-        """The mean absolute error with its variance components, over seeds, or splits, and rows."""
+        """The mean absolute error with its variance components, over seeds (or splits) and rows."""
         if not self.judged:
             return None
         if self.across_splits:
@@ -209,8 +209,8 @@ def _errors(run: Run, on_test: bool) -> pd.Series:
 def group_runs(runs: Sequence[Run], *, across_splits: bool = False) -> list[Variant]:
     """The variants of runs, in the order of their settings: colours do not depend on the order of ``runs``.
 
-    With ``across_splits``, runs that differ in the split's seed are one variant too. Where any was stopped early,
-    and all that can be judged have test rows, these judge: validation rows chose the epoch.
+    With ``across_splits``, runs that differ only in the split's seed are one variant too. If any run was stopped
+    early and all runs that can be judged have test rows, the test rows judge: validation rows chose the epoch.
     """
     judged = [run for run in runs if run.predictions is not None]
     stopped = any(run.spec.patience is not None for run in judged)
@@ -235,7 +235,7 @@ def group_runs(runs: Sequence[Run], *, across_splits: bool = False) -> list[Vari
 
 
 def group_specs(specs: Iterable[RunSpec]) -> list[Variant]:
-    """The variants that specs will give, before any of them is trained: without runs, labelled as later."""
+    """The variants that specs will give, before any training: without runs, with the labels they will have."""
     specs = list(specs)
     across_splits = crosses_splits(specs)
     together: dict[RunSpec, list[RunSpec]] = {}
@@ -262,9 +262,9 @@ def _label(spec: RunSpec, name: str | None, settings: dict[str, str]) -> str:
 
 
 def _told(spec: RunSpec, settings: Iterable[str]) -> list[str]:
-    """The fields that a label tells: of many, those that differ from the defaults, as in a directory's name.
+    """The fields in a label: if there are many, those that differ from the defaults, as in a directory's name.
 
-    And the widths, which take few letters: beside ``64x3`` nobody knows what a label without them stands for.
+    Widths are always included: they take few letters, and beside ``64x3`` a label without them would be unclear.
     """
     fields = list(settings)
     own = ["widths", *spec.differing()] if len(fields) > MAX_TOLD else fields
@@ -276,7 +276,7 @@ def _seed(run: Run) -> tuple[int, int]:
 
 
 def _in_order(variants: Sequence[Variant], fields: Sequence[str]) -> list[Variant]:
-    """Sorted by their settings, with labels that tell them apart; CSVs of one name are numbered."""
+    """Sorted by their settings, with labels that tell them apart; CSVs with the same name are numbered."""
     seen: dict[str, int] = {}
     found = []
     for variant in sorted(variants, key=lambda variant: _rank(variant, fields)):
@@ -303,7 +303,7 @@ def order(field: str, value: Any) -> tuple[Any, ...]:
 
 
 def val_mae(variant: Variant) -> float:
-    """What variants are sorted by: the mean val MAE, infinite where it is not known."""
+    """The sort key of variants: the mean val MAE, infinite if it is not known."""
     value = variant.mean("val_mae")
     return float("inf") if value is None else value
 
@@ -311,9 +311,9 @@ def val_mae(variant: Variant) -> float:
 def choose_reference(
     variants: Sequence[Variant], runs: Sequence[Run], wanted: str | RunSpec | None, first: bool
 ) -> Variant | None:
-    """The reference among ``variants``: the one ``wanted``, the ``first`` run's, or the one nearest the defaults.
+    """The reference among ``variants``: the ``wanted`` one, the ``first`` run's, or the one nearest the defaults.
 
-    None where no run is finished. Raises ``SelectionError`` where ``wanted`` is none of them, or not finished.
+    None if no run is finished. Raises ``SelectionError`` if ``wanted`` is none of them, or not finished.
     """
     if wanted is not None:
         if isinstance(wanted, RunSpec):
@@ -338,7 +338,7 @@ def named_variant(
 ) -> Variant:
     """The variant that ``wanted`` names: by label, name, settings such as ``dropout=0,bn=none``, or a directory.
 
-    ``directories`` are run directories by name with their variants' specs, for runs that are planned but do not
+    ``directories`` maps names of run directories to their variants' specs, for runs that are planned but do not
     exist yet. Raises ``SelectionError`` if none or several match.
     """
     by_directory = (directories or {}).get(Path(wanted).name)
@@ -356,7 +356,7 @@ def named_variant(
 
 
 def _distance(variant: Variant) -> tuple[bool, int]:
-    """How far a variant is from the defaults; one without a spec comes last."""
+    """The distance of a variant from the defaults; one without a spec comes last."""
     return variant.spec is None, len(variant.spec.differing()) if variant.spec else 0
 
 

@@ -1,4 +1,4 @@
-"""A verdict: what is said of one variant against the reference, and the figures behind it."""
+"""A verdict: what is concluded on one variant against the reference, and the figures behind it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["MARGIN_LEVEL", "SAME_PREDICTIONS", "Kind", "Look", "Verdict", "adjus
 
 Kind = Literal["better", "worse", "same", "identical", "cannot tell", "one seed"]
 
-#: The level of the interval that lies inside the margin where two variants are the same within it: two one-sided
-#: tests at 5 % each (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987).
+#: If the interval of this level lies inside the margin, two variants are the same within it: two one-sided tests
+#: at 5 % each (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987).
 MARGIN_LEVEL = 0.90
 
-#: What ``identical`` means.
+#: The meaning of ``identical``.
 SAME_PREDICTIONS = "all predictions are equal, bit for bit"
 
 #: Shares of the uncertainty below this are left out: reducing them would change nothing.
@@ -28,21 +28,21 @@ LEAST_SHARE = 0.05
 #: Parts of the uncertainty whose name is too short for a sentence.
 _SOURCES = {"both": "single seeds on single rows"}
 
-#: The smallest probability that is told. Further out the method has not been measured.
+#: The smallest probability that is shown. Further out the method has not been measured.
 LEAST_TOLD = 0.001
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen at one look.
+    """The result of one look.
 
     Attributes
     ----------
     difference : Estimate
     weight : float
-        The share of the error rate that it may cost; 1 where there is one look.
+        The share of the error rate that it may use; 1 if there is only one look.
     number : int
-        From 1; 0 for what is there before the first planned look, from which nothing is concluded.
+        From 1; 0 for the results before the first planned look, from which nothing is concluded.
     """
 
     difference: Estimate
@@ -51,15 +51,15 @@ class Look:
 
     @property
     def told(self) -> bool:
-        """Whether it was taken, and anything is known of how seeds differ."""
+        """Whether the look was taken, and it is known how seeds differ."""
         return self.number > 0 and self.difference.fewest > 1
 
     @property
     def p(self) -> float:
-        """Probability of this look, as if it were the only one, over its weight; 1 at most.
+        """The probability of this look as if it were the only one, divided by its weight; at most 1.
 
-        By the union bound the smallest over all looks is below a level in that share of cases at most, however the
-        looks depend on each other.
+        By the union bound, the smallest over all looks is below a level in at most that share of cases, however
+        the looks depend on each other.
         """
         return min(1.0, self.difference.p / self.weight) if self.told else 1.0
 
@@ -79,8 +79,8 @@ class Verdict:
         One, or each planned look so far. Differences are of absolute errors, variant minus reference: below 0 the
         variant has the smaller error.
     p : float or None
-        Two-sided probability, corrected for all comparisons that were judged (Holm). None where a variant has one
-        seed: then nothing is known of how seeds differ; and where both predict the same.
+        Two-sided probability, corrected for all comparisons that were judged (Holm). None if a variant has one
+        seed, as it is then unknown how seeds differ, and if both predict the same.
     comparisons : int
         How many were judged together.
     margin : float or None
@@ -88,13 +88,13 @@ class Verdict:
     paired : bool
         Whether both have the same seeds.
     looks : Looks or None
-        The planned looks; None where there was none, and so one look at all seeds.
+        The planned looks; None if none were planned, and so all seeds are looked at once.
     metric : str
         What is judged: ``val MAE``, or ``test MAE``.
     reference_error : float or None
-        The reference's mean error, by whose size figures have their decimals.
+        The reference's mean error, which decides the decimals of the figures.
     identical : bool
-        Whether all predictions of both are equal, bit for bit: then there is nothing to judge.
+        Whether all predictions of both are equal, bit for bit: then nothing is judged.
     """
 
     variant_label: str
@@ -121,7 +121,7 @@ class Verdict:
 
     @cached_property
     def kind(self) -> Kind:
-        """What can be said, whatever the margin's size."""
+        """The conclusion, without the margin's size."""
         if self.identical:
             return "identical"
         if self.p is None:
@@ -161,7 +161,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """``better``, ``worse``, ``same within 0.05``, ``identical``, ``cannot tell`` or why so."""
+        """``better``, ``worse``, ``same within 0.05``, ``identical``, ``cannot tell`` or the reason for that."""
         if self.kind == "same":
             return f"same within {self.margin:g}"
         if self.kind == "cannot tell" and self.next_look:
@@ -177,18 +177,18 @@ class Verdict:
 
     @property
     def level(self) -> float | None:
-        """The level of the interval that goes with the word: it leaves out 0 exactly where the word says so."""
+        """The level of the interval that belongs to the word: it excludes 0 exactly if the word says so."""
         if self.p is None:
             return None
         return MARGIN_LEVEL if self.kind == "same" else adjusted_level(self.plain_p, self.p)
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """That interval, in which all looks agree; None with one seed."""
+        """The interval of that level, in which all looks agree; None with one seed."""
         return None if self.level is None else self._interval(self.level)
 
     def _interval(self, level: float) -> tuple[float, float]:
-        """What the intervals of all looks have in common; the last one's where they have nothing."""
+        """The intersection of the intervals of all looks; the last one's if that is empty."""
         parts = [look.interval(level) for look in self.looked if look.told]
         low, high = max(low for low, _ in parts), min(high for _, high in parts)
         return (low, high) if low <= high else parts[-1]
@@ -197,7 +197,7 @@ class Verdict:
     def detectable(self) -> float | None:
         """The true difference that would be found in 80 % of samples with these seeds, rows and comparisons.
 
-        With planned looks, at the last of them alone; the earlier ones can only add to that.
+        With planned looks, this is the last look's alone; the earlier ones can only add to it.
         """
         if self.p is None:
             return None
@@ -208,7 +208,7 @@ class Verdict:
 
     @cached_property
     def needed(self) -> int | None:
-        """Seeds that would find a difference as large as the one seen, if that can be estimated, and are more."""
+        """Seeds that would find a difference as large as the observed one; None if unknown or not more."""
         if self.kind != "cannot tell" or self.looks is not None:
             return None
         found = self.difference.seeds_needed(abs(self.difference.mean), ALPHA / self.comparisons)
@@ -278,7 +278,7 @@ class Verdict:
 
     @property
     def detail(self) -> str:
-        """Seeds, probability and the sources of the uncertainty; if it cannot tell, what would be needed."""
+        """Seeds, probability and the sources of the uncertainty; if it cannot tell, what is needed for that."""
         parts = [self.difference.seeds_told]
         if self.p is None or self.level is None:
             return f"{parts[0]}; train more: --seeds 5" if self.kind == "one seed" else parts[0]
@@ -296,7 +296,7 @@ class Verdict:
         return "; ".join([*parts, f"uncertainty from {sources}"] if sources else parts)
 
     def _amount(self, value: float) -> str:
-        """A size without its sign where it would be shown as 0."""
+        """A size, without its sign if it is shown as 0."""
         text = self.told(value, ".3f")
         return text if float(text) else text.removeprefix("-")
 
@@ -304,7 +304,7 @@ class Verdict:
         return f"{self.metric} {self.told(self.difference.mean)} on these rows, and another seed may reverse it"
 
     def _needs(self) -> list[str]:
-        """The difference that would be detected, and the seeds that the one seen would need."""
+        """The difference that would be detected, and the seeds that the observed one would need."""
         size = self._amount(self.detectable or 0.0)
         detected = f"a difference of {size} would be detected 80 % of the time"
         if self.needed is None:
@@ -312,7 +312,7 @@ class Verdict:
         return [detected, f"the one seen would need about {self.needed} {self.difference.unit}"]
 
     def _found(self) -> str:
-        """At which of the planned looks it was found."""
+        """The planned look at which it was found."""
         if self.looks is None or self.found_at is None:
             return ""
         counts = self.looks.counts
@@ -326,7 +326,7 @@ class Verdict:
         return f"cannot tell yet: train to {self.next_look} seeds"
 
     def _alone(self) -> str:
-        """What would have been said had this been the only comparison, where that differs."""
+        """The conclusion if this were the only comparison, where that differs."""
         if self.plain_p >= ALPHA:
             return ""
         told = self._told(self._interval(1 - ALPHA), 1 - ALPHA)
@@ -338,12 +338,12 @@ class Verdict:
         return f"With {seeds}, {'; '.join(self._needs())}"
 
     def told(self, value: float, form: str = "+.3f") -> str:
-        """A difference of errors as people read it, with the decimals that all of these figures have."""
+        """A difference of errors for people, with the decimals that all of these figures have."""
         return format_number(value, form, self.size)
 
     @cached_property
     def size(self) -> float | None:
-        """The size that decides its figures' decimals: as few as its errors need, as many as a real difference."""
+        """The size that decides the decimals: as few as its errors need, as many as a real difference needs."""
         size = self.reference_error or largest((self.difference.mean, *(self.interval or ())))
         return telling_size(size, self.interval) if self._real and self.interval else size
 
@@ -353,7 +353,7 @@ class Verdict:
 
 
 def adjusted_level(plain: float, corrected: float) -> float:
-    """The level at which an interval leaves out 0 exactly where the corrected probability is below 0.05."""
+    """The level at which an interval excludes 0 exactly if the corrected probability is below 0.05."""
     return 1 - ALPHA * plain / corrected
 
 

@@ -46,7 +46,7 @@ class CsvSource:
     ----------
     path : Path
     unpacked : bytes or None
-        The content of a gzip file; None where the file is read as it is.
+        The content of a gzip file; None if the file is read as it is.
     """
 
     path: Path

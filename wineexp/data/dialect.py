@@ -115,7 +115,7 @@ def find_dialect(source: CsvSource, separator: str | None = None) -> Dialect:
 def _check_header(
     source: CsvSource, names: Sequence[str], line: int, below: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Raise ``DataError`` where the header is a remark, or lacks the name of a first column, as R writes it."""
+    """Raise ``DataError`` if the header is a remark, or lacks the name of a first column, as R writes it."""
     place = f"{source.path}:{line}"
     if names[0].lstrip().startswith("#") and below:
         # The separator may have been chosen by the remark.
@@ -203,7 +203,7 @@ def _header(source: CsvSource, separator: str, before: int) -> tuple[list[str], 
 
 
 def _decimal(rows: Sequence[Sequence[str]]) -> str:
-    """A comma where no number has a point and some comma cannot part thousands."""
+    """A comma if no number has a point and some comma cannot separate thousands."""
     numbers = [cell.strip() for row in rows for cell in row if NUMBER.fullmatch(cell.strip())]
     commas = any("," in cell and not THOUSANDS.fullmatch(cell) for cell in numbers)
     return "," if commas and not any("." in cell for cell in numbers) else "."

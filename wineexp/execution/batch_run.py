@@ -1,4 +1,4 @@
-"""Many runs: execute a plan and record each run the moment it ends."""
+"""Execute a plan of many runs and record each run the moment it ends."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from wineexp.runs.writer import add_names, write_run
 
 __all__ = ["Executed", "execute"]
 
-#: How often another process's claims are looked at while nothing else is left to do.
+#: Seconds between two looks at other processes' claims while there is nothing else to do.
 LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Executed:
-    """What became of a plan.
+    """The outcome of a plan.
 
     Attributes
     ----------
     runs : list of Run
-        One for each entry that has one now, in the plan's order.
+        Every entry's run, if it has one now, in the plan's order.
     interrupted : bool
         Whether Ctrl-C or a signal ended it; the last runs may then be ``interrupted`` too.
     gone : tuple of Path
@@ -48,16 +48,16 @@ class Executed:
 def execute(
     plan: Plan, executor: Executor, observer: Observer | None = None, *, fail_fast: bool = False
 ) -> Executed:
-    """Train what is to be trained, and record each run the moment it ends.
+    """Train the runs that are still to be trained, and record each the moment it ends.
 
-    Runs that another process trains meanwhile are waited for, not trained twice. With ``fail_fast``, nothing
-    more is started after a failure.
+    Runs that another process trains meanwhile are waited for, not trained twice. With ``fail_fast``, nothing more
+    is started after a failure.
 
     Raises
     ------
     RunError
-        Before anything is trained, when ``plan.out`` cannot be written, or what is not ours stands where a run
-        is to be; at the end, when every run was deleted meanwhile.
+        Before any training, if ``plan.out`` cannot be written, or a file that is not ours is in a run's place; at
+        the end, if every run was deleted meanwhile.
     """
     observer = observer or Observer()
     runs = {number: entry.done for number, entry in enumerate(plan.entries) if entry.done}
@@ -118,7 +118,7 @@ class _Batch:
         self._fail_fast, self._failed = fail_fast, False
 
     def train(self) -> None:
-        """Train the tasks that are free, then those that other processes had claimed and left undone."""
+        """Train the free tasks, then those that other processes had claimed and not finished."""
         tasks = [Task(number, entry.spec) for number, entry in enumerate(self._plan.entries) if entry.train]
         while tasks and not self.interrupted and not self._over:
             self._elsewhere = []
@@ -140,19 +140,19 @@ class _Batch:
                     outcomes.interrupt()
                 if self._over:
                     return
-        # An executor that met Ctrl-C while nothing was under way yields nothing for it.
+        # An executor that receives Ctrl-C while no run is being trained yields nothing for it.
         self.interrupted |= ended + self._left_out < len(tasks)
 
     @property
     def _over(self) -> bool:
-        """Whether a failure, of whatever process, ends the batch."""
+        """Whether a failure, in any process, ends the batch."""
         return self._fail_fast and self._failed
 
     def _on_epoch(self, task: Task, epoch: int, *losses: float) -> None:
         self._observer.losses(task.spec, epoch, losses)
 
     def _begin(self, task: Task) -> bool:
-        """Claim a task's run; False where another process has it, or has trained it since it was planned."""
+        """Claim a task's run; False if another process has it, or has trained it since it was planned."""
         if self._over:
             begin = False
         elif not self._claims.take(self._signature(task)):
@@ -164,7 +164,7 @@ class _Batch:
         return begin
 
     def _trained_meanwhile(self, task: Task) -> bool:
-        """Take the run of a task that we hold from the disk, where another process wrote it since we planned."""
+        """Take a claimed task's run from the disk, if another process wrote it since we planned."""
         run = _written_since(self._plan.entries[task.number])
         if run is None:
             return False
@@ -186,7 +186,7 @@ class _Batch:
         self._observer.ended(self._runs[task.number])
 
     def _wait_for_others(self) -> list[Task]:
-        """Wait until a run of another process is free and still to be trained; it, and those still to wait for."""
+        """Wait until a run of another process is free and untrained; return it, and those still to wait for."""
         told = ""
         while self._elsewhere and not self._over:
             signals.check()
@@ -208,7 +208,7 @@ class _Batch:
 
 
 def _add_names(plan: Plan, claims: Claims, observer: Observer) -> None:
-    """Give finished runs the names that they are asked for under now; a failure to do so is told."""
+    """Add the newly requested names to finished runs; a failure to do so is reported."""
     for entry in plan.entries:
         run = entry.done
         if run is None or run.status != "done" or set(entry.names) <= set(run.record.names):
@@ -227,7 +227,7 @@ def _add_names(plan: Plan, claims: Claims, observer: Observer) -> None:
 
 
 def _written_since(entry: PlanEntry) -> Run | None:
-    """The run that another process recorded since the plan was made: one that is sound, and ended by itself."""
+    """The run that another process recorded since the plan was made, if it is sound and was not interrupted."""
     run = Run(entry.place)
     if not is_run(run.path):
         return None
@@ -240,13 +240,13 @@ def _written_since(entry: PlanEntry) -> Run | None:
 
 
 def _same(run: Run, known: Run) -> bool:
-    """Whether it is the same training, whatever names it was given since."""
+    """Whether it is the same training, even if names were added since."""
     one, other = (each.record.model_copy(update={"names": ()}) for each in (run, known))
     return one == other
 
 
 class _Outcomes:
-    """An executor's results, which can be notified of a Ctrl-C that came while one of them was written."""
+    """An executor's results; it can be notified of a Ctrl-C that came while one of them was written."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
@@ -262,7 +262,7 @@ class _Outcomes:
         return next(self._results)
 
     def interrupt(self) -> None:
-        """Stop what runs: what follows are the interrupted runs."""
+        """Stop the running tasks: the interrupted runs follow."""
         self._interrupted = True
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ from wineexp.execution.executor import (
 from wineexp.extras import require
 from wineexp.runs.result import RunResult
 
-#: distributed's classes, whose methods carry no types.
+#: distributed's classes, whose methods have no types.
 Client = Any
 Future = Any
 
@@ -52,19 +52,19 @@ class DaskCluster:
     address : str
         The scheduler's, such as ``tcp://host:8786``.
     timeout : float or None
-        Seconds a run may take; checked after each epoch.
+        Limit for a run's seconds; checked after each epoch.
     retries : int
-        How often a run is submitted again after Dask gave it up: Dask itself retries a run whose worker
-        died (``distributed.scheduler.allowed-failures``, by default three times).
+        How often a run is submitted again after Dask gave it up. Dask itself retries a run whose worker died
+        (``distributed.scheduler.allowed-failures``, by default three times).
     keep_model : bool
-        Whether results hold the model.
+        Whether results contain the model.
     train : callable
         See :data:`wineexp.execution.executor.Train`.
 
     Raises
     ------
     MissingExtraError
-        Where ``distributed`` is not installed.
+        If ``distributed`` is not installed.
     """
 
     address: str
@@ -77,7 +77,7 @@ class DaskCluster:
         require("dask", "--dask")
 
     def place(self, runs: int) -> Place:
-        """Where so many runs train, in words."""
+        """Where this number of runs trains, in words."""
         return Place(f"on the Dask cluster at {self.address}", f"waiting for the Dask cluster at {self.address}")
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
@@ -86,7 +86,7 @@ class DaskCluster:
         Raises
         ------
         RuntimeSetupError
-            No scheduler or worker answers, or workers have other versions; each is named.
+            If no scheduler or worker answers, or workers have other versions; each is named.
         """
         client = _connect(self.address)
         try:
@@ -117,12 +117,12 @@ class _Batch:
 
     def __init__(self, client: Client, settings: DaskCluster, table: Table, on_epoch: OnTaskEpoch) -> None:
         self.client, self.settings, self.table, self.on_epoch = client, settings, table, on_epoch
-        # One word: by it Dask knows how long tasks take, and earlier batches tell nothing of this one's.
+        # One word: Dask estimates durations by it, and earlier batches say nothing about this one's.
         self.name = f"wineexp{uuid.uuid4().hex[:12]}"
         self.news: SimpleQueue[_Epochs | _Ended] = SimpleQueue()
         self.futures: dict[int, Future] = {}
         self.versions = runtime.versions()
-        # A task, not scattered data: Dask computes it again when the worker that held it dies.
+        # A task, not scattered data: Dask computes it again if the worker that held it dies.
         self.sent_table = client.submit(_same, table, key=f"{self.name}-table")
 
     def results(self, tasks: Sequence[Task], begin: Begin) -> Results:
@@ -133,7 +133,7 @@ class _Batch:
             while attempts:
                 news = self.news.get()
                 if news.number not in attempts:
-                    continue  # of a run that has ended
+                    continue  # its run has ended
                 if isinstance(news, _Epochs):
                     self._hear(attempts[news.number], news)
                 elif news.future is self.futures[news.number]:
@@ -148,7 +148,7 @@ class _Batch:
             self._cancel()
 
     def _fill(self, waiting: deque[Task], attempts: dict[int, TaskAttempt], begin: Begin) -> None:
-        """Submit tasks until each of the cluster's threads has one and another waits for it."""
+        """Submit tasks until each of the cluster's threads has one and one more is waiting for it."""
         room = 2 * max(1, sum(self.client.nthreads().values()))
         while waiting and len(attempts) < room:
             task = waiting.popleft()
@@ -180,7 +180,7 @@ class _Batch:
 
     def _hear(self, attempt: TaskAttempt, news: _Epochs) -> None:
         for epoch, *losses in news.epochs:
-            del attempt.seen[epoch:]  # begun anew elsewhere
+            del attempt.seen[epoch:]  # restarted elsewhere
             attempt.seen.append(tuple(losses))
             self.on_epoch(attempt.task, epoch, *losses)
 
@@ -212,15 +212,15 @@ def _connect(address: str) -> Client:
 
     base: Any = distributed.Client
 
-    # distributed leaves a client that could not connect to the garbage collector, whose call may come in the
-    # next client's thread while that one starts; each then waits for the other, and an assertion fails.
+    # distributed leaves a client that could not connect to the garbage collector, which may close it in the next
+    # client's thread while that one starts. Each then waits for the other, and an assertion fails.
     class Closing(base):  # type: ignore[misc]
         def start(self, **settings: Any) -> None:
             try:
                 super().start(**settings)
             except BaseException:
                 self.close()
-                self._loop_runner.stop()  # private: close() leaves it where the client has closed itself
+                self._loop_runner.stop()  # private: close() leaves it if the client has closed itself
                 raise
 
     connect: Any = Closing
@@ -243,7 +243,7 @@ def _check_workers(client: Client) -> None:
     expected = runtime.versions()
 
     def probe(names: tuple[str, ...]) -> dict[str, str]:
-        # Sent by value, being a local function: a worker without wineexp can run it too.
+        # Sent by value, as it is a local function: a worker without wineexp can run it too.
         from importlib.metadata import PackageNotFoundError, version
 
         found = {}

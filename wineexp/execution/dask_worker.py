@@ -1,4 +1,4 @@
-"""What runs on a Dask worker: one run, reported epoch by epoch, stopped on timeout or when it is cancelled."""
+"""The code that runs on a Dask worker: one run, reported epoch by epoch, stopped on timeout or cancellation."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Errand", "train_on_worker"]
 
-#: Least time between two reports of a run's epochs; the scheduler passes every message on.
+#: Least seconds between two reports of a run's epochs, as every message goes through the scheduler.
 REPORT_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class Errand:
-    """What a worker is to do.
+    """The work that is sent to a worker.
 
     Attributes
     ----------
     number : int
-        The run's, in the plan.
+        The run's number in the plan.
     topic, key : str
-        Where its epochs are reported, and the Dask key by which a cancelled run is known.
+        The topic under which its epochs are reported, and the Dask key that shows whether it was cancelled.
     versions : dict of str
-        The client's, which the worker's must equal.
+        The client's versions; the worker's must be equal.
     train, timeout, keep_model
         See :class:`wineexp.execution.dask_cluster.DaskCluster`.
     """
@@ -51,17 +51,17 @@ class Errand:
 
 
 class _Stopped(BaseException):
-    """Leaves the fit loop past every handler of exceptions; ``args[0]`` is why."""
+    """Leaves the fit loop past all handlers of exceptions; ``args[0]`` is the reason."""
 
 
-#: TensorFlow's threads belong to the process: however many threads Dask has, one run trains at a time.
+#: TensorFlow's threads belong to the process: whatever Dask's number of threads, one run trains at a time.
 _TRAINING = threading.Lock()
 
 
 @functools.cache
 def _process_cache() -> TrainerCache:
     """This worker process's compiled epoch, kept from run to run."""
-    from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so only once it is set up
+    from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, which must be set up before
 
     return TrainerCache()
 
@@ -90,7 +90,7 @@ def train_on_worker(errand: Errand, table: Table) -> RunResult:
 
 
 class _Reporter:
-    """Receives each epoch on the worker, reports to the client now and then, stops a late or cancelled run."""
+    """Receives each epoch on the worker, reports to the client at intervals, stops a late or cancelled run."""
 
     def __init__(self, errand: Errand) -> None:
         from distributed import get_worker
@@ -112,5 +112,5 @@ class _Reporter:
         if timeout is not None and now - self.start > timeout:
             raise _Stopped("timeout")
         known = self.worker.state.tasks.get(self.errand.key)
-        if known is None or known.state == "cancelled":  # by Ctrl-C, or because the client is gone
+        if known is None or known.state == "cancelled":  # by Ctrl-C, or the client is gone
             raise _Stopped("cancelled")

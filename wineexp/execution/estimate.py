@@ -14,20 +14,20 @@ from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Speed", "estimate_seconds", "measured_speeds"]
 
-#: Runs count as similar up to this factor in parameters; beyond it the time per parameter changes.
+#: Runs are similar if their parameters differ at most by this factor; beyond it the time per parameter changes.
 SIMILAR = 3.0
 
 
-#: What must be the same for an earlier run to show how fast this machine is.
+#: Facts that must be equal for an earlier run to show the speed of this machine.
 MACHINE = ("platform", "processor", "cores", "threads")
 
-#: What processes and TensorFlow take to start, on 2 cores; little compared with any batch worth an estimate.
+#: Seconds in which processes and TensorFlow start, on 2 cores; little compared with a batch worth an estimate.
 START_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What one earlier run took: seconds besides its epochs, and seconds per epoch."""
+    """The durations of one earlier run: seconds besides its epochs, and seconds per epoch."""
 
     parameters: int
     outside: float
@@ -52,9 +52,9 @@ def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
 def estimate_seconds(
     specs: Sequence[RunSpec], count: Callable[[RunSpec], int], speeds: Sequence[Speed], jobs: int
 ) -> float | None:
-    """Wall seconds to train ``specs`` with ``jobs`` workers; None where no earlier run is similar to one of them.
+    """Wall seconds to train ``specs`` with ``jobs`` workers; None if one of them has no similar earlier run.
 
-    ``count`` gives a spec's parameters. All epochs are counted: early stopping can only make it shorter.
+    ``count`` returns a spec's parameters. All epochs are counted: early stopping can only make it shorter.
     """
     total = 0.0
     for spec in specs:

@@ -43,21 +43,21 @@ __all__ = [
 #: third loss is train_loss.
 OnTaskEpoch = Callable[["Task", int, *tuple[float, ...]], None]
 
-#: Asked before a task is begun; one that is answered with False is left out: another process has it.
+#: Called before a task is begun; if it returns False, the task is skipped: another process has it.
 Begin = Callable[["Task"], bool]
 
-#: Each task with its result as it ends, in any order. A ``KeyboardInterrupt`` within, or thrown in, stops
-#: what runs, yields it as interrupted, and ends; closing it stops what runs and yields no more.
+#: Each task with its result as it ends, in any order. A ``KeyboardInterrupt`` raised in it, or thrown into it,
+#: stops the running tasks, yields them as interrupted, and ends it; closing it stops them and yields nothing more.
 Results = Generator[tuple["Task", RunResult], None, None]
 
-#: What an executor calls to train one run where TensorFlow is set up: :func:`train_run`, or what a test
-#: puts in its place. It is sent to other processes by name, so it must be at the top level of a module.
+#: The function that trains one run where TensorFlow is set up: :func:`train_run`, or a test's substitute. It is
+#: sent to other processes by name, so it must be at the top level of a module.
 Train = Callable[..., RunResult]
 
-#: What a process that trains does first.
+#: What a training process does first.
 _UNTIL_FIRST_EPOCH = "loading TensorFlow, compiling the first epoch"
 
-#: What a training step takes besides its products, in floating-point operations: 1 ms of one core, AMD EPYC.
+#: The cost of a training step besides its products, in floating-point operations: 1 ms of one core, AMD EPYC.
 BESIDES = 40e6
 
 
@@ -98,7 +98,7 @@ class Place:
     words : str
         ``on 2 workers``, ``in this process``.
     starting : str
-        What goes on until the first epoch: ``starting 2 workers``.
+        The activity until the first epoch: ``starting 2 workers``.
     """
 
     words: str
@@ -106,7 +106,7 @@ class Place:
 
     @classmethod
     def of_workers(cls, count: int) -> Place:
-        """So many worker processes."""
+        """This number of worker processes."""
         workers = count_of(count, "worker")
         return cls(f"on {workers}", f"starting {workers}: {_UNTIL_FIRST_EPOCH}")
 
@@ -116,7 +116,7 @@ class Placed(Protocol):
     """An executor that says where its runs train."""
 
     def place(self, runs: int) -> Place:
-        """Where so many runs train."""
+        """Where this number of runs trains."""
 
 
 @dataclass
@@ -126,10 +126,10 @@ class TaskAttempt:
     Attributes
     ----------
     tries : int
-        How often it was started before.
+        The number of earlier starts.
     seen : list of (loss, val_loss), or (loss, val_loss, train_loss)
     deadline : float or None
-        When it is stopped, by the executor's clock.
+        The time at which it is stopped, by the executor's clock.
     """
 
     task: Task
@@ -163,7 +163,7 @@ class TaskQueue:
     def take(self, last: RunSpec | None, elsewhere: Collection[RunSpec | None]) -> TaskAttempt | None:
         """The next attempt for a worker that trained shape ``last``, avoiding those of others if possible.
 
-        Tasks that may not begin are dropped; None where none is left.
+        Tasks that may not begin are dropped; None if no task is left.
         """
         while self._queues:
             attempt = self._pop(last, elsewhere)
@@ -188,7 +188,7 @@ class TaskQueue:
 
 
 def longest_first(tasks: Sequence[Task], table: Table) -> list[Task]:
-    """Those with the most to train first, so that no core idles at the end; within a factor of two as planned."""
+    """The longest trainings first, so that no core idles at the end; within a factor of two as planned."""
 
     def work(task: Task) -> int:
         parameters = task.spec.parameter_count(most_features(table, task.spec))
@@ -198,14 +198,14 @@ def longest_first(tasks: Sequence[Task], table: Table) -> list[Task]:
 
 
 def operations(spec: RunSpec, rows: int, parameters: int) -> float:
-    """What training a spec on a table of so many rows takes, in floating-point operations of one core."""
+    """The cost of training a spec on a table with that many rows, in floating-point operations of one core."""
     train = rows * spec.train_fraction
     products = 6 * train * parameters  # see training/epoch.py
     return spec.epochs * (products + BESIDES * math.ceil(train / spec.batch_size))
 
 
 def by_shape(tasks: Sequence[Task]) -> list[Task]:
-    """Those of one shape one after the other, in the order of their first: each shape is compiled once."""
+    """Group tasks of one shape, in the order of each shape's first task: each shape is compiled once."""
     first: dict[RunSpec, int] = {}
     for number, task in enumerate(tasks):
         first.setdefault(shape_of(task.spec), number)
@@ -225,7 +225,7 @@ class InProcess:
     ----------
     threads : int
     keep_model : bool
-        Whether results hold the model.
+        Whether results contain the model.
     train : callable
         See :data:`Train`.
     """
@@ -235,11 +235,11 @@ class InProcess:
     train: Train = train_run
 
     def place(self, runs: int) -> Place:
-        """Where so many runs train, in words."""
+        """Where this number of runs trains, in words."""
         return Place(f"in this process, {count_of(self.threads, 'thread')}", _UNTIL_FIRST_EPOCH)
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
-        """Yield each result; after Ctrl-C the current run's, as interrupted, and no more."""
+        """Yield each result; after Ctrl-C the current run's, as interrupted, and nothing more."""
         begun: Task | None = None
         cache: TrainerCache | None = None
         try:
@@ -250,7 +250,7 @@ class InProcess:
                 begun = task
                 if cache is None:
                     cache = self._load()
-                with runtime.LOCK:  # one run at a time in a process, from whatever thread
+                with runtime.LOCK:  # one run at a time in a process, from any thread
                     result = self.train(
                         task.spec,
                         table,

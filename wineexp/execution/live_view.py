@@ -1,4 +1,4 @@
-"""What trains now, redrawn in place at the foot of a terminal, whatever its width."""
+"""The runs that train now, redrawn in place at the foot of a terminal of any width."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveView"]
 
-#: How often it is redrawn.
+#: Redraws per second.
 BY_SECOND = 4
 
-#: Characters of a loss's column, and of the column of the constant's, with the space before them.
+#: Characters of a loss's column, and of the column of the constant's loss, with the space before them.
 LOSS, CONSTANT = 10, 17
 
-#: Least characters of a run's name, and of the bar; what has less room gives way.
+#: Least characters of a run's name, and of the bar; with less room they are left out.
 LEAST_NAME, LEAST_BAR = 12, 6
 
-#: Lines of a terminal that are left for what stands above: the header, runs that have ended.
+#: Lines of a terminal left for the output above: the header, runs that have ended.
 ABOVE = 8
 
 
 class LiveView:
-    """A line for each run that trains, and one for all of them.
+    """A line for each run in training, and one for all of them.
 
     Parameters
     ----------
     standing : Standing
-        What is drawn; it changes while the view is open.
+        The state to draw; it changes while the view is open.
     names : mapping of RunSpec to (str, str)
-        Each run's variant, which is shortened where it must be, and its seed.
+        Each run's variant, which may be shortened, and its seed.
     starting : str
-        What goes on until the first epoch.
+        The activity until the first epoch.
     console : rich.console.Console, optional
         By default stderr.
     """
@@ -61,7 +61,7 @@ class LiveView:
         self._began = time.monotonic()
         self._open = True
         self._short: dict[int, dict[str, str]] = {}
-        # Redrawn by a thread of its own: training only notes numbers.
+        # A thread of its own redraws it: training only notes numbers.
         self._live = Live(
             console=self.console,
             get_renderable=self.render,
@@ -69,20 +69,20 @@ class LiveView:
             vertical_overflow="crop",
         )
         self._live.start()
-        self.refresh()  # by itself only a quarter of a second later
+        self.refresh()  # otherwise only a quarter of a second later
 
     def tell(self, line: str) -> None:
-        """Print a line above the view, if there is anyone to read it."""
+        """Print a line above the view, if the terminal is still there."""
         with contextlib.suppress(OSError):  # the terminal is gone: training goes on
             self.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
     def refresh(self) -> None:
-        """Draw what is to be seen at once, if there is anyone to see it."""
+        """Draw the present state at once, if the terminal is still there."""
         with contextlib.suppress(OSError):
             self._live.refresh()
 
     def name(self, spec: RunSpec, width: int) -> str:
-        """A run's name in at most ``width`` characters, which no other variant's looks like."""
+        """A run's name in at most ``width`` characters, distinct from every other variant's."""
         label, seed = self.names[spec]
         room = max(1, width - max(len(one) for _, one in self.names.values()) - 1)
         if room not in self._short:
@@ -90,14 +90,14 @@ class LiveView:
         return f"{self._short[room][one_line(label)]} {seed}".strip()
 
     def close(self, *, keep: bool) -> None:
-        """Leave the terminal as it was; with ``keep``, the line for all runs stays."""
+        """Restore the terminal; with ``keep``, the line for all runs stays."""
         self._open = False
         self._live.transient = not keep
         with contextlib.suppress(OSError):
             self._live.stop()
 
     def render(self) -> RenderableType:
-        """What is to be seen at this moment."""
+        """The view of the present state."""
         from rich.console import Group
 
         if not self._open:
@@ -139,7 +139,7 @@ class LiveView:
         return lines
 
     def _overall(self) -> RenderableType:
-        """How all runs stand, with a bar where there is room for one."""
+        """The state of all runs, with a bar if there is room for one."""
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
@@ -153,7 +153,7 @@ class LiveView:
         return row
 
     def _counted(self, many: bool) -> list[str]:
-        """How many are done, failed and left, and how long that takes."""
+        """How many are done, failed and left, and the remaining time."""
         standing = self.standing
         words = [f"{standing.done} of {standing.planned} done"] if many else []
         if standing.failed:
@@ -176,7 +176,7 @@ def _of(epoch: int, epochs: int) -> str:
 
 
 def _number(value: float) -> str:
-    """A loss in a column of eight characters; a dash where there is none."""
+    """A loss in a column of eight characters; a dash if there is none."""
     if math.isinf(value) and value > 0:
         return "-"
     plain = value == 0 or 0.001 <= abs(value) < 1000 or math.isnan(value)

@@ -17,7 +17,7 @@ __all__ = ["Observer", "Observers", "names_text", "not_named_text", "waiting_tex
 
 
 def waiting_text(count: int, owner: str, claim: Path) -> str:
-    """Who is waited for, and what to do."""
+    """Which process is waited for, and what the user can do."""
     runs, them = (f"{count} runs", "them") if count > 1 else ("a run", "it")
     return (
         f"waiting for {runs} that {owner} trains. Should it die, this process trains {them} within a minute. "
@@ -36,23 +36,23 @@ def names_text(names: Sequence[str]) -> str:
 
 
 class Observer:
-    """Notified of what happens. This one is silent, but warns of what went wrong outside the training."""
+    """Notified of events. This one is silent, but warns of problems outside the training."""
 
     def started(self, plan: Plan) -> None:
         """Training is about to begin."""
 
     def placed(self, place: Place, count: int) -> None:
-        """``count`` runs begin to train at ``place``; not called where there is nothing to train."""
+        """``count`` runs begin to train at ``place``; not called if there is nothing to train."""
 
     def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
         """``spec`` has finished an epoch, counted from 0."""
 
     def losses(self, spec: RunSpec, epoch: int, losses: Sequence[float]) -> None:
-        """As :meth:`epoch`, which it calls, with all losses: with ``eval_train`` train_loss is the third."""
+        """As :meth:`epoch`, which it calls, with all losses: with ``eval_train`` the third is train_loss."""
         self.epoch(spec, epoch, losses[0], losses[1])
 
     def waiting(self, count: int, owner: str, claim: Path) -> None:
-        """``count`` runs are waited for: ``owner``, another process, has them, the first by the file ``claim``."""
+        """``count`` runs are waited for: another process, ``owner``, has them; ``claim`` is the first's file."""
         warnings.warn(waiting_text(count, owner, claim), stacklevel=2)
 
     def gone(self, path: Path) -> None:
@@ -63,28 +63,28 @@ class Observer:
         """A run has ended and is recorded, by this process or another that trained it meanwhile."""
 
     def named(self, run: Run, names: Sequence[str]) -> None:
-        """A finished run was asked for under these names, which it had not: they are added to its record."""
+        """A finished run was requested under these names, which are new to it: they are added to its record."""
 
     def not_named(self, run: Run, names: Sequence[str], problem: str) -> None:
-        """As :meth:`named`, but they could not be added; all else goes on."""
+        """As :meth:`named`, but they could not be added; everything else goes on."""
         warnings.warn(not_named_text(run, names, problem), stacklevel=2)
 
     def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
-        """At look ``number`` of ``looks`` these variants were told from the reference, and these were not."""
+        """Look ``number`` of ``looks``: variants ``told`` differ from the reference, the others are still open."""
 
     def sent(self, text: str) -> None:
-        """How many runs were sent on to one place, told once, at the end."""
+        """How many runs were sent on to one place; called once, at the end."""
 
     def not_sent(self, problem: str) -> None:
         """A finished run could not be sent on; training goes on."""
         warnings.warn(problem, stacklevel=2)
 
     def close(self) -> None:
-        """Nothing more will happen; called too when a command ends early."""
+        """Nothing more will happen; also called if a command ends early."""
 
 
 class Observers(Observer):
-    """Several observers as one: each is notified of every event, but problems are the first one's to report."""
+    """Several observers as one: each is notified of every event, but only the first reports problems."""
 
     def __init__(self, *observers: Observer) -> None:
         self.observers = observers

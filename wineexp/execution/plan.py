@@ -1,4 +1,4 @@
-"""What is to be trained: each spec once, with its existing run, if any."""
+"""The plan of a training: each spec once, with its existing run, if any."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Kind = tuple[object, ...]
 
 @dataclass(frozen=True)
 class PlanEntry:
-    """A spec of a plan, with what there is of its run.
+    """A spec of a plan, with its existing runs.
 
     Attributes
     ----------
@@ -33,17 +33,17 @@ class PlanEntry:
     names : tuple of str
         Every name that a config gives this spec.
     place : Path
-        Where its run is written when it is trained.
+        Where its run is written if it is trained.
     before : Run or None
         Its existing run, whatever the status.
     train : bool
         Whether it is to be trained now.
     signature : str
-        Of the spec on the table; of a run that is kept, the one that it was recorded under.
+        The spec's on the table; for a run that is kept, the recorded one.
     known : tuple of Run
-        Every run of this spec that was there, under whatever name.
+        Every existing run of this spec, under any name.
     strangers : tuple of Run
-        Earlier runs that would have this signature, of another table with the same values.
+        Earlier runs that would have this signature, but on another table with the same values.
     """
 
     spec: RunSpec
@@ -68,9 +68,9 @@ class Plan:
     Attributes
     ----------
     name : str
-        The study's.
+        The study's name.
     specs : tuple of RunSpec
-        As they were asked for; two may be the same run.
+        As requested; two may be the same run.
     entries : tuple of PlanEntry
         One for each signature among them, in their order.
     found : Found
@@ -78,17 +78,18 @@ class Plan:
     out : Path
         The folder for run directories.
     file : str or None
-        Name of the config's file, where it is one.
+        Name of the config's file, if it is one file.
     damaged : tuple of str
-        Why runs that are there are trained again.
+        Why existing runs are trained again.
     margin : float or None
         The size below which a difference does not matter.
     looks : Looks or None
-        When seeds are added only while it cannot be told; ``specs`` then has the most that may be trained.
+        The planned looks, if seeds are added only while a verdict is open; ``specs`` then has all seeds that may
+        be trained.
     features : mapping
-        Number of features of each kind of spec: see :meth:`feature_count`.
+        Number of features for each kind of spec: see :meth:`feature_count`.
     notes : tuple of str
-        What a reader must know of the table as the specs use it.
+        Notes for the reader on the table as the specs use it.
     planned : str
         When it was made, ISO 8601, UTC.
     """
@@ -107,7 +108,7 @@ class Plan:
     planned: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def part(self, wanted: Collection[RunSpec]) -> Plan:
-        """The plan for those specs alone; what is damaged is told of the whole."""
+        """The plan for those specs alone; ``damaged`` is the whole plan's."""
         specs = tuple(spec for spec in self.specs if spec in wanted)
         trained = {spec.trained() for spec in specs}
         entries = tuple(entry for entry in self.entries if entry.spec.trained() in trained)
@@ -124,15 +125,15 @@ class Plan:
 
     @property
     def largest(self) -> int:
-        """Parameters of the largest model to be trained; 1 where there is none."""
+        """Parameters of the largest model to be trained; 1 if there is none."""
         return max((self.parameters(spec) for spec in self.waiting), default=1)
 
     def feature_count(self, spec: RunSpec) -> int:
-        """Features that the model of a spec of this plan takes."""
+        """The number of features that the model of a spec of this plan takes."""
         return self.features[_kind(spec)]
 
     def parameters(self, spec: RunSpec) -> int:
-        """All parameters of the model of a spec of this plan."""
+        """The number of parameters of the model of a spec of this plan."""
         return spec.parameter_count(self.feature_count(spec))
 
 
@@ -145,7 +146,7 @@ def make_plan(
     force: bool = False,
     skip_failed: bool = False,
 ) -> Plan:
-    """Plan ``specs`` on a table, with the runs that are in ``out`` already.
+    """Plan ``specs`` on a table, with the runs that exist in ``out``.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def make_plan(
     Raises
     ------
     DataError, SpecError
-        Where a spec cannot be trained on the table; where a field varies that has no effect in any of them.
+        If a spec cannot be trained on the table; if a field varies that has no effect in any of them.
     """
     features, notes = check_table(specs, found.table)
     notes = (*found.notes, *check_effects(specs), *notes)
@@ -171,7 +172,7 @@ def make_plan(
         except NoRunError:
             continue
         except RunError as error:
-            unreadable[path.name.rpartition("-")[2]] = str(error)  # the directory's name still tells whose it is
+            unreadable[path.name.rpartition("-")[2]] = str(error)  # the directory's name still has its signature
     damaged: list[str] = []
     together: dict[str, list[RunSpec]] = {}
     for spec in specs:
@@ -180,7 +181,7 @@ def make_plan(
     entries = []
     for signature, same in together.items():
         spec = _recording_all(same)
-        # Until schema 2 a table was known by its values alone.
+        # Up to schema 2 a table was identified by its values alone.
         names = dict.fromkeys((signature, spec.signature(table.fingerprint)))
         there = [run for name in names for run in known.get(name, ())]
         ours = [run for run in there if is_of(run, table)]
@@ -190,7 +191,7 @@ def make_plan(
                 check_run(before)
             except NoRunError:
                 before = None
-            except RunError as error:  # it is trained again, as if it were not there
+            except RunError as error:  # it is trained again, as if it did not exist
                 damaged.append(str(error))
                 before = None
         elif before is None and signature in unreadable:
@@ -221,7 +222,7 @@ def make_plan(
 
 
 def _recording_all(specs: Sequence[RunSpec]) -> RunSpec:
-    """The first of specs that train the same, with all that any of them records."""
+    """The first of specs that train the same, with everything that any of them records."""
     first = specs[0]
     found = {
         name: next((spec for spec in specs if not first.records(spec, name)), first) for name in RECORDING_FIELDS
@@ -230,14 +231,14 @@ def _recording_all(specs: Sequence[RunSpec]) -> RunSpec:
 
 
 def _standing(runs: Sequence[Run], spec: RunSpec) -> Run | None:
-    """The run that stands for a spec: a finished one before others, then one that records what is asked."""
+    """The run that represents a spec: preferably a finished one, then one that records what is requested."""
     return max(runs, key=lambda run: (run.status == "done", run.spec.records(spec)), default=None)
 
 
 def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int], tuple[str, ...]]:
-    """Raise ``DataError`` or ``SpecError`` where a spec cannot be trained on ``table``, before anything is.
+    """Raise ``DataError`` or ``SpecError`` if a spec cannot be trained on ``table``; called before any training.
 
-    Returns the number of features for each kind of spec, and what a reader must know of the table.
+    Returns the number of features for each kind of spec, and notes for the reader on the table.
     """
     features: dict[Kind, int] = {}
     notes: dict[tuple[str, str], str] = {}
@@ -249,10 +250,10 @@ def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int]
 
 
 def _kind(spec: RunSpec) -> Kind:
-    """What decides whether a spec can be trained on a table, and on how many features.
+    """The fields that decide whether a spec can be trained on a table, and on how many features.
 
-    Which rows a seed draws makes no difference to that, but for the categories of text, and for how many rows of
-    whole groups the last batch has, where batches are normalized.
+    Which rows a seed draws has no influence on that, except on the categories of text, and on the last batch's
+    number of rows from whole groups if batches are normalized.
     """
     drawn = spec.encode != "none" or (spec.split == "grouped" and normalizes(spec))
     known = spec if drawn else spec.model_copy(update={"split_seed": 0})

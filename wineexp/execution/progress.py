@@ -18,12 +18,12 @@ from wineexp.text import format_duration, format_number
 
 __all__ = ["BatchProgress", "TrainProgress"]
 
-#: Characters of a line about a run that has ended, besides its name.
+#: Characters of the line about an ended run, besides its name.
 BESIDE_NAME = 48
 
 
 class BatchProgress(Observer):
-    """Many runs at once: what is trained, then on a terminal the live view, and a line for each that has ended."""
+    """Many runs at once: the plan, then on a terminal the live view, and a line for each ended run."""
 
     def __init__(self) -> None:
         self.standing: Standing | None = None
@@ -31,7 +31,7 @@ class BatchProgress(Observer):
         self._told_study = False
 
     def started(self, plan: Plan) -> None:
-        self.close()  # of the plan before, where a study has several
+        self.close()  # the previous plan's, if a study has several
         if not self._told_study:
             self._tell_study(plan)
             self._told_study = True
@@ -49,7 +49,7 @@ class BatchProgress(Observer):
         if self.standing is not None:
             self.standing.epoch(spec, epoch, loss, val_loss)
         if self.view is not None and epoch + 1 == spec.epochs:
-            self.view.refresh()  # its last line, before it gives way to how the run ended
+            self.view.refresh()  # the run's last state, before the line on its end
 
     def ended(self, run: Run) -> None:
         if self.standing is None:
@@ -57,15 +57,15 @@ class BatchProgress(Observer):
         self.standing.ended(run)
         self._tell_ended(run)
         if not self.standing.left:
-            self.close()  # what is said next stands below
+            self.close()  # the next output goes below
 
     def close(self) -> None:
-        """Leave the terminal as it was; called too when the command ends early."""
+        """Restore the terminal; also called if the command ends early."""
         if self.view is not None:
             view, self.view = self.view, None
             view.close(keep=self._keeps_view)
 
-    #: Whether the line for all runs stays, once nothing trains any more.
+    #: Whether the line for all runs stays when training is over.
     _keeps_view = True
 
     def _tell_study(self, plan: Plan) -> None:
@@ -83,11 +83,11 @@ class BatchProgress(Observer):
         return {spec: (spec.label(), f"seed {spec.seed}") for spec in self.standing.specs}
 
     def _tell_ended(self, run: Run) -> None:
-        """A line for a run that has ended; where there is no view, with what that view would say."""
+        """Print a line for an ended run; without a view, with the view's counts and remaining time."""
         standing = self.standing
         assert standing is not None
         if self.view is not None:
-            known = run.spec in self.view.names  # else of another process, which gave it another name
+            known = run.spec in self.view.names  # else another process's, which gave it another name
             width = self.view.console.width - BESIDE_NAME
             name = self.view.name(run.spec, width) if known else run.label
             self.view.tell(outcome(run, name))
@@ -102,7 +102,7 @@ class BatchProgress(Observer):
 
 
 class TrainProgress(BatchProgress):
-    """The seeds of one spec, one after the other; elsewhere than on a terminal a line per tenth of the epochs."""
+    """The seeds of one spec, one after the other; outside a terminal, a line per tenth of the epochs."""
 
     _keeps_view = False
 
@@ -116,16 +116,16 @@ class TrainProgress(BatchProgress):
             self._tell_epoch(spec, epoch, loss, val_loss)
 
     def _tell_study(self, plan: Plan) -> None:
-        """The command says what it trains."""
+        """Nothing: the command prints what it trains."""
 
     def _tell_left_out(self, plan: Plan) -> None:
-        """The command says which seeds are done."""
+        """Nothing: the command prints which seeds are done."""
 
     def _names(self) -> dict[RunSpec, tuple[str, str]]:
         return {spec: ("", seed) for spec, (_, seed) in super()._names().items()}
 
     def _tell_ended(self, run: Run) -> None:
-        """A line where others are still to come; the summary follows."""
+        """Print a line if other runs follow; the summary comes after them."""
         if self.view is not None and self.standing is not None and self.standing.planned > 1:
             super()._tell_ended(run)
 

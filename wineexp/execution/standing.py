@@ -1,4 +1,4 @@
-"""How a plan stands while it trains: what has ended, what each run has reached, how long it may take yet."""
+"""The state of a plan while it trains: ended runs, the losses of each, an estimate of the remaining time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LossesSoFar:
     epochs : int
         Epochs done.
     loss, val_loss, best : float
-        Of the last epoch; the lowest val_loss so far, infinite while there is none.
+        The last epoch's; the lowest val_loss so far, infinite if there is none.
     """
 
     epochs: int = 0
@@ -35,19 +35,19 @@ class LossesSoFar:
     best: float = math.inf
 
     def hear(self, epoch: int, loss: float, val_loss: float) -> None:
-        """Take the losses of an epoch, counted from 0; a run that is tried again begins anew."""
+        """Add the losses of an epoch, counted from 0; a retried run begins anew."""
         before = self.best if epoch else math.inf
         self.best = val_loss if val_loss < before else before
         self.epochs, self.loss, self.val_loss = epoch + 1, loss, val_loss
 
 
 class Standing:
-    """The runs of a plan that are to be trained, counted.
+    """The counts of a plan's runs that are to be trained.
 
     Attributes
     ----------
     planned, done, failed, interrupted : int
-        A run that was interrupted is still to be trained, so it is no progress.
+        An interrupted run is still to be trained, so it is no progress.
     running : dict of RunSpec to LossesSoFar
     """
 
@@ -65,23 +65,23 @@ class Standing:
 
     @property
     def left(self) -> int:
-        """How many are still to be trained, those under way among them."""
+        """The number of runs still to be trained, including those in training."""
         return self.planned - self.done - self.failed
 
     @property
     def is_training(self) -> bool:
-        """Whether an epoch was heard of, or a run has ended."""
+        """Whether any epoch was reported, or a run has ended."""
         return self._first_epoch is not None or self.left < self.planned
 
     @property
     def fraction(self) -> float:
-        """The part of the work that is done: of each run its epochs, by what they take."""
+        """The part of the work that is done: the epochs of all runs, weighted by their cost."""
         under_way = sum(self._work_of(spec) * one.epochs / spec.epochs for spec, one in list(self.running.items()))
         return min(1.0, (self._work_ended + under_way) / self._work) if self._work else 1.0
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate from the pace since the first epoch; None where nothing can be said."""
+        """An estimate from the pace since the first epoch; None if there is no basis for one."""
         passed = time.monotonic() - (self.began if self._first_epoch is None else self._first_epoch)
         fraction = self.fraction
         return passed * (1 / fraction - 1) if fraction else None

@@ -1,4 +1,4 @@
-"""What runs in a worker process: it loads TensorFlow once and trains each spec that comes down its pipe."""
+"""The code that runs in a worker process: it loads TensorFlow once and trains each spec from its pipe."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["serve"]
 def serve(pipe_descriptor: int, lifeline_descriptor: int) -> None:
     """Train until the parent is gone.
 
-    Messages up the pipe: ``("started",)``, whereupon table, ``keep_model`` and ``train`` come down; ``("ready",)``
-    once TensorFlow is loaded; then for each spec that comes down ``("epoch", epoch, *losses)`` and
-    ``("result", RunResult, last)``, where nothing is trained here after the last; or ``("broken", why)`` where
-    nothing can be trained here.
+    Messages to the parent: ``("started",)``, which it answers with table, ``keep_model`` and ``train``;
+    ``("ready",)`` once TensorFlow is loaded; then for each spec that it sends ``("epoch", epoch, *losses)`` and
+    ``("result", RunResult, last)``, with ``last`` true if nothing more is trained here; or ``("broken", why)``
+    if nothing can be trained here at all.
     """
     pipe = Connection(pipe_descriptor)
     lifeline = Connection(lifeline_descriptor, writable=False)
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
-    with contextlib.suppress(EOFError, OSError):  # the parent is gone, and with it whoever would read a traceback
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone, so nobody would read a traceback
         _serve(pipe)
 
 
@@ -38,9 +38,9 @@ def _serve(pipe: Connection) -> None:
         imports.leave_out("matplotlib", "matplotlib.pyplot", "sklearn")  # the parent draws
         imports.postpone(*imports.TENSORFLOW_LATER)
         runtime.load(1)
-        gc.enable()  # the parent began us without
-        from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, so once it is set up
-    except Exception as error:  # noqa: BLE001 - told to the parent, which stops the batch
+        gc.enable()  # the parent started us without
+        from wineexp.training.trainer_cache import TrainerCache  # loads TensorFlow, which must be set up before
+    except Exception as error:  # noqa: BLE001 - reported to the parent, which stops the batch
         pipe.send(("broken", lack_of_memory(error) or traceback.format_exc()))
         return
     cache = TrainerCache()
@@ -63,7 +63,7 @@ def _serve(pipe: Connection) -> None:
 
 
 def _die_with_parent(lifeline: Connection) -> None:
-    """Block until the parent's end closes, which its death does too, however it died."""
+    """Block until the parent's end closes; this also happens if the parent dies, in any way."""
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv_bytes()
     os._exit(1)

@@ -1,10 +1,10 @@
 """Local worker processes: started once, one pipe each, so that losing one does not affect the others.
 
-A worker is a new process, never a fork (TensorFlow hangs after a fork), loads TensorFlow once and trains run
-after run with one thread. It shares no lock, queue or pipe with the others: a process killed while it writes
-into a shared pipe leaves a taken lock and half a message behind. Known process pools share theirs. Of three
-batches in pebble's pool (5.2) with 9 MB results and one worker killed at random, all three stopped for good
-after it; hence our own. When the parent dies, a pipe that only it holds open closes, and the workers end.
+A worker is a new process, never a fork (TensorFlow hangs after a fork), loads TensorFlow once and trains run after
+run with one thread. It shares no lock, queue or pipe with the others: a process killed while it writes into a
+shared pipe leaves a taken lock and half a message behind. Known process pools share theirs. In three batches in
+pebble's pool (5.2), with 9 MB results and one worker killed at random, all three stopped for good after it; hence
+our own. If the parent dies, a pipe that only it holds open closes, and the workers end.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ __all__ = ["START_SECONDS", "LocalWorkers", "affordable_jobs"]
 WORKER_BYTES = 1.5e9
 BYTES_PER_PARAMETER = 24
 
-#: How long a process that closed its pipe may take to end, so that its exit code can be reported.
+#: Seconds for a process that closed its pipe to end, so that its exit code can be reported.
 GRACE_SECONDS = 1.0
 
-#: How long a worker may take to start; loading TensorFlow takes 3 to 10 s on a machine that does nothing else.
+#: Seconds for a worker to start; loading TensorFlow takes 3 to 10 s on an otherwise idle machine.
 START_SECONDS = 120.0
 
-#: What a worker process begins with: the parent's module path, then the ends of its two pipes. What is loaded at
-#: its start stays, and is not walked for garbage meanwhile.
+#: The start of a worker process: the parent's module path, then the ends of its two pipes. Nothing that is loaded
+#: at the start becomes garbage, so the collector is off meanwhile.
 _BEGIN = """import gc, json, sys
 gc.disable()
 sys.path[:] = json.loads(sys.argv[1])
@@ -81,23 +81,23 @@ class LocalWorkers:
     Attributes
     ----------
     jobs : int
-        How many.
+        Their number.
     timeout : float or None
-        Seconds a run may take; then it fails as ``timeout``.
+        Limit for a run's seconds; beyond it the run fails as ``timeout``.
     retries : int
-        How often a run is tried again after its worker died, then it fails as ``killed``; and how often a worker
+        How often a run is tried again after its worker died, before it fails as ``killed``; and how often a worker
         that does not start is replaced.
     keep_model : bool
-        Whether results hold the model.
+        Whether results contain the model.
     train : callable
         See :data:`wineexp.execution.executor.Train`.
     start_timeout : float
-        Seconds that a worker may take to start.
+        Limit for the seconds of a worker's start.
 
     Raises
     ------
     WorkerError
-        From :meth:`run`, where a worker cannot train, or does not start.
+        From :meth:`run`, if a worker cannot train, or does not start.
     """
 
     jobs: int
@@ -108,7 +108,7 @@ class LocalWorkers:
     start_timeout: float = START_SECONDS
 
     def place(self, runs: int) -> Place:
-        """Where so many runs train, in words."""
+        """Where this number of runs trains, in words."""
         return Place.of_workers(min(self.jobs, runs))
 
     def run(self, tasks: Sequence[Task], table: Table, on_epoch: OnTaskEpoch, begin: Begin = always) -> Results:
@@ -117,7 +117,7 @@ class LocalWorkers:
         crew: list[_Worker] = []
         try:
             for _ in range(min(self.jobs, len(tasks))):
-                with signals.held():  # a worker that is begun is one that is ended
+                with signals.held():  # every worker that is started is also ended
                     crew.append(_Worker(self, table))
             while True:
                 for worker in crew:
@@ -136,7 +136,7 @@ class LocalWorkers:
                 worker.end()
 
     def _hand_out(self, worker: _Worker, crew: list[_Worker], queue: TaskQueue) -> None:
-        """Give a worker that waits for one its next task."""
+        """Give an idle worker its next task."""
         if worker.ready and not worker.attempt:
             attempt = queue.take(worker.last, [other.last for other in crew])
             if attempt is not None:
@@ -145,7 +145,7 @@ class LocalWorkers:
     def _next_results(
         self, crew: list[_Worker], queue: TaskQueue, on_epoch: OnTaskEpoch
     ) -> Iterator[tuple[Task, RunResult]]:
-        """Wait for news; pass epochs on, and yield the tasks that have ended."""
+        """Wait for messages; pass epochs on, and yield the tasks that have ended."""
         signals.check()
         awaited = [worker for worker in crew if worker.attempt or not worker.ready]
         deadline = min(worker.deadline for worker in awaited)
@@ -155,20 +155,20 @@ class LocalWorkers:
             attempt = worker.attempt
             if worker.pipe in ready:
                 yield from self._hear(worker, crew, queue, on_epoch)
-            # Looked at after a message too: quick epochs always have one ready.
+            # Checked after a message too: with quick epochs, there always is one.
             if time.monotonic() < worker.deadline:
                 continue
             if not worker.ready:
                 self._start_again(worker, crew, f"did not start within {self.start_timeout:g} s")
             elif attempt is not None and worker.attempt is attempt:
-                worker.attempt = None  # heard of before the worker is replaced: a signal may come in between
+                worker.attempt = None  # cleared before the worker is replaced: a signal may come in between
                 yield attempt.task, attempt.timed_out(worker.table, self.timeout)
                 self._replace(worker, crew, queue)
 
     def _hear(
         self, worker: _Worker, crew: list[_Worker], queue: TaskQueue, on_epoch: OnTaskEpoch
     ) -> Iterator[tuple[Task, RunResult]]:
-        """Take one message of a worker, or its death."""
+        """Handle one message of a worker, or its death."""
         attempt = worker.attempt
         try:
             kind, *content = worker.pipe.recv()
@@ -197,7 +197,7 @@ class LocalWorkers:
             result, last = content
             worker.attempt = None
             if result.status == "done" and not last:  # a failure may end the batch
-                self._hand_out(worker, crew, queue)  # not after it is recorded, a fifth of a small run's time
+                self._hand_out(worker, crew, queue)  # before it is recorded: a fifth of a small run's time
             yield attempt.task, result
             if last:
                 self._replace(worker, crew, queue)
@@ -206,7 +206,7 @@ class LocalWorkers:
             raise WorkerError(f"a worker process cannot train: {content[0]}")
 
     def _start_again(self, worker: _Worker, crew: list[_Worker], problem: str) -> None:
-        """Replace a worker that did not start; after the retries do without it, while there are others."""
+        """Replace a worker that did not start; after the retries do without it, if there are others."""
         if worker.starts <= self.retries:
             worker.replace()
         elif len(crew) > 1:
@@ -217,7 +217,7 @@ class LocalWorkers:
             raise WorkerError(f"a worker process {problem}{tries}; --jobs 0 trains without workers")
 
     def _replace(self, worker: _Worker, crew: list[_Worker], queue: TaskQueue) -> None:
-        """End a worker, and start another where tasks wait."""
+        """End a worker, and start another if tasks are waiting."""
         if queue:
             worker.replace()
         else:
@@ -226,14 +226,14 @@ class LocalWorkers:
 
 
 class _Worker:
-    """One worker process as its parent sees it: a process, a pipe, and the attempt it is busy with.
+    """One worker process as its parent sees it: a process, a pipe, and its present attempt.
 
     Attributes
     ----------
     ready : bool
         Whether it has loaded TensorFlow and takes tasks.
     starts : int
-        How often it was started since it was last ready.
+        The number of starts since it was last ready.
     """
 
     def __init__(self, settings: LocalWorkers, table: Table) -> None:
@@ -245,7 +245,7 @@ class _Worker:
 
     @property
     def deadline(self) -> float:
-        """When its start or its task has taken too long, by ``time.monotonic``; infinite where it cannot."""
+        """When its start or its task has taken too long, by ``time.monotonic``; infinite if there is no limit."""
         if not self.ready:
             return self._start_deadline
         return math.inf if self.attempt is None or self.attempt.deadline is None else self.attempt.deadline
@@ -263,13 +263,13 @@ class _Worker:
                 [sys.executable, "-c", _BEGIN, paths, *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # data alone is printed there, by the parent
+                stdout=subprocess.DEVNULL,  # only the parent prints there, and only data
             )
         theirs.close()
         lifeline.close()
 
     def set_up(self) -> None:
-        """Send what it needs for every task; it reads by now, so that the parent does not wait for it."""
+        """Send what every task needs; it is reading already, so the parent need not wait."""
         self._start_deadline = time.monotonic() + self.settings.start_timeout
         with contextlib.suppress(OSError):  # died meanwhile: its pipe will say so
             self.pipe.send((self.table, self.settings.keep_model, self.settings.train))

@@ -37,9 +37,9 @@ class VariantFacts:
     label, word, sentence : str
         Its verdict in a word and in a sentence.
     numbers : dict of str to float
-        By column of the comparison's table; finite ones alone.
+        By column of the comparison's table; only finite ones.
     spec : RunSpec or None
-        What its runs share but for ``varying``.
+        The spec that its runs share, except for ``varying``.
     varying : set of str
     records : tuple of Record
         Of its runs, unfinished ones too.
@@ -65,11 +65,11 @@ class StudyFacts:
     ----------
     name : str
     digest : str
-        16 hex characters by which this judgement is recognized: of its runs as recorded, and of what is said.
+        16 hex characters that identify this judgement: its runs as recorded, and its text.
     recorded : str
-        When its last run was recorded, ISO 8601; empty where that is not known.
+        When its last run was recorded, ISO 8601; empty if that is not known.
     text : str
-        What is said of it, one paragraph for each verdict, effect and note.
+        The conclusions, one paragraph for each verdict, effect and note.
     table : str
         The comparison's table as CSV.
     variants : tuple of VariantFacts
@@ -89,15 +89,15 @@ class Exporter(Protocol):
     name: str
 
     def export(self, run: Run) -> bool:
-        """Send ``run``; return False where it is there already; raise ``WineexpError`` where it cannot be."""
+        """Send ``run``; return False if it was there already; raise ``WineexpError`` if it cannot be sent."""
 
     def export_study(self, study: StudyFacts) -> bool:
-        """Send what is said of the variants of a study whose runs were sent; as :meth:`export`."""
+        """Send the conclusions on a study whose runs were sent; as :meth:`export`."""
 
 
 @runtime_checkable
 class LiveExporter(Protocol):
-    """An exporter that is told of each epoch, too, in the process that records runs."""
+    """An exporter that also receives each epoch, in the process that records runs."""
 
     def epoch(self, entry: PlanEntry, epoch: int, losses: Sequence[float]) -> None:
         """Take an epoch of an entry's run, counted from 0: loss, val_loss and, with ``eval_train``, train_loss.
@@ -109,12 +109,12 @@ class LiveExporter(Protocol):
 class ExportingObserver(Observer):
     """Sends each run on, including those done before.
 
-    A run that cannot be sent does not stop training: another observer is told, and how many were sent, too.
+    A run that cannot be sent does not stop training: another observer is notified, also of how many were sent.
     """
 
     def __init__(self, exporters: Sequence[Exporter], teller: Observer) -> None:
         self._exporters, self._teller = exporters, teller
-        # Of each exporter: run -> whether it was sent now; None where it could not be.
+        # For each exporter: run -> whether it was sent now; None if it could not be sent.
         self._sent: list[dict[Run, bool | None]] = [{} for _ in exporters]
         self._live = [exporter for exporter in exporters if isinstance(exporter, LiveExporter)]
         self._entries: dict[RunSpec, PlanEntry] = {}
@@ -151,7 +151,7 @@ class ExportingObserver(Observer):
 
 
 def send_study(exporters: Sequence[Exporter], study: StudyFacts, teller: Observer) -> None:
-    """Send what is said of a study after its runs; where it cannot be sent, ``teller`` is told."""
+    """Send the conclusions on a study after its runs; notify ``teller`` if they cannot be sent."""
     for exporter in exporters:
         try:
             exporter.export_study(study)

@@ -26,7 +26,7 @@ Source = TypeVar("Source")
 FIELD_KEYS = {name: "loss_name" if name == "loss" else name for name in RunSpec.model_fields}
 
 
-#: What a column is called elsewhere, for hints.
+#: Other names of columns, for hints.
 _ALIASES = {alias: FIELD_KEYS[field] for alias, field in FIELD_ALIASES.items()} | {
     "mae": "val_mae",
     "rmse": "val_rmse",
@@ -45,7 +45,7 @@ def _fact(key: str, meaning: str, value: Callable[[Run], Any], text: Callable[[A
 def _field(name: str) -> Column[Run]:
     key = FIELD_KEYS[name]
     meaning = str(RunSpec.model_fields[name].description)
-    # As JSON has it: a list for a tuple, so that data and run.json agree.
+    # As in JSON: a list for a tuple, so that data and run.json agree.
     return Column(
         key, key.replace("_", " "), meaning, lambda run: _listed(getattr(run.record.spec, name)), format_value
     )
@@ -69,12 +69,12 @@ def _metric(name: str) -> Column[Run]:
 
 
 def _epoch(text: Callable[[Any], str]) -> Callable[[Any], str]:
-    """The number of an epoch as people count."""
+    """An epoch's number, counted from 1."""
     return lambda epoch: text(None if epoch is None else epoch_number(epoch))
 
 
 def told_metrics(metrics: Metrics) -> dict[str, Any]:
-    """All that is known of a run's metrics, for people: an epoch under its heading, counted from 1."""
+    """All known metrics of a run, for people: an epoch under its heading, counted from 1."""
     told: dict[str, Any] = {}
     for name, value in metrics.model_dump(exclude_unset=True).items():
         info = Metrics.model_fields.get(name)  # a later version may have others
@@ -109,7 +109,7 @@ _FACTS: tuple[Column[Run], ...] = (
     _fact("recorded", "when it was written, UTC", lambda run: run.record.recorded or None),
 )
 
-#: Key -> column: what a run is known by, then the fields of its spec, then its metrics.
+#: Key -> column: the run's identity, then the fields of its spec, then its metrics.
 COLUMNS: dict[str, Column[Run]] = {
     column.key: column
     for column in (*_FACTS, *map(_field, RunSpec.model_fields), *map(_metric, Metrics.model_fields))
@@ -117,7 +117,7 @@ COLUMNS: dict[str, Column[Run]] = {
 
 
 def find_column(name: str, columns: Iterable[Column[Source]]) -> Column[Source]:
-    """The column of that key or heading (``val_mae``, ``val MAE``); raise ``SelectionError`` with the nearest."""
+    """The column with that key or heading (``val_mae``, ``val MAE``), else ``SelectionError`` with the nearest."""
     columns = list(columns)
     for spelling in (str, _folded):
         for column in columns:

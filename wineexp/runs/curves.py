@@ -46,25 +46,25 @@ __all__ = [
 
 Floats = npt.NDArray[np.floating[Any]]
 
-#: Where the linear part and the axis end, in losses of the best constant. A model that learns anything ends below
-#: the first; early epochs on unscaled features reach forty times the constant's.
+#: The upper ends of the linear part and of the axis, in losses of the best constant. A model that learns anything
+#: ends below the first; early epochs on unscaled features reach forty times the constant's loss.
 KNEE, TOP = 1.25, 50.0
 
-#: Share of the height that the linear part takes.
+#: The linear part's share of the height.
 LINEAR = 0.72
 
-#: Inches that a label takes.
+#: Height of a label in inches.
 LABEL = 0.17
 
-#: Of a curve without a known constant, what comes after so much of its epochs is what the linear part is for.
+#: Without a known constant, the linear part shows a curve after this share of its epochs.
 SETTLED = 0.25
 
 
 @dataclass(frozen=True)
 class LossAxis:
-    """From ``bottom``, linear up to ``knee``, logarithmic up to ``top``; all linear where they are equal.
+    """From ``bottom``, linear up to ``knee``, logarithmic up to ``top``; all linear if they are equal.
 
-    All runs on one table with one loss share it: it is made of the constant predictor's loss alone.
+    All runs on one table with one loss share it: it depends on the constant predictor's loss alone.
     """
 
     bottom: float
@@ -78,7 +78,7 @@ class LossAxis:
 
     @classmethod
     def of_curves(cls, curves: Iterable[npt.ArrayLike], *, linear: bool = False) -> LossAxis:
-        """An axis that fits these curves, where no constant is known; all of it linear if so wished."""
+        """An axis that fits these curves, if no constant is known; all of it linear on request."""
         whole = [np.asarray(curve, np.float64) for curve in curves]
         finite = np.concatenate([curve[np.isfinite(curve)] for curve in whole] or [np.zeros(0)])
         if not len(finite):
@@ -97,7 +97,7 @@ class LossAxis:
 
     @property
     def words(self) -> str:
-        """What a legend says of it."""
+        """The axis in words, for a legend."""
         return f"above {_text(self.knee)} the axis is logarithmic"
 
     def clipped(self, values: npt.ArrayLike) -> Floats:
@@ -106,7 +106,7 @@ class LossAxis:
         return found
 
     def set_on(self, ax: Axes, inches: float = 4.0) -> None:
-        """Give ``ax``, which is so high, this axis, with its logarithmic part on a faint ground."""
+        """Give ``ax``, ``inches`` high, this axis, with its logarithmic part on a faint ground."""
         if not self.is_broken:
             ax.set_ylim(self.bottom, self.top)
             return
@@ -132,7 +132,7 @@ class LossAxis:
         )
 
     def _ticks(self, inches: float) -> list[float]:
-        """Where labels stand: apart from each other, powers of ten before others."""
+        """The positions of labels: apart from each other, powers of ten before others."""
         linear = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(self.bottom, self.knee)
         found = [float(value) for value in linear if self.bottom <= value <= self.knee]
         decades = range(math.floor(math.log10(self.knee)), math.ceil(math.log10(self.top)) + 1)
@@ -147,8 +147,8 @@ def _text(value: float) -> str:
     return f"{float(f'{value:.3g}'):.10g}" if value < 1e5 else f"{value:.0e}"
 
 
-#: Okabe and Ito's colours (2008), told apart with every common colour blindness; black is left for text.
-#: The last four are Paul Tol's (2021); their yellow is too faint on white for a line.
+#: Okabe and Ito's colours (2008), distinct with every common colour blindness; black is left for text. The last
+#: four are Paul Tol's (2021); their yellow is too faint on white for a line.
 COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -162,12 +162,12 @@ COLOURS = (
     "#999933",
 )
 
-#: Each loss's line; the constant's is dotted.
+#: Each loss's line style; the constant's is dotted.
 LINES = {"val_loss": "-", "loss": "--", "train_loss": "-."}
 
 LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
 
-#: What the dotted line represents: the constant with the least loss on the training rows.
+#: Names of the dotted line: the constant with the least loss on the training rows.
 CONSTANT_NAMES = {
     "mae": "always predicting the training median",
     "mse": "always predicting the training mean",
@@ -188,14 +188,14 @@ def figure(record: Record, history: pd.DataFrame, *, full_range: bool = False) -
     Parameters
     ----------
     record : Record
-        Of the run; what a picture carries of it is enough.
+        The run's; the part of it that a picture carries is enough.
     history : pandas.DataFrame
         ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
     full_range : bool
         Show all losses on a linear axis.
     """
     fig = Drawing(figsize=(8, 5), dpi=110)
-    # Fixed margins: two figures laid over each other match to the pixel, and no layout has to be solved.
+    # Fixed margins: two figures laid over each other match to the pixel, and no layout has to be computed.
     ax = fig.add_axes((0.085, 0.105, 0.88, 0.755))
     spec, baseline = record.spec, record.metrics.baseline_loss
     drawn = [name for name in LINES if name in history]
@@ -221,7 +221,7 @@ def figure(record: Record, history: pd.DataFrame, *, full_range: bool = False) -
 
 
 def description(record: Record) -> str:
-    """The spec in one line, after what a reader must know first."""
+    """The spec in one line, after any warning to the reader."""
     table = "SIMULATED TABLE: " if record.simulated else ""
     reason = f" ({record.reason})" if record.reason else ""
     outcome = "" if record.status == "done" else f"{record.status.upper()}{reason}: "
@@ -229,7 +229,7 @@ def description(record: Record) -> str:
 
 
 def _heading(record: Record) -> str:
-    """Its name, or what differs from the defaults in words, or ``plain``."""
+    """The run's name, or its differences from the defaults in words, or ``plain``."""
     spec = record.spec
     if record.label != spec.label() or spec.name is not None:
         return record.label
@@ -237,7 +237,7 @@ def _heading(record: Record) -> str:
 
 
 def _mark_stopping(ax: Axes, spec: RunSpec, losses: pd.Series, axis: LossAxis) -> None:
-    """A ring on val_loss where early stopping found the best epoch, with whose weights were kept."""
+    """Mark early stopping's best epoch with a ring on val_loss; the label names the epoch of the kept weights."""
     found = stopping(spec, losses.tolist())
     if found is not None:
         epoch = epoch_number(found.best)
@@ -247,14 +247,14 @@ def _mark_stopping(ax: Axes, spec: RunSpec, losses: pd.Series, axis: LossAxis) -
 
 
 def loss_axis(baseline: float | None, curves: Iterable[npt.ArrayLike], *, full_range: bool = False) -> LossAxis:
-    """The axis for a constant's loss, or one that fits the curves where it is not known or all is to be shown."""
+    """The axis for a constant's loss, or one that fits the curves if it is not known or all is to be shown."""
     if baseline and not full_range:
         return LossAxis.of_constant(baseline)
     return LossAxis.of_curves([*curves, *([[baseline]] if baseline else [])], linear=full_range)
 
 
 def loss_words(dropout: bool) -> dict[str, str]:
-    """What each loss is, for a legend; ``dropout`` says whether there is any."""
+    """The losses in words, for a legend; ``dropout`` says whether there is any."""
     return {
         "val_loss": "val_loss (validation rows)",
         "loss": f"loss (training rows, {'dropout on' if dropout else 'during the epoch'})",
@@ -263,7 +263,7 @@ def loss_words(dropout: bool) -> dict[str, str]:
 
 
 def mark_constant(ax: Axes, epochs: int, baseline: float | None, words: str) -> None:
-    """The epochs' range, the grid, and the constant's loss, if there is one, as a dotted line."""
+    """Draw the epochs' range, the grid, and the constant's loss, if there is one, as a dotted line."""
     ax.set_xlim(0, epochs)
     whole_ticks(ax)
     if baseline:
@@ -273,17 +273,17 @@ def mark_constant(ax: Axes, epochs: int, baseline: float | None, words: str) -> 
 
 
 def whole_ticks(ax: Axes) -> None:
-    """Ticks of the epochs at whole numbers, else where matplotlib puts them."""
+    """Put ticks at whole epochs only."""
     ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 def axis_key(axis: LossAxis) -> list[Patch]:
-    """What a legend says of an axis that is not the same all the way."""
+    """The legend's entries for an axis that changes its scale."""
     return [Patch(facecolor="#888888", alpha=0.18, label=axis.words)] if axis.is_broken else []
 
 
 def watermark(ax: Axes) -> None:
-    """Say across the axes that the table is simulated: a picture is passed on without its title."""
+    """Write across the axes that the table is simulated: a picture is passed on without its title."""
     ax.text(
         0.5, 0.45, "SIMULATED", transform=ax.transAxes, fontsize=44, color="#888888", alpha=0.22, weight="bold",
         rotation=18, ha="center", va="center", zorder=0.6,
@@ -317,7 +317,7 @@ def save(fig: Figure, form: str, **options: Any) -> bytes:
     """The figure as a file of the format ``form``: png, svg or pdf."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
-        # A name may hold any character; one the font lacks is drawn as a box, and that is no fault.
+        # A name may hold any character; one that the font lacks is drawn as a box, which is no fault.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         for text in fig.findobj(Text):
             text.set_text(visible(text.get_text()))

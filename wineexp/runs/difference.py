@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs in what they were, and in what they reached."""
+"""Two runs side by side: how they differ in what they were, and in what they reached."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["NO_SETTING", "Difference", "Pair", "difference"]
 
 NO_SETTING = "no setting differs"
 
-#: Facts of a run, besides its spec, that a difference may come from.
+#: Facts of a run, besides its spec, that may explain a difference.
 _FACTS = ("status", "reason", "kind", "source")
 
 
@@ -34,11 +34,11 @@ class Pair:
     part : str
         ``setting`` of the spec, ``circumstance`` (table, outcome, environment) or ``metric``.
     key : str
-        As in ``wineexp runs``; of an environment as in run.json.
+        As in ``wineexp runs``; for the environment as in run.json.
     first, second
-        Plain values, None where one is not known.
+        Plain values; None if not known.
     difference : float or None
-        Of a metric: the second minus the first, where both are known.
+        For a metric: the second minus the first, if both are known.
     """
 
     part: Literal["setting", "circumstance", "metric"]
@@ -49,7 +49,7 @@ class Pair:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """As people read it: heading, first, second; of a metric also the change, in its format with its sign."""
+        """For people: heading, first, second; for a metric also the change, in its format with its sign."""
         column = COLUMNS.get(self.key)
         if column is None:
             return (self.key, plain(self.first), plain(self.second))
@@ -67,7 +67,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two runs, the settings and circumstances that differ, and all metrics that one of them has.
+    """Two runs: the settings and circumstances that differ, and all metrics that either has.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Difference:
     pairs : tuple of Pair
         Settings, then circumstances, then metrics.
     notes : tuple of str
-        What a reader must know of them.
+        Caveats for the reader.
     """
 
     first: Path
@@ -89,7 +89,7 @@ class Difference:
         return [pair for pair in self.pairs if pair.part == name]
 
     def listings(self) -> tuple[Listing, ...]:
-        """What differs as people read it, a table for each part with a row for each pair."""
+        """The differences for people: a table for each part, with a row for each pair."""
         parts = {part: self.part(part) for part in ("setting", "circumstance", "metric")}
         return tuple(Listing.of(_columns(part), pairs) for part, pairs in parts.items() if pairs)
 
@@ -98,7 +98,7 @@ class Difference:
         return [asdict(pair) for pair in self.pairs]
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """Everything as plain data."""
         return {
             "first": str(self.first),
             "second": str(self.second),
@@ -134,7 +134,7 @@ def _columns(part: str) -> list[Column[Pair]]:
 
 
 def difference(first: Run, second: Run) -> Difference:
-    """Hold two runs side by side."""
+    """Compare two runs side by side."""
     pairs = (*_settings(first, second), *_circumstances(first, second), *_metrics(first, second))
     return Difference(first.path, second.path, pairs, tuple(_notes(first, second)))
 

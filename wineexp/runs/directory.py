@@ -31,18 +31,18 @@ MODEL = "model.keras"
 RECORD = "run.json"
 ERROR = "error.txt"
 
-#: What wineexp writes into a run directory, the record last.
+#: The files that wineexp writes into a run directory, the record last.
 RUN_FILES = (SPEC, HISTORY, CURVES, PREDICTIONS, TEST_PREDICTIONS, MODEL, ERROR, RECORD)
 
-#: Bytes of a file of a run that is read whole: a history of ten million epochs has fewer.
+#: Limit in bytes for a run's file that is read whole: a history of ten million epochs is smaller.
 MAX_BYTES = 1 << 30
 
-#: Bytes of a folder's name; a seed and a signature follow, and a file system takes 255.
+#: Limit in bytes for a folder's name; a seed and a signature follow, and file systems allow 255.
 MAX_NAME_BYTES = 120
 
 
 def read_bounded(path: Path) -> bytes:
-    """A file's content; raise ``RunError`` where it cannot be read or has more than ``MAX_BYTES``."""
+    """A file's content; raise ``RunError`` if it cannot be read or has more than ``MAX_BYTES``."""
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
@@ -55,14 +55,14 @@ def read_bounded(path: Path) -> bytes:
 
 
 def read_recorded(path: Path, record: Record) -> bytes:
-    """The content of a run's file; raise ``RunError`` where it is absent, or not what was recorded of it."""
+    """The content of a run's file; raise ``RunError`` if it is absent, or differs from what was recorded of it."""
     content = read_bounded(path)
     check_sha256(path, hashlib.sha256(content).hexdigest(), record)
     return content
 
 
 def check_sha256(path: Path, sha256: str, record: Record) -> None:
-    """Raise ``RunError`` unless that is the recorded hash of a file; runs of wineexp 0.1.0 have none."""
+    """Raise ``RunError`` unless this is the recorded hash of a file; runs of wineexp 0.1.0 have none."""
     if record.files is None:
         return
     facts = record.files.get(path.name)
@@ -81,7 +81,7 @@ def folder_name(label: str) -> str:
 
 
 def directory_name(spec: RunSpec, table: str, *, simulated: bool) -> str:
-    """``<label>-s<seed>-<signature>``, on the table of that identity; the label as far as a name can hold it."""
+    """``<label>-s<seed>-<signature>`` of a run on that table; the label is shortened to what a name can hold."""
     prefix = "simulated-" if simulated else ""
     return f"{prefix}{folder_name(spec.label())}-s{spec.seed}-{spec.signature(table)}"
 
@@ -92,7 +92,7 @@ def is_run(path: Path) -> bool:
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """The run directories directly below ``folder``, by name, whatever their records say."""
+    """The run directories directly below ``folder``, by name, whether their records can be read or not."""
     if not folder.is_dir():
         return []
     names = sorted(name for name in os.listdir(folder) if not name.startswith("."))

@@ -1,4 +1,4 @@
-"""Runs as a notebook shows them: one with its curves, several as the table that ``wineexp runs`` prints."""
+"""Runs in a notebook: one with its curves, several as the table that ``wineexp runs`` prints."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from wineexp.text import count_of, format_number
 
 __all__ = ["SIMULATED", "counted", "run_card", "run_line", "runs_card"]
 
-#: The state of a run that was removed or damaged since.
+#: The state of a run that was removed or damaged in the meantime.
 UNREADABLE = "unreadable"
 
 SIMULATED = f"SIMULATED table: {NOT_ABOUT_WINE}"
 
-#: Rows of a table that a notebook shows.
+#: The most rows of a table in a notebook.
 MOST_ROWS = 200
 
 
 def run_card(run: Run) -> Card:
-    """One run: what it is, what it reached, its curves. What cannot be read of it is told, never raised."""
+    """One run: its spec, its results, its curves. Unreadable parts are reported, never raised."""
     try:
         record = run.record
     except RunError as error:
@@ -44,7 +44,7 @@ def run_card(run: Run) -> Card:
         else:
             lines.append(ending(run))
         figure = _curves(run)
-    except (RunError, OSError) as error:  # moved, removed or damaged since
+    except (RunError, OSError) as error:  # moved, removed or damaged in the meantime
         notes.append(str(error))
     return Card(
         f"{run.label}, seed {spec.seed}: {record.outcome}",
@@ -66,7 +66,7 @@ def _curves(run: Run) -> bytes:
 
 
 def runs_card(runs: Sequence[Run]) -> Card:
-    """Several runs: the settings that differ and the main metrics; of one variant also mean and spread."""
+    """Several runs: the settings that differ and the main metrics; for a single variant also mean and spread."""
     known = [run for run in runs if _state(run) != UNREADABLE]
     lines: list[str] = []
     if len(known) > 1 and len({run.record.variant_key for run in known}) == 1:
@@ -85,14 +85,14 @@ def runs_card(runs: Sequence[Run]) -> Card:
 
 
 def counted(runs: Sequence[Run]) -> str:
-    """How many runs, and what became of them: ``3 runs: 2 done, 1 failed``."""
+    """The number of runs, and of each outcome: ``3 runs: 2 done, 1 failed``."""
     states = Counter(map(_state, runs))
     told = ", ".join(f"{count} {status}" for status, count in states.items())
     return f"{count_of(len(runs), 'run')}{f': {told}' if told else ''}"
 
 
 def run_line(run: Run) -> str:
-    """One run in a line: where it is, what became of it, its error."""
+    """One run in a line: its place, its outcome, its error."""
     state = _state(run)
     val_mae = None if state == UNREADABLE else run.record.metrics.val_mae
     return f"{str(run.path)!r}, {state}{'' if val_mae is None else f', val_mae {format_number(val_mae)}'}"

@@ -1,4 +1,4 @@
-"""History CSVs as people have them: of Keras's CSVLogger, of ``DataFrame(history.history).to_csv()``.
+"""History CSVs as people have them: from Keras's CSVLogger, from ``DataFrame(history.history).to_csv()``.
 
 A run directory's own history.csv has one form and is read by :mod:`wineexp.runs.number_table`, strictly.
 """
@@ -26,18 +26,18 @@ __all__ = ["LoneHistory", "read_history"]
 
 EPOCH = "epoch"
 
-#: Names by which pandas calls the first column where the index has none: as it writes it, after ``reset_index``,
-#: and as it reads and writes it once more.
+#: Pandas's names for the first column if the index has none: as it is written, after ``reset_index``, and after
+#: being read and written once more.
 INDEX_NAMES = ("", "index", "Unnamed: 0")
 
-#: A cell without a value, in lower case: CSVLogger writes NA, pandas nothing. ``nan`` is a loss that was written.
-#: A table has a value in every row, so there only an empty column has such cells, and NA is text.
+#: Cells without a value, in lower case: CSVLogger writes NA, pandas nothing. ``nan`` is a loss that was written. A
+#: table has a value in every row, so there only an empty column has such cells, and NA is text.
 NO_VALUE = frozenset(("", "na", "n/a", "<na>", "none", "null"))
 
-#: Lines of a file, and the highest epoch; a spec has at most as many.
+#: Limit for the lines of a file and for its highest epoch; a spec allows no more.
 MAX_EPOCHS = 10**6
 
-#: Trainings appended to one file; a figure of more shows nothing.
+#: Limit for the trainings appended to one file; a figure of more would be unreadable.
 MAX_TRAININGS = 100
 
 _Losses = list[float | None]
@@ -57,7 +57,7 @@ class LoneHistory:
     number : int or None
         From 1, in a file of several trainings.
     notes : tuple of str
-        Facts about the file that a reader must know.
+        Caveats for the reader about the file.
     """
 
     history: pd.DataFrame
@@ -67,7 +67,7 @@ class LoneHistory:
 
     @property
     def metrics(self) -> Metrics:
-        """Those that follow from the losses alone."""
+        """The metrics that follow from the losses alone."""
         finite = self.history[np.isfinite(self.history["val_loss"])]
         if finite.empty:
             return Metrics()
@@ -77,7 +77,7 @@ class LoneHistory:
 
 @dataclass(frozen=True)
 class _Form:
-    """How a file is written, with the places in a row of the epoch, if it has one, and of each loss."""
+    """How a file is written, with the position in a row of the epoch, if it has one, and of each loss."""
 
     separator: str
     names: list[str]
@@ -86,13 +86,13 @@ class _Form:
 
 
 def read_history(path: Path) -> list[LoneHistory]:
-    """Read the trainings of a history CSV: one, or several where the epochs begin anew.
+    """Read the trainings of a history CSV: one, or several if the epochs begin anew.
 
     Raises
     ------
     RunError
-        Naming the file, and line and column where there is one: no header with a loss, a row of another length,
-        a cell that is no number, an epoch that is not a whole number or does not rise.
+        Naming the file, and line and column if there is one: no header with a loss, a row of another length, a
+        cell that is not a number, an epoch that is not a whole number or does not rise.
     """
     content = read_bounded(path)
     try:
@@ -118,10 +118,10 @@ def read_history(path: Path) -> list[LoneHistory]:
 
 
 def _form(path: Path, content: bytes) -> _Form:
-    """The form, by the header; raise ``RunError`` where no column is a loss, or a name nearly is one.
+    """The form, by the header; raise ``RunError`` if no column is a loss, or a name is almost that of a loss.
 
-    The separator is the first by which the header names a loss. A table's is chosen by the rows below the header
-    too: by it ``0,5`` in a lone column ``loss`` would be read with a decimal comma, and here it is refused.
+    The separator is the first with which the header names a loss. A table's is chosen by the rows below the header
+    too: it would read ``0,5`` in a lone column ``loss`` with a decimal comma, and here that is refused.
     """
     first: list[str] = []
     for separator in SEPARATORS:
@@ -197,7 +197,7 @@ def _epoch(where: str, form: _Form, row: Sequence[str]) -> int:
 
 
 def _check_begins_anew(where: str, current: Sequence[tuple[int, _Losses]], epoch: int, count: int) -> None:
-    """Raise ``RunError`` unless another training begins: at the last one's first epoch, after some of them."""
+    """Raise ``RunError`` unless another training begins, at the last one's first epoch, after some epochs."""
     first, last = current[0][0], current[-1][0]
     if len(current) == 1 or epoch != first:
         raise RunError(

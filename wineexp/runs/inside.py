@@ -9,7 +9,7 @@ __all__ = ["Activations", "LayerInside", "Normalization", "Summary"]
 
 @dataclass(frozen=True)
 class Activations:
-    """What a layer gives, over all rows and units.
+    """The output of a layer, over all rows and units.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Activations:
 
 @dataclass(frozen=True)
 class Summary:
-    """Values of many units: their ends, mean and median, and what 5 % and 95 % of them lie below."""
+    """A value over many units: minimum, maximum, mean, median, and the 5 % and 95 % quantiles."""
 
     least: float
     low: float
@@ -41,17 +41,17 @@ class Summary:
 
 @dataclass(frozen=True)
 class Normalization:
-    """A batch normalization's weights and moving averages, against what its input really has on these rows.
+    """A batch normalization's weights and moving averages, compared with its actual input on these rows.
 
     Attributes
     ----------
     gamma, beta : Summary
     constant : float
-        The share of units whose input is the same on every row in inference mode; the next two leave them out.
+        The share of units whose input is the same on every row in inference mode; the next two exclude them.
     distance : Summary or None
-        ``|moving mean - mean|`` in standard deviations of the input; None where no unit varies.
+        ``|moving mean - mean|`` in standard deviations of the input; None if no unit varies.
     ratio : Summary or None
-        ``moving variance / variance``; the variance that of inference mode.
+        ``moving variance / variance``, with the variance in inference mode.
     training_ratio : Summary or None
         The same with the variance in training mode.
     """
@@ -76,13 +76,13 @@ class LayerInside:
     inference, training : Activations
         With dropout off and moving averages, and as in training: dropout on, statistics of each batch.
     signal : float
-        How much a unit differs from row to row in inference mode: the standard deviation within a unit, root mean
+        How much a unit varies from row to row in inference mode: the standard deviation within a unit, root mean
         square over the units.
     noise : float
-        How much training mode moves a unit on one and the same row, beyond what it moves it on all of them: the
-        standard deviation of the difference, root mean square over the units.
+        How much training mode changes a unit on a single row, beyond the change on all rows: the standard
+        deviation of the difference, root mean square over the units.
     normalization : Normalization or None
-        Of a BatchNormalization.
+        For a BatchNormalization.
     """
 
     name: str
@@ -96,5 +96,5 @@ class LayerInside:
 
     @property
     def noise_ratio(self) -> float | None:
-        """Noise / signal; None where nothing differs from row to row."""
+        """Noise / signal; None if nothing varies from row to row."""
         return self.noise / self.signal if self.signal else None

@@ -1,4 +1,4 @@
-"""What an inspection of a run's model found, and the columns of its tables, each declared once."""
+"""The result of inspecting a run's model, and the columns of its tables, each declared once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Inspection:
-    """What :func:`wineexp.inspect` found.
+    """The result of :func:`wineexp.inspect`.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class Inspection:
     title : str
         The run in a few words.
     source : str
-        Which rows these are.
+        Which rows were used.
     rows : int
     layers : tuple of LayerInside
     target : str
     actual : float or None
-        The target's mean over these rows, where they have it.
+        The target's mean over these rows, if they have it.
     notes : tuple of str
-        What to bear in mind.
+        Caveats for the reader.
     """
 
     run: Path
@@ -56,7 +56,7 @@ class Inspection:
 
     @property
     def where(self) -> str:
-        """How many rows, and which; for a figure that is passed on, without folders."""
+        """How many rows, and which; for a figure that is passed on, so without folders."""
         return f"{self.rows} rows, {short_source(self.source)}"
 
     @property
@@ -72,7 +72,7 @@ class Inspection:
         return figure(self.layers, self.title, self.where)
 
     def listings(self) -> tuple[Listing, ...]:
-        """The tables that people read, each with what its words mean."""
+        """The tables for people, each with an explanation of its words."""
         tables = [Listing.of(ACTIVATIONS, self.layers, caption=ACTIVATIONS_TOLD)]
         if self.normalizations:
             tables.append(Listing.of(WEIGHTS, self.normalizations, caption="batch normalization, weights"))
@@ -81,7 +81,7 @@ class Inspection:
 
     @property
     def output(self) -> list[tuple[str, str]]:
-        """What comes out, and what should."""
+        """The model's output, and the target it should match."""
         last = self.layers[-1]
         rows = [("mean prediction", f"{last.inference.mean:.4g} off, {last.training.mean:.4g} on")]
         if self.actual is not None:
@@ -89,11 +89,11 @@ class Inspection:
         return rows
 
     def table(self) -> list[dict[str, Any]]:
-        """A dict per layer, by the keys of ``COLUMNS``; numbers are plain, what does not apply is None."""
+        """A dict per layer, by the keys of ``COLUMNS``; numbers are plain, and None if a column does not apply."""
         return [{key: column.value(layer) for key, column in COLUMNS.items()} for layer in self.layers]
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """Everything as plain values."""
         return {
             "run": str(self.run),
             "source": self.source,
@@ -195,12 +195,12 @@ def _without(columns: tuple[Column[LayerInside], ...], *keys: str) -> tuple[Colu
     return tuple(column for column in columns if column.key not in keys)
 
 
-#: What the terminal shows: of every layer; weights, and moving averages, of each batch normalization.
+#: The terminal's columns: for every layer; weights, and moving averages, for each batch normalization.
 ACTIVATIONS = _without(_OF_ALL, "kind", "signal", "noise")
 WEIGHTS = (COLUMNS["name"], *_OF_NORMALIZATIONS[:6])
 AVERAGES = (COLUMNS["name"], *_without(_OF_NORMALIZATIONS[6:], "ratio_least", "ratio_most"))
 
-#: What the tables are, and what their words mean.
+#: Explanations of the tables and their words.
 ACTIVATIONS_TOLD = (
     "activations; off: dropout off, as when it predicts; on: as in training; dead: units that are 0 on every\n"
     "row; noise/signal: what training changes in a unit, beside what it tells one row from another by"

@@ -15,19 +15,19 @@ from wineexp.runs.inside import Activations, LayerInside
 
 __all__ = ["figure"]
 
-#: Inches a layer takes, and what stands above and below all of them.
+#: Inches per layer, and above and below all layers.
 ROW, ABOVE, BELOW = 0.27, 0.95, 0.75
 
-#: Inches of a panel, between two of them, and left of the first, for the layers' names.
+#: Inches: a panel's width, the gap between two, and the space for the layers' names on the left.
 PANEL, GAP, NAMES = 2.0, 0.28, 2.0
 
 OFF, ON, GREY = COLOURS[0], COLOURS[1], "#AAAAAA"
 
-#: The marks of both modes; the hollow one lets one see the other behind it.
+#: The markers of both modes; the hollow one leaves the other visible behind it.
 FILLED: dict[str, Any] = {"marker": "o", "color": OFF, "ms": 4.5, "ls": "", "zorder": 2}
 HOLLOW: dict[str, Any] = {"marker": "D", "color": ON, "mfc": "none", "mew": 1.5, "ms": 7, "ls": "", "zorder": 3}
 
-#: A range of more than this many times its least is drawn on a logarithmic axis.
+#: A range whose upper end is more than this many times the lower one is drawn on a logarithmic axis.
 WIDE = 10
 
 
@@ -77,7 +77,7 @@ def _mean(ax: Axes, layers: Sequence[LayerInside]) -> None:
 
 
 def _variances(ax: Axes, layers: Sequence[LayerInside]) -> None:
-    """The medians of moving variance / variance, with a bar for what 90 % of the units have."""
+    """The medians of moving variance / variance, with a bar for the range of 90 % of the units."""
     drawn: list[float] = []
     for place, layer in enumerate(layers):
         normalization = layer.normalization
@@ -98,7 +98,7 @@ def _variances(ax: Axes, layers: Sequence[LayerInside]) -> None:
 
 
 def _draw_pairs(ax: Axes, layers: Sequence[LayerInside], value: Callable[[Activations], float]) -> list[float]:
-    """Both modes of each layer, joined by a line; returns all that was drawn."""
+    """Both modes of each layer, joined by a line; return all values that were drawn."""
     off, on = [value(layer.inference) for layer in layers], [value(layer.training) for layer in layers]
     places = range(len(layers))
     ax.hlines(places, off, on, color=GREY, lw=1.6, zorder=1)
@@ -108,7 +108,7 @@ def _draw_pairs(ax: Axes, layers: Sequence[LayerInside], value: Callable[[Activa
 
 
 def _widen(ax: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis for a wide range; one with a 0 has no place there."""
+    """A logarithmic axis for a wide range, unless it contains 0."""
     if min(values) > 0 and max(values) > WIDE * min(values):
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -1,4 +1,4 @@
-"""Do a run's files agree with its record? What does not makes the run damaged: listed, left out, trained again."""
+"""Do a run's files agree with its record? If not, the run is damaged: it is listed, left out, trained again."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from wineexp.runs.run import Run
 
 __all__ = ["LARGE", "check_files", "check_hash", "checked", "sound", "sound_runs"]
 
-#: Files over so many bytes (models) are hashed only where they are used, or on request.
+#: Files larger than this, in bytes (models), are hashed only when they are used, or on request.
 LARGE = 1_000_000
 
-#: How often a run is looked at again that is replaced each time.
+#: How often a run is checked again if it is replaced each time.
 LOOKS = 10
 
 _Found = TypeVar("_Found")
 
 
 def checked(run: Run, check: Callable[[Run], _Found]) -> _Found:
-    """What ``check`` returns of a run, or raises; where the run was replaced meanwhile, of the one there now.
+    """The result, or error, of ``check`` for a run; if the run was replaced meanwhile, for the present one.
 
-    Between the reading of its record and of its files another process may train it again, or remove it, which
-    damages nothing. Raises ``NoRunError`` for one that is gone.
+    Between reading its record and its files, another process may train it again or remove it, which is no damage.
+    Raises ``NoRunError`` if it is gone.
     """
     for _ in range(LOOKS):
         known = None
@@ -43,16 +43,16 @@ def checked(run: Run, check: Callable[[Run], _Found]) -> _Found:
 
 
 def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
-    """Raise ``RunError`` with the first file that is not as it was written.
+    """Raise ``RunError`` for the first file that is not as it was written.
 
     Parameters
     ----------
     hashes : bool
         Compare SHA-256 too, not sizes alone.
     large : bool
-        Also of files over ``LARGE`` bytes.
+        Also hash files over ``LARGE`` bytes.
 
-    Runs of wineexp 0.1.0 recorded neither; of these only the presence of files is checked.
+    Runs of wineexp 0.1.0 recorded neither; for these only the presence of files is checked.
     """
     if run.record.files is None:
         needed = {"done": (SPEC, HISTORY, PREDICTIONS), "failed": (SPEC, HISTORY, ERROR)}
@@ -61,11 +61,11 @@ def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
                 raise RunError(f"{run.path / name}: is damaged: expected a file, found none")
         return
     for name, facts in run.record.files.items():
-        path = f"{run.path}/{name}"  # of thousands of runs, pathlib takes longer than the file system
+        path = f"{run.path}/{name}"  # for thousands of runs, pathlib takes longer than the file system
         try:
             found = os.stat(path)
         except OSError:
-            if name == MODEL:  # deleted to save space: it cannot predict any more, and tells so
+            if name == MODEL:  # deleted to save space: the run cannot predict any more, and says so
                 continue
             raise RunError(f"{path}: is damaged: expected {facts.size:,} bytes, found no file") from None
         if not stat.S_ISREG(found.st_mode):
@@ -77,7 +77,7 @@ def check_files(run: Run, *, hashes: bool = True, large: bool = False) -> None:
 
 
 def check_hash(run: Run, path: Path) -> None:
-    """Raise ``RunError`` where a file is not what was recorded of it; the file may be of any size."""
+    """Raise ``RunError`` if a file is not what was recorded of it; the file may have any size."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -87,12 +87,12 @@ def check_hash(run: Run, path: Path) -> None:
 
 
 def sound_runs(folder: Path, *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
-    """Each run directory below ``folder``, by name, with its run, or with why it is damaged."""
+    """Each run directory below ``folder``, by name, with its run, or with the error if it is damaged."""
     return sound(run_folders(folder), hashes=hashes)
 
 
 def sound(paths: Iterable[Path], *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
-    """Each of these run directories with its run, or with why it is damaged."""
+    """Each of these run directories with its run, or with the error if it is damaged."""
 
     def check(run: Run) -> Run:
         check_files(run, hashes=hashes)

@@ -1,4 +1,4 @@
-"""The metrics of a finished run, and what always predicting one constant would give."""
+"""The metrics of a finished run, and of always predicting one constant."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def measure(
         Actual and predicted targets, in inference mode.
     twins : bool array, shape (validation rows,)
     test : pair of arrays of shape (test rows,), optional
-        As ``train`` and ``valid``, where there are test rows.
+        As ``train`` and ``valid``, if there are test rows.
 
     Returns
     -------
     Metrics
         ``val_mae_se`` is the standard deviation of the absolute errors over the square root of the rows;
-        ``baseline_mae`` the validation MAE of always predicting the training median; ``skill`` is
-        ``1 - val_mae / baseline_mae``, None where the baseline is perfect.
+        ``baseline_mae`` the validation MAE of always predicting the training median; ``skill`` is ``1 - val_mae /
+        baseline_mae``, None if the baseline is perfect.
     """
     constants = baselines(loss, train[0], valid[0])
     return Metrics.of(
@@ -65,7 +65,7 @@ def measure(
 
 
 def of_history(history: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
-    """The metrics that a finished run's history holds: ``epoch, loss, val_loss``, an epoch at least."""
+    """The metrics that a finished run's history gives: ``epoch, loss, val_loss``, at least one epoch."""
     val_losses = history["val_loss"]
     best = int(np.nanargmin(val_losses))
     return {
@@ -118,7 +118,7 @@ def best_constant(loss: str, y: Array) -> float:
 
 
 def baselines(loss: str, y_train: Array, y_valid: Array) -> dict[str, float]:
-    """What always predicting one constant gives on the validation rows, as MAE and in the run's loss."""
+    """The error of always predicting one constant on the validation rows, as MAE and in the run's loss."""
     return {
         "baseline_mae": baseline_loss("mae", y_train, y_valid),
         "baseline_loss": baseline_loss(loss, y_train, y_valid),

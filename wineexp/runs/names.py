@@ -1,16 +1,16 @@
-"""What a RUN stands for: a path, or the directory name, signature, label or study of runs in a folder.
+"""The meaning of a RUN: a path, or the directory name, signature, label or study of runs in a folder.
 
-The one place that decides it, for every command and function. Of several meanings the first holds:
+This is the one place that decides it, for every command and function. The first meaning that applies holds:
 
-1. a path that is there: a run directory, a folder of them, a history CSV, a curves PNG, any other file of a run,
-   a study's folder;
+1. an existing path: a run directory, a folder of them, a history CSV, a curves PNG, any other file of a run, a
+study's folder;
 2. the name of a run directory in the folder of runs (``--out``);
 3. a whole signature;
-4. a label, or another name that a config gave the run: all runs that go by it;
-5. a study's name, or its folder's: all its runs that are there, in the config's order;
-6. the beginning of a signature, of ``LEAST`` characters at least, where one signature alone begins so.
+4. a label, or another name that a config gave the run: all runs with it;
+5. a study's name, or its folder's: all its existing runs, in the config's order;
+6. the beginning of a signature, at least ``LEAST`` characters, if only one signature begins so.
 
-A name that a person gave comes before the beginning of a signature, which is a name by chance.
+A name that a person gave comes before the beginning of a signature, which matches by chance.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wineexp.text import some_of
 
 __all__ = ["LEAST", "Meant", "Place", "find_meant", "find_place", "find_run", "find_there", "study_runs"]
 
-#: Characters of a signature that may stand for it.
+#: The least number of characters that may stand for a signature.
 LEAST = 4
 
 #: A path, or the run directories that a name stands for.
@@ -38,18 +38,18 @@ Place: TypeAlias = Path | tuple[Path, ...]
 
 _PREFIX = re.compile(f"[0-9a-f]{{{LEAST},7}}")
 
-#: Runs that a message lists; what is more is counted.
+#: The most runs that a message lists; the others are counted.
 _LISTED = 5
 
 
 @dataclass(frozen=True)
 class _Names:
-    """What a run directory goes by; where its record cannot be read, its own name tells the signature alone."""
+    """The names of a run directory; if its record cannot be read, its own name gives the signature only."""
 
     path: Path
     signature: str
     given: tuple[str, ...]
-    key: str = ""  # today's signature, where it is another
+    key: str = ""  # today's signature, if it differs
 
     @classmethod
     def of(cls, path: Path) -> _Names:
@@ -63,16 +63,16 @@ class _Names:
 
 @dataclass(frozen=True)
 class Meant:
-    """What a RUN stands for.
+    """The meaning of a RUN.
 
     Attributes
     ----------
     place : Path or tuple of Path
         A path as given, or one run directory; the directories that a label or a study's name stands for.
     study : Path or None
-        The study's folder, where it is a study.
+        The study's folder, if it is a study.
     lacking : tuple of str
-        The study's runs that are not there: their directories' names, or only their signatures.
+        The study's runs that are missing: their directories' names, or only their signatures.
     """
 
     place: Place
@@ -81,7 +81,7 @@ class Meant:
 
 
 def find_meant(text: str, out: Path) -> Meant:
-    """What a RUN stands for, where several runs may be meant.
+    """Find what a RUN stands for, if several runs are allowed.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def find_meant(text: str, out: Path) -> Meant:
     Raises
     ------
     RunError
-        Where nothing goes by it, with the nearest name; where several signatures begin so, with their runs.
+        If nothing has that name, with the nearest name; if several signatures begin so, with their runs.
     """
     if os.path.exists(text):
         return _at(Path(text))
@@ -118,7 +118,7 @@ def find_meant(text: str, out: Path) -> Meant:
 
 
 def find_there(text: str, out: Path) -> Meant:
-    """:func:`find_meant`; raise ``RunError`` for a study none of whose runs is there, too."""
+    """:func:`find_meant`; also raise ``RunError`` for a study without any existing run."""
     meant = find_meant(text, out)
     if meant.study is not None and not meant.place:
         raise RunError(f"{meant.study}: expected runs of the study, found none; wineexp study trains them")
@@ -126,17 +126,17 @@ def find_there(text: str, out: Path) -> Meant:
 
 
 def find_place(text: str, out: Path) -> Place:
-    """The place alone of :func:`find_there`."""
+    """Only the place that :func:`find_there` returns."""
     return find_there(text, out).place
 
 
 def find_run(text: str, out: Path) -> Path:
-    """The directory of the one run that a RUN stands for; a file of a run, such as its model, stands for it.
+    """The directory of the one run that a RUN stands for; a run's file, such as its model, stands for the run.
 
     Raises
     ------
     RunError
-        As in :func:`find_place`; where several runs go by it, with all of them.
+        As in :func:`find_place`; if several runs have that name, with all of them.
     """
     place = find_place(text, out)
     if isinstance(place, Path):
@@ -153,7 +153,7 @@ def study_runs(name: str, out: Path) -> tuple[Path, ...]:
     Raises
     ------
     RunError
-        Where there is no such study, with the nearest; where its file is damaged.
+        If there is no such study, with the nearest; if its file is damaged.
     """
     studies = list(find_studies(out))
     for folder, study in studies:
@@ -167,17 +167,17 @@ def study_runs(name: str, out: Path) -> tuple[Path, ...]:
 
 
 def _at(path: Path) -> Meant:
-    """What a path that is there stands for."""
+    """The meaning of an existing path."""
     if path.is_dir():
         if (path / STUDY).is_file() and not is_run(path) and not run_folders(path):
             return _of_study(path, [_Names.of(run) for run in run_folders(path.parent)])
         return Meant(path)
-    alone = path.name in (HISTORY, CURVES)  # they can be read without their run
+    alone = path.name in (HISTORY, CURVES)  # can be read without their run
     return Meant(path.parent if path.name in RUN_FILES and not alone and is_run(path.parent) else path)
 
 
 def _meant(same: Sequence[_Names]) -> Meant:
-    """One run; or directories of one signature, which hold the same run under several labels."""
+    """One run; or several directories with one signature, which hold the same run under different labels."""
     return Meant(same[0].path if len(same) == 1 else tuple(one.path for one in same))
 
 
@@ -193,7 +193,7 @@ def _of_study(folder: Path, known: Sequence[_Names]) -> Meant:
 
 
 def _nothing(text: str, out: Path, known: Sequence[_Names], studies: Sequence[StudyRuns | RunError]) -> str:
-    """Why nothing was found, and what is near."""
+    """Why nothing was found, with near names."""
     named = [study.name for study in studies if isinstance(study, StudyRuns)]
     legal = dict.fromkeys([name for one in known for name in one.given] + named)
     legal |= dict.fromkeys(name for one in known for name in (one.path.name, one.signature))
@@ -205,7 +205,7 @@ def _nothing(text: str, out: Path, known: Sequence[_Names], studies: Sequence[St
 
 
 def _unrecorded(name: str, out: Path) -> str:
-    """What to do about a study of an earlier version, which did not write down its runs; empty for none."""
+    """Advice on a study of an earlier version, which did not record its runs; empty if there is none."""
     folder = out / folder_name(name)
     if (folder / TABLE).is_file() and not (folder / STUDY).is_file():
         return f"{folder} is of an earlier version: the same `wineexp study` again writes down its runs"

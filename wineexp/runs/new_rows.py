@@ -21,7 +21,7 @@ from wineexp.text import count_of, one_line, some_of
 
 __all__ = ["NewRows", "read_rows"]
 
-#: The columns of predictions; a column that is carried along has another name.
+#: The columns of predictions; a column that is carried along must have another name.
 OUTPUT = ("row", "predicted", "sd", "actual")
 
 Doubles = npt.NDArray[np.float64]
@@ -37,9 +37,9 @@ class NewRows:
     actual : float64, shape (rows,), or None
         The target, if present.
     extra : tuple of str
-        Columns that are not used.
+        Unused columns.
     notes : tuple of str
-        What was dropped, and what lies far outside the rows that the run was trained on.
+        What was dropped, and values far outside the rows of the training.
     ids : tuple of str and list, or None
         A column that is carried into the output: its name, and a value for each row.
     """
@@ -61,19 +61,19 @@ def read_rows(
     Parameters
     ----------
     source : Path or DataFrame
-        A CSV in any dialect that :func:`wineexp.data.table.read_table` reads; columns that are not needed may hold
-        anything, and have any name.
+        A CSV in any dialect that :func:`wineexp.data.table.read_table` reads; unused columns may hold anything and
+        have any name.
     run : Run
     id_column : str, optional
         A column to carry into the output.
     sep : str, optional
-        The CSV's separator; by default its content tells.
+        The CSV's separator; by default it is found from the content.
 
     Raises
     ------
     DataError
-        When a column is missing; when one that is needed holds anything but finite numbers, or nothing where text
-        was encoded.
+        If a column is missing; if a needed one holds anything but finite numbers, or an empty cell where text was
+        encoded.
     """
     data, target = run.record.data, run.spec.target
     encoding = encoding_of(data)
@@ -97,7 +97,7 @@ def read_rows(
 def _of_file(
     file: CsvFile, encoding: Encoding, target: str, id_column: str | None
 ) -> tuple[pd.DataFrame, list[str], list[Any] | None, tuple[str, ...]]:
-    """The columns of a CSV, the names of those that are not used, the column to carry, and notes."""
+    """The columns of a CSV, the names of unused ones, the column to carry, and notes."""
     source = file.source.path
     _check_columns(str(source), file.names, encoding.columns)
     numbers = [name for name in encoding.columns if name not in encoding.categories]
@@ -119,7 +119,7 @@ def _of_file(
 def _of_frame(
     source: pd.DataFrame, encoding: Encoding, target: str, id_column: str | None
 ) -> tuple[pd.DataFrame, list[str], list[Any] | None]:
-    """The columns of a DataFrame, the names of those that are not used, and the column to carry."""
+    """The columns of a DataFrame, the names of unused ones, and the column to carry."""
     where = "the DataFrame"
     _check_columns(where, list(map(str, source.columns)), encoding.columns)
     if id_column is not None and list(source.columns).count(id_column) != 1:
@@ -138,7 +138,7 @@ def _of_frame(
 
 
 def _absent(frame: pd.DataFrame, encoding: Encoding) -> tuple[str, int] | None:
-    """The first column that was encoded with a row that holds nothing there, and that row; None where all hold."""
+    """The first encoded column that has an empty row, and that row; None if all rows have a value."""
     for name in encoding.categories:
         if len(rows := np.flatnonzero(frame[name] == "")):
             return name, int(rows[0])
@@ -162,7 +162,7 @@ def _unseen(frame: pd.DataFrame, encoding: Encoding) -> Iterator[str]:
 
 
 def _far_outside(features: Doubles, data: TableFacts, encoding: Encoding) -> Iterator[str]:
-    """Numbers that lie outside those that were trained on, by more than half of their range."""
+    """Numbers that lie outside the range of the training by more than half of it."""
     columns = zip(data.features, features.T, data.ranges, strict=False)
     for (name, values, (low, high)), encoded in zip(columns, encoding.encoded, strict=False):
         beyond = np.maximum(low - values, values - high)

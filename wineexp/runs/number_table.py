@@ -19,13 +19,13 @@ __all__ = ["Columns", "as_frame", "read_columns"]
 #: Name -> numbers, shape (rows,), int64 or float64.
 Columns = dict[str, npt.NDArray[Any]]
 
-#: All that numbers are written with in a table of a run.
+#: All characters of numbers in a run's table.
 _WRITTEN = b"0123456789.+-einfa,\n"
 
 
 def as_frame(columns: Columns) -> pd.DataFrame:
-    """The table of these columns, which it keeps and does not copy."""
-    # pandas takes longer to make the names than the table: all runs share theirs.
+    """The table of these columns, without copying them."""
+    # pandas takes longer for the names than for the table, so all runs share theirs.
     frame = pd.DataFrame(dict(enumerate(columns.values())), copy=False)
     frame.columns = _names(tuple(columns))
     return frame
@@ -39,15 +39,15 @@ def _names(names: tuple[str, ...]) -> pd.Index:
 def read_columns(
     content: bytes, columns: Sequence[str], whole: Sequence[str], optional: Sequence[str] = ()
 ) -> Columns:
-    """Read columns of a CSV table: int64 where they are ``whole``, else float64; ``optional`` ones where present.
+    """Read columns of a CSV table: int64 if they are ``whole``, else float64; ``optional`` ones if present.
 
     pandas takes ten times as long, and the last digit of a number depends on its version.
 
     Raises
     ------
     ValueError
-        Where a column is missing, a row has more or fewer cells than the first, a line is too long, or a cell is
-        no number.
+        If a column is missing, a row has more or fewer cells than the first, a line is too long, or a cell is not
+        a number.
     """
     check_lines(io.BytesIO(content))
     if (table := _as_written(content, columns, whole, optional)) is not None:
@@ -72,8 +72,8 @@ def _as_written(
 ) -> npt.NDArray[np.void] | None:
     """The table if it has the form in which runs are written, else None; this takes a quarter of the time.
 
-    NumPy reads a number's text with the function that Python reads it with. They differ in the characters allowed
-    around it, and a table of this form has none of those. A faulty table is left to the other reader's error.
+    NumPy parses a number with the same function as Python. They differ in the characters allowed around it, and a
+    table of this form has none of those. For a faulty table, the other reader raises the error.
     """
     head, _, body = content.partition(b"\n")
     names = head.decode("latin-1").split(",")
@@ -89,7 +89,7 @@ def _as_written(
 
 
 def _rows(text: str) -> Iterator[list[str]]:
-    """The rows, each as long as the first; a blank line is none."""
+    """The rows, each as long as the first; blank lines are skipped."""
     width = None
     for _, line, row in read_rows(io.StringIO(text, newline="")):
         if len(row) > 1 or not is_blank(row):

@@ -1,4 +1,4 @@
-"""A run's picture: curves.png, which carries its spec and history as text, and how that is read back."""
+"""A run's picture: curves.png carries the run's spec and history as text, and is read back from it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CARRIED = frozenset({"schema", "status", "reason", "label", "signature", "varian
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-#: Bytes of text, packed and unpacked, and chunks before it. A history of a million epochs unpacks to 60 MB.
+#: Limits: bytes of packed and of unpacked text, and chunks before it. A million epochs unpack to 60 MB.
 MAX_PACKED, MAX_TEXT, MAX_CHUNKS = 1 << 26, 1 << 27, 10_000
 
 
@@ -74,7 +74,7 @@ def read_png(path: str | os.PathLike[str]) -> tuple[Record, pd.DataFrame]:
 def _carried_text(file: BinaryIO) -> bytes:
     """The text under ``TEXT_KEY``, an iTXt chunk (PNG specification, third edition, 11.3.3.4); else ``KeyError``.
 
-    Read here and not with Pillow, which decodes the picture to reach its text, and limits all text to 1 MB.
+    This does not use Pillow, which decodes the picture to reach its text, and limits all text to 1 MB.
     """
     if file.read(len(SIGNATURE)) != SIGNATURE:
         raise ValueError("no PNG")

@@ -1,4 +1,4 @@
-"""Runs read back: whole directories, or what a history CSV or a saved figure holds of one."""
+"""Runs read back: whole directories, or a history CSV or saved figure alone."""
 
 from __future__ import annotations
 
@@ -31,21 +31,20 @@ def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = N
     Parameters
     ----------
     places : sequence of Path or tuple of Path
-        A tuple has run directories that a name stands for.
+        A tuple holds the run directories that a name stands for.
     damaged : callable, optional
-        Called with the error of each run in a folder or tuple that cannot be read; a run given directly raises.
+        Called with the error of each unreadable run in a folder or tuple; a run given directly raises.
 
     Returns
     -------
     list of Run
-        In the order given, those of a folder by name; a run given twice is listed once, its directory in
-        preference to a single file, and what records more in preference to what records less. Those of directories
-        have their tables read.
+        In the given order, those of a folder by name. A run given twice is listed once; a directory is preferred
+        to a single file, and a fuller record to a poorer one. The tables of directories have been read.
 
     Raises
     ------
     RunError
-        For a path that does not exist, holds no run, is no CSV of a history or no PNG written by wineexp.
+        For a path that does not exist, holds no run, or is neither a history CSV nor a PNG written by wineexp.
     """
     runs: dict[str | Run, Run] = {}
     given = [run for place in places for run in _load(place, damaged)]
@@ -61,26 +60,26 @@ def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = N
 
 
 def _resolved(run: Run) -> Run:
-    """What a history that lies alone is known by, however its path is written."""
+    """The identity of a lone history, however its path is written."""
     return replace(run, path=run.path.resolve())
 
 
 def _tells_more(run: Run, other: Run) -> bool:
-    """Whether a run tells more than another record of the same training."""
+    """Whether a run holds more than another record of the same training."""
     if (run.predictions is None) != (other.predictions is None):
         return other.predictions is None
     return run.is_recorded and not other.spec.records(run.spec)
 
 
 def known_tables(runs: Sequence[Run]) -> dict[Run, str]:
-    """What the table of each run is known by among these runs: the same for all runs of one table.
+    """A name for each run's table: the same for all runs on one table.
 
-    An earlier run, which recorded no headings, is of the table of the others whose columns have its features, in
-    their order, and its targets.
+    An earlier run, which recorded no headings, counts as on the table of other runs if its features are among
+    their columns, in the same order, and its targets are theirs.
     """
     seen: list[_Seen] = []
     tables: dict[Run, str] = {}
-    # Runs that recorded headings first: what one can be of is then known.
+    # Runs that recorded headings first: then the candidates for the others are known.
     for run in sorted((run for run in runs if run.is_recorded), key=lambda run: run.record.data.columns == ()):
         data = run.record.data
         same = next((table for table in seen if table.has(run)), None)
@@ -95,14 +94,14 @@ def known_tables(runs: Sequence[Run]) -> dict[Run, str]:
 
 @dataclass
 class _Seen:
-    """A table as far as runs have told of it: its facts, and each target's values by row, NaN where not known."""
+    """A table as far as runs have recorded it: its facts, and each target's values by row, NaN if not known."""
 
     identity: str
     data: TableFacts
     targets: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def has(self, run: Run) -> bool:
-        """Whether a run is of this table."""
+        """Whether a run is on this table."""
         if not same_table(self.data, run.record.data):
             return False
         if self.data.columns and run.record.data.columns:
@@ -111,13 +110,13 @@ class _Seen:
         return bool(np.all(np.isnan(known) | (known == actual)))
 
     def add(self, run: Run) -> None:
-        """Take in what a run tells."""
+        """Add what a run records."""
         if run.predictions is not None:
             _, actual = self._targets(run)
             self.targets[run.spec.target][run.predictions["row"].to_numpy()] = actual
 
     def _targets(self, run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """The target at a run's validation rows, as it was known and as the run has it; none unless it is done."""
+        """The target at a run's validation rows, as known so far and as the run has it; empty unless done."""
         if run.predictions is None:
             return np.zeros(0), np.zeros(0)
         rows, actual = run.predictions["row"].to_numpy(), run.predictions["actual"].to_numpy()
@@ -125,10 +124,10 @@ class _Seen:
 
 
 def is_of(run: Run, table: Table) -> bool:
-    """Whether a run was trained on ``table``, which it recorded by the same values.
+    """Whether a run was trained on ``table``, that is, recorded the same values.
 
-    An earlier run recorded no headings. It counts as one of the table where its target, features and group are the
-    table's, and what it predicted was the target of those rows.
+    An earlier run recorded no headings. It counts as trained on the table if its target, features and group are
+    the table's, and its recorded targets are those of the same rows.
     """
     data, spec = run.record.data, run.spec
     names = list(table.frame.columns)
@@ -144,12 +143,12 @@ def is_of(run: Run, table: Table) -> bool:
     except (DataError, IndexError):
         return False
     except RunError:
-        return True  # damaged: whoever reads it is told
+        return True  # damaged: reading it will raise
     return np.array_equal(expected, actual)
 
 
 def check_run(run: Run) -> None:
-    """Raise ``RunError`` where a run is damaged; one without checksums is read for it."""
+    """Raise ``RunError`` if a run is damaged; one without checksums is read for that."""
 
     def check(run: Run) -> None:
         check_files(run)
@@ -160,7 +159,7 @@ def check_run(run: Run) -> None:
 
 
 def check_runs(found: Sequence[tuple[Path, Run | RunError]]) -> list[tuple[Path, Run | RunError]]:
-    """The runs of :func:`~wineexp.runs.integrity.sound` with every file hashed and every figure computed anew."""
+    """The runs of :func:`~wineexp.runs.integrity.sound`, with every file hashed and every figure computed anew."""
     sound, damaged, _ = verify([run for _, run in found if isinstance(run, Run)], large=True)
     now: dict[Path, Run | RunError] = {run.path: run for run in sound} | damaged
     listed = ((path, run if isinstance(run, RunError) else now.get(path)) for path, run in found)
@@ -168,7 +167,7 @@ def check_runs(found: Sequence[tuple[Path, Run | RunError]]) -> list[tuple[Path,
 
 
 def verify(runs: Sequence[Run], *, large: bool = False) -> tuple[list[Run], dict[Path, RunError], tuple[str, ...]]:
-    """Read runs whole, and hold those without a checksum of their record against their tables.
+    """Read runs whole, and compare those without a checksum of their record with their tables.
 
     Parameters
     ----------
@@ -178,7 +177,7 @@ def verify(runs: Sequence[Run], *, large: bool = False) -> tuple[list[Run], dict
     Returns
     -------
     sound : list of Run
-        As they are now; one that was removed meanwhile is no more.
+        Reread; one that was removed meanwhile is left out.
     damaged : dict of Path to RunError
     notes : tuple of str
         What could not be checked.
@@ -248,7 +247,7 @@ def _read(run: Run) -> Run:
 
 
 def _load_csv(path: Path) -> Iterator[Run]:
-    """A history on its own, or several; if it lies in a run directory, that gives label and record."""
+    """One or several lone histories; if the file lies in a run directory, that gives label and record."""
     if path.name == HISTORY and is_run(path.parent):
         yield Run.of_file(path, Run(path.parent).record, read_history_alone(path))
     else:

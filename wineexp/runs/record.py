@@ -1,4 +1,4 @@
-"""run.json as one frozen type: written from it, read and checked into it once. Loads nothing heavy."""
+"""run.json as one frozen type: written from it, read and validated into it once. Loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["SCHEMA", "Environment", "FileFacts", "Metrics", "Reason", "Record", "Status", "Timing"]
 
-#: The version of run.json that is written. 1: without this number, by wineexp 0.1.0; 2: without a checksum.
+#: The version of run.json that is written. 1: by wineexp 0.1.0, without this number; 2: without a checksum.
 SCHEMA = 3
 
 
@@ -38,7 +38,7 @@ Reason = Literal["diverged", "error", "timeout", "killed"]
 
 
 def _drawable(value: float) -> float:
-    """Far above what float32 targets can give, squared, and yet twice as much can be drawn."""
+    """Limit a value so that even twice as much can be drawn; squared float32 targets stay far below."""
     if abs(value) > 1e100:
         raise ValueError("expected a number up to 1e100")
     return value
@@ -69,9 +69,9 @@ def _error(heading: str, meaning: str, *, listed: int = 0) -> Any:
 
 
 class Metrics(BaseModel):
-    """The metrics of a run, each None where it is not known or not finite. One declared here is shown everywhere.
+    """The metrics of a run, each None if it is not known or not finite. One declared here is shown everywhere.
 
-    An unfinished run has only those of the constant predictor.
+    An unfinished run only has the metrics of the constant predictor.
     """
 
     model_config = _PART
@@ -113,12 +113,12 @@ class Metrics(BaseModel):
         return cls(**{**dict.fromkeys(values), **finite})
 
     def known(self) -> dict[str, float | int]:
-        """Name to value of those that are known."""
+        """Name to value of the known metrics."""
         return {name: value for name, value in self.model_dump().items() if value is not None}
 
 
 class Timing(BaseModel):
-    """Wall seconds of a run: all epochs, the first (which includes the compilation), and the whole."""
+    """Wall seconds of a run: all epochs, the first (which includes the compilation), and the whole run."""
 
     model_config = _PART
 
@@ -129,7 +129,7 @@ class Timing(BaseModel):
 
     @property
     def epoch_seconds(self) -> float | None:
-        """Seconds per epoch after the first, which also compiles; of a single epoch, all of it."""
+        """Seconds per epoch after the first, which also compiles; for a single epoch, all of it."""
         if not self.epochs or self.fit_seconds is None or self.first_epoch_seconds is None:
             return None
         if self.epochs == 1:
@@ -138,7 +138,7 @@ class Timing(BaseModel):
 
 
 class Environment(BaseModel):
-    """What a result may depend on besides its spec and table: versions, machine, threads."""
+    """Everything that may affect a result besides its spec and table: versions, machine, threads."""
 
     model_config = _PART
 
@@ -157,12 +157,12 @@ class Environment(BaseModel):
     compiler: str | None = None
 
     def known(self) -> dict[str, Any]:
-        """Name to value of what was recorded."""
+        """Name to value of the recorded facts."""
         return self.model_dump(exclude_unset=True)
 
 
 def _checksum(body: bytes) -> bytes:
-    """The end of run.json, whose last key is the SHA-256 of all that stands before it."""
+    """The end of run.json, whose last key is the SHA-256 of all bytes before it."""
     return b',\n  "checksum": "%s"\n}\n' % hashlib.sha256(body).hexdigest().encode()
 
 
@@ -183,7 +183,7 @@ def _spec(value: Any) -> RunSpec:
 
 @functools.lru_cache(maxsize=1024)
 def _variant(text: str) -> RunSpec:
-    """Of many seeds of one variant, the fields that they share are checked once."""
+    """The variant's spec; for many seeds of one variant, the fields that they share are validated once."""
     return RunSpec.parse(json.loads(text))
 
 
@@ -201,27 +201,27 @@ class FileFacts(BaseModel):
 
 
 class Record(BaseModel):
-    """What run.json says of a run.
+    """The content of run.json.
 
     Attributes
     ----------
     schema_version : int
         ``schema`` in the file.
     status, reason, error
-        ``failed`` has a reason, and the first line of error.txt; the others have none.
+        ``failed`` has a reason, and the first line of error.txt; the other statuses have neither.
     directory : str
         The run directory's name as it was written.
     label : str
         Its name, or the settings that differ from the defaults.
     names : tuple of str
-        All names that its spec went by in a config.
+        All names of its spec in a config.
     signature, variant_signature : str
         8 hex characters of spec and table; the second (``variant`` in the file) leaves the seed out.
     recorded : str
-        When, ISO 8601, UTC.
+        When it was recorded, ISO 8601, UTC.
     planned : str
-        When the batch it was trained in was planned: what joins a study later comes after it, and takes no
-        colour from it. Empty in records of wineexp 0.1.0.
+        When its batch was planned: runs that are added to a study later come after it, and do not take its colour.
+        Empty in records of wineexp 0.1.0.
     files : dict of str to FileFacts, or None
         Each other file of the directory; None in records of wineexp 0.1.0.
     """
@@ -248,13 +248,13 @@ class Record(BaseModel):
 
     @field_serializer("spec")
     def _whole_spec(self, spec: RunSpec) -> dict[str, Any]:
-        return spec.settings()  # all of it, whatever was set by its writer
+        return spec.settings()  # all fields, not only those that were set
 
     @property
     def keys(self) -> tuple[str, str]:
-        """Signature and variant signature as they would be today: what runs of one spec, or variant, share.
+        """Today's signature and variant signature, which runs of one spec, or of one variant, share.
 
-        Until schema 2 recording fields, and fields without effect, stood in what was recorded.
+        Up to schema 2, the recorded ones also covered recording fields and fields without effect.
         """
         return self.spec.signatures(self.data.identity)
 
@@ -280,7 +280,7 @@ class Record(BaseModel):
 
     @property
     def is_sealed(self) -> bool:
-        """Whether run.json has a checksum of itself, as it has from schema 3 on."""
+        """Whether run.json has a checksum of itself, as from schema 3 on."""
         return self.schema_version >= 3
 
     def text(self) -> bytes:
@@ -291,7 +291,7 @@ class Record(BaseModel):
 
     @classmethod
     def of_file(cls, content: bytes, source: Path) -> Record:
-        """:meth:`from_json` of run.json, whose own checksum it must fit; earlier ones have none."""
+        """:meth:`from_json` of run.json, which must match its own checksum; earlier files have none."""
         body, end = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
         sealed = _CHECKSUM.fullmatch(end) is not None
         if sealed and end != _checksum(body):
@@ -303,12 +303,12 @@ class Record(BaseModel):
         return record
 
     def as_json(self) -> dict[str, Any]:
-        """The record as run.json holds it."""
+        """The record as in run.json."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     @classmethod
     def from_json(cls, content: str | bytes, source: Path) -> Record:
-        """Check the text of a record; raise ``RunError`` with ``source`` and the first thing that is wrong."""
+        """Validate the text of a record; raise ``RunError`` with ``source`` and the first fault."""
         try:
             record = cls.model_validate_json(content)
         except ValidationError as error:
@@ -325,7 +325,7 @@ class Record(BaseModel):
         return record
 
     def _disagreement(self) -> str | None:
-        """What in the record contradicts the rest of it; None where all agrees."""
+        """The first contradiction within the record; None if there is none."""
         found = self.signature, self.variant_signature
         earlier = self.spec.earlier_signatures(self.data.identity) if self.schema_version < 3 else None
         if found not in (self.keys, earlier):

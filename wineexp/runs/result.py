@@ -38,7 +38,7 @@ class RunResult:
     predictions : pandas.DataFrame or None
         ``row, actual, predicted, twin`` of each validation row; None unless done.
     test_predictions : pandas.DataFrame or None
-        The same of each test row; None where there are none.
+        The same of each test row; None if there are none.
     model : bytes or None
         The ``.keras`` file.
     error : str or None
@@ -60,7 +60,7 @@ class RunResult:
 
 
 def history_frame(rows: Iterable[Sequence[float]]) -> pd.DataFrame:
-    """``epoch, loss, val_loss`` and, where the rows have a third value, ``train_loss``; epochs from 0."""
+    """``epoch, loss, val_loss`` and, if the rows have a third value, ``train_loss``; epochs from 0."""
     rows = list(rows)
     columns = LOSS_COLUMNS[: len(rows[0]) if rows else 2]
     frame = pd.DataFrame(rows, columns=list(columns), dtype=float)

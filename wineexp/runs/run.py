@@ -25,7 +25,7 @@ from wineexp.runs.directory import (
 from wineexp.runs.record import Metrics, Record, Status
 from wineexp.specs.run_spec import RunSpec
 
-if TYPE_CHECKING:  # what loads pandas
+if TYPE_CHECKING:  # these load pandas
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
@@ -38,9 +38,9 @@ __all__ = ["Run", "done_runs", "find_runs", "readable_runs"]
 
 @dataclass(frozen=True)
 class Run:
-    """A run on the disk. Its record and its tables are read and checked once, when they are asked for, and kept.
+    """A run on the disk. Its record and tables are read and checked once, on first use, and kept.
 
-    It has a directory, as a rule. Of a run that is compared there may be one file alone: a picture, or a history.
+    Usually it has a directory. A run that is only compared may be a single file: a picture, or a history.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Run:
         from wineexp.runs.tables import Tables
 
         run = cls(path)
-        vars(run).update(record=record, _tables=Tables(history))  # known, so they are not read
+        vars(run).update(record=record, _tables=Tables(history))  # known, so not read
         return run
 
     @property
@@ -95,7 +95,7 @@ class Run:
 
     @cached_property
     def record(self) -> Record:
-        """run.json; raise ``RunError`` where it is absent or damaged."""
+        """run.json; raise ``RunError`` if it is absent or damaged."""
         file = self.path / RECORD
         try:
             content = read_bounded(file)
@@ -107,7 +107,7 @@ class Run:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether it has a record, and so a spec: a history that lies alone has none."""
+        """Whether it has a record, and so a spec: a lone history has none."""
         return self.alone is None
 
     @property
@@ -120,7 +120,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """Its name, or the settings that differ from the defaults; of a history that lies alone, the file's."""
+        """Its name, or the settings that differ from the defaults; for a lone history, the file's name."""
         if self.alone is None:
             return self.record.label
         name = self.path.parent.resolve().name if self.path.name == HISTORY else self.path.stem
@@ -133,25 +133,25 @@ class Run:
 
     @property
     def known_metrics(self) -> Metrics:
-        """The record's; of a history that lies alone, what its losses tell."""
+        """The record's; for a lone history, those that follow from its losses."""
         return self.alone.metrics if self.alone else self.record.metrics
 
     @property
     def history(self) -> pd.DataFrame:
         """``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``; epochs from 0.
 
-        A history that lies alone has its own epochs.
+        A lone history has its own epochs.
         """
         return self.alone.history if self.alone else self._tables.history
 
     @property
     def predictions(self) -> pd.DataFrame | None:
-        """``row, actual, predicted, twin`` of each validation row; None unless the run is done, and of a file."""
+        """``row, actual, predicted, twin`` of each validation row; None unless done, and for a single file."""
         return None if self.alone else self._tables.predictions
 
     @property
     def test_predictions(self) -> pd.DataFrame | None:
-        """The same of each test row, where there are any."""
+        """The same of each test row, if there are any."""
         return None if self.alone else self._tables.test_predictions
 
     @cached_property
@@ -159,13 +159,13 @@ class Run:
         return self.read_tables()
 
     def read_tables(self) -> Tables:
-        """Its tables, which are not kept; raise ``RunError`` where one is damaged or contradicts the record."""
+        """Its tables, without keeping them; raise ``RunError`` if one is damaged or contradicts the record."""
         from wineexp.runs.tables import read_tables
 
         return read_tables(self.path, self.record)
 
     def written(self, loss: str) -> npt.NDArray[np.bool_]:
-        """For each row of the history, whether the run wrote this loss there, be it a number or not."""
+        """For each row of the history, whether the run wrote this loss there, even if it was not a number."""
         import numpy as np
 
         return np.ones(len(self.history), bool) if self.alone is None else ~self.alone.gaps[loss].to_numpy(bool)

@@ -34,10 +34,10 @@ _ORDERS: dict[str, Callable[[float, float], bool]] = {
 
 _FIELDS = {column: field for field, column in FIELD_KEYS.items()}
 
-#: Fields whose values are known beforehand: what is none of them would find no run, and not say why.
+#: Fields with known possible values: any other value would match no run without saying why.
 _CHECKED = frozenset(VARIANT_FIELDS) - {"target"}
 
-#: Told where a condition has a column alone.
+#: The message for a condition that is only a column.
 _UNQUOTED = (
     "; quote a comparison, as in --where 'val_mae<0.6': unquoted, < and > are the shell's, which took the rest "
     "for a file's name"
@@ -46,7 +46,7 @@ _UNQUOTED = (
 
 @dataclass(frozen=True)
 class Condition:
-    """``column operator value``: what a run must meet to be listed."""
+    """``column operator value``: the condition that a run must meet to be listed."""
 
     column: str
     operator: str
@@ -73,7 +73,7 @@ class Condition:
 
     @property
     def about_results(self) -> bool:
-        """Whether it is about how well a run did, not what it is."""
+        """Whether it is about a run's results, not its spec."""
         return self.column in Metrics.model_fields
 
     def met(self, row: Row) -> bool:
@@ -87,17 +87,17 @@ class Condition:
 
 
 def parse_conditions(texts: str | Sequence[str]) -> list[Condition]:
-    """Each text as a condition; one text alone is one condition."""
+    """Each text as a condition; a single string is one condition."""
     return [Condition.parse(text) for text in ([texts] if isinstance(texts, str) else texts)]
 
 
 def row(run: Run) -> Row:
-    """Every column of one run, None where it has no such value."""
+    """Every column of one run, None if it has no such value."""
     return {key: column.value(run) for key, column in COLUMNS.items()}
 
 
 def damaged_row(path: Path, error: RunError) -> Row:
-    """The row of a run that cannot be believed: its name, ``damaged`` and why; it has no other columns."""
+    """The row of a damaged run: its name, ``damaged`` and why; it has no other columns."""
     return {"run": path.name, "status": "damaged", "reason": str(error).removeprefix(f"{path}/")}
 
 
@@ -116,7 +116,7 @@ def sort_rows(rows: Sequence[Row], column: str) -> list[Row]:
 
 
 def default_columns(rows: Sequence[Row]) -> list[Column[Run]]:
-    """The run, what became of it, the settings that differ among ``rows``, and the main metrics."""
+    """The run, its outcome, the settings that differ among ``rows``, and the main metrics."""
 
     def differ(key: str) -> bool:
         return len({format_value(row[key]) for row in rows if key in row}) > 1
@@ -128,9 +128,9 @@ def default_columns(rows: Sequence[Row]) -> list[Column[Run]]:
 
 
 def says_the_same(value: Any, text: str, field: str | None = None) -> bool:
-    """Whether ``text`` means ``value``: ``0.30`` is 0.3, and of a field what a flag or a config makes of it.
+    """Whether ``text`` means ``value``: ``0.30`` is 0.3; a field is parsed as by a flag or a config.
 
-    ``64`` is one layer of 64 for ``widths``, as ``64x1`` is, and ``1024,1024,1024`` is ``1024x3``.
+    ``64`` is one layer of 64 for ``widths``, like ``64x1``, and ``1024,1024,1024`` is ``1024x3``.
     """
     if format_value(value) == text:
         return True
@@ -138,7 +138,7 @@ def says_the_same(value: Any, text: str, field: str | None = None) -> bool:
         try:
             return bool(meaning_of(text, RunSpec.model_fields[field]) == _as_in_spec(value))
         except ValueError:
-            pass  # such as 1e2 epochs, which is a number nevertheless
+            pass  # such as 1e2 epochs, which is still a number
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == as_number(text)
 
 
@@ -147,7 +147,7 @@ def _as_in_spec(value: Any) -> Any:
 
 
 def _no_value_of(column: str, value: str) -> str | None:
-    """Why no run can have ``value`` in ``column``, where that is known beforehand."""
+    """Why no run can have ``value`` in ``column``, if that is known beforehand."""
     field = _FIELDS.get(column)
     if field in (own := optimizer_defaults({})) and value.lower() == "none":
         return f"every run has one; where none was given, it is the optimizer's own (adam: {own[field]:g})"
@@ -160,12 +160,12 @@ def _no_value_of(column: str, value: str) -> str | None:
 
 
 def _is_word(text: str) -> bool:
-    """Whether ``text`` may be what a shell left of a comparison."""
+    """Whether ``text`` may be what a shell left over from a comparison."""
     return re.fullmatch(r"\s*\w[\w -]*", text) is not None
 
 
 def as_number(text: str) -> float | None:
-    """``text`` as a number; None where it is none."""
+    """``text`` as a number, or None."""
     try:
         return float(text)
     except ValueError:

@@ -15,18 +15,18 @@ from wineexp.text import format_number, one_line
 
 __all__ = ["seeds_table", "spread"]
 
-#: What is shown of each seed; of the first ones also mean and standard deviation.
+#: The columns for each seed; the first ones also get mean and standard deviation.
 _SPREAD = ("val_mae", "skill", "train_mae", "test_mae")
 _COLUMNS = ("val_mae", "val_mae_se", "skill", "train_mae", "test_mae", "best_epoch", "seconds")
 
 
 def seeds_table(runs: Sequence[Run]) -> str:
-    """A line for each seed, then mean and standard deviation over those that are done, then what all share.
+    """A line for each seed, then mean and standard deviation over finished ones, then what all share.
 
     Parameters
     ----------
     runs : sequence of Run
-        Of one spec, whatever became of them.
+        Of one spec, finished or not.
     """
     done = [run for run in runs if run.status == "done"]
     keys = [key for key in _COLUMNS if any(COLUMNS[key].value(run) is not None for run in done)]
@@ -44,13 +44,13 @@ def seeds_table(runs: Sequence[Run]) -> str:
 
 
 def _footer(keys: Sequence[str], done: Sequence[Run]) -> tuple[tuple[str, ...], ...]:
-    """Mean and standard deviation over the seeds that are done."""
+    """Mean and standard deviation over the finished seeds."""
     means = (_mean(key, done) for key in keys)
     return ("mean", "", *means), ("sd", "", *(_deviation(key, done) for key in keys))
 
 
 def spread(runs: Sequence[Run]) -> list[str]:
-    """Mean and standard deviation of each metric over the seeds that are done, a line each."""
+    """Mean and standard deviation of each metric over the finished seeds, a line each."""
     done = [run for run in runs if run.status == "done"]
     over = f"(standard deviation over {len(done)} seeds)"
     return [
@@ -61,13 +61,13 @@ def spread(runs: Sequence[Run]) -> list[str]:
 
 
 def _mean(key: str, done: Sequence[Run]) -> str:
-    """The mean of a metric; nothing where it has no spread."""
+    """The mean of a metric; empty if it has no spread."""
     values = _values(key, done)
     return row_texts([COLUMNS[key]], [statistics.mean(values)])[0] if values else ""
 
 
 def _deviation(key: str, done: Sequence[Run]) -> str:
-    """The standard deviation of a metric, in its format but for the sign; nothing where it has none."""
+    """The standard deviation of a metric, in its format without the sign; empty if it has none."""
     values = _values(key, done)
     form = str(Metrics.model_fields[key].json_schema_extra["form"]) if values else ""  # type: ignore[index]
     if not values:
@@ -78,19 +78,19 @@ def _deviation(key: str, done: Sequence[Run]) -> str:
 
 
 def _values(key: str, done: Sequence[Run]) -> list[float]:
-    """A metric of each run, if it is one to average and there are two."""
+    """A metric of each run; empty unless it can be averaged and two runs have it."""
     values = [value for run in done if (value := COLUMNS[key].value(run)) is not None]
     return values if key in _SPREAD and len(values) > 1 else []
 
 
 def _became(run: Run) -> str:
-    """What became of a run that is not done."""
+    """The outcome of a run that is not done."""
     text = one_line(run.record.error or "by Ctrl-C or a signal")
     return f"{run.status}: {text}{f'; details: {run.error_path}' if run.error_path.exists() else ''}"
 
 
 def _shared(runs: Sequence[Run], done: Sequence[Run]) -> list[str]:
-    """What is the same for all: the constant's MAE, the folder, a simulated table."""
+    """What all runs share: the constant's MAE, the folder, a simulated table."""
     lines = [f"{len(done)} of {len(runs)} seeds done; sd: standard deviation over seeds"]
     constant = next((run.record.metrics.baseline_mae for run in done), None)
     if constant is not None:

@@ -20,14 +20,14 @@ class Stopping:
     Attributes
     ----------
     epochs, planned : int
-        How many were trained, and how many were to be.
+        The number of epochs trained, and the number planned.
     best : int
-        The epoch that early stopping took for the best: a later one with a lower val_loss is better only from
-        ``min_delta`` on.
+        The best epoch according to early stopping: a later one only counts as better if its val_loss is lower by
+        ``min_delta``.
     restored : bool
-        Whether the weights of that epoch were kept, and not those of the last.
+        Whether that epoch's weights were kept, not the last one's.
     ran_out : bool
-        Whether ``patience`` epochs without a better one had passed.
+        Whether ``patience`` epochs passed without a better one.
     """
 
     epochs: int
@@ -55,9 +55,9 @@ class Stopping:
 
 
 def stopping(spec: RunSpec, val_losses: Sequence[float]) -> Stopping | None:
-    """What early stopping did, by the epochs' val_loss; None for a spec without it.
+    """What early stopping did, from the epochs' val_loss; None for a spec without it.
 
-    As Keras's ``EarlyStopping`` decides it: in float32, with ``min_delta`` subtracted from the best so far.
+    It follows Keras's ``EarlyStopping``: in float32, with ``min_delta`` subtracted from the best so far.
     """
     if spec.patience is None or not len(val_losses):
         return None

@@ -40,25 +40,25 @@ PAGE = "report.html"
 #: The record's file, in the study's folder.
 LOOKS = "looks.json"
 
-#: What wineexp writes into a study's folder.
+#: The files that wineexp writes into a study's folder.
 STUDY_FILES = (STUDY, LOOKS, FIGURE, TABLE, PAGE)
 
-#: The largest study has 100,000 runs, and a directory's name 255 bytes; what is larger is not ours.
+#: The largest study has 100,000 runs, and a directory's name 255 bytes; a larger file is not ours.
 MAX_BYTES = 32 * 1024 * 1024
 
-#: A record of looks is a few hundred bytes; what is larger is not ours.
+#: A record of looks is a few hundred bytes; a larger file is not ours.
 MAX_LOOKS_BYTES = 1024 * 1024
 
 
 class StudyRuns(BaseModel):
-    """What study.json holds.
+    """The content of study.json.
 
     Attributes
     ----------
     name : str
-        The study's.
+        The study's name.
     signatures : tuple of str
-        Of every run that it plans, in the config's order; with planned looks not all of them may be trained.
+        All runs that it plans, in the config's order; with planned looks some may never be trained.
     directories : tuple of str
         The name of each run's directory, with its label and seed; empty in files of earlier versions.
     """
@@ -85,14 +85,14 @@ class StudyRuns(BaseModel):
 
 
 def record_study(folder: Path, name: str, signatures: Sequence[str], directories: Sequence[str] = ()) -> None:
-    """Write down in a study's folder which runs it has, before the first is trained.
+    """Record a study's runs in its folder, before the first is trained.
 
     Raises
     ------
     ConfigError
-        When the folder is another study's, whose name differs in what a folder's name cannot hold.
+        If the folder is another study's, whose name differs only in characters that a folder's name cannot hold.
     RunError
-        When a file of that name is there that is not ours.
+        If a file of that name exists that is not ours.
     OutputError
         If it cannot be written.
     """
@@ -106,7 +106,7 @@ def record_study(folder: Path, name: str, signatures: Sequence[str], directories
 
 
 def read_study(folder: Path) -> StudyRuns:
-    """The runs of the study whose folder that is; raise ``RunError`` where its file is absent or damaged."""
+    """The runs of the study in that folder; raise ``RunError`` if its file is absent or damaged."""
     path = folder / STUDY
     try:
         with path.open("rb") as file:
@@ -126,7 +126,7 @@ def read_study(folder: Path) -> StudyRuns:
 
 
 def find_studies(out: Path) -> Iterator[tuple[Path, StudyRuns | RunError]]:
-    """Each study's folder below ``out``, by name, with its runs, or with why they are not known."""
+    """Each study's folder below ``out``, by name, with its runs, or with the error if they are unknown."""
     for path in sorted(out.glob(f"*/{STUDY}")):
         try:
             yield path.parent, read_study(path.parent)
@@ -135,7 +135,7 @@ def find_studies(out: Path) -> Iterator[tuple[Path, StudyRuns | RunError]]:
 
 
 class PlannedLooks(BaseModel):
-    """What decides the verdicts of a study, as it was settled at one time."""
+    """The settings that decide a study's verdicts, as planned at one time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -177,16 +177,16 @@ class _StudyRecord(BaseModel):
 
 
 def write_down(folder: Path, planned: PlannedLooks, runs_before: int, signatures: Sequence[str]) -> list[str]:
-    """Record what is planned in the study's folder, unless it stands there; return what a reader must know of it.
+    """Record the plan in the study's folder, unless it is already there; return notes for the reader.
 
     Parameters
     ----------
     folder : Path
     planned : PlannedLooks
     runs_before : int
-        How many of the study's runs were there already.
+        How many of the study's runs existed already.
     signatures : sequence of str
-        Of its variants (``variant`` in run.json), by which their runs are known as trained with looks.
+        The variants' (``variant`` in run.json): they mark their runs as trained with looks.
 
     Raises
     ------
@@ -219,9 +219,9 @@ def write_down(folder: Path, planned: PlannedLooks, runs_before: int, signatures
 
 
 def studies_with_looks(folder: Path, signatures: Collection[str]) -> list[str]:
-    """The studies below ``folder``, by their folders' names, that trained two or more of these variants by looks.
+    """The studies below ``folder``, by folder name, that trained two or more of these variants with looks.
 
-    One whose record is damaged is among them: it cannot be told, so it is not taken for one that did not.
+    A study with a damaged record is included, as it may be one of them.
     """
     found = []
     for path in sorted(folder.glob(f"*/{LOOKS}")):
@@ -239,7 +239,7 @@ def _entry(recorded: str, runs_before: int, planned: PlannedLooks, signatures: S
 
 
 def _read(path: Path) -> tuple[_Entry, ...]:
-    """The entries so far, none where there is no file; raise ``ValueError`` where it is not ours."""
+    """The entries so far, none without a file; raise ``ValueError`` if it is not ours."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_LOOKS_BYTES + 1)
@@ -269,7 +269,7 @@ def _changes(before: PlannedLooks, after: PlannedLooks) -> str:
         one, other = getattr(before, field), getattr(after, field)
         if one != other:
             parts.append(f"{word} from {_told(one)} to {_told(other)}")
-    # The seeds change with the last look; that is no news.
+    # The seeds change with the last look; that needs no mention.
     return ", ".join(part for part in parts if not part.startswith("seeds") or len(parts) == 1)
 
 

@@ -36,12 +36,12 @@ _TABLES = {
     "custom": "a table",
 }
 
-#: Facts of a table that a person reads off its features, or not at all.
+#: Facts of a table that are visible in its features, or of no interest to a person.
 _UNTOLD = {"scaling", "categories"}
 
 
 def header(spec: RunSpec, table: Table, features: int) -> str:
-    """What is about to be trained, on what."""
+    """What is about to be trained, on which table."""
     rows = [
         ("model", spec.describe()),
         ("table", table_words(table)),
@@ -51,7 +51,7 @@ def header(spec: RunSpec, table: Table, features: int) -> str:
 
 
 def table_words(table: Table) -> str:
-    """A table, its rows, and where it came from."""
+    """A table, its rows, and its source."""
     return f"{_TABLES[table.kind]}, {len(table.frame):,} rows, {short_source(table.source)}"
 
 
@@ -75,7 +75,7 @@ def _setting(layer: Layer) -> str:
 
 
 def summary(run: Run) -> str:
-    """A finished run in a few lines; for another one, what became of it."""
+    """A finished run in a few lines; for another one, its outcome."""
     record = run.record
     rows = facts(run) if run.status == "done" else []
     if record.simulated:
@@ -89,13 +89,13 @@ def summary(run: Run) -> str:
 
 
 def ending(run: Run) -> str:
-    """How a run ended that is not done, and what is left of it."""
+    """How an unfinished run ended, and what is left of it."""
     cause = run.record.error or "by Ctrl-C or a signal"
     return f"{run.status}: {cause}, history of {count_of(_epochs(run), 'epoch')} kept"
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
-    """What a finished run reached: names with what they are."""
+    """The results of a finished run: names and values in words."""
     record = run.record
     metrics, data = record.metrics, record.data
 
@@ -143,7 +143,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _stopping(run: Run) -> Stopping | None:
-    """What early stopping did in a finished run; raise ``RunError`` where its history cannot be read."""
+    """What early stopping did in a finished run; raise ``RunError`` if its history cannot be read."""
     if run.status != "done" or run.spec.patience is None:
         return None
     try:
@@ -154,14 +154,14 @@ def _stopping(run: Run) -> Stopping | None:
 
 
 def _outlook(stopped: Stopping | None) -> str:
-    """What follows from the last epoch being the best one."""
+    """The conclusion if the last epoch was the best one."""
     if stopped is not None and stopped.best != stopped.epochs - 1:
         return ", by less than min_delta"
     return "" if stopped is not None and stopped.epochs < stopped.planned else ", more of them may lower it"
 
 
 def _model(record: Record) -> str:
-    """What model.keras is fed with where it is loaded by Keras."""
+    """The input that model.keras expects if Keras loads it."""
     text = f", text as data.categories of {RECORD} encode it" if record.data.categories else ""
     if record.spec.scale == "none":
         return f"{MODEL} takes features as the table has them{text}"
@@ -176,7 +176,7 @@ def _epochs(run: Run) -> int:
 
 
 def whole_run(run: Run) -> str:
-    """Everything that is known of one run."""
+    """Everything that is known about a run."""
     record = run.record
     spent, stopped = time_spent(record), _stopping(run)
     parts = [
@@ -197,7 +197,7 @@ def whole_run(run: Run) -> str:
 
 
 def time_spent(record: Record) -> list[tuple[str, str, str]]:
-    """Where a run's time went: what, seconds, share of the whole."""
+    """How a run's time was spent: activity, seconds, share of the whole."""
     timing = record.timing
     whole, fit, epochs, each = timing.run_seconds, timing.fit_seconds, timing.epochs, timing.epoch_seconds
     if not whole or fit is None or not epochs or each is None:

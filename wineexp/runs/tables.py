@@ -1,4 +1,4 @@
-"""A run's tables: its history and predictions, read strictly and held against its record and each other."""
+"""A run's tables: its history and predictions, read strictly and compared with its record and each other."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
 
 
 class Tables(NamedTuple):
-    """What the CSVs of a run hold.
+    """The content of a run's CSVs.
 
     Attributes
     ----------
     history : pandas.DataFrame
         ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
     predictions, test_predictions : pandas.DataFrame or None
-        ``row, actual, predicted, twin``; None unless the run is done, and where there are no test rows.
+        ``row, actual, predicted, twin``; None unless the run is done and has such rows.
     """
 
     history: pd.DataFrame
@@ -39,7 +39,7 @@ class Tables(NamedTuple):
 
 
 def read_tables(folder: Path, record: Record) -> Tables:
-    """Read the tables of a run directory; raise ``RunError`` where one is damaged or contradicts the record."""
+    """Read the tables of a run directory; raise ``RunError`` if one is damaged or contradicts the record."""
     path = folder / HISTORY
     losses = _read(path, _HISTORY_COLUMNS, read_recorded(path, record))
     epochs = len(losses["epoch"])
@@ -69,12 +69,12 @@ def read_tables(folder: Path, record: Record) -> Tables:
 
 
 def read_history_alone(path: Path) -> pd.DataFrame:
-    """The history of a run directory by itself, held against nothing."""
+    """The history of a run directory by itself, without any comparison."""
     return as_frame(_read(path, _HISTORY_COLUMNS, read_bounded(path)))
 
 
 def recorded_targets(path: Path, record: Record) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Rows and their targets of a run's predictions, which need not fit its record."""
+    """Rows and their targets of a run's predictions, which need not match its record."""
     predictions = _read(path, _PREDICTION_COLUMNS, read_recorded(path, record))
     return predictions["row"].astype(np.int64), predictions["actual"].astype(np.float32)
 
@@ -88,7 +88,7 @@ def _predictions(path: Path, record: Record, rows: int, twins: int | None = None
 
 
 def _contradiction(predictions: Columns, rows: int, table_rows: int, twins: int | None) -> str | None:
-    """What in the rows of a finished run's predictions contradicts its record."""
+    """The first contradiction between a finished run's predictions and its record."""
     row, actual, predicted, twin = (predictions[name] for name in _PREDICTION_COLUMNS)
     if not (np.isfinite(actual).all() and np.isfinite(predicted).all()):
         return "expected finite numbers, found others"

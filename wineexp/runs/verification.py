@@ -1,7 +1,7 @@
 """Are a record's figures those of its files, and of its table? What can be computed is computed, not believed.
 
-Every record is held against its own files. One of an earlier version, which has no checksum, is held against the
-table too, where that is at hand.
+Every record is compared with its own files. One of an earlier version, which has no checksum, is also compared
+with the table, if that is at hand.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from wineexp.text import count_of
 
 __all__ = ["check_metrics", "check_tables"]
 
-#: How far what is computed may lie from what was recorded: a CSV's shortest text of a float32 is not its value.
+#: Allowed distance between computed and recorded values: a CSV's shortest text of a float32 is not its exact
+#: value.
 TOLERANCE = 1e-5
 
 #: Metrics that every version recorded.
 _ALWAYS = ("val_mae", "test_mae")
 
-#: What is recorded of a table beside where it came from, and what of it is a number to compare.
+#: The recorded facts of a table besides its source that are numbers to compare.
 _FACTS = ("rows", "train_rows", "valid_rows", "twins", "test_rows", "features", "categories")
 _NUMBERS = ("train_median", "ranges")
 
@@ -40,10 +41,10 @@ Pair = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 def check_metrics(record: Record, history: Columns, predictions: Columns, test: Columns | None) -> str | None:
-    """Return which metric of a finished run is not the one that its files give; None where all are.
+    """Return the metric of a finished run that differs from what its files give; None if all agree.
 
-    The constant's MAE is taken from the training median that the record has; a metric that an earlier version did
-    not record is not missed.
+    The constant's MAE is taken from the recorded training median; a metric that an earlier version did not record
+    may be absent.
     """
     valid = _exact(predictions)
     median, recorded = record.data.train_median, record.metrics.model_dump(exclude_unset=True)
@@ -51,7 +52,7 @@ def check_metrics(record: Record, history: Columns, predictions: Columns, test: 
     of_rows = of_predictions(valid, predictions["twin"].astype(bool), constant)
     if test is not None:
         of_rows |= of_test(_exact(test))
-    if constant is None:  # of runs before 0.1
+    if constant is None:  # for runs before 0.1
         del of_rows["skill"]
     else:
         of_rows["baseline_mae"] = constant
@@ -68,7 +69,7 @@ def check_metrics(record: Record, history: Columns, predictions: Columns, test: 
 
 
 def _exact(predictions: Columns) -> Pair:
-    """Actual and predicted as float32 held them."""
+    """Actual and predicted values in the float32 precision of the run."""
     with np.errstate(over="ignore"):
         actual, predicted = (
             predictions[name].astype(np.float32).astype(np.float64) for name in ("actual", "predicted")
@@ -87,7 +88,7 @@ def _told(value: float | None) -> str:
 
 
 def check_tables(runs: Iterable[tuple[Path, Record]]) -> tuple[dict[Path, RunError], tuple[str, ...]]:
-    """Hold records without a checksum of their own against their tables, as far as these are at hand.
+    """Compare records without their own checksum with their tables, as far as these are at hand.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def check_tables(runs: Iterable[tuple[Path, Record]]) -> tuple[dict[Path, RunErr
     Returns
     -------
     damaged : dict of Path to RunError
-        The runs whose record is not what its table gives.
+        The runs whose record differs from what its table gives.
     notes : tuple of str
         What could not be checked of the others.
     """
@@ -133,7 +134,7 @@ def _split(table: Table, spec: RunSpec) -> Split | None:
 
 
 def _difference(record: Record, facts: TableFacts, split: Split) -> str | None:
-    """The first fact that is not the table's; None where all are. What was not recorded is not missed."""
+    """The first fact that differs from the table; None if all agree. Facts may be absent from the record."""
     data, known = record.data, record.data.model_dump(exclude_unset=True)
     for name in (name for name in _FACTS if name in known):
         found, expected = getattr(data, name), getattr(facts, name)

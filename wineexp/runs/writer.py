@@ -28,14 +28,14 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
     Parameters
     ----------
     names : tuple of str
-        All names that its spec goes by in a config.
+        All names of its spec in a config.
     planned : str
         See :class:`~wineexp.runs.record.Record`.
 
     Raises
     ------
     RunError
-        When it cannot be written.
+        If it cannot be written.
     """
     name = directory_name(result.spec, result.data.identity, simulated=result.data.kind == "simulated")
     record = _record(result, name, names, planned)
@@ -50,24 +50,24 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
     }
     present = {file: data for file, data in content.items() if data is not None}
     facts = {file: FileFacts.of(data) for file, data in present.items()}
-    # Last: a directory with a record is whole.
+    # Last: a directory with a record is complete.
     present[directory.RECORD] = record.model_copy(update={"files": facts}).text()
     files.write_directory(out / name, present, ours=RUN_FILES, error=RunError)
     return Run(out / name)
 
 
 def restore_runs(out: Path) -> None:
-    """Put runs of ``out`` back that a process was replacing when it was killed: before they are looked for."""
+    """Restore runs of ``out`` that a process was replacing when it was killed; call it before looking for runs."""
     files.restore(out, RUN_FILES)
 
 
 def add_names(run: Run, names: Sequence[str]) -> tuple[str, ...]:
-    """Add names to the record of a run that is there already, all else as it was; return those that it had not.
+    """Add names to the record of an existing run, with all else unchanged; return the new ones.
 
     Raises
     ------
     RunError
-        When the record cannot be read, or not be written.
+        If the record cannot be read or written.
     """
     record = Run(run.path).record  # as it is now
     new = tuple(name for name in dict.fromkeys(names) if name not in record.names)

@@ -65,7 +65,7 @@ def read_configs(
 def read_mapping(
     values: Mapping[str, Any], overrides: Mapping[str, Any] | None = None, looks: Sequence[int] | None = None
 ) -> Config:
-    """Read what a file would hold, as a mapping of plain values; raise ``ConfigError`` as for a file."""
+    """Read a mapping of plain values equivalent to a file; raise ``ConfigError`` as for a file."""
     problems: list[str] = []
     try:
         content = json.dumps(values, indent=1, default=_plain).encode()  # JSON is YAML 1.2
@@ -79,7 +79,7 @@ def read_mapping(
 
 
 def told_overrides(overrides: Mapping[str, Any]) -> str:
-    """Overrides as text, in the order of the spec's fields, whatever the order in which they were given."""
+    """Overrides as text, in the order of the spec's fields, whatever their own order."""
     names = [name for name in RunSpec.model_fields if name in overrides]
     return one_line(" ".join(f"{name}={format_value(overrides[name])}" for name in names))
 

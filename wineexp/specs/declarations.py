@@ -1,4 +1,4 @@
-"""The fields of the spec, each declared once: all that the program says or does with one follows from here.
+"""The fields of the spec, each declared once: everything the program says or does with a field follows from here.
 
 Flag, YAML key, JSON schema, signature, title, question, hint, column and docs: a new field is written once.
 """
@@ -44,7 +44,7 @@ _NAMES = "one or more names of columns, each once, such as alcohol,pH; or none"
 class Declarations(BaseModel):
     """The fields of a spec, in the order of flags, YAML and docs; see :class:`~wineexp.specs.run_spec.RunSpec`."""
 
-    # Built at first use: `train --help` reads the fields alone and need not wait for the checks.
+    # Built at first use: `train --help` only reads the fields and need not wait for the checks.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, title="wineexp run spec", defer_build=True)
 
     widths: Widths = spec_field(
@@ -361,5 +361,5 @@ class Declarations(BaseModel):
     )
 
 
-#: Field -> what it was declared to be, in the order of the fields.
+#: Field -> its declaration, in the order of the fields.
 MARKS: Mapping[str, Marks] = {name: marks_of(info) for name, info in Declarations.model_fields.items()}

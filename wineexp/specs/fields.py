@@ -1,4 +1,4 @@
-"""Types of the spec's fields: accepted spellings, canonical values, and what a type tells of its values."""
+"""Types of the spec's fields: accepted spellings, canonical values, and facts about a type's values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MAX_WIDTH = 65_536
 MAX_SEED = 2**31 - 1
 MAX_SEED_COUNT = 10_000
 
-#: With fewer splits, how much they differ is not known well enough for a verdict over them.
+#: With fewer splits, their variation is not known well enough for a verdict over them.
 MIN_SPLITS = 5
 
 _TIMES = re.compile(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*")
@@ -72,7 +72,7 @@ def _read_widths(value: object) -> object:
 
 
 def _read_rates(value: object) -> object:
-    """``0.3``, ``0.2,0.3`` or a list, as one rate where all are equal, else a tuple of rates."""
+    """``0.3``, ``0.2,0.3`` or a list, as one rate if all are equal, else a tuple of rates."""
     if isinstance(value, str):
         try:
             value = [float(part) for part in value.split(",")]
@@ -80,7 +80,7 @@ def _read_rates(value: object) -> object:
             return value
         value = value[0] if len(value) == 1 else value
     if isinstance(value, (list, tuple)) and value:
-        # One variant, one spelling: [0.3, 0.3] is 0.3, so that both have the same signature.
+        # One variant, one spelling: [0.3, 0.3] becomes 0.3, so that both have the same signature.
         same = len(set(map(repr, map(_as_float, value)))) == 1
         return _as_float(value[0]) if same else tuple(map(_as_float, value))
     return _as_float(value)
@@ -99,7 +99,7 @@ def _read_none(value: object) -> object:
 def read_names(value: object) -> object:
     """``alcohol,pH``, ``alcohol`` or a list of names as a tuple, sorted; ``none`` as None.
 
-    Text is a line of CSV: a name with a comma stands in double quotes. In a list names are as they are.
+    Text is a line of CSV: a name with a comma is in double quotes. In a list, names are unquoted.
     """
     if value is None or value == "none":
         return None
@@ -146,7 +146,7 @@ def read_text(text: Any, info: FieldInfo) -> Any:
         return text
     if types.NoneType in kinds and text.lower() == "none":
         return None
-    if items_of(info.annotation):  # its own reader takes text
+    if items_of(info.annotation):  # its own reader accepts text
         return text
     if bool in kinds:
         return {"true": True, "false": False}.get(text.lower(), text)
@@ -175,7 +175,7 @@ def items_of(annotation: Any) -> type | None:
 
 
 def choices_of(annotation: Any) -> list[str]:
-    """The values of a field that is one of several words, else none."""
+    """The values of a field that takes one of several words; empty for other fields."""
     if typing.get_origin(annotation) is not typing.Literal:
         return []
     return [str(choice) for choice in typing.get_args(annotation)]
@@ -183,13 +183,13 @@ def choices_of(annotation: Any) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _checker(kind: Any) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter  # for errors alone: `train --help` need not wait for it
+    from pydantic import TypeAdapter  # only for errors: `train --help` need not wait for it
 
     return TypeAdapter(kind, config=ConfigDict(strict=True))
 
 
 def is_legal(value: Any, info: FieldInfo) -> bool:
-    """Whether the field takes ``value``, other fields aside."""
+    """Whether the field accepts ``value``, other fields aside."""
     try:
         checked(value, info)
     except ValidationError:
@@ -198,7 +198,7 @@ def is_legal(value: Any, info: FieldInfo) -> bool:
 
 
 def checked(value: Any, info: FieldInfo) -> Any:
-    """``value`` as a spec would hold it, other fields aside; ``ValidationError`` where it is none."""
+    """``value`` as a spec would hold it, other fields aside; ``ValidationError`` if it is invalid."""
     kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
     return _checker(kind).validate_python(value)
 
@@ -215,7 +215,7 @@ def read_seeds(value: Any, first: int = 0) -> list[int]:
     Raises
     ------
     ValueError
-        With what was expected and what was found, for a message that names the place.
+        With the expected and the found value, for a message that names the place.
     """
     if _is_whole(value) and 1 <= value <= MAX_SEED_COUNT:
         if first + value - 1 <= MAX_SEED:

@@ -1,4 +1,4 @@
-"""The grammar of a study: what its keys mean, and which runs they stand for."""
+"""The grammar of a study: the meaning of its keys, and the runs that they describe."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
 
 __all__ = ["MAX_RUNS", "Config", "StudyReader"]
 
-#: Runs of all files together.
+#: Limit for the runs of all files together.
 MAX_RUNS = 100_000
 
 
 @dataclass(frozen=True)
 class Config:
-    """What one file, or several together, ask for.
+    """The contents of one file, or of several together.
 
     Attributes
     ----------
@@ -33,13 +33,14 @@ class Config:
     specs : tuple of RunSpec
         Every run in the order of the file: runs first, then the grid, each with all its seeds.
     file : str or None
-        The file's name, where it is one file.
+        The file's name, if it is one file.
     margin : float or None
-        The size below which a difference does not matter; of several files, where they agree on one.
+        The size below which a difference does not matter; for several files, if they agree on one.
     looks : Looks or None
-        When seeds are added, if only while there is no verdict; ``specs`` then has all runs that may be trained.
+        The planned looks, if seeds are added only while there is no verdict; ``specs`` then has all runs that may
+        be trained.
     overrides : str
-        What overrides the fields of every run, as ``epochs=20 seed=0``; empty where nothing does.
+        The overrides for the fields of every run, as ``epochs=20 seed=0``; empty if there are none.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Config:
 
     @property
     def trial_name(self) -> str:
-        """The study's name and what overrides it: a trial is a study of its own, beside the one that it tries."""
+        """The study's name and its overrides: a trial is a separate study, beside the one that it tries."""
         return f"{self.name} {self.overrides}" if self.overrides else self.name
 
 
@@ -146,7 +147,7 @@ class StudyReader:
                 self.problem(lines[0] if lines else None, f"{field}: {text}")
 
     def _sections(self, fields: dict[str, LinedValue]) -> dict[str, LinedValue]:
-        """The study's keys. The value of a wrong key is checked too, as that of the key likely meant."""
+        """The study's keys. The value of a wrong key is checked too, as that of the key that was likely meant."""
         sections = {key: value for key, value in fields.items() if key in STUDY_KEYS}
         loose: dict[str, LinedValue] = {}
         for key, value in fields.items():
@@ -191,7 +192,7 @@ class StudyReader:
     ) -> Iterator[dict[str, LinedValue]]:
         """A variant with every seed on every split; with ``own``, every split has as many seeds of its own.
 
-        An effect that a seed has on all splits would stay in their mean; see ``comparison/crossing.py``.
+        A seed's effect that is common to all splits would stay in their mean; see ``comparison/crossing.py``.
         """
         if splits is not None and own and "seed" not in variant:
             each = 1 if seeds is None else len(seeds)
@@ -287,7 +288,7 @@ class StudyReader:
 
 
 def _section(key: str, value: LinedValue) -> str | None:
-    """The key of a study that ``key`` is or likely stands for; None for a field, or a name more like one."""
+    """The study's key that ``key`` is or likely means; None for a field, or a name closer to a field."""
     if key in STUDY_KEYS:
         return key
     if key in RunSpec.model_fields:

@@ -1,7 +1,7 @@
-"""What was likely meant by a name or a value that is not legal: another tool's word, another case, percent.
+"""What was likely meant by an invalid name or value: another tool's word, another case, percent.
 
-For hints in errors alone; none of these spellings is accepted. Aliases are :func:`~wineexp.errors.folded`:
-``batchnorm`` stands for ``Batch-Norm`` and ``batch_norm`` too.
+Only for hints in errors; none of these spellings is accepted. Aliases are :func:`~wineexp.errors.folded`:
+``batchnorm`` also covers ``Batch-Norm`` and ``batch_norm``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def each_alias(names: Mapping[_Name, str]) -> dict[str, _Name]:
     return {alias: name for name, aliases in names.items() for alias in aliases.split()}
 
 
-#: Folded alias -> field of the spec, as Keras, PyTorch, scikit-learn and papers have it.
+#: Folded alias -> field of the spec, as used in Keras, PyTorch, scikit-learn and papers.
 FIELD_ALIASES = each_alias({name: marks.hints.aliases for name, marks in MARKS.items()})
 
 #: Folded alias -> key of a study.
@@ -46,7 +46,7 @@ KEY_ALIASES = each_alias(
     }
 )
 
-#: Folded alias -> where it is given. It is no part of a spec: the same spec trains on any table, in any folder.
+#: Folded alias -> where it is given. It is not part of a spec: the same spec trains on any table, in any folder.
 _BESIDE = each_alias(
     {
         "the table is given by --data FILE, data= in Python": "data table dataset datafile datapath csv file",
@@ -59,8 +59,8 @@ _BESIDE = each_alias(
 def field_hint(name: str, legal: Iterable[str], form: str = "{!r}") -> str:
     """Return `` (did you mean 'dropout'?)`` for the field that ``name`` stands for, or an empty string.
 
-    ``form`` shows the field, where it is not written by its name alone. For a setting that is no part
-    of a spec, the hint says where it is given.
+    ``form`` shows the field, if it is not written as its name alone. For a setting that is not part of a spec, the
+    hint says where it is given.
     """
     if folded(name) in _BESIDE:
         return f" ({_BESIDE[folded(name)]})"
@@ -78,13 +78,13 @@ RUN_KEYS = tuple(key for key in STUDY_KEYS if key != "name")
 
 _BOOLEANS = {"yes": True, "y": True, "on": True, "1": True, "no": False, "n": False, "off": False, "0": False}
 
-#: What may stand for `none` where a field has that choice, and for any of its other choices.
+#: Spellings of `none` for a field with that choice, and of any other of its choices.
 _NO_CHOICE = each_alias({"none": "no off false null 0"})
 _ANY_CHOICE = ("true", "yes", "on", "1")
 
 
 def value_hint(value: Any, info: FieldInfo) -> str:
-    """Return `` (did you mean 0.3?)``, where a legal value is likely meant by ``value``, or an empty string."""
+    """Return `` (did you mean 0.3?)`` if a legal value is likely meant by ``value``, else an empty string."""
     hints, choices = marks_of(info).hints, choices_of(info.annotation)
     several = isinstance(value, (list, tuple)) or (isinstance(value, str) and "," in value)
     if hints.several and several:
@@ -123,7 +123,7 @@ def _meant(value: Any, info: FieldInfo) -> Any:
 
 
 def _several(value: Any) -> list[Any] | None:
-    """Rates for several layers, where they are that; ``0,3`` is one number with a comma."""
+    """Rates for several layers, if ``value`` is that; ``0,3`` is one number with a comma."""
     if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, str) and "," in value and not re.fullmatch(r"\s*0,\d+\s*", value):
@@ -151,7 +151,7 @@ def _meant_number(value: Any, kinds: set[Any], *, share: bool) -> int | float | 
 
 
 def _meant_widths(value: Any) -> str | None:
-    """``64x3`` of ``64*3``, ``64 X 3`` or ``3x1024``; ``64,32`` of ``64 32``, ``64-32`` or ``[64, 32]``."""
+    """``64x3`` for ``64*3``, ``64 X 3`` or ``3x1024``; ``64,32`` for ``64 32``, ``64-32`` or ``[64, 32]``."""
     if not isinstance(value, str):
         return None
     text = re.sub(r"\s*[*×xX]\s*", "x", value.strip(" []()"))

@@ -1,4 +1,4 @@
-"""The names that Keras gives to activations and optimizers, written down so that Keras need not be loaded."""
+"""Keras's names of activations and optimizers, copied here so that Keras need not be loaded."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ ACTIVATIONS = (
     "tanh_shrink",
 )
 
-#: Keras's optimizer names (``keras.optimizers``, 3.15) with their default learning rates. Left out:
-#: those that wrap another optimizer, and ``schedulefreeadamw``, whose weights must be swapped around
-#: each evaluation. A test holds this table against the installed Keras.
+#: Keras's optimizer names (``keras.optimizers``, 3.15) with their default learning rates. Left out are those that
+#: wrap another optimizer, and ``schedulefreeadamw``, whose weights must be swapped around each evaluation. A test
+#: compares this table with the installed Keras.
 OPTIMIZERS: dict[str, float] = {
     "adadelta": 0.001,
     "adafactor": 0.001,
@@ -57,12 +57,12 @@ OPTIMIZERS: dict[str, float] = {
     "sgd": 0.01,
 }
 
-#: The numbers that an optimizer keeps for each weight, at least.
+#: The least numbers that an optimizer keeps for each weight.
 OPTIMIZER_SLOTS = {
     **dict.fromkeys(("adadelta", "adam", "adamax", "adamw", "ftrl", "nadam"), 2),
     **dict.fromkeys(("adafactor", "adagrad", "lion", "muon", "rmsprop"), 1),
     "sgd": 0,
 }
 
-#: Keras's default weight decays; that of most optimizers is none.
+#: Keras's default weight decays; most optimizers have none.
 WEIGHT_DECAYS = dict.fromkeys(OPTIMIZERS, 0.0) | {"adamw": 0.004, "muon": 0.004}

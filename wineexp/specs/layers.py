@@ -1,4 +1,4 @@
-"""The layer plan: which Keras layers a spec asks for, in which order, as plain tuples. Keras is not needed."""
+"""The layer plan: a spec's Keras layers in order, as plain tuples. Keras is not needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Layer(NamedTuple):
     kind : str
         Keras's class name.
     number : int
-        The hidden layer it belongs to: 1 is the first, 0 stands for the input, the last number for the output.
+        Its hidden layer: 1 is the first, 0 stands for the input, the last number for the output.
     setting
         Its one setting: units and activation of a Dense, momentum of a BatchNormalization, name of an
         Activation, rate of a Dropout.
@@ -46,8 +46,8 @@ def layer_plan(
 ) -> tuple[Layer, ...]:
     """The layers in order.
 
-    ``bn`` none: Dense, Dropout. ``bn`` after: Dense, Dropout, BatchNormalization, as in the lesson. ``bn``
-    before: Dense, BatchNormalization, Activation, Dropout. Dropout layers stand only where the rate is above 0.
+    ``bn`` none: Dense, Dropout. ``bn`` after: Dense, Dropout, BatchNormalization, as in the lesson. ``bn`` before:
+    Dense, BatchNormalization, Activation, Dropout. There are Dropout layers only where the rate is above 0.
     """
     plan: list[Layer] = []
     if bn_input:

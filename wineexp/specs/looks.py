@@ -1,4 +1,4 @@
-"""Planned looks: the moments at which a study may stop adding seeds, so that its error rate is kept."""
+"""Planned looks: the points at which a study may stop adding seeds while keeping its error rate."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from wineexp.errors import SpecError
 
 __all__ = ["MAX_LOOKS", "Looks", "make_looks"]
 
-#: More looks leave each of them little of the error rate.
+#: With more looks, each would have little of the error rate.
 MAX_LOOKS = 10
 
 MAX_SEEDS = 10_000
 
-#: Share of the error rate of each look, by the number of looks. Late looks have most seeds, and most of it; the
-#: first has enough to find what is large. Measured for 5, 10, 20 seeds: docs/studies.md.
+#: Each look's share of the error rate, by the number of looks. Late looks have the most seeds and the largest
+#: share; the first has enough to find a large difference. Measured for 5, 10, 20 seeds: docs/studies.md.
 DEFAULT_WEIGHTS = {1: (1.0,), 2: (0.4, 0.6), 3: (0.2, 0.3, 0.5), 4: (0.05, 0.15, 0.3, 0.5)}
 
 
 @dataclass(frozen=True)
 class Looks:
-    """When a study looks, and what each look may cost.
+    """When a study looks, and how much of the error rate each look may use.
 
     Attributes
     ----------
     counts : tuple of int
         Seeds at each look, rising.
     weights : tuple of float
-        Share of the error rate of each; they sum to 1.
+        Each look's share of the error rate; they sum to 1.
     seeds : tuple of int
-        The seeds in the order in which they are added, as many as the last look has.
+        The seeds in the order in which they are added, as many as at the last look.
     """
 
     counts: tuple[int, ...]
@@ -68,7 +68,7 @@ def make_looks(counts: Any, weights: Any = None, seeds: Sequence[int] | None = N
     Raises
     ------
     SpecError
-        With the key that is wrong: ``looks``, ``look_weights`` or ``seeds``.
+        With the wrong key: ``looks``, ``look_weights`` or ``seeds``.
     """
     counts = list(counts) if isinstance(counts, (list, tuple)) else []
     if not _rising(counts) or not 1 <= len(counts) <= MAX_LOOKS or not 2 <= counts[0] <= counts[-1] <= MAX_SEEDS:

@@ -1,4 +1,4 @@
-"""What the declaration of a field may say, beside its type: what it decides, its words, and hints for errors."""
+"""Everything a field's declaration may say besides its type: what it decides, its words, hints for errors."""
 
 from __future__ import annotations
 
@@ -23,49 +23,51 @@ __all__ = [
     "spec_field",
 ]
 
-#: What a field may decide, and be declared free of.
-#: shape: what one compiled epoch is made of; table: whether a spec can be trained on a table, and on how many
-#: features; rows: which rows are judged, and on what; constant: the loss of the best constant on those rows.
+#: Things that a field may decide, or be declared free of. shape: a compiled epoch; table: whether a spec can be
+#: trained on a table, and on how many features; rows: which rows are judged, and on which target; constant: the
+#: loss of the best constant on those rows.
 Part = Literal["shape", "table", "rows", "constant"]
 
-#: Layers and steps: they take rows as they come.
+#: For layers and steps: they take any rows.
 OF_THE_MODEL: frozenset[Part] = frozenset({"table", "rows", "constant"})
 
-#: As those, but a table may be too small for them: a batch of one row cannot be normalized.
+#: The same, but a table may be too small for them: a batch of one row cannot be normalized.
 OF_THE_BATCHES: frozenset[Part] = frozenset({"rows", "constant"})
 
-#: Seeds and rates that a graph takes as input, and the loop around the epoch: nothing is compiled of them either.
+#: For seeds and rates that a graph takes as input, and the loop around the epoch: the compiled epoch does not
+#: depend on them either.
 OF_THE_LOOP: frozenset[Part] = OF_THE_MODEL | {"shape"}
 
-#: Which rows stand on which side: the epoch takes them as input.
+#: For the choice of the split's rows: the epoch takes them as input.
 OF_THE_ROWS: frozenset[Part] = frozenset({"shape"})
 
-#: The features, not the rows: the epoch is made for their number, the rows stay as they are.
+#: For the features: the epoch depends on their number, but the rows stay the same.
 OF_THE_FEATURES: frozenset[Part] = frozenset({"rows"})
 
 
 @dataclass(frozen=True)
 class Words:
-    """How titles, labels and questions word a field.
+    """The words for a field in titles, labels and questions.
 
     Attributes
     ----------
     title : str or None
-        A setting in a title, ``{}`` standing for the value: ``batch norm {} the activation``; by default the
-        field's name and its value.
+        A setting in a title, with ``{}`` for the value: ``batch norm {} the activation``; by default the field's
+        name and its value.
     place : int or None
-        Every title has the setting: 1 with the layers, 2 to 5 the table, 6 the training, 8 the seed; fields of one
-        place stand as they are declared. None: a title has it before the seed, where it is not the default.
+        Every title has the setting at this place: 1 with the layers, 2 to 5 the table, 6 the training, 8 the seed;
+        fields of one place keep the order of their declaration. None: a title has it before the seed, unless it is
+        the default.
     off : tuple
         The value that switches the field off, if there is one; a title leaves it out.
     without : str or None
-        What words stand for the field where it is switched off; by default ``no`` and its name.
+        The words for the field if it is switched off; by default ``no`` and its name.
     question : str or None
-        A setting in a question, where ``title`` is too short for a sentence.
+        A setting in a question, if ``title`` is too short for a sentence.
     plural : bool
-        Whether a question's words are in the plural.
+        Whether the question's words are plural.
     name : str or None
-        The field as a sentence names it, where that is not the name of the field.
+        The field's name in a sentence, if it differs from the field's own.
     behind : str or None
         The field whose words this one's bare value follows in a title: ``adam 0.001``.
     bare : bool
@@ -85,20 +87,20 @@ class Words:
 
 @dataclass(frozen=True)
 class Hints:
-    """What an error offers for another tool's name of a field, and for a value that is not legal.
+    """The hints in an error for another tool's name of a field, and for an invalid value.
 
     Attributes
     ----------
     aliases : str
-        What other tools call the field, each :func:`~wineexp.errors.folded`.
+        Other tools' names of the field, each :func:`~wineexp.errors.folded`.
     note : str
-        What the field takes, where a value of the other tool's would mean something else.
+        The values of the field, if another tool's value would mean something else.
     values : mapping of str to str
-        A legal value -> what other tools call it, folded. For ``none`` the usual words need not be given.
+        A legal value -> other tools' names of it, folded. For ``none`` the usual words need not be given.
     share : bool
         Whether people also give it in percent.
     several : str
-        Where several values are given; by default under a study's ``grid``.
+        Where several values can be given; by default under a study's ``grid``.
     number_means : str
         The field that a number was likely meant for.
     """
@@ -113,7 +115,7 @@ class Hints:
 
 @dataclass(frozen=True)
 class Marks:
-    """All that a declaration says of a field; see :func:`spec_field`."""
+    """Everything that a declaration says about a field; see :func:`spec_field`."""
 
     cosmetic: bool = False
     recording: bool = False
@@ -147,19 +149,19 @@ def spec_field(
     Parameters
     ----------
     cosmetic : bool
-        It affects neither what is trained nor what is recorded of it: a label.
+        It affects neither the training nor the recording: a label.
     recording : bool
-        It affects what is recorded, not what is trained: a run that has it stands for one without.
+        It affects the recording, not the training: a run with it can stand for one without.
     later : bool
         Added after 0.1.0; at its default it is left out of the signature, so that earlier runs keep theirs.
     free : collection of {"shape", "table", "rows", "constant"}
-        What it decides nothing of: one of the groups above. A field that is declared free of nothing decides all.
+        The groups above that it does not decide. A field that is declared free of nothing decides all.
     needs : tuple of str
-        Other fields: while all of them keep their defaults, which switch them off, this one has no effect.
+        Other fields: while all of them have their defaults, which switch them off, this one has no effect.
     checked_against : tuple of str
-        Other fields: while one of them is wrong, nothing is said of this one.
+        Other fields: while one of them is wrong, no error is reported for this one.
     by_optimizer : mapping of str to float, optional
-        Optimizer -> the value that stands in the spec where none is given.
+        Optimizer -> the spec's value if none is given.
     words : Words, optional
     hints : Hints, optional
     **limits

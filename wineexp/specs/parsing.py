@@ -1,4 +1,4 @@
-"""Values in, spec out: every problem at once, with what was expected, what was found and what was likely meant."""
+"""Values in, spec out: every problem at once, with the expected, the found and the likely meant value."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def parse(model: type[Model], values: Mapping[str, Any]) -> Model:
         except ValidationError as error:
             problems = _problems(error, given, fields)
         wrong |= problems
-        # What is wrong is left out, and the rest checked again: fields are checked against each other last.
+        # Wrong values are left out, and the rest is checked again: fields are checked against each other last.
         rest = {
             key: value
             for key, value in left.items()
             if key not in problems and problems.keys().isdisjoint(marks_of(fields[key]).checked_against)
         }
-        assert len(rest) < len(left), problems  # only what was given can be wrong
+        assert len(rest) < len(left), problems  # only given values can be wrong
         left = rest
     if unknown or wrong:
         raise SpecError([*unknown, *((field, wrong[field]) for field in fields if field in wrong)])
@@ -48,13 +48,13 @@ def parse(model: type[Model], values: Mapping[str, Any]) -> Model:
 
 
 def problem_of(text: str, info: FieldInfo) -> str | None:
-    """Why ``text``, as on the command line, is no value of this field, other fields aside; None if it is one."""
+    """Why ``text``, as on the command line, is invalid for this field, other fields aside; None if it is valid."""
     value = read_text(text, info)
     return None if is_legal(value, info) else _expected(value, info)
 
 
 def meaning_of(text: str, info: FieldInfo) -> Any:
-    """What ``text``, as on the command line, makes of this field; ``ValueError`` where it is no value of it."""
+    """The value of this field for ``text``, as on the command line; raise ``ValueError`` if it is not valid."""
     return checked(read_text(text, info), info)
 
 

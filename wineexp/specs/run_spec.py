@@ -1,6 +1,6 @@
 """The spec: everything that determines a run's result, and nothing else.
 
-One flat, frozen model. Its fields stand in ``declarations.py``; here are its checks, signatures and words.
+One flat, frozen model. Its fields are declared in ``declarations.py``; here are its checks, signatures and words.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = [
 ]
 
 
-#: Values of a hidden layer's kernel from which bfloat16 saves time: at 256x256 an epoch takes 0.95 of float32's
-#: time, at 128x128 it takes 1.3 times as long (AMD EPYC, Zen 4, one thread).
+#: From this many values of a hidden layer's kernel on, bfloat16 saves time: at 256x256 an epoch takes 0.95 of
+#: float32's time, at 128x128 it takes 1.3 times as long (AMD EPYC, Zen 4, one thread).
 BFLOAT16_KERNEL = 256 * 256
 
-#: Fields that affect neither what is trained nor what is recorded of it.
+#: Fields that affect neither the training nor the recording.
 COSMETIC_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.cosmetic)
 
-#: Fields that affect what is recorded, not what is trained.
+#: Fields that affect the recording, not the training.
 RECORDING_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.recording)
 
 #: Field -> other fields; while all of these are switched off, it has no effect.
@@ -53,7 +53,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {name: marks.needs for name, marks in MA
 #: Fields that distinguish variants: all but the seed, the cosmetic and the recording ones, in their order.
 VARIANT_FIELDS = tuple(name for name in MARKS if name not in COSMETIC_FIELDS | RECORDING_FIELDS | {"seed"})
 
-#: Field -> optimizer -> its value where none is given.
+#: Field -> optimizer -> the field's value if none is given.
 _BY_OPTIMIZER = {name: marks.by_optimizer for name, marks in MARKS.items() if marks.by_optimizer}
 
 #: The defaults, as a spec holds them and as :meth:`RunSpec.settings` gives them.
@@ -144,12 +144,12 @@ class RunSpec(Declarations):
         return _signatures(self.without_seed(), self.seed, table)
 
     def earlier_signatures(self, table: str) -> tuple[str, str]:
-        """:meth:`signatures` until schema 2: recording fields, and fields without effect, stood in them."""
+        """:meth:`signatures` up to schema 2: they included recording fields, and fields without effect."""
         cosmetic = {field: _PLAIN[field] for field in COSMETIC_FIELDS}
         return _signatures(self.model_copy(update={"seed": 0} | cosmetic), self.seed, table)
 
     def without_effect(self) -> list[str]:
-        """The fields that have no effect beside the others, as what they need is switched off."""
+        """The fields without effect, as the fields that they need are switched off."""
         return [
             name for name, needed in NEEDED.items() if all(getattr(self, need) == _PLAIN[need] for need in needed)
         ]
@@ -164,12 +164,12 @@ class RunSpec(Declarations):
         return {field: _PLAIN[field] for field in free}
 
     def records(self, other: RunSpec, *fields: str) -> bool:
-        """Whether a run of this spec holds all that a run of ``other``, which trains the same, would record."""
+        """Whether a run of this spec records everything that a run of ``other``, which trains the same, would."""
         recorded = {name: getattr(other, name) for name in fields or RECORDING_FIELDS}
         return all(value in (_PLAIN[name], getattr(self, name)) for name, value in recorded.items())
 
     def without_seed(self, *, across_splits: bool = False) -> RunSpec:
-        """The spec that all seeds of a variant share, or all its seeds and splits: seed 0 (and split seed 0)."""
+        """The spec that all seeds (and splits) of a variant share: with seed 0 (and split seed 0)."""
         seeds = {"seed": 0, "split_seed": 0} if across_splits else {"seed": 0}
         return self.model_copy(update=self._of_no_matter() | seeds)
 
@@ -220,7 +220,7 @@ def _canonical(variant: RunSpec, table: str) -> tuple[str, str, str]:
 
 
 def _signed(spec: RunSpec) -> dict[str, Any]:
-    """The settings that are signed: not the cosmetic ones, nor ``later`` ones that keep their default."""
+    """The settings in the signature: not the cosmetic ones, nor ``later`` ones at their defaults."""
     plain = RunSpec(optimizer=spec.optimizer).settings()
     return {
         name: value
@@ -238,9 +238,9 @@ def _digest(text: str) -> str:
 
 
 def optimizer_defaults(values: Mapping[str, Any]) -> dict[str, float]:
-    """Keras's values for what depends on the optimizer and is not given.
+    """Keras's values for settings that depend on the optimizer and are not given.
 
-    Written into the spec at once: a later Keras with other defaults must not change what it means.
+    They are written into the spec at once: a later Keras with other defaults must not change its meaning.
     """
     optimizer = str(values.get("optimizer", _PLAIN["optimizer"]))
     if optimizer not in OPTIMIZERS:
@@ -260,7 +260,7 @@ def _check_rates(spec: RunSpec) -> None:
 
 
 def _check_shares(spec: RunSpec) -> None:
-    """Raise ``ValueError`` where training and test rows leave no rows to validate."""
+    """Raise ``ValueError`` if training and test rows leave no rows to validate."""
     train, test = spec.train_fraction, spec.test_fraction
     if test and train + test >= 1:
         raise ValueError(
@@ -270,7 +270,7 @@ def _check_shares(spec: RunSpec) -> None:
 
 
 def _check_precision(spec: RunSpec) -> None:
-    """Raise ``ValueError`` where bfloat16 would take longer than float32 on any processor known."""
+    """Raise ``ValueError`` if bfloat16 would take longer than float32 on every known processor."""
     largest = max((width * next_width for width, next_width in itertools.pairwise(spec.widths)), default=0)
     if spec.precision != "float32" and largest < BFLOAT16_KERNEL:
         raise ValueError(
@@ -280,7 +280,7 @@ def _check_precision(spec: RunSpec) -> None:
 
 
 def _check_columns(spec: RunSpec) -> None:
-    """Raise ``ValueError`` where names of columns do not go together."""
+    """Raise ``ValueError`` if names of columns contradict each other."""
     if spec.features is not None and spec.drop is not None:
         raise ValueError("features: expected either features or drop, found both")
     for field, names in {"features": spec.features, "drop": spec.drop, "group": (spec.group,)}.items():
@@ -294,7 +294,7 @@ def _check_columns(spec: RunSpec) -> None:
 
 
 def deciding(part: Part) -> tuple[str, ...]:
-    """The fields that are not declared free of ``part``, in their order: a new one is among them until it is."""
+    """The fields that are not declared free of ``part``, in their order; a new field is included by default."""
     return tuple(name for name, marks in MARKS.items() if part not in marks.free)
 
 
@@ -307,7 +307,7 @@ def varying(specs: Iterable[RunSpec]) -> list[str]:
 def check_effects(specs: Sequence[RunSpec]) -> list[str]:
     """Raise ``SpecError`` with each field that varies among ``specs`` and has an effect in none of them.
 
-    Returns a note on each value, other than the default, that has no effect in any of them.
+    Returns a note on each non-default value that has no effect in any of them.
     """
     notes, problems = [], []
     for name in [name for name in NEEDED if specs and all(name in spec.without_effect() for spec in specs)]:

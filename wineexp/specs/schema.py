@@ -11,7 +11,7 @@ from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["json_schema"]
 
-#: How a list may be written short, by the type of its items: as on the command line.
+#: The short forms of a list, by the type of its items: as on the command line.
 _SHORT: dict[type | None, dict[str, Any]] = {
     int: {"type": ["array", "integer", "string"], "examples": ["1024x3", "512,256"]},
     float: {"type": "string"},
@@ -80,7 +80,7 @@ def _spelled(name: str, field: dict[str, Any]) -> dict[str, Any]:
     annotation = RunSpec.model_fields[name].annotation
     short = _SHORT.get(items_of(annotation))
     if short is None and None in MARKS[name].words.off and str not in kinds_of(annotation):
-        short = {"const": "none"}  # which YAML 1.2 reads as text
+        short = {"const": "none"}  # YAML 1.2 reads it as text
     if short is None:
         return field
     return field | ({"anyOf": [*field["anyOf"], short]} if "anyOf" in field else short)

@@ -22,7 +22,7 @@ __all__ = [
 
 Values = Mapping[str, Any]
 
-#: Where a title has the fields that are declared without a place.
+#: The place in a title of fields that are declared without one.
 _UNPLACED = 7
 
 
@@ -46,14 +46,14 @@ def format_value(value: Any) -> str:
 
 
 def _quoted(name: str) -> str:
-    """A column's name among others: in quotes, as CSV has them, where it would be read as something else."""
+    """A column's name in a list: in quotes, as in CSV, if it could be misread otherwise."""
     if name.lower() == "none" or name != name.strip() or any(mark in name for mark in ',"'):
         return '"' + name.replace('"', '""') + '"'
     return name
 
 
 def setting_words(field: str) -> str:
-    """A field as a sentence names it: ``batch norm``, ``learning rate``."""
+    """A field's name in a sentence: ``batch norm``, ``learning rate``."""
     return MARKS[field].words.name or field.replace("_", " ")
 
 
@@ -71,13 +71,13 @@ def tag(field: str, value: Any) -> str:
 
 
 def worded(field: str, value: Any) -> str:
-    """One setting as a title words it, ``batch norm after the activation``; empty where it is switched off."""
+    """One setting for a title, ``batch norm after the activation``; empty if it is switched off."""
     words = MARKS[field].words
     return "" if value in words.off else _template(field, words.title).format(_in_words(value))
 
 
 def asked(field: str, value: Any) -> str:
-    """One setting as a question words it, ``batches of 32``; empty where it is switched off."""
+    """One setting for a question, ``batches of 32``; empty if it is switched off."""
     words = MARKS[field].words
     if value in words.off:
         return ""
@@ -89,13 +89,13 @@ def asked(field: str, value: Any) -> str:
 
 
 def plural_noun(field: str) -> str | None:
-    """The noun behind a value that a question words in the plural, `` units``; None for a singular."""
+    """The noun after a value whose words in a question are plural, `` units``; None for a singular."""
     words = MARKS[field].words
     return _template(field, words.question or words.title).rpartition("}")[2] if words.plural else None
 
 
 def without(field: str) -> str:
-    """What words stand for a setting that is switched off: ``no batch norm``."""
+    """The words for a setting that is switched off: ``no batch norm``."""
     return MARKS[field].words.without or f"no {setting_words(field)}"
 
 
@@ -128,12 +128,12 @@ def describe(values: Values, defaults: Values, without: Collection[str] = ()) ->
 
 
 def _template(field: str, words: str | None) -> str:
-    """Words around ``{}``, the place of a value; by default a field's name stands before it."""
+    """Words with ``{}`` for a value; by default the field's name comes before it."""
     return words if words is not None else f"{field.replace('_', ' ')} {{}}"
 
 
 def _in_words(value: Any) -> str:
-    """As :func:`format_value`, but names of columns are listed as a sentence lists them."""
+    """As :func:`format_value`, but names of columns are listed as in a sentence."""
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return " and ".join(value)
     return format_value(value)

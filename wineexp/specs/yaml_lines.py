@@ -1,4 +1,4 @@
-"""YAML text as plain values that know their lines: the only reader of YAML. YAML 1.2, so ``no`` is text."""
+"""YAML text as plain values with their lines: the only reader of YAML. YAML 1.2, so ``no`` is text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["MAX_BYTES", "MAX_VALUES", "LinedValue", "kind_of", "read_yaml"]
 #: A config is written by hand or by a small script; a larger file is refused before it is parsed.
 MAX_BYTES = 512 * 1024
 
-#: Values in a file with its aliases written out.
+#: Limit for the values in a file, with its aliases expanded.
 MAX_VALUES = 200_000
 
 MAX_DEPTH = 20
 
-#: Of a whole number; beyond it Python makes no float of it and, further up, refuses to print it.
+#: Limit for a whole number; a larger one does not fit a float and, if far larger, Python refuses to print it.
 MAX_BITS = 1000
 
 #: Called with each problem: its line, if known, and its text.
@@ -31,7 +31,7 @@ OnProblem = Callable[[int | None, str], None]
 
 @dataclass
 class LinedValue:
-    """A value with the line it stands on.
+    """A value with its line.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ def read_yaml(source: Path | bytes, on_problem: OnProblem) -> LinedValue | None:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, for an error: ``a mapping``, ``a list``, ``nothing`` or the scalar itself."""
+    """A value's kind, for an error: ``a mapping``, ``a list``, ``nothing`` or the scalar itself."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -92,7 +92,7 @@ def kind_of(value: Any) -> str:
 
 
 def _joined(text: str) -> str:
-    """Pairs of surrogates as the character that they stand for: JSON escapes an emoji so, and JSON is YAML 1.2."""
+    """Join pairs of surrogates into their character: JSON escapes an emoji as a pair, and JSON is YAML 1.2."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 

@@ -48,7 +48,7 @@ class Masks:
         self._streams = [np.random.SFC64(np.random.SeedSequence(list(map(int, seed)))) for seed in seeds]
 
     def draw(self, rows: int, length: int) -> Iterator[Mask]:
-        """Each layer's mask, true where a value is kept: shape (length, units), of which ``rows`` rows are drawn.
+        """Each layer's mask, true where a value is kept: shape (length, units); only ``rows`` rows are drawn.
 
         One byte per value: the epoch stores and reads a fourth of the random bits that the value was drawn from.
         """

@@ -60,7 +60,7 @@ def _layers(scaling: Scaling) -> list[keras.layers.Normalization]:
 
 
 def _name(number: int) -> str:
-    """The layer's name, which its weights have in the file too."""
+    """The layer's name, also that of its weights in the file."""
     return f"normalization_{number}" if number else "normalization"
 
 

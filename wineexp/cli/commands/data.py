@@ -1,4 +1,4 @@
-"""``wineexp data``: which table, and why; and the real one into the cache."""
+"""``wineexp data``: show which table is used, and why; put the real one into the cache."""
 
 from __future__ import annotations
 

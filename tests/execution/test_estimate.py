@@ -8,7 +8,7 @@ import pytest
 from support import fabricate
 
 from wineexp import runtime
-from wineexp.execution.estimate import START_SECONDS, estimate_seconds, measured_speeds
+from wineexp.execution.standing import START_SECONDS, estimate_seconds, measured_speeds
 from wineexp.runs.record import Environment, Timing
 from wineexp.runs.writer import write_run
 from wineexp.specs.run_spec import RunSpec

@@ -22,8 +22,7 @@ from wineexp.api.studying import StudyResult
 from wineexp.data.simulated import simulated_table
 from wineexp.notebook.card import MOST_FIGURE_BYTES, Card, to_html
 from wineexp.notebook.frame import WholeFrame
-from wineexp.runs.inside import Activations, LayerInside, Normalization, Summary
-from wineexp.runs.inspection import Inspection
+from wineexp.runs.inspection import Activations, Inspection, LayerInside, Normalization, Summary
 
 KINDS = (
     "run",

@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from support import fabricate
 
 from wineexp.errors import RunError
-from wineexp.runs.columns import COLUMNS
+from wineexp.runs.columns import COLUMNS, row
 from wineexp.runs.record import SCHEMA, Environment, Metrics, Record, Timing
-from wineexp.runs.run_table import row
 from wineexp.specs.fields import MAX_SEED
 from wineexp.specs.run_spec import RunSpec
 

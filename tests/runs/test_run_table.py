@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wineexp.errors import SelectionError
-from wineexp.runs.columns import COLUMNS
+from wineexp.runs.columns import COLUMNS, Condition, sort_rows
 from wineexp.runs.record import Metrics, Timing
 from wineexp.runs.result import history_frame, unfinished
-from wineexp.runs.run_table import Condition, sort_rows
 from wineexp.runs.writer import write_run
 from wineexp.specs.fields import read_text
 from wineexp.specs.run_spec import RunSpec

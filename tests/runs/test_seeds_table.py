@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from support import fabricate
 
-from wineexp.runs.seeds_table import seeds_table
+from wineexp.runs.summary import seeds_table
 
 
 def test_mean_and_spread_are_over_the_seeds_that_are_done(small_table, tmp_path):

@@ -20,8 +20,7 @@ from wineexp.runs.curves import figure
 from wineexp.runs.difference import difference
 from wineexp.runs.picture import read_png
 from wineexp.runs.reader import load
-from wineexp.runs.seeds_table import seeds_table
-from wineexp.runs.summary import outcome, summary
+from wineexp.runs.summary import outcome, seeds_table, summary
 from wineexp.text import format_interval, format_number
 
 

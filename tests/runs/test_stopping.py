@@ -14,9 +14,9 @@ from wineexp import load_runs
 from wineexp.comparison.compare import compare_runs
 from wineexp.page.render import render
 from wineexp.runs.curves import figure
+from wineexp.runs.metrics import stopping
 from wineexp.runs.picture import read_png
 from wineexp.runs.reader import load
-from wineexp.runs.stopping import stopping
 from wineexp.runs.summary import summary
 from wineexp.specs.run_spec import RunSpec
 

@@ -16,12 +16,12 @@ from wineexp.comparison.compare import compare_runs
 from wineexp.comparison.comparison import Comparison
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
+from wineexp.runs.columns import Condition, parse_conditions, row
 from wineexp.runs.curves import save
 from wineexp.runs.directory import is_run
 from wineexp.runs.names import Meant, Place
 from wineexp.runs.reader import load
 from wineexp.runs.run import Run
-from wineexp.runs.run_table import Condition, parse_conditions, row
 from wineexp.runs.study_file import LOOKS, studies_with_looks
 from wineexp.runs.verification import check_tables
 from wineexp.text import count_of, some_of

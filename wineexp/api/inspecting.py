@@ -20,8 +20,7 @@ from wineexp.data.split import Scaling, split_table
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
 from wineexp.runs.curves import save
-from wineexp.runs.inside import LayerInside
-from wineexp.runs.inspection import Inspection
+from wineexp.runs.inspection import Inspection, LayerInside
 from wineexp.runs.new_rows import read_rows
 from wineexp.runs.run import Run
 from wineexp.text import one_line, short_source

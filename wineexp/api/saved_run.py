@@ -17,7 +17,7 @@ from wineexp.data.facts import same_table
 from wineexp.errors import RunError, folded
 from wineexp.listing import Column, Listing
 from wineexp.notebook.card import Card, to_html
-from wineexp.runs.columns import COLUMNS
+from wineexp.runs.columns import COLUMNS, parse_conditions, row
 from wineexp.runs.difference import Difference, difference
 from wineexp.runs.directory import is_run
 from wineexp.runs.display import SIMULATED, counted, run_card, run_line, runs_card
@@ -25,7 +25,6 @@ from wineexp.runs.names import Place
 from wineexp.runs.new_rows import read_rows
 from wineexp.runs.reader import check_run, verify
 from wineexp.runs.run import Run, find_runs, readable_runs
-from wineexp.runs.run_table import parse_conditions, row
 from wineexp.text import count_of, csv_cell, format_number, largest, one_line
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from wineexp.cli.tables import print_table
 from wineexp.cli.watch import tell_table
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.variants import group_specs
-from wineexp.execution.estimate import estimate_seconds, measured_speeds
 from wineexp.execution.plan import Plan, PlanEntry
+from wineexp.execution.standing import estimate_seconds, measured_speeds
 from wineexp.listing import Column, Listing, number
 from wineexp.runs.directory import folder_name
 from wineexp.runs.run import find_runs

@@ -17,9 +17,9 @@ from wineexp.comparison.crossing import compare_splits, crosses_splits
 from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.statistics import compare_errors
 from wineexp.errors import SelectionError, nearest
+from wineexp.runs.columns import says_the_same
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.run import Run
-from wineexp.runs.run_table import says_the_same
 from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value, say
 from wineexp.text import some_of

@@ -17,8 +17,8 @@ from wineexp.comparison.verdict import Kind, format_p
 from wineexp.listing import Column, Listing, Row
 from wineexp.page.words import val_losses
 from wineexp.runs.columns import told_metrics
+from wineexp.runs.metrics import stopping
 from wineexp.runs.run import Run
-from wineexp.runs.stopping import stopping
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number, format_interval, format_number, short_path
 

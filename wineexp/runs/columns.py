@@ -1,24 +1,40 @@
-"""The columns of a table of runs, each declared once: for terminal, CSV, page, docs, ``--where``, ``--sort``.
+"""A table of runs: its columns, each declared once for terminal, CSV, page and docs; its rows, filtered and sorted.
 
 The spec's columns come from its fields, the metrics' from :class:`Metrics`: a new one is declared there alone.
 """
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
-from wineexp.errors import SelectionError, nearest
+from wineexp.errors import RunError, SelectionError, nearest
 from wineexp.listing import TARGET, Column, number, plain, sized
 from wineexp.runs.record import EPOCH, Metrics
 from wineexp.runs.run import Run
 from wineexp.specs.hints import FIELD_ALIASES
-from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.parsing import meaning_of, problem_of
+from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec, optimizer_defaults
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number
 
-__all__ = ["COLUMNS", "FIELD_KEYS", "find_column", "told_metrics"]
+__all__ = [
+    "COLUMNS",
+    "FIELD_KEYS",
+    "Condition",
+    "damaged_row",
+    "default_columns",
+    "find_column",
+    "parse_conditions",
+    "row",
+    "select",
+    "sort_rows",
+    "told_metrics",
+]
 
 Source = TypeVar("Source")
 
@@ -130,3 +146,155 @@ def find_column(name: str, columns: Iterable[Column[Source]]) -> Column[Source]:
 
 def _folded(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name.strip()).lower()
+
+
+Row = dict[str, Any]
+
+_CONDITION = re.compile(r"\s*([^<>=!]+?)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*")
+
+_ORDERS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+_FIELDS = {column: field for field, column in FIELD_KEYS.items()}
+
+#: Fields with known possible values: any other value would match no run without saying why.
+_CHECKED = frozenset(VARIANT_FIELDS) - {"target"}
+
+#: The message for a condition that is only a column.
+_UNQUOTED = (
+    "; quote a comparison, as in --where 'val_mae<0.6': unquoted, < and > are the shell's, which took the rest "
+    "for a file's name"
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """``column operator value``: the condition that a run must meet to be listed."""
+
+    column: str
+    operator: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """Read ``dropout=0.3``, ``val_mae<0.6`` or ``status!=done``; raise ``SelectionError`` otherwise."""
+        found = _CONDITION.fullmatch(text)
+        if found is None:
+            told = f"expected a condition such as dropout=0.3 or val_mae<0.6, found {text!r}"
+            raise SelectionError(f"{told}{_UNQUOTED if _is_word(text) else ''}")
+        name, comparison, value = found.groups()
+        column = find_column(name, COLUMNS.values()).key
+        if value[:1] in ("=", "<", ">"):
+            meant = {"==": "=", "=<": "<=", "=>": ">=", "<>": "!="}.get(comparison + value[0])
+            hint = f" (did you mean {name}{meant}{value[1:].strip()}?)" if meant else ""
+            raise SelectionError(f"{text}: expected one of = != < <= > >=, found {comparison}{value[0]}{hint}")
+        if comparison in _ORDERS and as_number(value) is None:
+            raise SelectionError(f"{text}: expected a number after {comparison}, found {value!r}")
+        if problem := _no_value_of(column, value):
+            raise SelectionError(f"{text}: {problem}")
+        return cls(column, comparison, value)
+
+    @property
+    def about_results(self) -> bool:
+        """Whether it is about a run's results, not its spec."""
+        return self.column in Metrics.model_fields
+
+    def met(self, row: Row) -> bool:
+        """Whether ``row`` meets it. A missing value is neither below nor above anything."""
+        cell = row.get(self.column)
+        if self.operator in _ORDERS:
+            limit = as_number(self.value)
+            known = isinstance(cell, (int, float)) and limit is not None
+            return known and _ORDERS[self.operator](cell, limit)  # type: ignore[arg-type]
+        return says_the_same(cell, self.value, _FIELDS.get(self.column)) == (self.operator == "=")
+
+
+def parse_conditions(texts: str | Sequence[str]) -> list[Condition]:
+    """Each text as a condition; a single string is one condition."""
+    return [Condition.parse(text) for text in ([texts] if isinstance(texts, str) else texts)]
+
+
+def row(run: Run) -> Row:
+    """Every column of one run, None if it has no such value."""
+    return {key: column.value(run) for key, column in COLUMNS.items()}
+
+
+def damaged_row(path: Path, error: RunError) -> Row:
+    """The row of a damaged run: its name, ``damaged`` and why; it has no other columns."""
+    return {"run": path.name, "status": "damaged", "reason": str(error).removeprefix(f"{path}/")}
+
+
+def select(rows: Iterable[Row], conditions: Sequence[Condition]) -> list[Row]:
+    """The rows that meet every condition, in their order."""
+    return [row for row in rows if all(condition.met(row) for condition in conditions)]
+
+
+def sort_rows(rows: Sequence[Row], column: str) -> list[Row]:
+    """Sorted by a column, or in descending order by ``-column``; rows without a value come last."""
+    key = find_column(column.removeprefix("-"), COLUMNS.values()).key
+    known = [row for row in rows if row.get(key) is not None]
+    numeric = all(isinstance(row[key], (int, float)) for row in known)
+    known.sort(key=lambda row: row[key] if numeric else format_value(row[key]), reverse=column.startswith("-"))
+    return known + [row for row in rows if row.get(key) is None]
+
+
+def default_columns(rows: Sequence[Row]) -> list[Column[Run]]:
+    """The run, its outcome, the settings that differ among ``rows``, and the main metrics."""
+
+    def differ(key: str) -> bool:
+        return len({format_value(row[key]) for row in rows if key in row}) > 1
+
+    facts = [key for key in ("reason", "kind") if differ(key)]
+    settings = [FIELD_KEYS[name] for name in VARIANT_FIELDS if differ(FIELD_KEYS[name])]
+    listed = sorted((key for key, column in COLUMNS.items() if column.listed), key=lambda key: COLUMNS[key].listed)
+    return [COLUMNS[key] for key in ("run", "status", *facts, *settings, "seed", *listed, "seconds")]
+
+
+def says_the_same(value: Any, text: str, field: str | None = None) -> bool:
+    """Whether ``text`` means ``value``: ``0.30`` is 0.3; a field is parsed as by a flag or a config.
+
+    ``64`` is one layer of 64 for ``widths``, like ``64x1``, and ``1024,1024,1024`` is ``1024x3``.
+    """
+    if format_value(value) == text:
+        return True
+    if field is not None:
+        try:
+            return bool(meaning_of(text, RunSpec.model_fields[field]) == _as_in_spec(value))
+        except ValueError:
+            pass  # such as 1e2 epochs, which is still a number
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == as_number(text)
+
+
+def _as_in_spec(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _no_value_of(column: str, value: str) -> str | None:
+    """Why no run can have ``value`` in ``column``, if that is known beforehand."""
+    field = _FIELDS.get(column)
+    if field in (own := optimizer_defaults({})) and value.lower() == "none":
+        return f"every run has one; where none was given, it is the optimizer's own (adam: {own[field]:g})"
+    if field in _CHECKED:
+        return problem_of(value, RunSpec.model_fields[field])
+    if column in Metrics.model_fields and value != "none" and as_number(value) is None:
+        hint = f" (did you mean {FIELD_KEYS[column]}={value}?)" if column in FIELD_KEYS else ""
+        return f"expected a number, found {value!r}{hint}"
+    return None
+
+
+def _is_word(text: str) -> bool:
+    """Whether ``text`` may be what a shell left over from a comparison."""
+    return re.fullmatch(r"\s*\w[\w -]*", text) is not None
+
+
+def as_number(text: str) -> float | None:
+    """``text`` as a number, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -19,8 +19,8 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from wineexp.runs.metrics import stopping
 from wineexp.runs.record import Record
-from wineexp.runs.stopping import stopping
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import say
 from wineexp.text import epoch_number, format_number, visible

@@ -9,10 +9,9 @@ from wineexp.data.simulated import NOT_ABOUT_WINE
 from wineexp.errors import RunError
 from wineexp.listing import TARGET, Listing
 from wineexp.notebook.card import Card
+from wineexp.runs.columns import default_columns, row
 from wineexp.runs.run import Run
-from wineexp.runs.run_table import default_columns, row
-from wineexp.runs.seeds_table import spread
-from wineexp.runs.summary import ending, facts
+from wineexp.runs.summary import ending, facts, spread
 from wineexp.specs.wording import say
 from wineexp.text import count_of, format_number
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from wineexp.runs.curves import COLOURS, Drawing
-from wineexp.runs.inside import Activations, LayerInside
+from wineexp.runs.inspection import Activations, LayerInside
 
 __all__ = ["figure"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wineexp.errors import RunError
-from wineexp.runs.inside import Activations, LayerInside, Normalization, Summary
+from wineexp.runs.inspection import Activations, LayerInside, Normalization, Summary
 from wineexp.training.epoch import INFERENCE_ROWS
 from wineexp.training.model import derive_seed, keras_defaults
 from wineexp.training.trainer import shuffled

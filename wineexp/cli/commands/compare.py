@@ -42,7 +42,7 @@ def command(
     paired by seed and by row: better, worse or cannot tell. CSV and PNG files hold no predictions, so they give
     curves but no verdict. Runs on the simulated table are left out of a folder that has real ones.
     """
-    from wineexp.runs.run_table import parse_conditions
+    from wineexp.runs.columns import parse_conditions
 
     parse_conditions(where)  # report mistakes before loading anything heavy
 

@@ -30,8 +30,7 @@ class View:
 
     def check(self) -> None:
         """Raise ``click.UsageError`` or ``SelectionError`` for a flag that cannot be followed."""
-        from wineexp.runs.columns import COLUMNS, find_column
-        from wineexp.runs.run_table import parse_conditions
+        from wineexp.runs.columns import COLUMNS, find_column, parse_conditions
 
         if self.newest and self.sort:
             raise click.UsageError("--newest and --sort: expected one of them")
@@ -42,8 +41,7 @@ class View:
     def of(self, rows: Sequence[Row]) -> Listing:
         """The table of these rows."""
         from wineexp.listing import Listing
-        from wineexp.runs.columns import COLUMNS
-        from wineexp.runs.run_table import default_columns, parse_conditions, select, sort_rows
+        from wineexp.runs.columns import COLUMNS, default_columns, parse_conditions, select, sort_rows
 
         rows = select(rows, parse_conditions(self.where))
         if self.sort or self.newest:
@@ -103,11 +101,11 @@ def command(
     """
     view.check()  # mistakes are reported before anything is read
 
+    from wineexp.runs.columns import damaged_row, row
     from wineexp.runs.directory import run_folders
     from wineexp.runs.integrity import sound
     from wineexp.runs.names import study_runs
     from wineexp.runs.run import Run
-    from wineexp.runs.run_table import damaged_row, row
 
     paths = [
         path

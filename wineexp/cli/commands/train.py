@@ -71,8 +71,7 @@ def command(
 
     from wineexp.api.training import plan_train, train_seeds
     from wineexp.cli.watch import TrainObserver, announce, tell_table
-    from wineexp.runs.seeds_table import seeds_table
-    from wineexp.runs.summary import layer_table, summary
+    from wineexp.runs.summary import layer_table, seeds_table, summary
 
     if dry_run:
         from wineexp.api.places import lacking_memory

@@ -103,6 +103,6 @@ def test_runs_on_two_states_of_one_file_are_told_apart_as_the_refusal_says(cli, 
         compare("outputs")
     (hint,) = re.findall(r"--where (fingerprint=\w{8})$", str(caught.value))
     chosen = compare("outputs", where=hint)
-    assert {run.data.fingerprint for run in chosen.runs} == {small_table.fingerprint}
+    assert {run.record.data.fingerprint for run in chosen.runs} == {small_table.fingerprint}
     other = compare("outputs", where=f"fingerprint={changed.fingerprint[:8]}")
     assert [run.spec.seed for run in other.runs] == [7]

@@ -14,7 +14,7 @@ from support import batches, every_call, fabricate
 
 import wineexp
 from wineexp import files
-from wineexp.runs import directory, integrity
+from wineexp.runs import integrity
 from wineexp.runs.directory import RUN_FILES
 from wineexp.runs.record import Record
 from wineexp.runs.run import find_runs
@@ -176,7 +176,7 @@ def disturbed(small_table, tmp_path, monkeypatch):
                 left[:] = before
             return record
 
-        monkeypatch.setattr(directory, "Record", SimpleNamespace(of_file=read))
+        monkeypatch.setattr("wineexp.runs.run.Record", SimpleNamespace(of_file=read))
         return runs
 
     return disturb

@@ -97,7 +97,7 @@ def test_with_early_stopping_test_rows_judge_and_it_is_said(small_table, tmp_pat
             )
     found = compare_runs(load([tmp_path]))
     (verdict,) = found.verdicts
-    means = [np.mean([run.metrics.test_mae for run in variant.runs]) for variant in found.variants]
+    means = [np.mean([run.record.metrics.test_mae for run in variant.runs]) for variant in found.variants]
     assert verdict.difference.mean == pytest.approx(means[1] - means[0])
     assert verdict.difference.rows == 18
     assert "is worse than dropout 0: test MAE +0." in verdict.sentence()

@@ -1,4 +1,4 @@
-"""A table of runs: its columns, each declared once for terminal, CSV, page and docs; its rows, filtered and sorted.
+"""A table of runs: its columns, each declared once for terminal, CSV, page and docs; rows filtered and sorted.
 
 The spec's columns come from its fields, the metrics' from :class:`Metrics`: a new one is declared there alone.
 """

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.crossing import compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.judge import judge_errors

@@ -17,7 +17,7 @@ from conftest import ROOT
 import wineexp
 from wineexp.execution.executor import InProcess
 from wineexp.specs.config import read_config
-from wineexp.specs.hints import STUDY_KEYS
+from wineexp.specs.parsing import STUDY_KEYS
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.schema import json_schema
 

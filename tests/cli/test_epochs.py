@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from support import fabricate
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.page.render import render
 from wineexp.runs.curves import figure
 from wineexp.runs.picture import read_png

@@ -12,7 +12,7 @@ from wineexp.cli.hints import COMMAND_ALIASES, FLAG_ALIASES
 from wineexp.errors import folded
 from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import choices_of
-from wineexp.specs.hints import FIELD_ALIASES, KEY_ALIASES, STUDY_KEYS, each_alias
+from wineexp.specs.parsing import FIELD_ALIASES, KEY_ALIASES, STUDY_KEYS, each_alias
 
 #: A command line, in words, and how its one line of error begins after ``wineexp: ``; ``...`` leaves words out.
 COMMAND_LINES = [

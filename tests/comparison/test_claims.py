@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import fabricate
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.page.render import render
 from wineexp.runs.curves import TOP

@@ -11,7 +11,7 @@ from scipy import stats
 from support import fabricate
 
 import wineexp
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.crossing import compare_splits, crosses_splits
 from wineexp.errors import ConfigError, SelectionError
 from wineexp.page.repeat import config_text

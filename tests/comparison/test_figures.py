@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import stats
 from support import fabricate
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.overlay import MAX_COLOURED
 from wineexp.comparison.scale import Style, seed_mean
 from wineexp.errors import SelectionError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import fabricate
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.effects import effect_sections
 from wineexp.comparison.forest import INK, MAX_ROWS, forest_height
 from wineexp.errors import SelectionError

@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin
 from support import fabricate, records
 
 from wineexp.api.comparing import compare
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.effects import effect_sections
 from wineexp.comparison.judge import judge_errors
 from wineexp.data.simulated import simulated_table

@@ -7,7 +7,7 @@ import pytest
 import verdict as benchmark
 from support.batches import train
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.runs.reader import load
 from wineexp.specs.looks import make_looks
 from wineexp.specs.run_spec import RunSpec

@@ -9,7 +9,7 @@ import pytest
 from support import fabricate
 
 from wineexp.api.studying import _facts
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.verdict import format_p
 from wineexp.listing import Listing, as_text
 from wineexp.page.render import render

@@ -11,8 +11,7 @@ import zipfile
 
 import pytest
 
-from wineexp.data.adding import add_table
-from wineexp.data.download import cached, cached_path
+from wineexp.data.download import add_table, cached, cached_path
 from wineexp.data.sources import find_table
 from wineexp.data.table import RED_WINE_SHA256
 from wineexp.errors import DataError, OutputError

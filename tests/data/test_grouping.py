@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wineexp.data.grouping import identity, row_groups, whole_groups
-from wineexp.data.split import split_table
+from wineexp.data.split import identity, row_groups, split_table, whole_groups
 from wineexp.data.table import Table, table_of_frame
 from wineexp.errors import DataError
 from wineexp.specs.run_spec import RunSpec

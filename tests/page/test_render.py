@@ -14,7 +14,7 @@ from support.browser import watched_pages
 from support.colours import contrast
 from support.hostile import HOSTILE
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.page.charts import errors_charts
 from wineexp.page.render import render
 from wineexp.page.repeat import config_text

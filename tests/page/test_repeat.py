@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support import fabricate
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.page.repeat import config_text, repeat_text
 from wineexp.runs.reader import load
 from wineexp.specs.config import read_config, read_mapping

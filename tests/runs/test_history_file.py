@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.scale import Style
 from wineexp.errors import RunError
 from wineexp.page.render import render

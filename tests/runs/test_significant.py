@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support import fabricate
 
 from wineexp import compare, load_runs
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.data.table import Table
 from wineexp.listing import Listing, as_text
 from wineexp.page.render import render

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import fabricate
 
 from wineexp import load_runs
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.page.render import render
 from wineexp.runs.curves import figure
 from wineexp.runs.metrics import stopping

@@ -10,7 +10,7 @@ import pytest
 from support import fabricate, records
 from support.batches import train
 
-from wineexp.comparison.compare import compare_runs
+from wineexp.comparison.comparison import compare_runs
 from wineexp.data.table import Table
 from wineexp.errors import RunError, SelectionError, SpecError
 from wineexp.runs.reader import load

@@ -12,8 +12,7 @@ from wineexp import extras
 from wineexp.api.inputs import PathLike, Runs, read_meant
 from wineexp.api.options import Drawing
 from wineexp.api.saved_run import in_order
-from wineexp.comparison.compare import compare_runs
-from wineexp.comparison.comparison import Comparison
+from wineexp.comparison.comparison import Comparison, compare_runs
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
 from wineexp.runs.columns import Condition, parse_conditions, row

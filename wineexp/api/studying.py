@@ -17,8 +17,7 @@ from wineexp.api.places import choose_executor, make_exporters
 from wineexp.api.saved_run import SavedRun, SavedRuns
 from wineexp.api.training import Data, choose_observer, plan_config, train_part, watched
 from wineexp.comparison.columns import COLUMNS, Entry
-from wineexp.comparison.compare import compare_runs
-from wineexp.comparison.comparison import Comparison, Layout
+from wineexp.comparison.comparison import Comparison, Layout, compare_runs
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.scale import Metric, Scale, seed_mean, shared_scale
 from wineexp.comparison.variants import group_specs, named_variant

@@ -9,7 +9,7 @@ import click
 
 from wineexp.cli.options import FieldType, flag
 from wineexp.errors import closest, folded
-from wineexp.specs.hints import FIELD_ALIASES, STUDY_KEYS, each_alias, field_hint
+from wineexp.specs.parsing import FIELD_ALIASES, STUDY_KEYS, each_alias, field_hint
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 

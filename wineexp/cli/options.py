@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from wineexp.api.options import Drawing, Sending, Source, Where
 from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import choices_of, items_of, kinds_of, read_names, read_text
-from wineexp.specs.hints import STUDY_KEYS, field_hint
+from wineexp.specs.parsing import STUDY_KEYS, field_hint
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 

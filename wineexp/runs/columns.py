@@ -16,8 +16,7 @@ from wineexp.errors import RunError, SelectionError, nearest
 from wineexp.listing import TARGET, Column, number, plain, sized
 from wineexp.runs.record import EPOCH, Metrics
 from wineexp.runs.run import Run
-from wineexp.specs.hints import FIELD_ALIASES
-from wineexp.specs.parsing import meaning_of, problem_of
+from wineexp.specs.parsing import FIELD_ALIASES, meaning_of, problem_of
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec, optimizer_defaults
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number

@@ -11,8 +11,8 @@ from typing import Any
 
 from wineexp.errors import SpecError, closest
 from wineexp.specs.fields import MIN_SPLITS, is_label, read_seeds
-from wineexp.specs.hints import FIELD_ALIASES, KEY_ALIASES, RUN_KEYS, STUDY_KEYS, field_hint
 from wineexp.specs.looks import Looks, make_looks
+from wineexp.specs.parsing import FIELD_ALIASES, KEY_ALIASES, RUN_KEYS, STUDY_KEYS, field_hint
 from wineexp.specs.run_spec import RunSpec, check_effects
 from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
 

@@ -41,7 +41,7 @@ def command(action: str, file: Path | None, data: str | None, sep: str | None, a
         _tell(data, sep, as_json)
         return
     if action == "add":
-        from wineexp.data.adding import add_table
+        from wineexp.data.download import add_table
 
         assert file is not None
         path, origin = add_table(file, sep=sep), {"file": str(file)}

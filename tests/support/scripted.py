@@ -74,9 +74,9 @@ def play(config, data, out, script):
     plan = make_plan(study.specs, Found(read_table(Path(data)), ()), Path(out), name=study.name)
     observer = CommandObserver()
     try:
-        execute(plan, Scripted(script, observer), observer)
+        execute(plan, Scripted(script, observer), observer.all)
     finally:
-        observer.close()
+        observer.all.close()
 
 
 if __name__ == "__main__":

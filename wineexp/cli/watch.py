@@ -7,24 +7,24 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
-from wineexp.execution.executor import Place
-from wineexp.execution.observer import Observer, names_text, not_named_text, waiting_text
+from wineexp.execution.observer import Observer, Observers, names_text, not_named_text, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
 from wineexp.runs.run import Run
 from wineexp.runs.summary import header
 from wineexp.specs.looks import Looks
-from wineexp.specs.run_spec import RunSpec
 from wineexp.streams import print_err
 
 __all__ = ["CommandObserver", "TrainObserver", "announce", "tell_table"]
 
 
 class CommandObserver(Observer):
-    """Shows progress, except under ``--quiet``; keeps the plan and the problems of sending.
+    """Prints a command's notes; keeps the plan and the problems of sending.
 
     Attributes
     ----------
+    progress : Observer
+        The progress display; silent under ``--quiet``.
     plan : Plan or None
         The last plan that was begun; None until training begins.
     planned : int
@@ -50,13 +50,6 @@ class CommandObserver(Observer):
         self.planned += len(plan.entries)
         for problem in plan.damaged:
             note(f"trained again: {problem}")
-        self.progress.started(plan)
-
-    def placed(self, place: Place, count: int) -> None:
-        self.progress.placed(place, count)
-
-    def epoch(self, spec: RunSpec, epoch: int, loss: float, val_loss: float) -> None:
-        self.progress.epoch(spec, epoch, loss, val_loss)
 
     def waiting(self, count: int, owner: str, claim: Path) -> None:
         note(waiting_text(count, owner, claim))
@@ -64,9 +57,6 @@ class CommandObserver(Observer):
     def gone(self, path: Path) -> None:
         self.deleted.append(path)
         print_err(f"wineexp: {path}: was deleted while other runs were trained")
-
-    def ended(self, run: Run) -> None:
-        self.progress.ended(run)
 
     def named(self, run: Run, names: Sequence[str]) -> None:
         note(f"{names_text(names)} added to {run.path}, which is done already")
@@ -90,14 +80,18 @@ class CommandObserver(Observer):
         self.problems.append(problem)
 
     def close(self) -> None:
-        """Restore the terminal; report what was sent and, even under ``--quiet``, what could not be sent."""
-        self.progress.close()
+        """Report what was sent and, even under ``--quiet``, what could not be sent."""
         for text in self.told:
             say(text)
         for problem in self.problems:
             print_err(f"wineexp: {problem}")
         if self.problems:
             note("send them later with wineexp export")
+
+    @property
+    def all(self) -> Observers:
+        """The observers of a command: itself, then its progress, which is closed first."""
+        return Observers(self, self.progress)
 
     def exit_code(self, runs: Sequence[Run]) -> int:
         """0 if all planned runs are done and sent, 1 if something failed, 130 if training was interrupted."""

@@ -50,7 +50,7 @@ def command(
         show_plan(plan_config(config, source), form, where)
         return 0
     observer = CommandObserver()
-    runs = train_config(config, source, where, sending, observer)
+    runs = train_config(config, source, where, sending, observer.all)
     assert observer.plan is not None
     _show_result(observer.plan, runs, form, deleted=len(observer.deleted))
     return observer.exit_code(runs)

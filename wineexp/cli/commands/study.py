@@ -83,7 +83,7 @@ def command(
     from wineexp.cli.watch import CommandObserver
 
     observer = CommandObserver()
-    result = run_study(asked, **options, observer=observer, page=page)
+    result = run_study(asked, **options, observer=observer.all, page=page)
     if result.comparison is None:
         say("interrupted; the same command trains the rest")
         return INTERRUPTED

@@ -84,7 +84,7 @@ def command(
         print_out(layer_table(plan.specs[0], plan.feature_count(plan.specs[0])))
         return 0
     observer = TrainObserver()
-    runs = train_seeds(spec, seeds, source, sending, observer, **how)
+    runs = train_seeds(spec, seeds, source, sending, observer.all, **how)
     if as_json:
         records = [run.record.as_json() for run in runs]
         print_json(records[0] if seeds == 1 else records)

@@ -79,7 +79,7 @@ def test_the_sections_stand_in_the_order_in_which_they_are_read(cross):
 def test_an_interaction_reads_as_a_difference_of_effects(small_table, tmp_path):
     page = render(compare_runs(load([fabricate.save_interaction(tmp_path, small_table)])))
     effects = page[page.index('id="effects"') : page.index('id="errors"')]
-    assert "effect of dropout 0.3, with bn after compared with bn none" in effects
+    assert "dropout 0.3, with bn after against none" in effects
     assert "dropout 0.3 and bn after" not in effects
 
 

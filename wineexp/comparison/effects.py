@@ -178,10 +178,10 @@ class Effect:
 
     @property
     def change(self) -> str:
-        """``dropout 0.3 instead of 0``; ``effect of dropout 0.3, with bn after compared with bn none``."""
-        if self.kind == "interaction":
-            return f"{self.label} compared {self.base_label}"
+        """``dropout 0.3 instead of 0``; for an interaction ``dropout 0.3, with bn after against none``."""
         field, value = next(iter(self.levels.items()))
+        if self.kind == "interaction":
+            return f"{field} {value}, {self.at_label} against {list(self.base.values())[-1]}"
         change = f"{field} {value} instead of {self.base[field]}"
         return f"{change}, {self.at_label}" if self.at else change
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from conftest import ROOT
@@ -44,7 +45,8 @@ class Fake:
 
 def ended(task: Task, table, status, losses=(1.0, 0.9)):
     failed = {"reason": "error", "error": "it burst"} if status == "failed" else {}
-    return unfinished(task.spec, table, history=history_frame([losses]), threads=1, **failed)
+    result = unfinished(task.spec, table, history=history_frame([losses]), threads=1, **failed)
+    return replace(result, status=status)
 
 
 def test_runs_with_one_signature_are_planned_once_with_all_names(small_table, tmp_path):

@@ -39,9 +39,33 @@ print(json.dumps([str(compiled.folder_in_use()), found]))
 """
 
 
-def begin(cache, *units, **environment):
+#: Trains one model on tables of so many rows, and prints for each the calls of an epoch and the programs so far.
+GROWING = """
+import json, sys
+from wineexp import compiled, runtime
+runtime.load(1)
+from support.fits import data
+from wineexp.specs.run_spec import RunSpec
+from wineexp.training import epoch
+from wineexp.training.model import build_model, build_optimizer
+from wineexp.training.trainer import Trainer, shuffled
+
+epoch.OPERATIONS_PER_CALL = 1e7
+found = []
+for rows in map(int, sys.argv[1:]):
+    model = build_model(RunSpec.parse({"widths": "8", "dropout": 0.3, "bn": "after"}), 5)
+    settings = epoch.EpochSettings("mae", 32, eval_train=True, xla=True, number=rows * 10**6)
+    trainer = Trainer(model, build_optimizer("adam", 0.01), settings, data(rows), data(rows // 3, 1))
+    trainer.fit(epochs=2, order=shuffled(rows, 0))
+    found.append([len(trainer._epoch._parts), len(list(compiled.folder_in_use().glob("*.pb")))])
+    trainer.close()
+print(json.dumps([str(compiled.folder_in_use()), found]))
+"""
+
+
+def begin(cache, *units, script=SCRIPT, **environment):
     env = os.environ | {"XDG_CACHE_HOME": str(cache), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"} | environment
-    words = [sys.executable, "-c", SCRIPT, *map(str, units)]
+    words = [sys.executable, "-c", script, *map(str, units)]
     return subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True)
 
 
@@ -75,6 +99,19 @@ def test_what_another_process_compiled_gives_the_same_bits(tmp_path):
     assert {name: content for name, content in kept(folder).items() if name in before} == before
     assert len(kept(folder)) == 6
     assert alone[1] == both[1] == too[1] == {units: again[1][units] for units in ("3", "4")}
+
+
+@pytest.mark.slow
+def test_an_epoch_is_one_program_however_large_the_table(tmp_path):
+    """TensorFlow leaves a file for each program; each size has a short last batch."""
+    sizes = (2_010, 20_010, 200_010)
+    _, counted = end(begin(tmp_path, *sizes, script=GROWING))
+    calls = [count for count, _ in counted]
+    assert calls[0] == 1
+    assert calls[0] < calls[1] < calls[2], "larger tables are trained in more calls"
+    assert [programs for _, programs in counted] == [1, 2, 3]
+    again = end(begin(tmp_path, *sizes, script=GROWING))
+    assert [programs for _, programs in again[1]] == [3, 3, 3], "what was compiled is found by another process"
 
 
 def empty(path, seal):

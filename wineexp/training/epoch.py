@@ -20,7 +20,6 @@ from wineexp.training.masks import Masks, MasksAhead
 
 __all__ = ["INFERENCE_ROWS", "Epoch"]
 
-Sums = tuple[tf.Tensor, tf.Tensor]  # where the next batch begins, and the total so far
 Row: TypeAlias = tf.Tensor | int  # a row's index, or a number of rows
 
 #: A call into TensorFlow cannot be interrupted, and Ctrl-C should be answered within two seconds; so an
@@ -195,13 +194,11 @@ class Epoch:
         """
         # A single call covers all rows, so the bounds are constants: XLA then has no branches to translate.
         pairs = self._parts[0] if len(self._parts) == 1 else [tf.unstack(pair) for pair in tf.unstack(bounds)]
-        (start, stop), *evaluated = pairs
 
-        def train(at: Row, count: Row) -> tf.Tensor:
+        def train(at: Row, place: Row, count: Row) -> tf.Tensor:
             rows = tf.slice(order, [at], [count])
             masks = [
-                Mask(tf.slice(mask, [at - start, 0], [count, mask.shape[1]]), scales[i])
-                for i, mask in enumerate(kept)
+                Mask(tf.slice(mask, [place, 0], [count, mask.shape[1]]), scales[i]) for i, mask in enumerate(kept)
             ]
             features, targets = tf.gather(x, rows), tf.gather(y, rows)
             return train_batch(
@@ -215,58 +212,83 @@ class Epoch:
                 operations=self._operations,
             )
 
-        def evaluate(features: tf.Tensor, targets: tf.Tensor, start: Row, stop: Row) -> tf.Tensor:
-            def body(at: Row, count: Row) -> tf.Tensor:
+        def evaluate(features: tf.Tensor, targets: tf.Tensor) -> Callable[[Row, Row, Row], tf.Tensor]:
+            def body(at: Row, _: Row, count: Row) -> tf.Tensor:
                 rows = [tf.slice(part, [at, 0], [count, part.shape[1]]) for part in (features, targets)]
                 return loss_sum(self._model, self._settings.loss, *rows, operations=self._operations)
 
-            return self._over_batches(
-                body, _inference_rows(self._settings.batch_size), features.shape[0], start, stop
-            )
+            return body
 
-        loss = self._over_batches(train, self._settings.batch_size, self._rows, start, stop)
-        tables = ((x_valid, y_valid), (x, y))
-        return tf.stack([loss, *(evaluate(*rows, *pair) for rows, pair in zip(tables, evaluated, strict=False))])
+        inference = _inference_rows(self._settings.batch_size)
+        bodies = [
+            (train, self._settings.batch_size, self._rows),
+            (evaluate(x_valid, y_valid), inference, x_valid.shape[0]),
+            (evaluate(x, y), inference, x.shape[0]),
+        ]
+        lasts = [max(part[table][0] for part in self._parts) for table in range(len(pairs))]
+        return tf.stack(
+            [
+                self._over_batches(*body, *pair, last=last)
+                for body, pair, last in zip(bodies, pairs, lasts, strict=False)
+            ]
+        )
 
     def _over_batches(
         self,
-        body: Callable[[Row, Row], tf.Tensor],
+        body: Callable[[Row, Row, Row], tf.Tensor],
         size: int,
         rows: int,
         start: Row,
         stop: Row,
+        *,
+        last: int,
     ) -> tf.Tensor:
-        """The sum of ``body(first row, count)`` over the batches from ``start`` to ``stop``, out of all ``rows``.
+        """The sum of ``body(row, place, count)`` over the batches from ``start`` to ``stop``, out of all ``rows``.
+
+        ``place`` counts from the first row of the call; ``last`` is that row in the last call.
 
         XLA must know every shape, so it gets the short last batch as a second body. TensorFlow's own graph does
         not need a second body, and would take longer to build with it.
+
+        XLA compiles a program anew for each value that the start of a slice is computed from, except for variables
+        of a loop. So, with several calls, ``place`` is such a variable, and in the short last batch a number: then
+        all calls share one program.
         """
 
-        def step(at: Row, total: tf.Tensor, count: Row) -> Sums:
+        def step(at: Row, place: Row, total: tf.Tensor, count: Row) -> tf.Tensor:
             self._graphs.append(total.graph)
-            return at + size, total + body(at, count)
+            return total + body(at, place, count)
 
-        def loop(last: Row, count: Callable[[tf.Tensor], Row]) -> Sums:
+        def loop(end: Row, count: Callable[[tf.Tensor], Row]) -> tf.Tensor:
+            begun = (start, tf.constant(0.0, tf.float64))
             # One after the other: batches depend on each other through the weights.
-            looped: Sums = tf.while_loop(
-                lambda at, _: at < last,
-                lambda at, total: step(at, total, count(at)),
-                (start, tf.constant(0.0, tf.float64)),
+            if several:
+                return tf.while_loop(
+                    lambda at, *_: at < end,
+                    lambda at, total, place: (at + size, step(at, place, total, count(at)), place + size),
+                    (*begun, tf.constant(0)),
+                    parallel_iterations=1,
+                )[1]
+            return tf.while_loop(
+                lambda at, _: at < end,
+                lambda at, total: (at + size, step(at, at - start, total, count(at))),
+                begun,
                 parallel_iterations=1,
-            )
-            return looped
+            )[1]
 
+        several = self._settings.xla and not isinstance(stop, int)
         if not self._settings.xla:
-            return loop(stop, lambda at: tf.minimum(size, stop - at))[1]
-        rest = rows % size
-        at, total = start, tf.constant(0.0, tf.float64)
+            return loop(stop, lambda at: tf.minimum(size, stop - at))
+        rest, total = rows % size, tf.constant(0.0, tf.float64)
         if rows >= size:
-            at, total = loop(tf.minimum(stop, rows - rest), lambda _: size)
+            total = loop(tf.minimum(stop, rows - rest), lambda _: size)
         if not rest:
             return total
-        if isinstance(stop, int):
-            return step(rows - rest, total, rest)[1]
-        return tf.cond(stop > rows - rest, lambda: step(at, total, rest)[1], lambda: tf.identity(total))
+
+        def short() -> tf.Tensor:
+            return step(rows - rest, rows - rest - last, total, rest)
+
+        return tf.cond(stop > rows - rest, short, lambda: tf.identity(total)) if several else short()
 
 
 def _parts(

@@ -10,7 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from wineexp.specs.run_spec import ACTIVATIONS, RunSpec
+from wineexp.specs.keras_names import ACTIVATIONS
+from wineexp.specs.run_spec import RunSpec
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

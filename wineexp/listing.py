@@ -7,7 +7,7 @@ HTML is made by the macro of the same name in ``notebook/templates``, of :attr:`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -176,10 +176,10 @@ class Listing:
         return [{column.key: row.get(column.key) for column in self.columns} for row in self.rows]
 
     def _texts(self, row: Row) -> list[str]:
-        there = [column for column in self.columns if column.key in row]
-        texts = row_texts(there, [row[column.key] for column in there])
-        by_key = {column.key: text for column, text in zip(there, texts, strict=True)}
-        return [by_key.get(column.key, "") for column in self.columns]
+        sizes = _sizes(
+            (column, row[column.key]) for column in self.columns if column.measure and column.key in row
+        )
+        return [_text(column, row[column.key], sizes) if column.key in row else "" for column in self.columns]
 
     def _is_right(self, column: Column[Any]) -> bool:
         if column.right is not None:
@@ -193,14 +193,20 @@ Part = str | Listing
 
 def row_texts(columns: Sequence[Column[Any]], values: Sequence[Any]) -> list[str]:
     """A row's values as people read them; those of one measure with the same decimals."""
+    sizes = _sizes(zip(columns, values, strict=True))
+    return [_text(column, value, sizes) for column, value in zip(columns, values, strict=True)]
+
+
+def _sizes(cells: Iterable[tuple[Column[Any], Any]]) -> dict[str, float | None]:
+    """The size of a row's values of each measure."""
     numbers: dict[str, list[float | None]] = {}
-    for column, value in zip(columns, values, strict=True):
+    for column, value in cells:
         numbers.setdefault(column.measure, []).extend(value if isinstance(value, tuple) else [value])
-    sizes = {measure: largest(measured) for measure, measured in numbers.items() if measure}
-    return [
-        column.text(value, sizes[column.measure]) if column.measure else column.text(value)
-        for column, value in zip(columns, values, strict=True)
-    ]
+    return {measure: largest(measured) for measure, measured in numbers.items() if measure}
+
+
+def _text(column: Column[Any], value: Any, sizes: Mapping[str, float | None]) -> str:
+    return column.text(value, sizes[column.measure]) if column.measure else column.text(value)
 
 
 def has_content(value: Any) -> bool:

@@ -220,7 +220,8 @@ def parse_conditions(texts: str | Sequence[str]) -> list[Condition]:
 
 def row(run: Run) -> Row:
     """Every column of one run, None if it has no such value."""
-    return {key: column.value(run) for key, column in COLUMNS.items()}
+    fields = {FIELD_KEYS[name]: _listed(value) for name, value in vars(run.record.spec).items()}  # most columns
+    return fields | {key: column.value(run) for key, column in COLUMNS.items() if key not in fields}
 
 
 def damaged_row(path: Path, error: RunError) -> Row:
@@ -246,7 +247,9 @@ def default_columns(rows: Sequence[Row]) -> list[Column[Run]]:
     """The run, its outcome, the settings that differ among ``rows``, and the main metrics."""
 
     def differ(key: str) -> bool:
-        return len({format_value(row[key]) for row in rows if key in row}) > 1
+        values = (row[key] for row in rows if key in row)
+        distinct = {tuple(value) if isinstance(value, list) else value for value in values}
+        return len(set(map(format_value, distinct))) > 1
 
     facts = [key for key in ("reason", "kind") if differ(key)]
     settings = [FIELD_KEYS[name] for name in VARIANT_FIELDS if differ(FIELD_KEYS[name])]

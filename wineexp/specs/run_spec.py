@@ -141,12 +141,18 @@ class RunSpec(Declarations):
 
     def signatures(self, table: str) -> tuple[str, str]:
         """:meth:`signature` and :meth:`variant_signature`."""
-        return _signatures(self.without_seed(), self.seed, table)
+        return self._signatures(self._of_no_matter(), table)
 
     def earlier_signatures(self, table: str) -> tuple[str, str]:
         """:meth:`signatures` up to schema 2: they included recording fields, and fields without effect."""
         cosmetic = {field: _PLAIN[field] for field in COSMETIC_FIELDS}
-        return _signatures(self.model_copy(update={"seed": 0} | cosmetic), self.seed, table)
+        return self._signatures(cosmetic, table)
+
+    def _signatures(self, unsigned: Mapping[str, Any], table: str) -> tuple[str, str]:
+        """Signatures with these fields at these values; quick, as many records are held against theirs."""
+        values: dict[str, Any] = {**vars(self), **unsigned, "seed": 0}
+        before, after, without = _canonical(tuple(values[name] for name in MARKS), table)
+        return _digest(f"{before}{self.seed}{after}"), _digest(without)
 
     def without_effect(self) -> list[str]:
         """The fields without effect, as the fields that they need are switched off."""
@@ -197,18 +203,13 @@ class RunSpec(Declarations):
 # -- signatures -----------------------------------------------------------------------------------
 
 
-def _signatures(variant: RunSpec, seed: int, table: str) -> tuple[str, str]:
-    before, after, without = _canonical(variant, table)
-    return _digest(f"{before}{seed}{after}"), _digest(without)
-
-
 @functools.lru_cache(maxsize=1024)
-def _canonical(variant: RunSpec, table: str) -> tuple[str, str, str]:
-    """Canonical JSON of a spec and its table's identity: before and after the seed's digits, and without a seed.
+def _canonical(values: tuple[Any, ...], table: str) -> tuple[str, str, str]:
+    """Canonical JSON of a spec's values and its table: before and after the seed's digits, and without a seed.
 
     It is made once for all seeds of a variant.
     """
-    signed = _signed(variant)
+    signed = _signed(RunSpec.model_construct(**dict(zip(MARKS, values, strict=True))))
     del signed["seed"]
     without, whole = (
         json.dumps({"spec": values, "table": table}, sort_keys=True, separators=(",", ":"))

@@ -2,8 +2,9 @@
 
     python benchmarks/growth.py [AXIS ...]
 
-Each point is a process of its own. ``growth`` is how much longer it took than the point before, over how much more
-work it is: 1 is straight, below 1 better.
+Of training: the first epoch, which compiles, a later one, and all beside the fit, in stages. Each point is a
+process of its own. ``growth`` is how much longer it took than the point before, over how much more work it is:
+1 is straight, below 1 better.
 """
 
 from __future__ import annotations
@@ -35,13 +36,53 @@ def table(rows: int, features: int) -> pd.DataFrame:
 
 
 def trained(rows: int = 1600, features: int = 11, **spec: object) -> dict[str, float]:
-    """Seconds of an epoch and of the whole run, with one thread."""
+    """Seconds of the first epoch, of a later one, of what is beside the fit, and of the run, with one thread."""
     import wineexp
 
-    fields = {"widths": "64x3", "dropout": 0.3, "bn": "after", "epochs": 4, **spec}
+    fields = {"widths": "64x3", "dropout": 0.3, "bn": "after", "epochs": 6, **spec}
     with tempfile.TemporaryDirectory() as out:
         timing = wineexp.train(fields, data=table(rows, features), out=out, threads=1).record.timing
-    return {"seconds": timing.epoch_seconds, "whole": timing.run_seconds}
+    beside = timing.run_seconds - timing.fit_seconds
+    return {
+        "seconds": timing.epoch_seconds,
+        "first": timing.first_epoch_seconds,
+        "beside": beside,
+        "whole": timing.run_seconds,
+    }
+
+
+#: What a run does beside its fit: the functions that do it, by module and name.
+STAGES = {
+    "reading the CSV": ("data/table.py", "read_table"),
+    "splitting": ("data/split.py", "split_table"),
+    "twins, within splitting": ("data/split.py", "_twins"),
+    "predicting": ("training/trainer.py", "predict"),
+    "metrics": ("runs/metrics.py", "measure"),
+    "the picture": ("runs/picture.py", "draw"),
+    "writing, with the picture": ("runs/writer.py", "write_run"),
+}
+
+
+def staged(rows: int) -> dict[str, float]:
+    """Seconds of each stage beside the fit, of a run on a CSV of 11 features."""
+    import cProfile
+    import pstats
+
+    import wineexp
+
+    with tempfile.TemporaryDirectory() as out:
+        csv = Path(out) / "table.csv"
+        table(rows, 11).to_csv(csv, index=False)
+        profile = cProfile.Profile()
+        with profile:
+            run = wineexp.train(widths="64x3", dropout=0.3, bn="after", epochs=6, data=csv, out=out, threads=1)
+        timing = run.record.timing
+    seconds = dict.fromkeys(STAGES, 0.0)
+    for (file, _, function), (*_, cumulative, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        for name, (module, wanted) in STAGES.items():
+            if function == wanted and file.endswith(module):
+                seconds[name] += cumulative
+    return {"seconds": timing.run_seconds - timing.fit_seconds} | seconds
 
 
 def listed(runs: int, command: str) -> dict[str, float]:
@@ -109,6 +150,7 @@ def quietly(command: list[str]) -> float:
 
 #: Axis -> its unit of time, its points, and what measures one; work grows as the point does, or as said.
 AXES: dict[str, tuple[str, list[int], Callable[[int], dict[str, float]], Callable[[int], float]]] = {
+    "stages": ("all beside the fit", [1600, 16_000, 160_000, 400_000], staged, float),
     "rows": ("an epoch", [1600, 16_000, 160_000, 1_600_000], lambda n: trained(rows=n), float),
     "features": ("an epoch", [11, 100, 1000, 10_000], lambda n: trained(features=n), lambda n: n + 128.0),
     "width": (
@@ -144,13 +186,17 @@ def main() -> None:
         return
     for axis in given.axes:
         unit, values, _, work = AXES[axis]
-        print(f"\n{axis:<12}seconds of {unit:<16} peak MB  growth")
+        print(f"\n{axis:<12}seconds of {unit:<20} peak MB  growth  first epoch  beside the fit")
         before = None
         for value in values:
             found = point(axis, value)
             seconds = found["whole" if "whole run" in found else "seconds"]
             growth = "" if before is None else f"{seconds / before[1] / (work(value) / work(before[0])):8.2f}"
-            print(f"{value:<12,}{seconds:>17.4g} {found['peak']:>17.0f}{growth}", flush=True)
+            widths = {name: width for name, width in (("first", 13), ("beside", 16)) if name in found}
+            more = "".join(f"{found[name]:>{width}.3g}" for name, width in widths.items())
+            print(f"{value:<12,}{seconds:>17.4g} {found['peak']:>21.0f}{growth:>8}{more}", flush=True)
+            for name in (name for name in STAGES if name in found):
+                print(f"{'':12}{found[name]:>17.4g}  {name}")
             before = value, seconds
 
 

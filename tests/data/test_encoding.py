@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wineexp.data.dialect import NUMBER
@@ -156,7 +156,7 @@ def frame_of(artists, rows):
     return pd.DataFrame(
         {
             "a": random.normal(size=rows),
-            "artist": random.choice(artists, rows),
+            "artist": random.choice(np.array(artists, object), rows),  # as text NumPy would lose a NUL at the end
             "b": random.normal(size=rows),
             "key": random.choice(["C", "Am"], rows),
             "quality": random.normal(size=rows),
@@ -164,6 +164,7 @@ def frame_of(artists, rows):
     )
 
 
+@example(artists=["\0", "a\0"], rows=20, seed=0)
 @given(
     artists=st.lists(
         st.text(min_size=1, max_size=4).filter(str.strip), min_size=1, max_size=6, unique_by=str.strip

@@ -23,6 +23,7 @@ __all__ = [
     "as_markdown",
     "as_text",
     "has_content",
+    "marked",
     "number",
     "plain",
     "row_texts",
@@ -236,13 +237,14 @@ def as_text(listing: Listing) -> str:
 def as_markdown(listing: Listing) -> str:
     """The table in GitHub's Markdown."""
     heads = listing.heads
-    headings = [_marked(" ".join(head.text.split())) for head in heads]
+    headings = [marked(" ".join(head.text.split())) for head in heads]
     rules = ["---:" if head.right else "---" for head in heads]
-    body = [[_marked(cell) for cell in row] for row in listing.cells()]
+    body = [[marked(cell) for cell in row] for row in listing.cells()]
     lines = [f"| {' | '.join(cells)} |" for cells in (headings, rules, *body)]
-    caption = [_marked(" ".join(listing.caption.split())), ""] if listing.caption else []
+    caption = [marked(" ".join(listing.caption.split())), ""] if listing.caption else []
     return "\n".join([*caption, *lines, *(["", listing.rest] if listing.rest else [])])
 
 
-def _marked(text: str) -> str:
+def marked(text: str) -> str:
+    """A line of text as Markdown that shows it, whatever names it has."""
     return _MARKED.sub(lambda match: f"\\{match[0]}", one_line(text))

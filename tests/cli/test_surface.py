@@ -56,6 +56,17 @@ def test_markdown_has_the_cells_of_the_text(cli, runs, tmp_path, command):
         assert f"{sentence}  \n" in f"{markdown.rstrip()}  \n"
 
 
+def test_a_name_is_no_markup_in_a_sentence_either(cli, small_table, tmp_path):
+    for seed in range(3):
+        fabricate.save(tmp_path / "r", small_table, seed=seed, name="plain")
+        fabricate.save(tmp_path / "r", small_table, seed=seed, dropout=0.3, error=0.4, name="<b>*new*</b>")
+    _, markdown, _ = cli("compare", tmp_path / "r", "-o", tmp_path / "c.png", "--format", "md")
+    shown = MarkdownIt("commonmark").enable("table").render(markdown)
+    assert "<b>" not in shown
+    assert "<em>" not in shown
+    assert shown.count("&lt;b&gt;*new*&lt;/b&gt;") >= 2, "in the table and in the sentence"
+
+
 def test_formats_have_short_names_and_are_given_once(cli, runs):
     assert cli("runs", runs, "--json") == cli("runs", runs, "--format", "json")
     assert cli("runs", runs, "--csv", "--format", "csv") == cli("runs", runs, "--csv")

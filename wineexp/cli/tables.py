@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from wineexp.listing import Listing, Part, Row, as_markdown, as_text
+from wineexp.listing import Listing, Part, Row, as_markdown, as_text, marked
 from wineexp.streams import print_json, print_out
 from wineexp.text import csv_text
 
@@ -57,8 +57,12 @@ def print_result(
 
 def print_answer(parts: Sequence[Part], form: str = "text") -> None:
     """Print text and tables with a blank line between them; in Markdown two spaces keep a line of text apart."""
-    table, text = (as_markdown, lambda part: part.replace("\n", "  \n")) if form == "md" else (as_text, str)
+    table, text = (as_markdown, _lines_marked) if form == "md" else (as_text, str)
     print_out("\n\n".join(table(part) if isinstance(part, Listing) else text(part) for part in parts))
+
+
+def _lines_marked(text: str) -> str:
+    return "  \n".join(map(marked, text.splitlines()))
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ __all__ = [
     "SMALL_MODEL",
     "available_cores",
     "available_memory",
+    "check_address_space",
     "check_bfloat16",
     "choose_threads",
     "environment",
@@ -227,7 +228,8 @@ def load(threads: int) -> None:
 
 def _load(threads: int) -> None:
     threads = prepare(threads)
-    _check_address_space()
+    if "tensorflow" not in sys.modules:
+        check_address_space()
     if sys.stderr is not None:
         sys.stderr.flush()
     with _anonymous_file() as output:
@@ -251,19 +253,32 @@ def _load(threads: int) -> None:
                 sys.stderr.write(output.read().decode(errors="replace"))
 
 
-def _check_address_space() -> None:
-    """Raise ``MemoryError`` if the process's limit leaves too little memory to load TensorFlow."""
-    import psutil
+def check_address_space(*, new_process: bool = False) -> None:
+    """Raise ``MemoryError`` if a process's limit leaves too little memory to load TensorFlow.
 
+    It needs next to no memory itself: nothing is imported. Only Linux enforces such a limit.
+
+    Parameters
+    ----------
+    new_process : bool
+        Whether a process that is yet to start, which inherits the limit and uses nothing, will load it.
+    """
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY or "tensorflow" in sys.modules:
+    if limit == resource.RLIM_INFINITY or sys.platform != "linux":
         return
-    left = max(0, limit - psutil.Process().memory_info().vms)
+    used = 0 if new_process else _address_space()
+    left = max(0, limit - used)
     if left < TENSORFLOW_BYTES:
         raise MemoryError(
             f"TensorFlow takes about {format_bytes(TENSORFLOW_BYTES)}, and {format_bytes(left)} are left of the "
             f"{format_bytes(limit)} that a process here may have (ulimit -v)"
         )
+
+
+def _address_space() -> int:
+    """Bytes of this process's address space (proc(5))."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
 
 
 def _anonymous_file() -> IO[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import time
 from pathlib import Path
@@ -80,6 +81,15 @@ def test_a_worker_is_at_its_next_run_before_the_last_is_recorded_unless_that_fai
     next(results)
     assert seen == begun
     results.close()
+
+
+def test_no_worker_is_started_that_could_not_load_tensorflow(small_table, monkeypatch):
+    """Short of memory, a process ends in any words or, at times, never; so it is not begun."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10**9, 10**9))
+    monkeypatch.setattr(workers.subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    results = LocalWorkers(1).run([Task(0, RunSpec.parse(QUICK))], small_table, lambda *_: None)
+    with pytest.raises(MemoryError, match=r"TensorFlow takes about 1.6 GB, and 1 GB are left"):
+        next(results)
 
 
 def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(

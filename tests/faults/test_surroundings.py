@@ -194,7 +194,7 @@ assert "error" in [action for action, *_ in warnings.filters]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("megabytes", [200, 400, 800, 1600, 1750, 2800])
+@pytest.mark.parametrize("megabytes", [60, 200, 400, 420, 800, 1590, 1610, 1750, 2000, 2800])
 @pytest.mark.parametrize(
     "command", ["train {} --threads 1", "batch {{here}}/c.yaml --jobs 1 --data {{here}}/t.csv"]
 )

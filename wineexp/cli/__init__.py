@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from wineexp import imports, signals
+from wineexp import imports, runtime, signals
 from wineexp.cli.notes import INTERRUPTED, common_options
 from wineexp.errors import WineexpError, lack_of_memory, nearest
 from wineexp.streams import ClosedPipeError, print_err, print_out, refusing_stdout, secure
@@ -38,6 +38,9 @@ COMMANDS = {
     "help": "Show the help of wineexp, or of one command.",
     "schema": "Print the JSON schema of the YAML, for editors.",
 }
+
+#: Commands that load TensorFlow, here or in processes of their own.
+_WITH_TENSORFLOW = {"train", "batch", "study", "predict", "inspect"}
 
 
 class _Lazy(click.Group):
@@ -75,9 +78,7 @@ class _Lazy(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        from wineexp.runtime import versions
-
-        installed = versions()
+        installed = runtime.versions()
         print_out(
             f"wineexp {installed['wineexp']} (TensorFlow {installed['tensorflow']}, Keras {installed['keras']})"
         )
@@ -103,6 +104,9 @@ def group(context: click.Context, debug: bool) -> int | None:
     differences are real.
     """
     if context.invoked_subcommand is not None:
+        if context.invoked_subcommand in _WITH_TENSORFLOW:
+            # First of all: an allocation that fails during an import ends in any words, or never (Python 3.11).
+            runtime.check_address_space(new_process=True)
         return None
     print_err(context.get_help())
     return 2  # no command was given: a script that lost its command must notice

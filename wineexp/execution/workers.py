@@ -251,6 +251,8 @@ class _Worker:
         return math.inf if self.attempt is None or self.attempt.deadline is None else self.attempt.deadline
 
     def _start(self) -> None:
+        # Under a low limit the new process might end before it can say why: at any import, in any words.
+        runtime.check_address_space(new_process=True)
         self.ready = False
         self.starts += 1
         self._start_deadline = time.monotonic() + self.settings.start_timeout

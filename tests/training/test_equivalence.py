@@ -29,24 +29,30 @@ def optimizers():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "loss", "xla"),
+    ("optimizer", "loss", "xla", "operations"),
     [
-        ("adam", "mae", False),
-        ("adam", "mse", False),
-        ("adam", "huber", False),
-        ("sgd with momentum", "mae", False),
-        ("rmsprop", "mae", False),
-        pytest.param("adam", "mae", True, marks=pytest.mark.slow),
-        pytest.param("sgd with momentum", "huber", True, marks=pytest.mark.slow),
+        ("adam", "mae", False, 1e9),
+        ("adam", "mse", False, 1e9),
+        ("adam", "huber", False, 1e9),
+        ("sgd with momentum", "mae", False, 1e9),
+        ("rmsprop", "mae", False, 1e9),
+        pytest.param("adam", "mae", True, 1e9, marks=pytest.mark.slow),
+        pytest.param("sgd with momentum", "huber", True, 1e9, marks=pytest.mark.slow),
+        # Several calls an epoch, in which XLA fills up the last batch with rows that do not count.
+        pytest.param("adam", "mae", True, 1, marks=pytest.mark.slow),
+        pytest.param("sgd with momentum", "huber", True, 1, marks=pytest.mark.slow),
+        pytest.param("rmsprop", "mse", True, 1, marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss, xla):
+def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss, xla, operations, monkeypatch):
     import keras
 
+    from wineexp.training import epoch
     from wineexp.training.model import build_model
     from wineexp.training.trainer import shuffled
 
+    monkeypatch.setattr(epoch, "OPERATIONS_PER_CALL", operations)
     spec = RunSpec.parse({"widths": "16,8", **variant})
     ours, theirs = build_model(spec, 5), build_model(spec, 5)
     if variant["bn"] == "before":
@@ -61,15 +67,15 @@ def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss, xla):
     theirs.compile(optimizer=make_theirs(), loss=names[loss])
     (x, y), valid, order = data(), data(40, 1), shuffled(90, 3)
     fitted = fit(ours, make_ours(), loss, (x, y), valid, batch_size=20, xla=xla, epochs=5, order=order)
-    for epoch in range(5):
+    for number in range(5):
         total = 0.0
         for at in range(0, 90, 20):  # 5 steps, the last one of 10 rows
-            rows = order(epoch)[at : at + 20]
+            rows = order(number)[at : at + 20]
             theirs.reset_metrics()
             total += float(theirs.train_on_batch(x[rows], y[rows, None])) * len(rows)
-        assert fitted.history["loss"][epoch] == pytest.approx(total / 90, rel=2e-5)
+        assert fitted.history["loss"][number] == pytest.approx(total / 90, rel=2e-5)
         val_loss = theirs.evaluate(valid[0], valid[1][:, None], verbose=0)
-        assert fitted.history["val_loss"][epoch] == pytest.approx(val_loss, rel=2e-5)
+        assert fitted.history["val_loss"][number] == pytest.approx(val_loss, rel=2e-5)
     for mine, plain in zip(ours.weights, theirs.weights, strict=True):  # moving averages are weights too
         np.testing.assert_allclose(mine.numpy(), plain.numpy(), rtol=1e-4, atol=2e-6, err_msg=mine.path)
     assert int(ours.optimizer.iterations) == 25

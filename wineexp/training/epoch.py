@@ -21,6 +21,7 @@ from wineexp.training.masks import Masks, MasksAhead
 __all__ = ["INFERENCE_ROWS", "Epoch"]
 
 Row: TypeAlias = tf.Tensor | int  # a row's index, or a number of rows
+Body: TypeAlias = Callable[[Row, Row, Row, tf.Tensor | None], tf.Tensor]  # see Epoch._over_batches
 
 #: A call into TensorFlow cannot be interrupted, and Ctrl-C should be answered within two seconds; so an
 #: epoch of more floating-point operations than this is split into several calls. 40e9 per second
@@ -95,7 +96,9 @@ class Epoch:
         self._taken: int | None = None
         evaluated = (valid_rows, rows) if settings.eval_train else (valid_rows,)
         self._parts = _parts(model.count_params(), rows, evaluated, settings.batch_size, sum(units))
-        self._longest = max(stop - start for (start, stop), *_ in self._parts)
+        #: Whether short batches are filled up, see :meth:`_over_equal_batches`.
+        self._fills_up = settings.xla and len(self._parts) > 1
+        self._longest = self._filled_up(max(stop - start for (start, stop), *_ in self._parts))
         self._graphs: list[Any] = []
         self._function: Any = None
         self._ahead: MasksAhead[tf.Tensor] | None = None
@@ -114,13 +117,20 @@ class Epoch:
         masks : Masks
             The masks of this run.
         """
-        sums, rows = np.zeros(len(self._parts[0])), tf.constant(order)
+        # What fills up the short last batch does not count, but must be as sound as its rows: they come again.
+        filled_up = np.pad(order, (0, self._filled_up(len(order)) - len(order)), "edge")
+        sums, rows = np.zeros(len(self._parts[0])), tf.constant(filled_up)
         scales = tf.constant(masks.scales)
         drawn = self._drawn_from(masks) if self._units else itertools.repeat(())
         for part in self._parts:
             bounds = tf.constant(part, tf.int32)
             sums += self._run(table, rows, bounds, scales, *next(drawn)).numpy()
         return sums
+
+    def _filled_up(self, rows: int) -> int:
+        """Rows of the batches that ``rows`` rows take."""
+        size = min(self._settings.batch_size, self._rows)
+        return -(-rows // size) * size if self._fills_up else rows
 
     def _drawn_from(self, masks: Masks) -> Iterator[Sequence[tf.Tensor]]:
         """The masks of this run, call by call; the drawing for another run ends."""
@@ -161,7 +171,7 @@ class Epoch:
         function = tf.function(self._part, autograph=False, jit_compile=self._settings.xla)
         allow_tracing_again(function)
         shapes = [tf.TensorSpec.from_tensor(part) for part in table]
-        order = tf.TensorSpec([self._rows], tf.int32)
+        order = tf.TensorSpec([self._filled_up(self._rows)], tf.int32)
         bounds = tf.TensorSpec([len(self._parts[0]), 2], tf.int32)
         scales = tf.TensorSpec([len(self._units)], tf.float32)
         masks = [tf.TensorSpec([self._longest, units], tf.bool) for units in self._units]
@@ -195,7 +205,7 @@ class Epoch:
         # A single call covers all rows, so the bounds are constants: XLA then has no branches to translate.
         pairs = self._parts[0] if len(self._parts) == 1 else [tf.unstack(pair) for pair in tf.unstack(bounds)]
 
-        def train(at: Row, place: Row, count: Row) -> tf.Tensor:
+        def train(at: Row, place: Row, count: Row, counted: tf.Tensor | None = None) -> tf.Tensor:
             rows = tf.slice(order, [at], [count])
             masks = [
                 Mask(tf.slice(mask, [place, 0], [count, mask.shape[1]]), scales[i]) for i, mask in enumerate(kept)
@@ -208,87 +218,81 @@ class Epoch:
                 features,
                 targets,
                 masks,
+                counted=counted,
                 precision=self._settings.precision,
                 operations=self._operations,
             )
 
-        def evaluate(features: tf.Tensor, targets: tf.Tensor) -> Callable[[Row, Row, Row], tf.Tensor]:
-            def body(at: Row, _: Row, count: Row) -> tf.Tensor:
+        def evaluate(features: tf.Tensor, targets: tf.Tensor) -> Body:
+            def body(at: Row, _: Row, count: Row, counted: tf.Tensor | None = None) -> tf.Tensor:
                 rows = [tf.slice(part, [at, 0], [count, part.shape[1]]) for part in (features, targets)]
-                return loss_sum(self._model, self._settings.loss, *rows, operations=self._operations)
+                return loss_sum(
+                    self._model, self._settings.loss, *rows, counted=counted, operations=self._operations
+                )
 
             return body
 
         inference = _inference_rows(self._settings.batch_size)
-        bodies = [
-            (train, self._settings.batch_size, self._rows),
+        bodies: list[tuple[Body, int, int]] = [
+            (train, self._settings.batch_size, order.shape[0]),
             (evaluate(x_valid, y_valid), inference, x_valid.shape[0]),
             (evaluate(x, y), inference, x.shape[0]),
         ]
-        lasts = [max(part[table][0] for part in self._parts) for table in range(len(pairs))]
-        return tf.stack(
-            [
-                self._over_batches(*body, *pair, last=last)
-                for body, pair, last in zip(bodies, pairs, lasts, strict=False)
-            ]
-        )
+        over_batches = self._over_equal_batches if self._fills_up else self._over_batches
+        return tf.stack([over_batches(*body, *pair) for body, pair in zip(bodies, pairs, strict=False)])
 
-    def _over_batches(
-        self,
-        body: Callable[[Row, Row, Row], tf.Tensor],
-        size: int,
-        rows: int,
-        start: Row,
-        stop: Row,
-        *,
-        last: int,
-    ) -> tf.Tensor:
-        """The sum of ``body(row, place, count)`` over the batches from ``start`` to ``stop``, out of all ``rows``.
+    def _over_batches(self, body: Body, size: int, rows: int, start: Row, stop: Row) -> tf.Tensor:
+        """The sum of ``body(row, place, count, None)`` over the batches from ``start`` to ``stop``.
 
-        ``place`` counts from the first row of the call; ``last`` is that row in the last call.
+        ``rows`` is their number in all calls; ``place`` counts from the first row of the call.
 
         XLA must know every shape, so it gets the short last batch as a second body. TensorFlow's own graph does
         not need a second body, and would take longer to build with it.
-
-        XLA compiles a program anew for each value that the start of a slice is computed from, except for variables
-        of a loop. So, with several calls, ``place`` is such a variable, and in the short last batch a number: then
-        all calls share one program.
         """
 
-        def step(at: Row, place: Row, total: tf.Tensor, count: Row) -> tf.Tensor:
+        def step(at: Row, total: tf.Tensor, count: Row) -> tf.Tensor:
             self._graphs.append(total.graph)
-            return total + body(at, place, count)
+            return total + body(at, at - start, count, None)
 
         def loop(end: Row, count: Callable[[tf.Tensor], Row]) -> tf.Tensor:
-            begun = (start, tf.constant(0.0, tf.float64))
-            # One after the other: batches depend on each other through the weights.
-            if several:
-                return tf.while_loop(
-                    lambda at, *_: at < end,
-                    lambda at, total, place: (at + size, step(at, place, total, count(at)), place + size),
-                    (*begun, tf.constant(0)),
-                    parallel_iterations=1,
-                )[1]
             return tf.while_loop(
                 lambda at, _: at < end,
-                lambda at, total: (at + size, step(at, at - start, total, count(at))),
-                begun,
-                parallel_iterations=1,
+                lambda at, total: (at + size, step(at, total, count(at))),
+                (start, tf.constant(0.0, tf.float64)),
+                parallel_iterations=1,  # batches depend on each other through the weights
             )[1]
 
-        several = self._settings.xla and not isinstance(stop, int)
         if not self._settings.xla:
             return loop(stop, lambda at: tf.minimum(size, stop - at))
         rest, total = rows % size, tf.constant(0.0, tf.float64)
         if rows >= size:
-            total = loop(tf.minimum(stop, rows - rest), lambda _: size)
-        if not rest:
-            return total
+            total = loop(rows - rest, lambda _: size)
+        return step(rows - rest, total, rest) if rest else total
 
-        def short() -> tf.Tensor:
-            return step(rows - rest, rows - rest - last, total, rest)
+    def _over_equal_batches(self, body: Body, size: int, rows: int, start: Row, stop: Row) -> tf.Tensor:
+        """The same of ``body(row, place, size, counted)``, for XLA and bounds that differ between the calls.
 
-        return tf.cond(stop > rows - rest, short, lambda: tf.identity(total)) if several else short()
+        ``counted`` is 1 for the rows of a batch and 0 for those that fill it up: float32, shape (size, 1).
+
+        One program serves all calls. XLA compiles a program anew for each value that the start of a slice is
+        computed from, except for variables of a loop; so ``place`` is one. And it would take as long again for a
+        short last batch; so the last batch begins earlier, where it has all its rows, and the first do not count.
+        """
+        size = min(size, rows)
+
+        def step(at: tf.Tensor, total: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            self._graphs.append(total.graph)
+            first = tf.minimum(at, rows - size)
+            index = first + tf.range(size)
+            counted = tf.cast((index >= at) & (index < stop), tf.float32)[:, None]
+            return at + size, total + body(first, place, size, counted), place + size
+
+        return tf.while_loop(
+            lambda at, *_: at < stop,
+            step,
+            (start, tf.constant(0.0, tf.float64), tf.constant(0)),
+            parallel_iterations=1,
+        )[1]
 
 
 def _parts(

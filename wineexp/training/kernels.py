@@ -96,6 +96,29 @@ class Mask(NamedTuple):
     scale: tf.Tensor
 
 
+class Batch(NamedTuple):
+    """Which rows of a tensor are a batch.
+
+    Attributes
+    ----------
+    rows : float32 tensor, scalar
+        How many.
+    counted : float32 tensor, shape (rows of the tensor, 1), or None
+        1 for them, 0 for the others; None if there are no others.
+    """
+
+    rows: tf.Tensor
+    counted: tf.Tensor | None
+
+    def only(self, x: tf.Tensor) -> tf.Tensor:
+        """``x`` with zeros in the other rows."""
+        return x if self.counted is None else x * self.counted
+
+    def mean(self, x: tf.Tensor) -> tf.Tensor:
+        """The mean of each column."""
+        return tf.reduce_mean(x, 0) if self.counted is None else tf.reduce_sum(self.only(x), 0) / self.rows
+
+
 def train_batch(
     model: keras.Sequential,
     optimizer: keras.optimizers.Optimizer,
@@ -104,6 +127,7 @@ def train_batch(
     y: tf.Tensor,
     masks: Sequence[Mask],
     *,
+    counted: tf.Tensor | None = None,
     precision: str = "float32",
     operations: Operations = TENSORFLOW,
 ) -> tf.Tensor:
@@ -112,24 +136,34 @@ def train_batch(
     With ``mixed_bfloat16`` the products between hidden layers, of forward and backward pass, are in bfloat16, as
     under Keras's policy of that name. That policy rounds more; here the features, the predictions and all sums
     stay in float32.
+
+    ``counted`` is 1 for the rows that are the batch and 0 for others, which change nothing: float32, shape
+    (rows, 1); None if all are.
     """
-    rows = tf.cast(tf.shape(x)[0], x.dtype)
+    rows = tf.cast(tf.shape(x)[0], x.dtype) if counted is None else tf.reduce_sum(counted)
     inner = [layer for layer in model.layers if type(layer) is keras.layers.Dense][1:-1]
     rounded = inner if precision == "mixed_bfloat16" else []
-    predicted, passes = _forward(model, x, rows, iter(masks), rounded, operations)
+    batch = Batch(rows, counted)
+    predicted, passes = _forward(model, x, batch, iter(masks), rounded, operations)
     (losses, derivative), errors = LOSSES[loss], predicted - y
-    gradient, gradients = derivative(errors, operations) / rows, Gradients()
+    gradient, gradients = batch.only(derivative(errors, operations)) / rows, Gradients()
     for backward in reversed(passes):
         gradient = backward(gradient, gradients)
     weights = model.trainable_variables
     _apply(optimizer, [gradients[id(weight)] for weight in weights], weights)
-    return _sum(losses(errors, operations))
+    return _sum(batch.only(losses(errors, operations)))
 
 
 def loss_sum(
-    model: keras.Sequential, loss: str, x: tf.Tensor, y: tf.Tensor, *, operations: Operations = TENSORFLOW
+    model: keras.Sequential,
+    loss: str,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    *,
+    counted: tf.Tensor | None = None,
+    operations: Operations = TENSORFLOW,
 ) -> tf.Tensor:
-    """The sum of the losses over the rows in inference mode, float64."""
+    """The sum of the losses over the rows in inference mode, float64; ``counted`` as for :func:`train_batch`."""
 
     def activated(function: Callable[..., tf.Tensor], z: tf.Tensor) -> tf.Tensor:
         return operations.relu(z) if function is keras.activations.relu else function(z)
@@ -144,7 +178,8 @@ def loss_sum(
         elif type(layer) is keras.layers.Activation:
             x = activated(layer.activation, x)
     losses, _ = LOSSES[loss]
-    return _sum(losses(x - y, operations))
+    errors = losses(x - y, operations)
+    return _sum(errors if counted is None else errors * counted)
 
 
 def _sum(losses: tf.Tensor) -> tf.Tensor:
@@ -154,7 +189,7 @@ def _sum(losses: tf.Tensor) -> tf.Tensor:
 def _forward(
     model: keras.Sequential,
     x: tf.Tensor,
-    rows: tf.Tensor,
+    batch: Batch,
     masks: Iterator[Mask],
     rounded: Sequence[object],
     operations: Operations,
@@ -168,7 +203,7 @@ def _forward(
         elif type(layer) is keras.layers.Dropout:
             x, backward = _dropout(x, next(masks))
         elif type(layer) is keras.layers.BatchNormalization:
-            x, backward = _batch_normalization(layer, x, rows)
+            x, backward = _batch_normalization(layer, x, batch)
         else:
             assert type(layer) is keras.layers.Activation, layer  # a plan has no other layers
             x, derivative = _activation(layer.activation, x, operations)
@@ -224,16 +259,16 @@ def _without_variables(derivative: Callable[[tf.Tensor], tf.Tensor]) -> Backward
 
 
 def _batch_normalization(
-    layer: keras.layers.BatchNormalization, x: tf.Tensor, rows: tf.Tensor
+    layer: keras.layers.BatchNormalization, x: tf.Tensor, batch: Batch
 ) -> tuple[tf.Tensor, Backward]:
     """Normalize over the batch and update the moving averages: Ioffe and Szegedy (2015), algorithm 1.
 
     The values are centred before they are squared: XLA's own kernel takes the mean of squares minus the square of
     the mean, which loses all digits of a feature of mean 10,000 and standard deviation 1.
     """
-    mean = tf.reduce_mean(x, 0)
-    centred = x - mean
-    variance = tf.reduce_mean(tf.square(centred), 0)
+    mean = batch.mean(x)
+    centred = batch.only(x - mean)
+    variance = batch.mean(tf.square(centred))
     scale = tf.math.rsqrt(variance + layer.epsilon)
     normalized, gamma = centred * scale, layer.gamma.value
     for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
@@ -242,7 +277,7 @@ def _batch_normalization(
     def backward(dy: tf.Tensor, gradients: Gradients) -> tf.Tensor:
         beta_gradient, gamma_gradient = tf.reduce_sum(dy, 0), tf.reduce_sum(dy * normalized, 0)
         gradients[id(layer.beta)], gradients[id(layer.gamma)] = beta_gradient, gamma_gradient
-        return (gamma * scale) * (dy - (beta_gradient + normalized * gamma_gradient) / rows)
+        return batch.only((gamma * scale) * (dy - (beta_gradient + normalized * gamma_gradient) / batch.rows))
 
     return normalized * gamma + layer.beta.value, backward
 

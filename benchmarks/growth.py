@@ -55,7 +55,7 @@ def trained(rows: int = 1600, features: int = 11, **spec: object) -> dict[str, f
 STAGES = {
     "reading the CSV": ("data/table.py", "read_table"),
     "splitting": ("data/split.py", "split_table"),
-    "twins, within splitting": ("data/split.py", "_twins"),
+    "twins, within splitting": ("data/table.py", "same_rows"),
     "predicting": ("training/trainer.py", "predict"),
     "metrics": ("runs/metrics.py", "measure"),
     "the picture": ("runs/picture.py", "draw"),

@@ -84,6 +84,27 @@ def test_a_grouped_split_keeps_identical_rows_on_one_side(rows, fraction, seed):
     assert abs(len(split.y_train) - fraction * len(frame)) <= largest
 
 
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from([0.0, -0.0, 1.0, 2.0**53]), st.sampled_from(["", "a", "A"]), st.integers(0, 2)),
+        min_size=20,
+        max_size=60,
+    ),
+    seed=st.integers(0, 100),
+)
+@settings(max_examples=60)
+def test_a_twin_is_a_row_that_equals_one_of_the_training_rows(rows, seed):
+    frame = pd.DataFrame([*rows, (0.0, "a", 0), (1.0, "A", 1)], columns=["a", "kind", "quality"])
+    frame = frame.astype({"a": float, "kind": object, "quality": float})
+    table = Table(frame, "t", "custom", faults={"kind": "line 2"})
+    spec = RunSpec(split_seed=seed, test_fraction=0.1, drop=("kind",))
+    split = split_table(table, spec)
+    every = list(frame.itertuples(index=False, name=None))
+    trained = {every[row] for row in split.train_rows}
+    assert split.twins.tolist() == [every[row] in trained for row in split.valid_rows]
+    assert split.test_twins.tolist() == [every[row] in trained for row in split.test_rows]
+
+
 @pytest.mark.parametrize("scale", ["standard", "minmax"])
 def test_scaling_is_fitted_on_the_training_rows(red_wine, scale):
     split = split_table(red_wine, RunSpec(scale=scale))

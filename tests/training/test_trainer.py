@@ -223,3 +223,16 @@ def test_a_trainer_that_begins_again_gives_the_bits_of_a_new_one(name):
     assert again.history == fitted.history
     for mine, fresh in zip(kept.model.variables, new.model.variables, strict=True):
         np.testing.assert_array_equal(mine, fresh)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_many_rows_are_predicted_with_the_bits_of_few(monkeypatch, scaled):
+    """From GRAPH_ROWS on by a graph, before by the model itself."""
+    from wineexp.training import trainer
+    from wineexp.training.model import build_model
+
+    model = build_model(RunSpec(widths="16,8", dropout=0.3, bn="before", bn_input=scaled, activation="gelu"), 5)
+    x, _ = data(3 * trainer.INFERENCE_ROWS + 1)
+    few = trainer.predict(model, x)
+    monkeypatch.setattr(trainer, "GRAPH_ROWS", len(x))
+    np.testing.assert_array_equal(trainer.predict(model, x), few)

@@ -59,7 +59,7 @@ def row_groups(table: Table, columns: Collection[str], spec: RunSpec) -> Labels:
     other rows.
     """
     frame = table.frame
-    same = np.asarray(frame.groupby(identity(table, columns, spec), sort=False).ngroup(), dtype=np.int64)
+    same = table.same_rows(identity(table, columns, spec))
     if spec.group is None:
         return same
     from scipy.sparse import coo_array  # other splits do not need it, and it would delay their start
@@ -212,7 +212,8 @@ def split_table(table: Table, spec: RunSpec) -> Split:
     _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
     _check_float32(table, features, scaling.exact(encoding(frame)))
     _check_float32(table, [spec.target], frame[[spec.target]].to_numpy(np.float64))
-    same = identity(table, columns, spec)
+    same = table.same_rows(identity(table, columns, spec))
+    trained = np.unique(same[train.index])
     return Split(
         encoding=encoding,
         scaling=scaling,
@@ -222,11 +223,11 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         y_valid=y_valid,
         train_rows=train.index.to_numpy(np.int64),
         valid_rows=valid.index.to_numpy(np.int64),
-        twins=_twins(train[same], valid[same]),
+        twins=np.isin(same[valid.index], trained),
         x_test=x_test,
         y_test=y_test,
         test_rows=test.index.to_numpy(np.int64),
-        test_twins=_twins(train[same], test[same]),
+        test_twins=np.isin(same[test.index], trained),
     )
 
 
@@ -262,11 +263,6 @@ def _check_finite(table: Table, names: Sequence[str], values: npt.NDArray[np.flo
                 f"{table.source}: column {name!r}: expected values that float32 can hold once they are scaled "
                 "(up to 3e38), found larger ones"
             )
-
-
-def _twins(train: pd.DataFrame, valid: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    training_rows = set(map(tuple, train.to_numpy().tolist()))
-    return np.array([tuple(row) in training_rows for row in valid.to_numpy().tolist()], dtype=np.bool_)
 
 
 def _fit_scaling(x: npt.NDArray[np.float64], scale: str, encoded: npt.NDArray[np.bool_]) -> Scaling:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.cells import Cells, counting, has_merged, open_csv
@@ -96,6 +97,21 @@ class Table:
     def distinct(self) -> frozenset[str]:
         """Columns with a different value in every row, as an index or an ID has."""
         return frozenset(name for name in self.frame.columns if self.frame[name].is_unique)
+
+    def same_rows(self, columns: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The number of each row among the different rows in these columns, by first appearance: shape (rows,).
+
+        Found once for these columns: on many rows it takes as long as reading them.
+        """
+        key = tuple(columns)
+        if key not in self._same_rows:
+            numbers = self.frame.groupby(list(columns), sort=False).ngroup()
+            self._same_rows[key] = np.asarray(numbers, dtype=np.int64)
+        return self._same_rows[key]
+
+    @cached_property
+    def _same_rows(self) -> dict[tuple[str, ...], npt.NDArray[np.int64]]:
+        return {}
 
     def place(self, row: int) -> str:
         """A row's source and line, for an error."""

@@ -25,7 +25,7 @@ import tensorflow as tf
 from wineexp.errors import CallbackError
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.training.epoch import INFERENCE_ROWS, Epoch, EpochSettings
-from wineexp.training.keras_internals import traces_nothing
+from wineexp.training.keras_internals import allow_tracing_again, traces_nothing
 from wineexp.training.masks import Masks
 
 __all__ = ["Fit", "Trainer", "check_callback", "predict", "shuffled"]
@@ -46,6 +46,10 @@ BATCH_HOOKS = (
     "on_test_batch_begin",
     "on_test_batch_end",
 )
+
+#: From so many rows on, predictions are made by a graph of the model, with the same operations and bits: it takes
+#: 50 ms to build, and saves 2 ms in each pass over ``INFERENCE_ROWS`` rows (64x3; Intel Xeon, Sapphire Rapids).
+GRAPH_ROWS = 2**14
 
 #: The spec's names -> Keras's losses, for callbacks that look at the model's loss.
 LOSSES = {
@@ -226,11 +230,21 @@ class Trainer:
         gc.collect()
 
 
+@_without_optimizing_graphs()
 def predict(model: keras.Model, x: Floats, *, training: bool = False) -> Floats:
     """Return the predictions, float32, shape (rows,), for features of shape (rows, features)."""
-    starts = range(0, len(x), INFERENCE_ROWS)
-    parts = [model(x[at : at + INFERENCE_ROWS], training=training).numpy()[:, 0] for at in starts]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def forward(part: Floats | tf.Tensor) -> tf.Tensor:
+        return model(part, training=training)
+
+    whole = forward
+    if len(x) >= GRAPH_ROWS:
+        function = tf.function(forward, autograph=False)
+        allow_tracing_again(function)
+        whole = function.get_concrete_function(tf.TensorSpec([INFERENCE_ROWS, *x.shape[1:]], x.dtype))
+    parts = [x[at : at + INFERENCE_ROWS] for at in range(0, len(x), INFERENCE_ROWS)]
+    outputs = [(whole(tf.constant(part)) if len(part) == INFERENCE_ROWS else forward(part)) for part in parts]
+    return np.concatenate([output.numpy()[:, 0] for output in outputs]) if parts else np.zeros(0, np.float32)
 
 
 def check_callback(callback: keras.callbacks.Callback) -> None:

@@ -79,15 +79,18 @@ def known_tables(runs: Sequence[Run]) -> dict[Run, str]:
     """
     seen: list[_Seen] = []
     tables: dict[Run, str] = {}
-    # Runs that recorded headings first: then the candidates for the others are known.
-    for run in sorted((run for run in runs if run.is_recorded), key=lambda run: run.record.data.columns == ()):
+    # Runs that recorded headings first: then the candidates for the others, if there are any, are known.
+    recorded = sorted((run for run in runs if run.is_recorded), key=lambda run: run.record.data.columns == ())
+    by_targets = bool(recorded) and recorded[-1].record.data.columns == ()
+    for run in recorded:
         data = run.record.data
         same = next((table for table in seen if table.has(run)), None)
         if same is None:
             taken = any(table.identity == data.identity for table in seen)
             same = _Seen(f"{data.identity} of {run.path}" if taken else data.identity, data)
             seen.append(same)
-        same.add(run)
+        if by_targets:
+            same.add(run)
         tables[run] = same.identity
     return tables
 

@@ -152,6 +152,8 @@ def quietly(command: list[str]) -> float:
 AXES: dict[str, tuple[str, list[int], Callable[[int], dict[str, float]], Callable[[int], float]]] = {
     "stages": ("all beside the fit", [1600, 16_000, 160_000, 400_000], staged, float),
     "rows": ("an epoch", [1600, 16_000, 160_000, 1_600_000], lambda n: trained(rows=n), float),
+    "plain": ("an epoch", [1600, 160_000], lambda n: trained(rows=n, dropout=0, bn="none"), float),
+    "eval_train": ("an epoch", [1600, 160_000], lambda n: trained(rows=n, eval_train=True), float),
     "features": ("an epoch", [11, 100, 1000, 10_000], lambda n: trained(features=n), lambda n: n + 128.0),
     "width": (
         "an epoch", [16, 64, 256, 1024, 4096], lambda n: trained(widths=[n] * 3), lambda n: 2.0 * n * n + 12 * n,

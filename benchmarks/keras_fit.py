@@ -32,7 +32,7 @@ x_valid, y_valid = valid.drop(columns="quality"), valid["quality"]
 seconds = 0.0
 for run in range(runs):
     keras.utils.set_random_seed(run)
-    stack = [keras.Input((11,))]
+    stack = [keras.Input(x.shape[1:])]
     for _ in range(3):
         stack += [layers.Dense(width, activation="relu"), layers.Dropout(0.3), layers.BatchNormalization()]
     model = keras.Sequential([*stack, layers.Dense(1)])

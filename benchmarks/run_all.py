@@ -22,6 +22,10 @@ RESULTS = HERE / "results.md"
 #: Section -> what it tells, and the command.
 SECTIONS = {
     "train": ("One run beside its peers", ["train.py"]),
+    "large": (
+        "Larger tables",
+        ["train.py", "--table", "50000x30", "400000x11", "--widths", "1024", "256", "64", "--epochs", "6"],
+    ),
     "batch": ("A study beside other ways to train it", ["batch.py"]),
     "dask": ("A study on a Dask cluster beside local workers", ["batch.py", "--dask"]),
     "schedule": ("The order of a batch, on simulated workers", ["schedule.py"]),
@@ -65,9 +69,9 @@ def main() -> None:
     ]
     for name in given.only:
         title, (script, *arguments) = SECTIONS[name]
-        if name in ("train", "batch", "dask"):
+        if name in ("train", "large", "batch", "dask"):
             arguments += ["--rounds", given.rounds]
-        if name == "train":
+        if name in ("train", "large"):
             arguments += ["--peers", given.peers]
         print(f"{title} ...", flush=True)
         done = subprocess.run(

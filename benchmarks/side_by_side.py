@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """One process: wall seconds, processor seconds, seconds in fit, peak resident memory in MB."""
+    """One process: wall, processor, fit and first epoch's seconds (0 if not known), peak resident memory in MB."""
 
     wall: float
     cpu: float
     fit: float
     memory: float
+    first: float = 0.0
 
 
 def timed(command: Sequence[str], env: Mapping[str, str] | None = None) -> Timing:
@@ -38,8 +39,9 @@ def timed(command: Sequence[str], env: Mapping[str, str] | None = None) -> Timin
         facts = json.loads(output[output.index("{") :])
     except ValueError:
         facts = {}
-    fit = facts.get("fit_seconds", facts.get("timing", {}).get("fit_seconds", 0.0))
-    return Timing(wall, usage.ru_utime + usage.ru_stime, fit, usage.ru_maxrss / 1024)
+    facts = facts.get("timing", facts)
+    fit, first = facts.get("fit_seconds", 0.0), facts.get("first_epoch_seconds", 0.0)
+    return Timing(wall, usage.ru_utime + usage.ru_stime, fit, usage.ru_maxrss / 1024, first)
 
 
 def ratios(ours: Sequence[Timing], other: Sequence[Timing], of: Callable[[Timing], float]) -> str:

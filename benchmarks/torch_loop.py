@@ -17,7 +17,7 @@ x, x_valid = (torch.tensor(part.drop(columns="quality").to_numpy(np.float32)) fo
 y, y_valid = (torch.tensor(part[["quality"]].to_numpy(np.float32)) for part in (train, valid))
 
 torch.manual_seed(0)
-stack, last = [], 11
+stack, last = [], x.shape[1]
 for _ in range(3):
     stack += [nn.Linear(last, width), nn.ReLU(), nn.Dropout(0.3), nn.BatchNorm1d(width, eps=1e-3, momentum=0.01)]
     last = width

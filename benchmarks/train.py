@@ -1,9 +1,11 @@
 """One run: wineexp against the lesson written plainly with Keras ``fit``, on JAX, and in PyTorch.
 
-    python benchmarks/train.py [--table CSV] [--rounds N] [--widths 1024 64] [--epochs 100] [--peers PYTHON]
+    python benchmarks/train.py [--table CSV|ROWSxFEATURES ...] [--rounds N] [--widths 1024 64] [--epochs 100]
+        [--peers PYTHON]
 
-Whole processes, alternating; each ratio is taken within a round. wineexp finds what it compiled for an earlier
-run; "new shape" is a first one, which compiles. JAX keeps what it compiled too, where one asks for it. Where the
+A table of ROWSxFEATURES is made of random numbers. Whole processes, alternating; each ratio is taken within a round.
+wineexp finds what it compiled for an earlier run; "new shape" is a first one, which compiles; "first" is how much
+longer the first epoch takes than a later one. JAX keeps what it compiled too, where one asks for it. Where the
 processor multiplies bfloat16, wineexp is timed with ``precision: mixed_bfloat16`` as well. PYTHON is an
 environment with the peers (the extra ``bench``): one of their own, as importing TensorFlow takes longer where JAX
 is installed. What it lacks is left out. This one should be without the extra ``test``: pandas
@@ -13,6 +15,7 @@ imports PyArrow and Keras scikit-learn where they are installed, which would mak
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,14 +35,29 @@ OURS, WITH_CACHE = "wineexp", "JAX, with its cache"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--table", default=str(HERE.parent.parent / "shared/data/winequality-red.csv"))
+    parser.add_argument(
+        "--table", nargs="+", default=[str(HERE.parent.parent / "shared/data/winequality-red.csv")]
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--widths", type=int, nargs="+", default=[1024, 64])
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--peers", default=sys.executable)
     arguments = parser.parse_args()
-    for width in arguments.widths:
-        compare(arguments.table, width, arguments.epochs, arguments.rounds, arguments.peers)
+    for name in arguments.table:
+        with tempfile.TemporaryDirectory() as folder:
+            table = made(name, folder) if re.fullmatch(r"\d+x\d+", name) else name
+            for width in arguments.widths:
+                print(f"\n{Path(name).name}: {width}x3, {arguments.epochs} epochs, {arguments.rounds} rounds")
+                compare(table, width, arguments.epochs, arguments.rounds, arguments.peers)
+
+
+def made(shape: str, folder: str) -> str:
+    """The path of a table of so many rows and features."""
+    from growth import table
+
+    path = Path(folder) / f"{shape}.csv"
+    table(*map(int, shape.split("x"))).to_csv(path, sep=";", index=False)
+    return str(path)
 
 
 def compare(table: str, width: int, epochs: int, rounds: int, peers: str) -> None:
@@ -52,7 +70,7 @@ def compare(table: str, width: int, epochs: int, rounds: int, peers: str) -> Non
         for _ in range(rounds):
             for name, entry in entries.items():
                 times[name].append(entry())
-    show(width, epochs, rounds, times)
+    show(epochs, times)
 
 
 def everyone(table: str, width: int, epochs: int, peers: str, kept: str) -> dict[str, Callable[[], Timing]]:
@@ -80,13 +98,15 @@ def everyone(table: str, width: int, epochs: int, peers: str, kept: str) -> dict
     return entries
 
 
-def show(width: int, epochs: int, rounds: int, times: dict[str, list[Timing]]) -> None:
-    print(f"\n{width}x3, {epochs} epochs, {rounds} rounds: medians; ratios wineexp / other, median (range)")
+def show(epochs: int, times: dict[str, list[Timing]]) -> None:
+    print("medians; ratios wineexp / other, median (range)")
     for name, rows in times.items():
         figures = [
             median(rows, of) for of in (lambda t: t.fit, lambda t: t.wall, lambda t: t.cpu, lambda t: t.memory)
         ]
         line = "{:<19} fit {:6.2f} s  whole {:6.2f} s  cpu {:6.2f} s  peak {:5.0f} MB".format(name, *figures)
+        if rows[0].first:
+            line += f"  first {median(rows, lambda t: t.first - (t.fit - t.first) / max(1, epochs - 1)):+5.2f} s"
         if name != OURS:
             ours_ = times[OURS]
             line += f"   fit {ratios(ours_, rows, lambda t: t.fit)}  whole {ratios(ours_, rows, lambda t: t.wall)}"

@@ -44,6 +44,8 @@ TESTS = {
         "tests/faults/test_fuzz.py",
         "tests/test_earlier_versions.py",
     ],
+    "runs/run.py": ["tests/runs", "tests/test_earlier_versions.py"],
+    "runs/tables.py": ["tests/runs", "tests/test_earlier_versions.py"],
     "runs/directory.py": ["tests/runs", "tests/execution/test_batch_run.py"],
     "comparison/estimate.py": STATISTICS,
     "comparison/statistics.py": STATISTICS,

@@ -88,3 +88,9 @@ def test_an_interaction_is_worded_as_a_difference_between_effects(small_table, t
         f"dropout 0.3 changes val MAE by {size:.3f} less [{low:.3f}, {high:.3f}] "
         f"with bn after than with bn none, p {format_p(interaction.p)}"
     )
+
+
+def test_effects_are_said_to_be_a_family_of_their_own(voices):
+    """A difference may stand among the verdicts and among the effects, with two p values."""
+    for place in ("terminal", "page"):
+        assert "a second family of comparisons, corrected on its own" in voices[place].lower()

@@ -17,7 +17,7 @@ from wineexp.comparison.caveats import Caveats
 from wineexp.comparison.columns import COLUMNS, RARE, TERMINAL, Entry
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.drawing import Judged
-from wineexp.comparison.effects import Effect, effect_listings, effect_sentences, judge_effects
+from wineexp.comparison.effects import FAMILY, Effect, effect_listings, effect_sentences, judge_effects
 from wineexp.comparison.forest import forest
 from wineexp.comparison.grid import MAX_PANELS, grid
 from wineexp.comparison.judge import judge_groups, judge_variants
@@ -207,7 +207,8 @@ class Comparison:
                 f"  {run.status:<12} {run.path}  {run.record.reason or ''}".rstrip() for run in self.unfinished
             ]
             parts.append("\n".join(["not ranked:", *lines]))
-        parts += effect_listings(self.effects)
+        if self.effects:
+            parts += [f"{FAMILY}:", *effect_listings(self.effects)]
         return [*parts, "\n".join(self.sentences())] if self.sentences() else parts or ["no finished runs"]
 
     def sentences(self) -> list[str]:

@@ -23,6 +23,7 @@ from wineexp.specs.wording import format_value
 from wineexp.text import format_interval, format_number, one_line, telling_size
 
 __all__ = [
+    "FAMILY",
     "Contrast",
     "Effect",
     "effect_listings",
@@ -321,6 +322,13 @@ def _levels(field: str, judged: Sequence[Variant], reference: Variant) -> list[A
     found = {getattr(variant.spec, field) for variant in judged}
     first = getattr(reference.spec, field)
     return sorted(found, key=lambda value: (value != first, order(field, value)))
+
+
+#: What is said above the effects, wherever they are shown: a difference may stand there and among the verdicts.
+FAMILY = (
+    "a second family of comparisons, corrected on its own: cells of the cross against each other, "
+    "not variants against the reference"
+)
 
 
 def effect_sections(effects: Sequence[Effect]) -> list[tuple[str, list[Effect]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
+import shutil
 
 import pytest
 from matplotlib.figure import Figure
@@ -19,16 +20,23 @@ SETTINGS = ({}, {"bn": "after"}, {"bn": "before", "dropout": 0.3})
 PLAIN = "dropout 0, bn none"
 
 
-@pytest.fixture
-def here(small_table, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def runs(small_table, tmp_path_factory):
     """Two seeds of three variants; the plain one is neither the first nor the last by name."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Comparison, "draw", lambda *_, **__: Figure((1, 1)))  # which is not what is tested
+    folder = tmp_path_factory.mktemp("runs")
     for seed in range(2):
         for number, settings in enumerate(SETTINGS):
             name = ("m", "a", "z")[number]
-            fabricate.save(tmp_path / "outputs", small_table, error=0.3 + 0.1 * number, seed=seed, **settings)
-            fabricate.save(tmp_path / "named", small_table, seed=seed, name=name, **settings)
+            fabricate.save(folder / "outputs", small_table, error=0.3 + 0.1 * number, seed=seed, **settings)
+            fabricate.save(folder / "named", small_table, seed=seed, name=name, **settings)
+    return folder
+
+
+@pytest.fixture
+def here(runs, tmp_path, monkeypatch):
+    """A folder of one's own with them."""
+    monkeypatch.setattr(Comparison, "draw", lambda *_, **__: Figure((1, 1)))  # which is not what is tested
+    monkeypatch.chdir(shutil.copytree(runs, tmp_path, dirs_exist_ok=True))
     return tmp_path
 
 

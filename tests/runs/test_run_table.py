@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -20,9 +21,10 @@ from wineexp.specs.fields import read_text
 from wineexp.specs.run_spec import RunSpec
 
 
-@pytest.fixture
-def outputs(small_table, tmp_path):
-    """Four runs: two rates, one of them failed, one of other widths."""
+@pytest.fixture(scope="module")
+def outputs(small_table, tmp_path_factory):
+    """Four runs: two rates, one of them failed, one of other widths; to be read only."""
+    folder = tmp_path_factory.mktemp("outputs")
     start = unfinished(
         RunSpec(), small_table, history=history_frame([]), threads=1, timing=Timing(run_seconds=1.5)
     )
@@ -36,14 +38,14 @@ def outputs(small_table, tmp_path):
             error=reason and f"{reason}: so",
             metrics=Metrics() if val_mae is None else Metrics(val_mae=val_mae, best_epoch=3),
         )
-        write_run(result, tmp_path).path.rename(tmp_path / name)
+        write_run(result, folder).path.rename(folder / name)
 
     write("a", val_mae=0.61)
     write("b", val_mae=0.55, dropout=0.3)
     write("c", reason="timeout", dropout=0.3, bn_input=True)
     write("d", val_mae=0.58, widths="64x3", dropout=[0.1, 0.2, 0.3])
-    (tmp_path / "no-run").mkdir()
-    return tmp_path
+    (folder / "no-run").mkdir()
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,8 @@ def test_what_makes_no_sense_is_one_line_with_exit_2(cli, outputs, arguments, sa
     assert says in err
 
 
-def test_what_is_damaged_is_listed_as_that_with_the_reason(cli, outputs):
+def test_what_is_damaged_is_listed_as_that_with_the_reason(cli, outputs, tmp_path):
+    outputs = shutil.copytree(outputs, tmp_path / "damaged")
     (outputs / "b" / "run.json").write_text("{")
     (outputs / "d" / "history.csv").unlink()
     code, out, err = cli("runs", outputs, "--csv", "--columns", "run,status,reason")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from wineexp.errors import NoRunError, RunError
-from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, check_sha256, run_folders
+from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, check_sha256
 from wineexp.runs.run import Run
 
-__all__ = ["LARGE", "check_files", "check_hash", "checked", "sound", "sound_runs"]
+__all__ = ["LARGE", "check_files", "check_hash", "checked", "sound"]
 
 #: Files larger than this, in bytes (models), are hashed only when they are used, or on request.
 LARGE = 1_000_000
@@ -84,11 +84,6 @@ def check_hash(run: Run, path: Path) -> None:
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
     check_sha256(path, found, run.record)
-
-
-def sound_runs(folder: Path, *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
-    """Each run directory below ``folder``, by name, with its run, or with the error if it is damaged."""
-    return sound(run_folders(folder), hashes=hashes)
 
 
 def sound(paths: Iterable[Path], *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:

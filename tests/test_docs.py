@@ -13,10 +13,10 @@ import generate
 import pandas as pd
 import pytest
 from conftest import ROOT
+from support.configs import read_config
 
 import wineexp
 from wineexp.execution.executor import InProcess
-from wineexp.specs.config import read_config
 from wineexp.specs.parsing import STUDY_KEYS
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.schema import json_schema

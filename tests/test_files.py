@@ -19,7 +19,9 @@ def full(*_, **__):
 def test_a_directory_is_whole_or_absent(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError, match=r"x: cannot be written: No space left"):
-        files.write_directory(tmp_path / "x", {"a.txt": b"1", "run.json": b"{}"}, error=RunError)
+        files.write_directory(
+            tmp_path / "x", {"a.txt": b"1", "run.json": b"{}"}, ours=("run.json",), error=RunError
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -62,6 +64,6 @@ def test_leftovers_of_dead_processes_are_swept_and_those_of_living_ones_stay(tmp
     left = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     mine = files._staged_beside(tmp_path / "x")
     mine.mkdir()
-    files.write_directory(tmp_path / "x", {"run.json": b"{}"})
+    files.write_directory(tmp_path / "x", {"run.json": b"{}"}, ours=("run.json",))
     assert not os.path.exists(left)
     assert mine.exists()

@@ -51,10 +51,8 @@ _ROOMS = {
     **dict.fromkeys(("batch", "train"), "api.training"),
     **dict.fromkeys(("compare", "report"), "api.comparing"),
     "study": "api.studying",
-    **dict.fromkeys(("SavedRun", "predict"), "api.saved_run"),
-    "load_runs": "api.saved_run",
+    **dict.fromkeys(("SavedRun", "diff", "load_runs", "predict"), "api.saved_run"),
     "export": "api.sending",
-    "diff": "api.saved_run",
     "remove": "api.removing",
     "inspect": "api.inspecting",
 }

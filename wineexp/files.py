@@ -60,17 +60,16 @@ def write_file(path: Path, content: bytes, *, error: Refusal = OutputError) -> N
 
 
 def write_directory(
-    path: Path, files: Mapping[str, bytes], *, ours: Sequence[str] = (), error: Refusal = OutputError
+    path: Path, files: Mapping[str, bytes], *, ours: Sequence[str], error: Refusal = OutputError
 ) -> None:
     """Write ``files``, name to content, into a new directory, and put it at ``path`` in one step.
 
     The files are flushed to the disk first, in the order given. An existing directory is replaced if
     :func:`check_replaceable` allows it; other files in it stay. Wherever this ends, even if the process dies,
     either the old or the new directory is whole, and :func:`restore`, which is called first here, puts it back.
-    ``ours`` defaults to the names of ``files``; the last of them is written last, and marks a directory as whole.
+    ``ours`` are the names that may be written; the last of them is written last, and marks a directory as whole.
     Raises ``error`` if disk or permissions do not allow it.
     """
-    ours = ours or tuple(files)
     check_replaceable(path, ours, error=error)
     with refusing(path, error):
         path.parent.mkdir(parents=True, exist_ok=True)

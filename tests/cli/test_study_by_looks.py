@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.configs import read_config
 
 import wineexp
 from wineexp.errors import ConfigError
 from wineexp.execution.observer import Observer
 from wineexp.page.repeat import config_text
-from wineexp.specs.config import read_config
 
 STUDY = {
     "name": "looked",

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from support import fabricate
+from support.configs import read_config
 
 import wineexp
 from wineexp.comparison.comparison import compare_runs
@@ -16,7 +17,7 @@ from wineexp.comparison.crossing import compare_splits, crosses_splits
 from wineexp.errors import ConfigError, SelectionError
 from wineexp.page.repeat import config_text
 from wineexp.runs.reader import load
-from wineexp.specs.config import read_config, read_mapping
+from wineexp.specs.config import read_mapping
 from wineexp.specs.run_spec import RunSpec
 
 

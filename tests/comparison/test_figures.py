@@ -13,7 +13,7 @@ from scipy import stats
 from support import fabricate
 
 from wineexp.comparison.comparison import compare_runs
-from wineexp.comparison.overlay import MAX_COLOURED
+from wineexp.comparison.layouts import MAX_COLOURED
 from wineexp.comparison.scale import Style, seed_mean
 from wineexp.errors import SelectionError
 from wineexp.runs.curves import COLOURS, TOP, save

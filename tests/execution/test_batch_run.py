@@ -141,7 +141,7 @@ def test_specs_that_the_table_cannot_serve_are_found_before_training(small_table
 
 
 def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
-    from wineexp.specs.config import read_config
+    from support.configs import read_config
 
     counts = {
         "lesson": 1,
@@ -164,7 +164,7 @@ def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
 
 
 def test_the_lessons_config_is_the_lesson():
-    from wineexp.specs.config import read_config
+    from support.configs import read_config
 
     (spec,) = read_config(ROOT / "configs/lesson.yaml").specs
     assert spec.model_copy(update={"name": None}) == RunSpec(dropout=0.3, bn="after", eval_train=True)

@@ -19,6 +19,7 @@ import pytest
 from conftest import ROOT
 from support import faulty_workers
 from support.batches import train as batch
+from support.configs import read_config
 from support.events import read, reader
 from support.processes import GUARD, TELLING, count_training, start, wait_for
 from test_workers import QUICK, numbers
@@ -29,7 +30,6 @@ from wineexp.execution.dask_cluster import DaskCluster
 from wineexp.execution.executor import Task
 from wineexp.execution.observer import Observer
 from wineexp.runs.run import find_runs
-from wineexp.specs.config import read_config
 from wineexp.specs.run_spec import RunSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")

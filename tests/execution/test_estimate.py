@@ -29,7 +29,7 @@ def recorded(table, tmp_path, name="run", **changes):
 
 
 def test_a_similar_run_gives_the_time_of_its_likes(small_table, tmp_path):
-    speeds = measured_speeds([recorded(small_table, tmp_path)], 1)
+    speeds = measured_speeds([recorded(small_table, tmp_path)])
     assert speeds[0].epoch == pytest.approx(0.2)
     assert speeds[0].outside == pytest.approx(1.0)
     assert estimate_seconds([SPEC] * 4, count, speeds, 2) == pytest.approx(START_SECONDS + 4 * 3.2 / 2)
@@ -38,7 +38,7 @@ def test_a_similar_run_gives_the_time_of_its_likes(small_table, tmp_path):
 
 
 def test_without_a_similar_run_there_is_no_estimate(small_table, tmp_path):
-    speeds = measured_speeds([recorded(small_table, tmp_path)], 1)
+    speeds = measured_speeds([recorded(small_table, tmp_path)])
     assert estimate_seconds([RunSpec()], count, speeds, 2) is None
     assert estimate_seconds([SPEC], count, [], 2) is None
 
@@ -48,4 +48,4 @@ def test_runs_of_other_machines_thread_counts_and_failures_say_nothing(small_tab
     elsewhere = recorded(small_table, tmp_path, "a", environment=other)
     threaded = recorded(small_table, tmp_path, "b", environment=Environment(**runtime.environment(2)))
     failed = recorded(small_table, tmp_path, "c", status="interrupted")
-    assert measured_speeds([elsewhere, threaded, failed], 1) == []
+    assert measured_speeds([elsewhere, threaded, failed]) == []

@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import records
 from support.batches import train
+from support.configs import read_config
 
 from wineexp.errors import ConfigError
-from wineexp.specs.config import read_config, read_mapping
+from wineexp.specs.config import read_mapping
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_text, json_visible, one_line, visible
 

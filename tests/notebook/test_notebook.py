@@ -19,9 +19,9 @@ from support.hostile import HOSTILE
 import wineexp
 from wineexp.api.saved_run import Predictions, SavedRun, SavedRuns
 from wineexp.api.studying import StudyResult
+from wineexp.comparison.comparison import WholeFrame
 from wineexp.data.simulated import simulated_table
 from wineexp.notebook.card import MOST_FIGURE_BYTES, Card, to_html
-from wineexp.notebook.frame import WholeFrame
 from wineexp.runs.inspection import Activations, Inspection, LayerInside, Normalization, Summary
 
 KINDS = (

@@ -12,6 +12,7 @@ import pytest
 from support import fabricate
 from support.browser import watched_pages
 from support.colours import contrast
+from support.configs import read_config
 from support.hostile import HOSTILE
 
 from wineexp.comparison.comparison import compare_runs
@@ -19,7 +20,6 @@ from wineexp.page.charts import errors_charts
 from wineexp.page.render import render
 from wineexp.page.repeat import config_text
 from wineexp.runs.reader import load
-from wineexp.specs.config import read_config
 from wineexp.text import short_source
 
 

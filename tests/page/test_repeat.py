@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from support import fabricate
+from support.configs import read_config
 
 from wineexp.comparison.comparison import compare_runs
 from wineexp.page.repeat import config_text, repeat_text
 from wineexp.runs.reader import load
-from wineexp.specs.config import read_config, read_mapping
+from wineexp.specs.config import read_mapping
 
 REPEATED = {
     "a grid": {"seeds": 3, "grid": {"dropout": [0.0, 0.3], "bn": ["none", "before", "after"]}},

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support import fabricate, records
+from support.configs import read_config
 
 from wineexp.errors import RunError
 from wineexp.runs import directory
@@ -16,9 +17,8 @@ from wineexp.runs.directory import directory_name, run_folders
 from wineexp.runs.picture import read_png
 from wineexp.runs.record import Metrics
 from wineexp.runs.result import RunResult, history_frame, unfinished
-from wineexp.runs.run import Run, done_runs, find_runs
+from wineexp.runs.run import Run, find_runs
 from wineexp.runs.writer import write_run
-from wineexp.specs.config import read_config
 from wineexp.specs.run_spec import RunSpec
 
 
@@ -42,7 +42,7 @@ def test_a_recorded_run_has_the_contracts_files(small_table, tmp_path):
     ]  # fmt: skip
     assert run.history_path.read_text() == "epoch,loss,val_loss\n0,1.5,1.25\n1,0.1,0.3333333333333333\n"
     assert run.predictions_path.read_text() == "row,actual,predicted,twin\n4,5.0,5.1,1\n7,6.0,5.9,0\n"
-    assert read_config(run.spec_path).specs == (done.spec,)
+    assert read_config(run.path / "spec.yaml").specs == (done.spec,)
     assert run.spec == done.spec
     assert run.record.signature == signature
     assert run.record.environment.threads == 1
@@ -73,7 +73,7 @@ def test_a_failed_run_has_its_error_and_no_model(small_table, tmp_path):
     assert run.record.reason == "diverged"
     assert not run.model_path.exists()
     assert run.history_path.read_text().endswith("0,1.0,inf\n")
-    assert done_runs(tmp_path) == {}
+    assert [saved.status for saved in find_runs(tmp_path)] == ["failed"]
 
 
 def test_what_stands_there_is_replaced_and_nothing_is_left_beside_it(small_table, tmp_path):
@@ -122,14 +122,13 @@ def test_a_run_knows_its_files_and_what_it_is(small_table, tmp_path):
     assert (run.label, run.status, run.spec.dropout) == ("mine", "done", 0.3)
     assert run.path.name.endswith(f"-s0-{run.signature}")
     paths = (
-        run.spec_path,
         run.history_path,
         run.curves_path,
         run.predictions_path,
         run.model_path,
         run.error_path,
     )
-    names = ["spec.yaml", "history.csv", "curves.png", "predictions.csv", "model.keras", "error.txt"]
+    names = ["history.csv", "curves.png", "predictions.csv", "model.keras", "error.txt"]
     assert [path.relative_to(run.path).as_posix() for path in paths] == names
     assert run.curves_path.read_bytes().startswith(b"\x89PNG")
 

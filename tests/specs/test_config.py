@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from support.configs import read_config
 
 from wineexp.errors import ConfigError
-from wineexp.specs.config import read_config, read_configs
+from wineexp.specs.config import read_configs
 from wineexp.specs.run_spec import RunSpec
 
 #: Text, and what the error must say after the file's name.

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.configs import read_config
 
 from wineexp.errors import SpecError
-from wineexp.specs.config import read_config
 from wineexp.specs.fields import MAX_SEED
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.run_spec import RunSpec

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from support import fabricate
+from support.configs import read_config
 from support.processes import wait_for
 from wineexp.cli.watch import CommandObserver
 from wineexp.data.sources import Found
@@ -17,7 +18,6 @@ from wineexp.execution.executor import Place
 from wineexp.execution.live_view import LiveView
 from wineexp.execution.plan import make_plan
 from wineexp.runs.result import history_frame, unfinished
-from wineexp.specs.config import read_config
 
 
 class CountedView(LiveView):

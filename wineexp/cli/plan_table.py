@@ -39,7 +39,7 @@ def show_plan(plan: Plan, form: str, where: Where) -> None:
     if problem := lacking_memory(plan):
         note(problem)
     workers = choose_jobs(plan, where.jobs)
-    speeds = measured_speeds(find_runs(plan.out), 1)
+    speeds = measured_speeds(find_runs(plan.out))
     seconds = estimate_seconds(plan.waiting, plan.parameters, speeds, workers)
     if seconds is None:
         say(f"time: unknown, as no earlier run of similar size on this machine is in {plan.out}")

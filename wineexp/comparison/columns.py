@@ -187,16 +187,26 @@ COLUMNS: dict[str, Column[Entry]] = {column.key: column for column in _ALL}
 _WORD: Column[Entry] = Column("verdict", "verdict", COLUMNS["verdict"].meaning, lambda entry: entry.word)
 
 
-def _with_interval(entry: Entry) -> tuple[Any, Any, Any]:
-    if entry.variant.on_test:
-        return entry.variant.mean("val_mae"), None, None
-    return entry.variant.mean("val_mae"), _interval(entry, 0), _interval(entry, 1)
+def _with_interval(metric: str, *, on_test: bool) -> Column[Entry]:
+    """A metric with the interval of what is judged, where that metric is judged."""
+
+    def value(entry: Entry) -> tuple[Any, Any, Any]:
+        ends = (_interval(entry, 0), _interval(entry, 1)) if entry.variant.on_test == on_test else (None, None)
+        return entry.variant.mean(metric), *ends
+
+    return Column(
+        metric,
+        f"{COLUMNS[metric].heading} [95 %]",
+        COLUMNS[metric].meaning,
+        value,
+        lambda cell, size=None: format_interval(*cell, size=size),
+        unit=TARGET,
+        measure=TARGET,
+    )
 
 
-def _test_with_interval(entry: Entry) -> tuple[Any, Any, Any]:
-    if not entry.variant.on_test:
-        return entry.variant.mean("test_mae"), None, None
-    return entry.variant.mean("test_mae"), _interval(entry, 0), _interval(entry, 1)
+#: The last columns, in the terminal and on the page.
+_LAST = ("skill", "train_mae", "gap", "val_mae_twins", "val_mae_unseen", "best_epoch", "parameters", "seconds")
 
 
 #: The columns that fit into a terminal.
@@ -204,40 +214,10 @@ TERMINAL: tuple[Column[Entry], ...] = (
     COLUMNS["variant"],
     COLUMNS["seeds"],
     COLUMNS["splits"],
-    Column(
-        "val_mae",
-        "val MAE [95 %]",
-        COLUMNS["val_mae"].meaning,
-        _with_interval,
-        lambda cell, size=None: format_interval(*cell, size=size),
-        unit=TARGET,
-        measure=TARGET,
-    ),
-    Column(
-        "test_mae",
-        "test MAE [95 %]",
-        COLUMNS["test_mae"].meaning,
-        _test_with_interval,
-        lambda cell, size=None: format_interval(*cell, size=size),
-        unit=TARGET,
-        measure=TARGET,
-    ),
+    _with_interval("val_mae", on_test=False),
+    _with_interval("test_mae", on_test=True),
     _WORD,
-    *(
-        COLUMNS[key]
-        for key in (
-            "look",
-            "group",
-            "skill",
-            "train_mae",
-            "gap",
-            "val_mae_twins",
-            "val_mae_unseen",
-            "best_epoch",
-            "parameters",
-            "seconds",
-        )
-    ),
+    *(COLUMNS[key] for key in ("look", "group", *_LAST)),
 )
 
 #: The columns of the page.
@@ -260,14 +240,7 @@ PAGE: tuple[Column[Entry], ...] = (
             "detectable",
             "seeds_needed",
             "outlying_seeds",
-            "skill",
-            "train_mae",
-            "gap",
-            "val_mae_twins",
-            "val_mae_unseen",
-            "best_epoch",
-            "parameters",
-            "seconds",
+            *_LAST,
         )
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +20,8 @@ from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.drawing import Judged
 from wineexp.comparison.effects import FAMILY, Effect, effect_listings, effect_sentences, judge_effects
 from wineexp.comparison.forest import forest
-from wineexp.comparison.grid import MAX_PANELS, grid
 from wineexp.comparison.judge import judge_groups, judge_variants
-from wineexp.comparison.overlay import overlay
+from wineexp.comparison.layouts import MAX_PANELS, grid, overlay
 from wineexp.comparison.questions import Question, ask, quoted
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, choose_reference, group_runs, val_mae
@@ -30,7 +30,6 @@ from wineexp.data.split import ROW_FIELDS
 from wineexp.errors import RunError, SelectionError
 from wineexp.listing import TARGET, Listing, Part
 from wineexp.notebook.card import Answer, Card, to_html
-from wineexp.notebook.frame import WholeFrame
 from wineexp.runs.curves import save
 from wineexp.runs.display import SIMULATED
 from wineexp.runs.reader import known_tables
@@ -41,12 +40,15 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import format_number, one_line
 
-__all__ = ["Comparison", "Layout", "compare_runs"]
+__all__ = ["Comparison", "Layout", "WholeFrame", "compare_runs"]
 
 Layout = Literal["auto", "overlay", "grid", "verdict"]
 
 #: The most variants that are overlaid in one figure: with several seeds each, and with one.
 OVERLAID, OVERLAID_SINGLE = 4, 6
+
+#: Up to this many rows of the table are all shown; of more, pandas shows the beginning and the end.
+MOST_ROWS = 200
 
 _TABLES = {
     "red-wine": "the red-wine table",
@@ -270,6 +272,29 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return to_html(self.card())
+
+
+class WholeFrame(pd.DataFrame):
+    """A DataFrame whose display leaves out no column and cuts no text; operations on it return plain pandas.
+
+    pandas shows ``...`` for the middle columns if there are more than 20, and for the rest of a cell with more
+    than 50 letters, whatever it is.
+    """
+
+    def _repr_html_(self) -> str | None:
+        with self._whole():
+            shown: str | None = super()._repr_html_()  # type: ignore[misc]  # pandas's types leave it out
+            return shown
+
+    def __repr__(self) -> str:
+        with self._whole():
+            return super().__repr__()
+
+    def _whole(self) -> contextlib.AbstractContextManager[None]:
+        rows = None if len(self) <= MOST_ROWS else pd.get_option("display.max_rows")
+        return pd.option_context(
+            "display.max_columns", None, "display.max_colwidth", None, "display.max_rows", rows
+        )
 
 
 #: Splits that a variant must share with the reference to be judged, if some of their runs failed.

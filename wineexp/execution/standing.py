@@ -137,9 +137,9 @@ class Speed:
     epoch: float
 
 
-def measured_speeds(runs: Iterable[Run], threads: int) -> list[Speed]:
-    """The speeds of finished runs on this kind of machine with this many threads."""
-    here = Environment(**runtime.environment(threads))
+def measured_speeds(runs: Iterable[Run]) -> list[Speed]:
+    """The speeds of finished runs on this kind of machine with one thread, as workers have."""
+    here = Environment(**runtime.environment(1))
     speeds = []
     for run in runs:
         record = run.record

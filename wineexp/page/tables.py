@@ -160,8 +160,8 @@ class _Row:
     word: str
     mean: float
     interval: tuple[float, float] | None
-    p: float | None = None
-    size: float | None = None
+    p: float | None
+    size: float | None
 
 
 def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
@@ -169,18 +169,7 @@ def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
     if not comparison.verdicts:
         return None
     ordered = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
-    rows = [
-        _Row(
-            verdict.variant_label,
-            verdict.kind,
-            verdict.word,
-            verdict.difference.mean,
-            verdict.interval,
-            verdict.p,
-            verdict.size,
-        )
-        for verdict in ordered
-    ]
+    rows = [_Row(v.variant_label, v.kind, v.word, v.difference.mean, v.interval, v.p, v.size) for v in ordered]
     return _placed(rows, comparison.verdicts[0].margin)
 
 

@@ -72,11 +72,6 @@ class LossAxis:
     top: float
 
     @classmethod
-    def of_constant(cls, loss: float) -> LossAxis:
-        """The axis for the best constant's loss, a positive number."""
-        return cls(0.0, KNEE * loss, TOP * loss)
-
-    @classmethod
     def of_curves(cls, curves: Iterable[npt.ArrayLike], *, linear: bool = False) -> LossAxis:
         """An axis that fits these curves, if no constant is known; all of it linear on request."""
         whole = [np.asarray(curve, np.float64) for curve in curves]
@@ -249,7 +244,7 @@ def _mark_stopping(ax: Axes, spec: RunSpec, losses: pd.Series, axis: LossAxis) -
 def loss_axis(baseline: float | None, curves: Iterable[npt.ArrayLike], *, full_range: bool = False) -> LossAxis:
     """The axis for a constant's loss, or one that fits the curves if it is not known or all is to be shown."""
     if baseline and not full_range:
-        return LossAxis.of_constant(baseline)
+        return LossAxis(0.0, KNEE * baseline, TOP * baseline)
     return LossAxis.of_curves([*curves, *([[baseline]] if baseline else [])], linear=full_range)
 
 

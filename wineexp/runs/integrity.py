@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from wineexp.errors import NoRunError, RunError
-from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, check_sha256, run_folders
+from wineexp.runs.directory import ERROR, HISTORY, MODEL, PREDICTIONS, SPEC, check_sha256
 from wineexp.runs.run import Run
 
-__all__ = ["LARGE", "check_files", "check_hash", "checked", "sound", "sound_runs"]
+__all__ = ["LARGE", "check_files", "check_hash", "checked", "each_checked", "sound"]
 
 #: Files larger than this, in bytes (models), are hashed only when they are used, or on request.
 LARGE = 1_000_000
@@ -86,24 +86,24 @@ def check_hash(run: Run, path: Path) -> None:
     check_sha256(path, found, run.record)
 
 
-def sound_runs(folder: Path, *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
-    """Each run directory below ``folder``, by name, with its run, or with the error if it is damaged."""
-    return sound(run_folders(folder), hashes=hashes)
+def each_checked(runs: Iterable[Run], check: Callable[[Run], object]) -> Iterator[tuple[Path, Run | RunError]]:
+    """Each run that :func:`checked` passes, or the error if it is damaged; those that are gone are left out."""
 
-
-def sound(paths: Iterable[Path], *, hashes: bool = False) -> Iterator[tuple[Path, Run | RunError]]:
-    """Each of these run directories with its run, or with the error if it is damaged."""
-
-    def check(run: Run) -> Run:
-        check_files(run, hashes=hashes)
+    def present(run: Run) -> Run:
+        check(run)
         return run
 
-    for path in paths:
-        found: Run | RunError
+    for run in runs:
+        result: Run | RunError
         try:
-            found = checked(Run(path), check)
+            result = checked(run, present)
         except NoRunError:
             continue
         except RunError as error:
-            found = error
-        yield path, found
+            result = error
+        yield run.path, result
+
+
+def sound(paths: Iterable[Path]) -> Iterator[tuple[Path, Run | RunError]]:
+    """Each of these run directories with its run, or with the error if its record or a file's size is wrong."""
+    return each_checked(map(Run, paths), lambda run: check_files(run, hashes=False))

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from wineexp.data.encoding import check_columns
 from wineexp.data.facts import TableFacts, same_table
 from wineexp.data.table import Table
-from wineexp.errors import DataError, NoRunError, RunError
+from wineexp.errors import DataError, RunError
 from wineexp.runs.directory import HISTORY, RECORD, is_run, run_folders
 from wineexp.runs.history_file import read_history
-from wineexp.runs.integrity import check_files, checked
+from wineexp.runs.integrity import check_files, checked, each_checked
 from wineexp.runs.names import Place
 from wineexp.runs.picture import read_png
 from wineexp.runs.run import Run
@@ -186,20 +186,17 @@ def verify(runs: Sequence[Run], *, large: bool = False) -> tuple[list[Run], dict
         What could not be checked.
     """
 
-    def check(run: Run) -> Run:
+    def check(run: Run) -> None:
         check_files(run, large=large)
         run.read_tables()
-        return run
 
     sound: list[Run] = []
     damaged: dict[Path, RunError] = {}
-    for run in runs:
-        try:
-            sound.append(checked(run, check))
-        except NoRunError:
-            continue
-        except RunError as error:
-            damaged[run.path] = error
+    for path, result in each_checked(runs, check):
+        if isinstance(result, Run):
+            sound.append(result)
+        else:
+            damaged[path] = result
     others, notes = check_tables((run.path, run.record) for run in sound if run.status == "done")
     return [run for run in sound if run.path not in others], damaged | others, notes
 
@@ -227,20 +224,15 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[R
 
 
 def _load_several(folders: Sequence[Path], damaged: Callable[[RunError], None] | None) -> Iterator[Run]:
-    def check(run: Run) -> Run:
+    def check(run: Run) -> None:
         check_files(run)
-        return _read(run)
+        _read(run)
 
-    for folder in folders:
-        try:
-            run = checked(Run(folder), check)
-        except NoRunError:
-            continue
-        except RunError as error:
-            if damaged is not None:
-                damaged(error)
-        else:
-            yield run
+    for _, result in each_checked(map(Run, folders), check):
+        if isinstance(result, Run):
+            yield result
+        elif damaged is not None:
+            damaged(result)
 
 
 def _read(run: Run) -> Run:

@@ -17,8 +17,6 @@ from wineexp.runs.directory import (
     MODEL,
     PREDICTIONS,
     RECORD,
-    SPEC,
-    TEST_PREDICTIONS,
     read_bounded,
     run_folders,
 )
@@ -33,7 +31,7 @@ if TYPE_CHECKING:  # these load pandas
     from wineexp.runs.history_file import LoneHistory
     from wineexp.runs.tables import Tables
 
-__all__ = ["Run", "done_runs", "find_runs", "readable_runs"]
+__all__ = ["Run", "find_runs", "readable_runs"]
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,6 @@ class Run:
         return run
 
     @property
-    def spec_path(self) -> Path:
-        return self.path / SPEC
-
-    @property
     def history_path(self) -> Path:
         return self.path / HISTORY
 
@@ -80,10 +74,6 @@ class Run:
     @property
     def predictions_path(self) -> Path:
         return self.path / PREDICTIONS
-
-    @property
-    def test_predictions_path(self) -> Path:
-        return self.path / TEST_PREDICTIONS
 
     @property
     def model_path(self) -> Path:
@@ -189,8 +179,3 @@ def readable_runs(paths: Iterable[Path], damaged: Callable[[RunError], None] | N
                 damaged(error)
             continue
         yield run
-
-
-def done_runs(folder: Path) -> dict[str, Run]:
-    """Signature -> run, of the finished runs below ``folder``."""
-    return {run.signature: run for run in find_runs(folder) if run.status == "done"}

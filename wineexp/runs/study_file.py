@@ -202,7 +202,8 @@ def write_down(folder: Path, planned: PlannedLooks, runs_before: int, signatures
         notes.append(f"{path} is damaged: it cannot be told whether the looks were changed after training began")
     if not entries or entries[-1].planned != planned:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        entries = (*entries, _entry(now, runs_before, planned, signatures))
+        entry = _Entry(recorded=now, runs_before=runs_before, planned=planned, signatures=tuple(signatures))
+        entries = (*entries, entry)
         files.write_file(path, _StudyRecord(entries=entries).model_dump_json(indent=1).encode())
     if len(entries) > 1:
         changed = "; ".join(_changes(one.planned, other.planned) for one, other in itertools.pairwise(entries))
@@ -232,10 +233,6 @@ def studies_with_looks(folder: Path, signatures: Collection[str]) -> list[str]:
         if len(planned & set(signatures)) > 1:
             found.append(path.parent.name)
     return found
-
-
-def _entry(recorded: str, runs_before: int, planned: PlannedLooks, signatures: Sequence[str]) -> _Entry:
-    return _Entry(recorded=recorded, runs_before=runs_before, planned=planned, signatures=tuple(signatures))
 
 
 def _read(path: Path) -> tuple[_Entry, ...]:

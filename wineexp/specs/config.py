@@ -14,12 +14,7 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import one_line
 
-__all__ = ["Config", "read_config", "read_configs", "read_mapping", "told_overrides"]
-
-
-def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read one file; see :func:`read_configs`."""
-    return read_configs([path], overrides)
+__all__ = ["Config", "read_configs", "read_mapping", "told_overrides"]
 
 
 def read_configs(

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from wineexp import compiled, runtime
 from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients, numbering
-from wineexp.training.kernels import TENSORFLOW, XLA, Mask, loss_sum, train_batch
+from wineexp.training.kernels import TENSORFLOW, XLA, Batch, Mask, loss_sum, train_batch
 from wineexp.training.masks import Masks, MasksAhead
 
 __all__ = ["INFERENCE_ROWS", "Epoch"]
@@ -210,15 +210,11 @@ class Epoch:
             masks = [
                 Mask(tf.slice(mask, [place, 0], [count, mask.shape[1]]), scales[i]) for i, mask in enumerate(kept)
             ]
-            features, targets = tf.gather(x, rows), tf.gather(y, rows)
             return train_batch(
                 self._model,
                 self._optimizer,
                 self._settings.loss,
-                features,
-                targets,
-                masks,
-                counted=counted,
+                Batch(tf.gather(x, rows), tf.gather(y, rows), masks, counted),
                 precision=self._settings.precision,
                 operations=self._operations,
             )

@@ -8,7 +8,9 @@ with Keras's own ``train_on_batch``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import keras
@@ -16,7 +18,7 @@ import tensorflow as tf
 
 from wineexp.training.keras_internals import adam_moments, bfloat16_product
 
-__all__ = ["TENSORFLOW", "XLA", "Mask", "Operations", "loss_sum", "train_batch"]
+__all__ = ["TENSORFLOW", "XLA", "Batch", "Mask", "Operations", "loss_sum", "train_batch"]
 
 Unary = Callable[[tf.Tensor], tf.Tensor]
 
@@ -96,38 +98,46 @@ class Mask(NamedTuple):
     scale: tf.Tensor
 
 
-class Batch(NamedTuple):
-    """Which rows of a tensor are a batch.
+@dataclass(frozen=True)
+class Batch:
+    """One batch's inputs of the graph, and which of the rows are the batch.
 
     Attributes
     ----------
-    rows : float32 tensor, scalar
-        How many.
-    counted : float32 tensor, shape (rows of the tensor, 1), or None
-        1 for them, 0 for the others; None if there are no others.
+    x, y : float32 tensors, shape (rows, features) and (rows, 1)
+    masks : sequence of Mask
+        One for each dropout layer.
+    counted : float32 tensor, shape (rows, 1), optional
+        1 for the rows that are the batch, 0 for others, which change nothing; None if there are no others.
     """
 
-    rows: tf.Tensor
-    counted: tf.Tensor | None
+    x: tf.Tensor
+    y: tf.Tensor
+    masks: Sequence[Mask]
+    counted: tf.Tensor | None = None
 
-    def only(self, x: tf.Tensor) -> tf.Tensor:
-        """``x`` with zeros in the other rows."""
-        return x if self.counted is None else x * self.counted
+    @cached_property
+    def rows(self) -> tf.Tensor:
+        """How many rows the batch has: float32, scalar."""
+        return tf.cast(tf.shape(self.x)[0], self.x.dtype) if self.counted is None else tf.reduce_sum(self.counted)
 
-    def mean(self, x: tf.Tensor) -> tf.Tensor:
+    def only(self, values: tf.Tensor) -> tf.Tensor:
+        """``values`` with zeros in the other rows."""
+        return values if self.counted is None else values * self.counted
+
+    def mean(self, values: tf.Tensor) -> tf.Tensor:
         """The mean of each column."""
-        return tf.reduce_mean(x, 0) if self.counted is None else tf.reduce_sum(self.only(x), 0) / self.rows
+        if self.counted is None:
+            return tf.reduce_mean(values, 0)
+        return tf.reduce_sum(self.only(values), 0) / self.rows
 
 
 def train_batch(
     model: keras.Sequential,
     optimizer: keras.optimizers.Optimizer,
     loss: str,
-    x: tf.Tensor,
-    y: tf.Tensor,
-    masks: Sequence[Mask],
+    batch: Batch,
     *,
-    counted: tf.Tensor | None = None,
     precision: str = "float32",
     operations: Operations = TENSORFLOW,
 ) -> tf.Tensor:
@@ -136,16 +146,12 @@ def train_batch(
     With ``mixed_bfloat16`` the products between hidden layers, of forward and backward pass, are in bfloat16, as
     under Keras's policy of that name. That policy rounds more; here the features, the predictions and all sums
     stay in float32.
-
-    ``counted`` is 1 for the rows that are the batch and 0 for others, which change nothing: float32, shape
-    (rows, 1); None if all are.
     """
-    rows = tf.cast(tf.shape(x)[0], x.dtype) if counted is None else tf.reduce_sum(counted)
+    rows = batch.rows
     inner = [layer for layer in model.layers if type(layer) is keras.layers.Dense][1:-1]
     rounded = inner if precision == "mixed_bfloat16" else []
-    batch = Batch(rows, counted)
-    predicted, passes = _forward(model, x, batch, iter(masks), rounded, operations)
-    (losses, derivative), errors = LOSSES[loss], predicted - y
+    predicted, passes = _forward(model, batch, rounded, operations)
+    (losses, derivative), errors = LOSSES[loss], predicted - batch.y
     gradient, gradients = batch.only(derivative(errors, operations)) / rows, Gradients()
     for backward in reversed(passes):
         gradient = backward(gradient, gradients)
@@ -163,7 +169,7 @@ def loss_sum(
     counted: tf.Tensor | None = None,
     operations: Operations = TENSORFLOW,
 ) -> tf.Tensor:
-    """The sum of the losses over the rows in inference mode, float64; ``counted`` as for :func:`train_batch`."""
+    """The sum of the losses over the rows in inference mode, float64; ``counted`` as in :class:`Batch`."""
 
     def activated(function: Callable[..., tf.Tensor], z: tf.Tensor) -> tf.Tensor:
         return operations.relu(z) if function is keras.activations.relu else function(z)
@@ -187,14 +193,10 @@ def _sum(losses: tf.Tensor) -> tf.Tensor:
 
 
 def _forward(
-    model: keras.Sequential,
-    x: tf.Tensor,
-    batch: Batch,
-    masks: Iterator[Mask],
-    rounded: Sequence[object],
-    operations: Operations,
+    model: keras.Sequential, batch: Batch, rounded: Sequence[object], operations: Operations
 ) -> tuple[tf.Tensor, list[Backward]]:
     """The output in training mode, and each layer's backward pass; ``rounded`` layers multiply in bfloat16."""
+    x, masks = batch.x, iter(batch.masks)
     passes: list[Backward] = []
     for layer in model.layers:
         if type(layer) is keras.layers.Dense:

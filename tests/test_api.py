@@ -48,7 +48,7 @@ def test_train_gives_the_run_that_the_command_saves(here, cli, tensorflow):
         "train", "--widths", "8,8", "--epochs", 2, "--batch-size", 32, "--dropout", 0.3, "--bn", "after"
     )
     assert code == 0
-    assert "is done already" in err, "the same spec has the same signature"
+    assert "is already done" in err, "the same spec has the same signature"
     assert train(RunSpec(**{**QUICK, "widths": (8, 8)}, dropout=0.3, bn="after")).path == run.path
 
 

@@ -92,7 +92,7 @@ def _cache(examination: Examination) -> None:
     size = sum(path.stat().st_size for path in files)
     examination.facts.append(("cache", f"{folder} ({len(files)} files, {size / 1e3:.0f} kB)"))
     used = compiled.folder_in_use()
-    kept = f"{used} ({len(list(used.glob('*.pb')))} files)" if used else "not kept; docs/running.md says why"
+    kept = f"{used} ({len(list(used.glob('*.pb')))} files)" if used else "not kept; see docs/running.md"
     examination.facts.append(("compiled", kept))
 
 

@@ -151,9 +151,7 @@ def lack_of_memory(error: BaseException | None) -> str | None:
         text = first_line(error)
         if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
             given = "" if text == type(error).__name__ else f" ({text})"
-            return (
-                f"there is not enough memory{given}; a smaller model or fewer --jobs need less, or raise the limit"
-            )
+            return f"not enough memory{given}; use a smaller model or fewer --jobs, or raise the limit"
         error = error.__cause__ or error.__context__
     return None
 

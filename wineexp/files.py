@@ -125,9 +125,9 @@ def check_replaceable(path: Path, ours: Sequence[str], *, error: Refusal = Outpu
             if entries and not entries.keys() & {ours[0], ours[-1]}:
                 wrong = f"a folder without {ours[-1]} that holds {min(entries)}"
             elif planted:
-                wrong = f"a folder whose {planted[0]} is no file"
+                wrong = f"a folder whose {planted[0]} is not a file"
     if wrong:
-        raise error(f"{path}: stands where a run is to be written: {wrong}; move it away")
+        raise error(f"{path}: expected a free place for a run, found {wrong}; move it away")
 
 
 def remove_files(path: Path, ours: Sequence[str], *, error: Refusal = OutputError) -> list[str]:

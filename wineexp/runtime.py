@@ -83,8 +83,8 @@ def _is_running(tensorflow: Any) -> bool:
 def _check_fork() -> None:
     if _forked:
         raise RuntimeSetupError(
-            "TensorFlow runs in the process that this one was forked from, and would wait here for ever: start "
-            'processes by "spawn" (multiprocessing.get_context("spawn")), or fork before TensorFlow is first used'
+            "TensorFlow was running in the process that this one was forked from, and would hang here: start "
+            'processes with "spawn" (multiprocessing.get_context("spawn")), or fork before first using TensorFlow'
         )
 
 
@@ -150,11 +150,11 @@ def check_bfloat16() -> None:
         flags = set()
     if not flags & BFLOAT16_FLAGS:
         raise RuntimeSetupError(
-            "precision: expected float32, since this processor is not known to multiply bfloat16 (AVX512_BF16 or "
+            "precision: expected float32, since this processor shows no bfloat16 instructions (AVX512_BF16 or "
             "AMX): mixed_bfloat16 would be slower"
         )
     if (device := _device()) != "CPU":
-        raise RuntimeSetupError(f"precision: expected float32 on {device}; mixed_bfloat16 is for processors")
+        raise RuntimeSetupError(f"precision: expected float32 on {device}; mixed_bfloat16 is for CPUs")
 
 
 def running_threads() -> int | None:

@@ -74,7 +74,7 @@ def print_err(text: str) -> None:
 
 def _print_out(text: str) -> None:
     if sys.stdout is None:
-        raise OutputError("stdout is closed: what was asked for cannot be printed")
+        raise OutputError("stdout is closed: the output cannot be printed")
     with refusing_stdout():
         _write(sys.stdout, text)
 

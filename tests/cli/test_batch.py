@@ -33,12 +33,12 @@ def test_the_plan_lists_what_differs_what_is_done_and_trains_nothing(batch, tmp_
     assert header.split() == ["run", "dropout", "seed", "parameters", "before", "train"]
     assert [row.split()[1:3] for row in rows] == [["0", "0"], ["0", "1"], ["0.3", "0"], ["0.3", "1"]]
     assert "4 to train" in err
-    assert "time: unknown, as no earlier run of similar size on this machine" in err
+    assert "no earlier run of similar size on this machine" in err
     assert not (tmp_path / "out").exists()
     batch("--jobs", 0, "--set", "dropout=0")
     _, out, err = batch("--dry-run", "--csv")
     assert [row["before"] for row in csv.DictReader(io.StringIO(out))] == ["done", "done", "new", "new"]
-    assert "2 of them done or left alone, 2 to train" in err
+    assert "2 of them done or skipped, 2 to train" in err
     assert "estimated from earlier runs" in err
 
 
@@ -49,7 +49,7 @@ def test_a_batch_trains_all_and_then_nothing(batch, tmp_path):
     assert "two: 4 runs: 4 done (0 of them before), 0 failed, 0 not finished" in err
     code, out, err = batch("--jobs", 0, "--json")
     assert code == 0
-    assert "4 of 4 runs are done already" in err
+    assert "4 of 4 runs are already done" in err
     assert [row["seed"] for row in json.loads(out)] == [0, 1, 0, 1]
     assert all(row["status"] == "done" and row["val_mae"] > 0 for row in json.loads(out))
 

@@ -76,10 +76,10 @@ def test_text_that_trains_also_predicts(cli, csv, songs, tmp_path, tensorflow):
     [
         (
             "key,length\nC,1\nDm,2\n",
-            "note: column 'key': 1 row of a category that the run was not trained on",
+            "note: column 'key': 1 row with a category that the run was not trained on",
         ),
         ("key,length,x,x,\nC,1,?,,5\n", "note: not used: x, x\n"),
-        ("length,key,quality\n1, C ,\n", ": dropped, as nothing is in it: 'quality'\n"),
+        ("length,key,quality\n1, C ,\n", ": dropped empty column: 'quality'\n"),
         ("key,length\nC,1\n\n,2\n", ":4: column 'key': expected text, found nothing\n"),
         ("key,key,length\nC,Am,1\n", ":1: column 'key' occurs twice in the header\n"),
         ("keys,length\nC,1\n", ": no column 'key' (did you mean 'keys'?); the run was trained on: key, length\n"),
@@ -115,7 +115,7 @@ def test_a_dry_run_counts_the_features_and_tells_of_an_index(cli, csv, songs, tm
     assert code == 0
     assert "total 49," in out  # (4 features + 1) * 8 + 8 + 1
     assert err.endswith(
-        f"note: {csv}: column 'row' counts the rows; if it is an index, leave it out with --drop artist,id,row\n"
+        f"note: {csv}: column 'row' numbers the rows; if it is an index, leave it out with --drop artist,id,row\n"
     )
     code, out, err = cli("train", *flags, "--drop", "row")
     assert "total 41," in out

@@ -46,7 +46,7 @@ def test_settings_that_differ_and_metrics_as_computed_by_hand(cli, runs):
     histories = [pd.read_csv(run.history_path)["val_loss"] for run in runs]
     assert metrics["val_loss"]["difference"] == pytest.approx(histories[1].iloc[-1] - histories[0].iloc[-1])
     assert metrics["best_epoch"]["difference"] == histories[1].idxmin() - histories[0].idxmin()
-    assert "two runs are no verdict" in err
+    assert "two runs give no verdict" in err
     assert found["notes"] == [line.removeprefix("note: ") for line in err.splitlines()]
 
 
@@ -78,9 +78,9 @@ def test_the_other_way_round_has_the_opposite_sign(runs):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"seed": 1}, "two seeds of one variant: what differs between them is chance"),
-        ({"split_seed": 1}, "they differ in split_seed: their metrics are of different rows or targets"),
-        ({"dropout": 0.5}, "two runs are no verdict"),
+        ({"seed": 1}, "two seeds of one variant: any difference between them is chance"),
+        ({"split_seed": 1}, "they differ in split_seed: their metrics are on different rows or targets"),
+        ({"dropout": 0.5}, "two runs give no verdict"),
     ],
 )
 def test_what_a_reader_must_know_is_noted(runs, small_table, fields, says):
@@ -95,14 +95,14 @@ def test_the_same_spec_elsewhere_differs_in_circumstances_alone(cli, runs, small
     assert code == 0
     assert "no setting differs" in out
     assert ["threads", "1", "2"] in [line.split() for line in out.splitlines()]
-    assert "one spec on one table: metrics that differ come from the circumstances alone" in err
+    assert "same spec and table: any difference in metrics comes from the environment" in err
 
 
 def test_a_run_that_failed_has_no_metrics_and_says_so(cli, runs, small_table):
     failed = fabricate.fail(Path("outputs"), small_table, dropout=0.9)
     code, out, err = cli("diff", runs[0].path, failed.path)
     assert code == 0
-    assert f"note: {failed.path} is failed (diverged): its metrics are not known" in err
+    assert f"note: {failed.path} is failed (diverged): its metrics are unknown" in err
     assert ["status", "done", "failed"] in [line.split() for line in out.splitlines()]
 
 

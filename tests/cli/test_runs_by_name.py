@@ -88,7 +88,7 @@ def test_report_export_and_rm_take_every_form(cli, here, form):
     assert cli("report", text, "-o", "page.html")[0] == 0
     assert "my first model" in Path("page.html").read_text()
     assert cli("export", "tensorboard", text)[::2] == (
-        0, "TensorBoard: 1 run sent, 0 were there already, 0 failed\n",
+        0, "TensorBoard: 1 run sent, 0 already there, 0 failed\n",
     )  # fmt: skip
     code, _, err = cli("rm", text, "--yes")
     if form in ("model", "record"):
@@ -132,7 +132,7 @@ def test_several_runs_are_refused_with_their_names_where_one_is_taken(cli, here,
     command, *rest = arguments
     code, out, err = cli(command, text, *rest)
     assert (code, out) == (1, "")
-    assert err.startswith(f"wineexp: {text}: expected one run, found 2 that go by it; give one of ")
+    assert err.startswith(f"wineexp: {text}: expected one run, found 2 of that name; give one of ")
     assert here[1].path.name in err
     assert len(err.splitlines()) == 1
 
@@ -195,5 +195,5 @@ def test_runs_of_a_study_in_its_order_and_the_newest_first(cli, small_table, tmp
     assert (code, err) == (2, "wineexp: --newest and --sort: expected one of them\n")
     code, _, err = cli("runs", "--study", "y")
     assert (code, err) == (
-        1, "wineexp: y: no study of that name in outputs; `wineexp study` writes one down as it begins\n",
+        1, "wineexp: y: no study of that name in outputs; `wineexp study` records one when it starts\n",
     )  # fmt: skip

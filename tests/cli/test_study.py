@@ -45,7 +45,7 @@ def test_a_study_trains_compares_and_reports_and_then_trains_only_what_is_missin
     (gone / "run.json").unlink()
     code, again, err = study("--no-report", "--layout", "grid")
     assert code == 0
-    assert "7 of 8 runs are done already" in err
+    assert "7 of 8 runs are already done" in err
     assert "[1/1] done" in err
     assert again.splitlines()[0] == out.splitlines()[0]
 

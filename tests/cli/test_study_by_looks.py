@@ -92,8 +92,8 @@ def test_looks_are_written_down_first_and_a_change_is_told(whole, small_csv):
     assert "cannot tell after all planned looks" in " ".join(found.comparison.sentences())
     record.write_text("{")
     damaged = study(out, small_csv)
-    assert "looks.json is damaged: it cannot be told" in damaged.comparison.notes[0]
-    assert "16 of the study's runs were there before its looks were written down" in damaged.comparison.notes[1]
+    assert "looks.json is damaged: whether the looks were changed" in damaged.comparison.notes[0]
+    assert "16 of the study's runs existed before its looks were recorded" in damaged.comparison.notes[1]
 
 
 def test_a_batch_does_not_judge_and_says_what_does(small_csv, tmp_path):
@@ -130,7 +130,7 @@ def test_runs_that_were_there_under_other_names_are_taken_up(small_csv, tmp_path
     wineexp.batch(before, data=small_csv, out=tmp_path, jobs=0)
     found = small_study(tmp_path, small_csv, [{"name": "a"}, {"name": "b", "dropout": 0.1}])
     assert len(found.runs) == 6
-    assert "4 of the study's runs were there before its looks were written down" in found.comparison.notes[0]
+    assert "4 of the study's runs existed before its looks were recorded" in found.comparison.notes[0]
 
 
 def test_a_reference_may_be_the_directory_of_a_run_that_comes_later(small_csv, tmp_path, tensorflow):
@@ -169,7 +169,7 @@ def test_without_verdicts_the_figure_has_the_curves(small_csv, tmp_path, tensorf
     config = {"name": "alone", "defaults": SMALL, "seeds": 2}
     found = wineexp.study(config, data=small_csv, out=tmp_path, jobs=0, page=False, layout="verdict")
     assert (tmp_path / "alone" / "compare.png").exists()
-    assert "no verdicts to draw: the figure has the curves" in found.comparison.notes
+    assert "no verdicts to draw: the figure shows the curves" in found.comparison.notes
 
 
 def test_a_reference_that_failed_is_replaced_with_a_note(small_csv, tmp_path, tensorflow):

@@ -52,7 +52,7 @@ def test_what_is_done_is_not_trained_again_without_force(train, tmp_path):
     stamp = record.stat().st_mtime_ns
     code, out, err = train()
     assert code == 0
-    assert "done already" in err
+    assert "already done" in err
     assert "validation MAE" in out
     assert record.stat().st_mtime_ns == stamp
     train("--force")
@@ -175,7 +175,7 @@ def test_data_tells_which_table_and_why(cli, small_csv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, err = cli("data", "fetch")
     assert code == 1
-    assert "no address to ask" in err
+    assert "no address to fetch from" in err
 
 
 def test_show_prints_a_run_whole(train, cli, tmp_path):

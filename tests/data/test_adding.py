@@ -65,7 +65,7 @@ OTHERS = {
     "an empty file": (lambda path, content: path.write_bytes(b""), "{path}:1: expected a header"),
     "another table": (
         lambda path, content: path.write_bytes(b"a,quality\n1,2\n"),
-        "{path}: expected the red-wine table, which alone is kept in the cache, found 1 rows of 2 columns, "
+        "{path}: expected the red-wine table, the only one kept in the cache, found 1 rows of 2 columns, "
         "without 'fixed acidity' and 10 more; to train on this one: --data {path}, or $WINEEXP_DATA",
     ),
     "a part of it": (
@@ -83,7 +83,7 @@ OTHERS = {
     ),
     "a zip of other bytes": (
         lambda path, content: zipped(path, "winequality-red.csv", content[:-1]),
-        "{path}: expected in it the bytes that UCI serves, found others; unpack it, add its CSV",
+        "{path}: expected UCI's table in it, found other bytes; unpack it and add its CSV",
     ),
     "a zip of too much": (
         lambda path, content: zipped(path, "winequality-red.csv", bytes(3_000_000)),
@@ -119,7 +119,7 @@ def test_a_cache_that_cannot_be_written_is_told_with_what_works_without_it(here,
         add_table(red_wine_path)
     assert str(caught.value) == (
         f"{cached_path()}: cannot be written: Not a directory; "
-        "a winequality-red.csv in the folder in which you work is found without it"
+        "a winequality-red.csv in the working directory is found without it"
     )
     shutil.copy(red_wine_path, here)
     assert find_table(stand_in=False).table.source == "winequality-red.csv"
@@ -153,8 +153,8 @@ def test_the_command_says_where_the_table_is_now(cli, here, red_wine_path):
     ("arguments", "says"),
     [
         (["add"], "add: expected FILE, a copy of the red-wine table, found nothing"),
-        (["fetch", "x.csv"], "fetch: expected no FILE, found 'x.csv'; a table is named with --data"),
-        (["info", "x.csv"], "info: expected no FILE, found 'x.csv'; a table is named with --data"),
+        (["fetch", "x.csv"], "fetch: expected no FILE, found 'x.csv'; name a table with --data"),
+        (["info", "x.csv"], "info: expected no FILE, found 'x.csv'; name a table with --data"),
         (["add", "x.csv", "--data", "y.csv"], "--data: expected with info, found with add"),
         (["fetch", "--data", "y.csv"], "--data: expected with info, found with fetch"),
         (["fetch", "--sep", ";"], "--sep: expected with a CSV file, found with fetch"),

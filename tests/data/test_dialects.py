@@ -21,8 +21,8 @@ from wineexp.data.table import fingerprint, read_table
 from wineexp.errors import DataError
 
 TWO = {"a": [1.5, 3.0], "b": [2.0, 4.0]}
-COMMAS = ": decimal commas are read as such: 7,5 is 7.5"
-UNNAMED = ": dropped 1 empty column without a name"
+COMMAS = ": numbers have decimal commas: 7,5 is read as 7.5"
+UNNAMED = ": dropped 1 unnamed empty column"
 
 #: What it is -> the file, the columns that are read, what is noted (behind the file's name).
 READ = {
@@ -64,13 +64,13 @@ READ = {
     "a line of spaces": ("a,b\n1.5,2\n  \n3,4\n", TWO, (": dropped 1 empty line",)),
     "lines of separators": (";\na;b\n1.5;2\n;\n3;4\n;;;\n", TWO, (": dropped 2 empty lines",)),
     "separators at the end of lines": ("a;b;\n1.5;2;\n3;4;\n", TWO, (UNNAMED,)),
-    "separators at the end of some": ("a,b\n1.5,2\n3,4,,\n", TWO, (": dropped 2 empty columns without a name",)),
-    "an empty column": ("a,x,b\n1.5,,2\n3,,4\n", TWO, (": dropped, as nothing is in it: 'x'",)),
-    "an empty column at the end": ("a,b,x\n1.5,2,\n3,4,\n", TWO, (": dropped, as nothing is in it: 'x'",)),
+    "separators at the end of some": ("a,b\n1.5,2\n3,4,,\n", TWO, (": dropped 2 unnamed empty columns",)),
+    "an empty column": ("a,x,b\n1.5,,2\n3,,4\n", TWO, (": dropped empty column: 'x'",)),
+    "an empty column at the end": ("a,b,x\n1.5,2,\n3,4,\n", TWO, (": dropped empty column: 'x'",)),
     "an index of pandas": (
         ",a\n0,5\n1,5\n2,7\n",
         {"a": [5.0, 5.0, 7.0]},
-        (": dropped a column without a name that counts the rows",),
+        (": dropped an unnamed column of row numbers",),
     ),
     "an index with a name": (
         "id,a\n1,5\n2,5\n3,7\n",
@@ -119,16 +119,16 @@ REFUSED = {
     ),
     "a remark": (
         "# made by R\na,b\n1,2\n3,4\n",
-        ":1: expected a header with column names, found a remark: # made by R;",
+        ":1: expected a header with column names, found a comment: # made by R;",
     ),
     "a remark with quotes and commas": (
         '# "wine" data, of R\n"a","b","c"\n1,2,3\n',
-        ':1: expected a header with column names, found a remark: # "wine" data, of R; remove',
+        ':1: expected a header with column names, found a comment: # "wine" data, of R; remove',
     ),
     "a header of R's": ('"a","b"\n"1",2,3\n"2",3,4\n', ":1: expected a name for each of 3 columns, found 2, as R"),
     "R's separator": (
         '"a" "b"\n"1" 2.5 3\n"2" 3.5 4\n',
-        ":2: expected a row of a CSV: ',' expected after '\"'; read with ',' between cells, and --sep",
+        ":2: expected a row of a CSV: ',' expected after '\"'; read with ',' between cells; --sep",
     ),
     "a quote that never ends": ('a,b\n1,"2\n3,4\n', ":2: expected a row of a CSV: unexpected end of data"),
     "a name that never ends": ('a,"b\n1,2\n', ":1: expected a header with column names: unexpected end of data"),
@@ -173,7 +173,7 @@ def test_what_is_refused_with_its_place(tmp_path, content, says):
 
 def test_separators_at_the_end_of_a_row_far_below_are_noted(tmp_path):
     path = write(tmp_path, "a,b\n" + "1,2\n" * 300 + "1,2,,\n")
-    assert read_table(path).notes == (f"{path}: dropped 2 empty columns without a name",)
+    assert read_table(path).notes == (f"{path}: dropped 2 unnamed empty columns",)
 
 
 @pytest.mark.parametrize("sep", ["tab", "\t", "\\t"])
@@ -186,7 +186,7 @@ def test_a_separator_can_be_named(tmp_path, sep):
 
 @pytest.mark.parametrize("sep", ["", ";;", "5", ".", '"', "-", "\n", "é", "x"])
 def test_what_is_no_separator_is_refused(tmp_path, sep):
-    with pytest.raises(DataError, match="sep: expected one character that no number has"):
+    with pytest.raises(DataError, match="sep: expected one character that cannot be in a number"):
         read_table(write(tmp_path, "a,b\n1,2\n"), sep=sep)
 
 
@@ -219,7 +219,7 @@ def test_notes_are_told_before_training_and_by_data(cli, tmp_path):
     path = write(tmp_path, f"id;a;quality\n{rows}")
     told = [
         f"note: {path}{COMMAS}\n",
-        f"note: {path}: column 'id' counts the rows; if it is an index, leave it out with --drop id\n",
+        f"note: {path}: column 'id' numbers the rows; if it is an index, leave it out with --drop id\n",
     ]
     (tmp_path / "c.yaml").write_text("widths: 8\nepochs: 1\n")
     for command in (["train", "--dry-run"], ["batch", tmp_path / "c.yaml", "--dry-run"], ["data"]):

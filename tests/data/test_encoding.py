@@ -88,7 +88,7 @@ REFUSED = {
     "a target of text": ({"target": "artist"}, ":2: column 'artist': expected a number, found ' Queen '"),
     "no feature left": (
         {"drop": "id,artist,length,hp,bar"},
-        ": expected features beside the target 'quality', found none",
+        ": expected features other than the target 'quality', found none",
     ),
 }
 
@@ -212,12 +212,12 @@ def test_a_category_that_no_training_row_has_is_told():
     (note,) = split_notes(table, spec, split_table(table, spec)).values()
     assert note == (
         "a DataFrame: column 'artist': 1 validation or test row has a category that no training row of split_seed "
-        "0 has, which counts as none: 'Queen'"
+        "0 has, encoded as all zeros: 'Queen'"
     )
 
 
 @pytest.mark.parametrize(
-    ("column", "told"), [("id", "counts the rows"), ("Unnamed: 0", "has the name that pandas")]
+    ("column", "told"), [("id", "numbers the rows"), ("Unnamed: 0", "has a name that pandas")]
 )
 def test_what_may_be_an_index_is_told_only_where_it_is_a_feature(tmp_path, column, told):
     numbers = range(1, 21) if column == "id" else np.random.RandomState(0).permutation(20)

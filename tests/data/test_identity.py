@@ -77,7 +77,7 @@ def test_a_run_on_the_same_values_under_other_headings_is_not_done_already(small
     assert second.record.data.columns == tuple(other.frame.columns)
     with pytest.raises(SelectionError, match=r"on different tables cannot be compared: .* under other headings"):
         wineexp.compare(tmp_path / "out")
-    assert "they are of different tables" in " ".join(wineexp.diff(first, second).notes)
+    assert "they used different tables" in " ".join(wineexp.diff(first, second).notes)
 
 
 def test_swapped_features_are_another_table_too(small_table, tmp_path):
@@ -128,7 +128,7 @@ def test_an_earlier_run_on_the_real_tables_values_under_swapped_headings_is_not_
     records.as_earlier(fabricate.save(tmp_path, swapped, **FIELDS))
     asked = plan([RunSpec.parse(FIELDS)], red_wine, tmp_path)
     assert len(asked.waiting) == 1
-    with pytest.raises(RunError, match="a run of another table, with the same values under other headings"):
+    with pytest.raises(RunError, match="one of another table, with the same values under other headings"):
         execute(asked, executor=None)
     (path,) = tmp_path.iterdir()
     assert Run(path).record.data.kind == "custom"

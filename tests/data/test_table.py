@@ -84,7 +84,7 @@ def test_a_byte_order_mark_and_quotes_are_read(tmp_path):
     [
         ({"a": [1.0, 2.0]}, "no column 'quality'; --target names the column to predict, one of: a"),
         ({"qualitty": [1.0], "a": [2.0]}, "did you mean 'qualitty'"),
-        ({"quality": [1.0, 2.0]}, "expected features beside the target"),
+        ({"quality": [1.0, 2.0]}, "expected features other than the target"),
         ({"quality": [1.0, 1.0], "a": [1.0, 2.0]}, "expected a target that varies, found 1 in every row"),
     ],
 )

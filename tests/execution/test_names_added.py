@@ -113,7 +113,7 @@ def test_a_command_says_it(cli, small_table, small_csv, tmp_path):
     flags = ["--widths", "8", "--epochs", 6, "--data", small_csv, "--out", tmp_path, "--name", "my first model"]
     code, _, err = cli("train", *flags)
     assert code == 0
-    assert f"note: name 'my first model' added to {run.path}, which is done already" in err
+    assert f"note: name 'my first model' added to {run.path}, which is already done" in err
     assert "added" not in cli("train", *flags)[2]
     code, out, _ = cli("show", "my first model", "--out", tmp_path)
     assert code == 0

@@ -154,7 +154,7 @@ def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
     assert "good" not in out
     code, _, err = cli("batch", tmp_path / "mixed.yaml", *arguments, "--skip-failed")
     assert code == 1
-    assert "7 of 7 runs are done already or left alone" in err
+    assert "7 of 7 runs are already done or skipped" in err
 
 
 def test_memory_bounds_the_workers(monkeypatch):
@@ -281,7 +281,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_completes_the_rest(s
     again = start(arguments, tmp_path)
     _, err = again.communicate(timeout=GUARD)
     assert again.returncode == 0, err
-    assert "2 of 3 runs are done already" in err
+    assert "2 of 3 runs are already done" in err
     wanted = [
         RunSpec.parse({**QUICK, "bn": "after", "seed": 0}),
         RunSpec.parse({**QUICK, "bn": "after", "seed": 1}),

@@ -84,7 +84,7 @@ def test_train_and_batch_write_events_also_of_runs_that_were_done(cli, small_csv
     assert code == 0
     assert len(list((tmp_path / "tb").iterdir())) == 3
     code, _, err = cli("export", "tensorboard", tmp_path / "out", "--to", tmp_path / "tb")
-    assert (code, err) == (0, "TensorBoard: 0 runs sent, 3 were there already, 0 failed\n")
+    assert (code, err) == (0, "TensorBoard: 0 runs sent, 3 already there, 0 failed\n")
 
 
 def test_a_study_is_written_as_mean_and_band_of_each_variant(cli, small_csv, tmp_path, tensorflow):

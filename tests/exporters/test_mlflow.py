@@ -92,9 +92,9 @@ def names_of(client, experiment):
 
 def told(experiment, server, sent, present, failed=0):
     """The line that says what was sent."""
-    runs, were = "run" if sent == 1 else "runs", "was" if present == 1 else "were"
+    runs = "run" if sent == 1 else "runs"
     where = f"MLflow experiment '{experiment}' at {server}"
-    return f"{where}: {sent} {runs} sent, {present} {were} there already, {failed} failed\n"
+    return f"{where}: {sent} {runs} sent, {present} already there, {failed} failed\n"
 
 
 # -- What is there ------------------------------------------------------------------------------------
@@ -264,9 +264,9 @@ def test_a_run_of_two_studies_is_in_both_experiments(cli, server, client, small_
     export = ["export", "mlflow", "--out", tmp_path / "out", "--to", server]
     assert (
         cli(*export, "two's")[2]
-        == f'MLflow experiment "two\'s" at {server}: 2 runs sent, 0 were there already, 0 failed\n'
+        == f'MLflow experiment "two\'s" at {server}: 2 runs sent, 0 already there, 0 failed\n'
     )
-    assert cli(*export, tmp_path / "out" / "two_s")[2].endswith(" 0 runs sent, 2 were there already, 0 failed\n")
+    assert cli(*export, tmp_path / "out" / "two_s")[2].endswith(" 0 runs sent, 2 already there, 0 failed\n")
     code, _, err = cli(*export, tmp_path / "out")
     assert code == 0
     assert told("one", server, 2, 0) in err
@@ -311,7 +311,7 @@ def test_what_the_environment_chose_is_told(cli, server, client, small_table, tm
     run = fabricate.save(tmp_path / "runs", small_table)
     where = f"MLflow experiment 'environment' ($MLFLOW_EXPERIMENT_NAME) at {server} ($MLFLOW_TRACKING_URI)"
     code, _, err = cli("export", "mlflow", tmp_path / "runs")
-    assert (code, err) == (0, f"{where}: 1 run sent, 0 were there already, 0 failed\n")
+    assert (code, err) == (0, f"{where}: 1 run sent, 0 already there, 0 failed\n")
     assert names_of(client, "environment") == [run.path.name]
     for flags in (["--mlflow"], ["--mlflow", "--seeds", 1]):
         _, _, err = cli(
@@ -348,9 +348,7 @@ def test_what_another_process_is_sending_is_waited_for(client, log, small_table,
     run = fabricate.save(tmp_path, small_table, dropout=0.2)
     other = begun(client, log, run, datetime.now(UTC).isoformat())
     monkeypatch.setattr(mlflow_server, "PATIENCE", 0.0)
-    with pytest.raises(
-        ExportError, match="another process is sending it and does not end; if none is, send it again"
-    ):
+    with pytest.raises(ExportError, match="another process is still sending it; if none is, send it again"):
         log.export(run)
     monkeypatch.setattr(mlflow_server.time, "sleep", lambda _: client.set_terminated(other, "FINISHED"))
     monkeypatch.setattr(mlflow_server, "PATIENCE", GUARD)
@@ -419,9 +417,9 @@ def refusing():
 REFUSALS = {
     "http://127.0.0.1:9": "at http://127.0.0.1:9: cannot be used: Connection refused",
     "http://someone:secret@127.0.0.1:9": "at http://127.0.0.1:9: cannot be used: Connection refused",
-    "http://REFUSING/401": "it asks who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "http://REFUSING/401": "it requires a login: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
     "http://REFUSING/403": "you have no permission there; ask for it, or give another experiment",
-    "http://REFUSING/404": "what answers there is no MLflow server",
+    "http://REFUSING/404": "the server there is not MLflow",
     "http://REFUSING/500": "too many 500 error responses",
     "http://REFUSING/200": "the response body was not in a valid JSON format",
     "https://REFUSING/200": "[SSL",
@@ -456,7 +454,7 @@ def test_an_experiment_without_mlflow_is_refused(cli, small_csv, tmp_path):
     code, _, err = cli("train", "--data", small_csv, "--out", tmp_path / "out", "--experiment", "x")
     assert (code, err) == (
         2,
-        "wineexp: experiment: expected with mlflow, whose experiment it names; found 'x' alone\n",
+        "wineexp: experiment: expected together with mlflow; found 'x' alone\n",
     )
 
 

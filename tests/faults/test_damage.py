@@ -86,7 +86,7 @@ def test_every_file_damaged_in_every_way_is_noticed_and_trained_again(
     flags = ["--widths", 4, "--epochs", 2, "--batch-size", 32, "--threads", 1]
     code, _, err = cli("train", *flags, *where)
     assert code == 0
-    assert "done already" not in err
+    assert "already done" not in err
     assert outputs.path.joinpath("history.csv").read_bytes() == before, "the same run again"
     assert cli("runs", tmp_path / "outputs", "--check")[0] == 0
 
@@ -157,7 +157,7 @@ def without_checksums(record):
         (lambda r: r["data"].update(fingerprint="0" * 64), "signature and variant: expected"),
         (lambda r: r.update(status="failed"), "reason: expected one for a failed run alone"),
         (lambda r: r["data"].update(rows=7), "data.rows: expected the sum of the sides"),
-        (lambda r: r["data"].update(features=["a", "quality"]), "data.features: expected different columns"),
+        (lambda r: r["data"].update(features=["a", "quality"]), "data.features: expected distinct columns"),
         (lambda r: r["data"]["scaling"].update(center=[0.0]), "data.scaling: expected 3 numbers each"),
         (
             lambda r: r["data"]["scaling"].update(scale=[1.0, 0.0, 1.0]),

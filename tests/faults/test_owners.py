@@ -54,7 +54,7 @@ def test_what_is_not_ours_at_a_runs_path_is_refused_before_training(small_table,
     planted(kind, path)
     before = sorted(str(entry) for entry in tmp_path.rglob("*"))
     executor = Fake()
-    with pytest.raises(RunError, match=r"stands where a run is to be written: a .*; move it away"):
+    with pytest.raises(RunError, match=r"expected a free place for a run, found a .*; move it away"):
         execute(plan(SPECS[:1], small_table, tmp_path / "out", force=force), executor)
     assert executor.begun == []
     assert sorted(str(entry) for entry in tmp_path.rglob("*")) == before
@@ -65,7 +65,7 @@ def test_a_folder_in_place_of_a_runs_file_is_refused(small_table, tmp_path, name
     (run,) = train(SPECS[:1], small_table, tmp_path, Fake())
     (run.path / name).unlink(missing_ok=True)
     (run.path / name).mkdir()
-    with pytest.raises(RunError, match=f"whose {name} is no file"):
+    with pytest.raises(RunError, match=f"whose {name} is not a file"):
         execute(plan(SPECS[:1], small_table, tmp_path, force=True), Fake())
 
 
@@ -221,7 +221,9 @@ def test_a_folder_in_place_of_a_claim_is_one_line(small_table, tmp_path):
 
 
 def test_without_a_listener_waiting_is_a_warning_that_says_what_to_do(tmp_path):
-    with pytest.warns(UserWarning, match=r"waiting for 2 runs that process 1 on far trains.*delete .*x\.claim"):
+    with pytest.warns(
+        UserWarning, match=r"waiting for 2 runs that process 1 on far is training.*delete .*x\.claim"
+    ):
         Observer().waiting(2, "process 1 on far", tmp_path / "x.claim")
 
 
@@ -292,7 +294,7 @@ def test_a_command_whose_runs_are_deleted_meanwhile_fails_and_says_which(
     extra = ["--no-report"] if command == "study" else []
     code, _, err = cli(command, "c.yaml", "--data", small_csv, "--jobs", 0, *extra)
     assert code == 1
-    assert "was deleted while other runs were trained" in err
+    assert "was deleted while other runs were training" in err
     assert "interrupted" not in err
     if command == "batch":
         assert "3 runs: 2 done (0 of them before), 0 failed, 0 not finished, 1 deleted" in err

@@ -127,7 +127,7 @@ def test_what_was_running_is_recorded_with_its_history(folder, number):
     again = ["batch", "c.yaml", "--data", "t.csv", "--out", "out", "--dry-run"]
     process = start(again, folder)
     _, err = process.communicate(timeout=GUARD)
-    assert "23 runs, 3 of them done or left alone, 20 to train" in err
+    assert "23 runs, 3 of them done or skipped, 20 to train" in err
 
 
 @pytest.mark.slow

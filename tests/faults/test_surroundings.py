@@ -292,7 +292,7 @@ def test_a_folder_in_place_of_a_model_and_a_target_of_another_spelling_are_told(
     (here / "q.csv").write_text("a,b,c,Quality\n1,2,3,4\n")
     code, _, err = cli("predict", run, here / "q.csv")
     assert code == 0
-    assert "the target's name is 'quality': with it in place of 'Quality'" in err
+    assert "the target is named 'quality': rename 'Quality'" in err
     (run / "model.keras").unlink()
     (run / "model.keras").mkdir()
     code, _, err = cli("predict", run, here / "t.csv")

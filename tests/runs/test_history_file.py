@@ -41,7 +41,7 @@ class Read:
 
 BOTH = Read([0, 1], [0.5, 0.4], [0.7, 0.6])
 ALONE = Read([0, 1], [0.5, 0.4], [NAN, NAN], [0, 1], ["no val_loss in it, so loss is drawn alone"])
-COUNTED = "no column epoch, so its lines are taken as epochs 1 to 2"
+COUNTED = "no column epoch, so its lines count as epochs 1 to 2"
 FORMS = {
     "of wineexp": ("epoch,loss,val_loss\n0,0.5,0.7\n1,0.4,0.6\n", BOTH),
     "semicolons": ("epoch;loss;val_loss\n0;0.5;0.7\n1;0.4;0.6\n", BOTH),
@@ -110,7 +110,7 @@ REFUSED = {
     "two marks": ("epoch;loss\n0;1.000,5\n", ":2: column 'loss': expected a number, or NA or nothing"),
     "too few cells": (HEAD + "2,0.3\n", ":4: expected 3 values as in the header, found 2"),
     "other metrics": (HEAD + "2,0.3,0.3,0.5\n", ":4: expected 3 values as in the header, found 4; a training"),
-    "a header in the middle": (HEAD + HEAD, ":4: found the header again; each training needs a file of its own"),
+    "a header in the middle": (HEAD + HEAD, ":4: found the header again; each training needs its own file"),
     "an epoch without a number": (HEAD + ",0.3,0.5\n", ":4: column 'epoch': expected a whole number"),
     "half an epoch": (HEAD + "1.5,0.3,0.5\n", ":4: column 'epoch': expected a whole number from 0 to 1,000,000"),
     "an epoch below 0": ("epoch,loss\n-1,0.3\n", ":2: column 'epoch': expected a whole number"),
@@ -204,7 +204,7 @@ def test_a_file_of_two_trainings_is_two_with_their_own_epochs(tmp_path):
     assert second.history["loss"].tolist() == [0.9, 0.8]
     assert (first.number, second.number) == (1, 2)
     assert first.notes == second.notes
-    assert "mine.csv: its epochs begin anew in line 5, so it is drawn as 2 trainings" in first.notes[0]
+    assert "mine.csv: its epochs restart in line 5, so it is drawn as 2 trainings" in first.notes[0]
     assert first.notes[1].endswith("no val_loss in training 2, so loss is drawn alone")
 
 
@@ -363,7 +363,7 @@ def test_two_trainings_are_two_variants_and_a_file_given_twice_is_read_once(tmp_
     found = compare_runs(load([tmp_path / "a.csv", tmp_path / "." / "a.csv"]), first=True)
     assert [variant.label for variant in found.variants] == ["a, training 1", "a, training 2"]
     assert lines(found.figure)["a, training 2: loss"][1].tolist() == [0.9, 0.8]
-    assert sum("begin anew in line 4" in note for note in found.notes) == 1
+    assert sum("restart in line 4" in note for note in found.notes) == 1
 
 
 def test_data_has_the_best_epoch_counted_from_0(tmp_path):
@@ -393,7 +393,7 @@ def test_the_command_reads_them_and_tells_its_notes(cli, tmp_path):
     assert code == 0
     assert "mine" in out
     assert "note: " in err
-    assert "mine.csv: no column epoch, so its lines are taken as epochs 1 to 2" in err
+    assert "mine.csv: no column epoch, so its lines count as epochs 1 to 2" in err
     assert pd.read_csv(
         io.StringIO(cli("compare", tmp_path / "mine.csv", "--csv", "-o", tmp_path / "x.png")[1])
     ).shape[0]

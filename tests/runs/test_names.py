@@ -60,8 +60,8 @@ def test_history_and_picture_stay_files_where_several_kinds_are_taken(saved):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("8x1-epochs6", "8x1-epochs6: expected one run, found 2 that go by it; give one of 8x1-epochs6-s0-"),
-        ("my study", "my study: expected one run, found 2 that go by it; give one of my_first_model-s0-"),
+        ("8x1-epochs6", "8x1-epochs6: expected one run, found 2 of that name; give one of 8x1-epochs6-s0-"),
+        ("my study", "my study: expected one run, found 2 of that name; give one of my_first_model-s0-"),
         ("my first modell", "(did you mean 'my first model'?)"),
         ("my studdy", "(did you mean 'my study'?)"),
         ("qqq/www", "qqq/www: no such file or directory, nor a run's directory name, signature (at least 4"),
@@ -80,7 +80,7 @@ def test_what_is_not_one_run_is_refused_with_what_there_is(saved, text, says):
 
 def test_of_many_runs_some_are_named_and_the_rest_counted(tmp_path, small_table):
     runs = [fabricate.save(tmp_path, small_table, seed=seed) for seed in range(9)]
-    told = r"found 9 that go by it; give one of ([^;]+; ){4}[^;]+ and 4 more; wineexp runs lists them$"
+    told = r"found 9 of that name; give one of ([^;]+; ){4}[^;]+ and 4 more; wineexp runs lists them$"
     with pytest.raises(RunError, match=told):
         find_run(runs[0].record.label, tmp_path)
 
@@ -104,7 +104,9 @@ def test_a_beginning_that_two_share_is_refused_with_both(tmp_path, small_table):
     last = "0" if run.signature[-1] != "0" else "1"
     other = damaged(run.signature[:7] + last, tmp_path)
     for length in range(LEAST, 8):
-        with pytest.raises(RunError, match="expected one run, found 2 whose signature begins so") as caught:
+        with pytest.raises(
+            RunError, match="expected one run, found 2 with signatures that begin with it"
+        ) as caught:
             find_run(run.signature[:length], tmp_path)
         assert run.path.name in str(caught.value)
         assert other.name in str(caught.value)
@@ -122,7 +124,7 @@ def test_a_beginning_resolves_if_and_only_if_one_signature_begins_so(tmp_path_fa
     if len(sharing) == 1:
         assert find_run(beginning, out) == paths[chosen]
     else:
-        with pytest.raises(RunError, match=f"found {len(sharing)} whose signature begins so"):
+        with pytest.raises(RunError, match=f"found {len(sharing)} with signatures that begin with it"):
             find_run(beginning, out)
 
 
@@ -198,7 +200,7 @@ def test_a_study_file_that_is_not_ours_is_told_not_replaced(tmp_path, content, s
 def test_a_study_of_an_earlier_version_is_told_how_to_be_known(tmp_path):
     (tmp_path / "old_one").mkdir()
     (tmp_path / "old_one" / "compare.csv").write_text("variant\n")
-    with pytest.raises(RunError, match="is of an earlier version: the same `wineexp study` again"):
+    with pytest.raises(RunError, match="was written by an earlier version: repeat its `wineexp study`"):
         find_place("old one", tmp_path)
 
 

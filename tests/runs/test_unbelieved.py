@@ -189,7 +189,7 @@ def test_features_of_an_earlier_record_in_another_order_are_refused_by_what_the_
     records.rewrite(found.path, lambda record: record["data"].update(features=["b", "a", "c"]))
     code, out, err = cli("predict", found.path, small_csv)
     assert (code, out) == (1, "")
-    assert "its model does not give the predictions that it recorded, with these features" in err
+    assert "its model does not reproduce its recorded predictions with these features" in err
 
 
 def test_where_the_table_is_not_at_hand_earlier_runs_are_marked(small_table, tmp_path, cli):

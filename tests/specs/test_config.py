@@ -56,7 +56,7 @@ TRAPS = [
     ),
     ("looks: [5, 9]\nlook_weights: [1]\n", ":2: look_weights: expected 2 numbers above 0, one for each look"),
     ("looks: [5, 9]\nlook_weights: [1, 0]\n", ":2: look_weights: expected 2 numbers above 0"),
-    ("seeds: 2\nlook_weights: [1]\n", ":2: look_weights: expected looks beside it, found none"),
+    ("seeds: 2\nlook_weights: [1]\n", ":2: look_weights: expected looks with it, found none"),
     ("seeds: 2\nmargin: 0\n", ":2: margin: expected a number above 0, in the target's unit; found 0"),
     ("seeds: 2\nmargin: yes\n", ":2: margin: expected a number above 0"),
     ("margin: .inf\nseeds: 2\n", ":1: margin: expected a number above 0"),
@@ -66,7 +66,7 @@ TRAPS = [
     ("margin: 0.1\nepochs: 3\n", ":2: epochs: unknown key (it belongs under defaults)"),
     (
         "defaults:\n  <<: {epochs: 3}\n",
-        ":2: not YAML: a merge key (<<), which YAML 1.2 has not; write the fields out",
+        ":2: not YAML: a merge key (<<), which YAML 1.2 lacks; write the fields out",
     ),
     ("#" * 600_000, ": expected at most 524,288 bytes, found 600,000"),
 ]

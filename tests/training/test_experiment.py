@@ -176,7 +176,7 @@ def test_mixed_bfloat16_is_refused_before_training_where_it_would_be_slower(smal
         lambda: run(small_table, **spec),  # a worker on a machine of another kind
     ]
     for call in calls:
-        with pytest.raises(RuntimeSetupError, match="expected float32, since this processor is not known"):
+        with pytest.raises(RuntimeSetupError, match="expected float32, since this processor shows no bfloat16"):
             call()
     assert not (tmp_path / "o").exists()
 

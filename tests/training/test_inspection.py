@@ -209,7 +209,7 @@ def test_rows_of_a_csv_are_scaled_as_the_runs_own(inspect, runs, small_table, tm
     _, found = inspect("after", tmp_path / "few.csv")
     assert found["actual_mean"] is None
     (note,) = found["notes"]
-    assert "of 5 rows here, of 32 when it was trained" in note
+    assert "of 5 rows here, of 32 in training" in note
 
 
 def test_text_and_csv_hold_the_same_and_the_figure_is_written(cli, runs, small_csv, tmp_path, monkeypatch):

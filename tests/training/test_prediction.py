@@ -165,7 +165,7 @@ def test_columns_that_are_not_needed_may_have_any_name_and_hold_anything(cli, ru
     assert len(table) == 2
     assert "not used: x, x\n" in err
     assert f"{path}: dropped 1 empty line\n" in err
-    assert f"{path}: dropped, as nothing is in it: 'quality'\n" in err
+    assert f"{path}: dropped empty column: 'quality'\n" in err
     assert "MAE" not in err
 
 
@@ -189,7 +189,7 @@ def test_an_id_is_carried_as_it_is_and_safe(cli, runs, tmp_path):
     [
         ("win", ":1: no column 'win' (did you mean 'wine'?)"),
         ("x", ":1: column 'x' occurs twice in the header"),
-        ("row", "id: column 'row' has the name of a column of the output; rename it in the file"),
+        ("row", "id: column 'row' has the same name as an output column; rename it in the file"),
     ],
 )
 def test_an_id_that_cannot_be_carried_is_refused(cli, runs, tmp_path, column, says):
@@ -210,7 +210,7 @@ def test_rows_far_outside_the_training_range_are_noted(cli, runs, small_table, t
     pd.DataFrame({"a": [0.0, beside, beyond], "b": 0.0, "c": 0.0}).to_csv(path, index=False)
     _, _, err = cli("predict", run.path, path)
     assert err == (
-        f"note: column 'a': 1 row far outside what the run was trained on, {low:g} to {high:g}; "
+        f"note: column 'a': 1 row far outside the training range, {low:g} to {high:g}; "
         f"furthest {beyond:g} in row 2, counted from 0\n"
     )
     frame = pd.DataFrame({"a": [beyond], "b": 0.0, "c": 0.0, "quality": np.nan})

@@ -67,7 +67,7 @@ def compare(
     margin : float, optional
         The size below which a difference in val MAE does not matter: a variant may then be the same within it.
     out : path-like
-        The folder in which runs are looked for by name.
+        The folder in which to look up runs by name.
     on_damaged : callable, optional
         Called with the error of each unreadable run in a folder, instead of a warning.
 
@@ -201,8 +201,8 @@ def _with_looks_told(comparison: Comparison) -> Comparison:
     if not studies:
         return comparison
     note = (
-        f"seeds were added by planned looks ({some_of(studies)}), so their number depends on what was seen: "
-        "judged all at once, as here, the error rate is not kept. The same `wineexp study` again trains nothing "
+        f"seeds were added by planned looks ({some_of(studies)}), so their number depends on earlier results: "
+        "judged all at once, as here, the error rate is not kept. Repeating `wineexp study` trains nothing "
         "and keeps it"
     )
     return replace(comparison, notes=(*comparison.notes, note))

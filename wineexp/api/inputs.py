@@ -90,7 +90,7 @@ def read_study(
         return read_configs([os.fspath(config)], overrides, looks)
     if isinstance(config, Sequence) and config:
         if looks is not None and any(isinstance(item, RunSpec) for item in config):
-            raise ConfigError(["looks: expected a config, whose seeds they decide; found RunSpecs"])
+            raise ConfigError(["looks: expected a config, whose seeds the looks decide; found RunSpecs"])
         if looks is None and all(isinstance(item, RunSpec) for item in config):
             specs = [RunSpec.parse({**item.settings(), **(overrides or {})}) for item in config]  # type: ignore[union-attr]
             told = told_overrides(overrides or {})

@@ -144,6 +144,6 @@ def _notes(run: SavedRun, chosen: _Rows, layers: Sequence[LayerInside]) -> Itera
     batch = min(run.spec.batch_size, run.record.data.train_rows)
     if len(chosen.x) < batch and any(layer.normalization for layer in layers):
         yield (
-            f"as in training, batch normalization goes by the statistics of each batch: of {len(chosen.x)} rows "
-            f"here, of {batch} when it was trained"
+            f"in training mode, batch normalization uses batch statistics: of {len(chosen.x)} rows here, of "
+            f"{batch} in training"
         )

@@ -108,9 +108,7 @@ def make_exporters(sending: Sending, study: str) -> list[Exporter]:
     """
     tensorboard, mlflow, experiment = sending.tensorboard, sending.mlflow, sending.experiment
     if experiment is not None and mlflow is None:
-        raise SelectionError(
-            f"experiment: expected with mlflow, whose experiment it names; found {experiment!r} alone"
-        )
+        raise SelectionError(f"experiment: expected together with mlflow; found {experiment!r} alone")
     found: list[Exporter] = []
     if tensorboard is not None:
         from wineexp.exporters.tensorboard import EventLog

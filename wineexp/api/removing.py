@@ -62,7 +62,7 @@ def remove(*runs: Runs, out: PathLike = "outputs") -> list[Path]:
     *runs : SavedRun or path-like, or sequences of them
         Run directories; or directory names, signatures, labels or studies of runs in ``out``.
     out : path-like
-        The folder in which runs are looked for by name.
+        The folder in which to look up runs by name.
 
     Raises
     ------
@@ -166,5 +166,5 @@ def _claimed(removal: Removal) -> Iterator[None]:
     with contextlib.closing(Claims(removal.path.parent)) as claims:
         if not claims.take(removal.signature, to_remove=True):
             owner = claims.owner(removal.signature)
-            raise RunError(f"{removal.path}: is being trained by {owner}; wait for its end, or end it")
+            raise RunError(f"{removal.path}: is being trained by {owner}; wait until it ends, or stop it")
         yield

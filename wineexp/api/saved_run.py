@@ -124,19 +124,19 @@ class Predictions:
         """The metrics in words; empty if the target is not present."""
         if self.metrics is None:
             return ""
-        skill = "skill not known" if self.metrics["skill"] is None else f"skill {self.metrics['skill']:+.1%}"
+        skill = "skill unknown" if self.metrics["skill"] is None else f"skill {self.metrics['skill']:+.1%}"
         mae, rmse = (self.metrics[name] or 0.0 for name in ("mae", "rmse"))
         return f"MAE {format_number(mae)}, RMSE {format_number(rmse, size=mae)}, {skill}"
 
     @property
     def remarks(self) -> list[str]:
         """What was left out, unused, dropped, or far outside the training rows, in words."""
-        left_out = [f"left out: {run.path} ({run.status}, or without its model)" for run in self.left_out]
+        left_out = [f"left out: {run.path} ({run.status}, or no model)" for run in self.left_out]
         unused = [f"not used: {', '.join(map(one_line, self.unused))}"] if self.unused else []
         target = self.runs[0].spec.target
         alike = [name for name in self.unused if folded(name) == folded(target)]
         if alike and self.metrics is None:
-            unused[0] += f"; the target's name is {target!r}: with it in place of {alike[0]!r} they are measured"
+            unused[0] += f"; the target is named {target!r}: rename {alike[0]!r} to get metrics"
         return [*left_out, *unused, *self.notes]
 
     def _title(self) -> str:
@@ -272,7 +272,7 @@ def diff(first: Run | PathLike, second: Run | PathLike, *, out: PathLike = "outp
     first, second : SavedRun or path-like
         A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
     out : path-like
-        The folder in which runs are looked for by name.
+        The folder in which to look up runs by name.
 
     Returns
     -------

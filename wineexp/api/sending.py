@@ -49,7 +49,7 @@ def export(
     out: PathLike = "outputs",
     on_damaged: OnDamaged | None = None,
 ) -> ExportResult:
-    """Send finished runs to TensorBoard or MLflow; those that are there already are skipped.
+    """Send finished runs to TensorBoard or MLflow; those already sent are skipped.
 
     In MLflow a study is an experiment, as with ``study(..., mlflow=...)``: its runs go to the experiment with its
     name. A run that no study in its folder lists counts as present if any experiment of the server has it;
@@ -67,7 +67,7 @@ def export(
         The MLflow experiment for all these runs, created if it does not exist; by default
         ``$MLFLOW_EXPERIMENT_NAME``, else each study's own.
     out : path-like
-        The folder in which runs are looked for by name.
+        The folder in which to look up runs by name.
     on_damaged : callable, optional
         Called with the error of each unreadable run in a folder, and of each study's unreadable list of runs.
 

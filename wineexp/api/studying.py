@@ -132,7 +132,7 @@ def study(
         All curves in one panel, a panel per variant, or the verdicts alone; ``auto``: one panel if its curves can
         be told apart.
     metric : {"both", "val_loss", "loss"}
-        Which losses are drawn.
+        Which losses to draw.
     smooth : int, optional
         Also draw an exponentially weighted mean of this span, in epochs.
     full_range : bool
@@ -298,7 +298,7 @@ def _write_study(comparison: Comparison, plan: Plan, folder: Path, drawing: Draw
     layout = drawing.layout
     if layout == "verdict" and not comparison.verdicts:
         layout = "auto"
-        note = "no verdicts to draw: the figure has the curves"
+        note = "no verdicts to draw: the figure shows the curves"
         comparison = replace(comparison, notes=(*comparison.notes, note))
     figure = comparison.draw(drawing.style, layout=layout, title=plan.name)
     files.write_file(folder / FIGURE, save(figure, "png"))

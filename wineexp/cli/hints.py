@@ -43,8 +43,8 @@ FLAG_ALIASES = each_alias(
 #: Folded option of other tools -> how to do it here, if no option does it.
 _OTHERWISE = each_alias(
     {
-        "the file stands by itself: wineexp {} FILE": "config configfile configname configpath cfg conf yaml spec",
-        "several values of a field stand under grid: in a config": "multirun m sweep grid",
+        "give the file alone: wineexp {} FILE": "config configfile configname configpath cfg conf yaml spec",
+        "list several values of a field under grid: in a config": "multirun m sweep grid",
     }
 )
 
@@ -139,7 +139,7 @@ def _option_hint(word: str, context: click.Context, names: Sequence[str], find: 
         if field and option in flags:
             return f" (did you mean {option} {field}=VALUE?)"
     if context.parent and word in _flags(context.parent.command):
-        return f" (it stands before the command: wineexp {word} {context.info_name})"
+        return f" (put it before the command: wineexp {word} {context.info_name})"
     if folded(name) in STUDY_KEYS and "--set" in flags:
         return f" (a study's key: write {name}: in the config)"
     if folded(name) in _OTHERWISE and context.info_name in ("train", "batch", "study"):

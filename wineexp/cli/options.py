@@ -194,7 +194,7 @@ def data_option(function: Command) -> Command:
 
 def sep_option(function: Command) -> Command:
     """``--sep``."""
-    meaning = "The CSV file's separator: one character, or tab or space; by default its content tells."
+    meaning = "The CSV file's separator: one character, tab or space; by default detected from the file."
     return click.option("--sep", metavar="CHARACTER", help=meaning)(function)
 
 
@@ -218,7 +218,7 @@ def out_option(function: Command) -> Command:
 
 def named_runs_option(function: Command) -> Command:
     """``--out`` for commands that take runs, which may be given by name."""
-    return _out("The folder in which runs are looked for by name.", callback=_existing)(function)
+    return _out("The folder in which to look up runs by name.", callback=_existing)(function)
 
 
 def _out(meaning: str, **how: Any) -> Callable[[Command], Command]:
@@ -240,16 +240,16 @@ def selection_options(function: Command) -> Command:
         named_runs_option,
         reference_option(
             "The variant to compare the others with: a label, a run directory, or settings such as "
-            "dropout=0,bn=none. By default, of runs given one by one the first, of a study its config's first, "
-            "and of a folder the variant nearest the defaults."
+            "dropout=0,bn=none. By default: the first run given, the first in a study's config, or in a folder "
+            "the variant nearest the defaults."
         ),
         click.option(
             "--where",
             metavar="CONDITION",
             multiple=True,
             shell_complete=complete_conditions,
-            help="Only runs that meet it, such as dropout=0.3. May be given several times. With one about results "
-            "(val_mae<0.6) nothing is judged.",
+            help="Only runs that match, such as dropout=0.3. May be given several times. Filtering on results "
+            "(val_mae<0.6) gives no verdicts.",
         ),
         margin_option("The size below which a difference in val MAE does not matter."),
     ]
@@ -282,15 +282,15 @@ def figure_options(function: Command) -> Command:
             type=click.Choice(["auto", "overlay", "grid", "verdict"]),
             default="auto",
             show_default=True,
-            help="All curves in one panel; a panel per variant, by two factors if runs cross two; or the verdicts "
-            "alone, which else stand below. auto: one panel for what can be told apart in it.",
+            help="overlay: all curves in one panel. grid: a panel per variant, by two factors if runs cross two. "
+            "verdict: the verdicts alone, which otherwise stand below. auto: overlay, or grid if too crowded.",
         ),
         click.option(
             "--metric",
             type=click.Choice(["both", "val_loss", "loss"]),
             default="both",
             show_default=True,
-            help="Which losses are drawn.",
+            help="Which losses to draw.",
         ),
         click.option(
             "--smooth",
@@ -301,7 +301,7 @@ def figure_options(function: Command) -> Command:
         click.option(
             "--full-range",
             is_flag=True,
-            help="A linear axis for all losses; else it is logarithmic far above the constant predictor's loss.",
+            help="Use a linear loss axis; by default it is logarithmic far above the constant predictor's loss.",
         ),
     ]
     for option in reversed(options):
@@ -317,7 +317,7 @@ def _assignments(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) 
         if not equals:
             problems.append(f"expected field=value, found {text!r}")
         elif field not in RunSpec.model_fields:
-            belongs = " (a study's key: it stands in the config)" if field in STUDY_KEYS else ""
+            belongs = " (a study's key: set it in the config)" if field in STUDY_KEYS else ""
             problems.append(f"unknown field {field!r}{belongs or field_hint(field, RunSpec.model_fields)}")
         else:
             fields[field] = parse_value(field, value)
@@ -345,7 +345,7 @@ def export_options(function: Command) -> Command:
             "--tensorboard",
             metavar="DIR",
             type=click.Path(file_okay=False, path_type=Path),
-            help="Also write TensorBoard event files there, one subfolder per run, while it trains.",
+            help="Also write TensorBoard event files to DIR during training, one subfolder per run.",
         ),
         click.option(
             "--mlflow",
@@ -365,7 +365,7 @@ def export_options(function: Command) -> Command:
 
 def dry_run_option(function: Command) -> Command:
     """``--dry-run``."""
-    meaning = "Print the plan with an estimate of the time; train nothing."
+    meaning = "Print the plan and the estimated time; train nothing."
     return click.option("--dry-run", is_flag=True, help=meaning)(function)
 
 

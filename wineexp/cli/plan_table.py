@@ -31,7 +31,7 @@ def show_plan(plan: Plan, form: str, where: Where) -> None:
     waiting, count = len(plan.waiting), len(plan.entries)
     again = len(plan.specs) - count
     say(
-        f"{plan.name}: {count} runs, {count - waiting} of them done or left alone, {waiting} to train"
+        f"{plan.name}: {count} runs, {count - waiting} of them done or skipped, {waiting} to train"
         + (f" ({again} more are duplicates)" if again else "")
     )
     if not waiting or where.dask:
@@ -42,7 +42,7 @@ def show_plan(plan: Plan, form: str, where: Where) -> None:
     speeds = measured_speeds(find_runs(plan.out))
     seconds = estimate_seconds(plan.waiting, plan.parameters, speeds, workers)
     if seconds is None:
-        say(f"time: unknown, as no earlier run of similar size on this machine is in {plan.out}")
+        say(f"time: unknown; {plan.out} has no earlier run of similar size on this machine")
     else:
         most = "at most " if plan.looks else ""
         named = f"{workers} worker{'s' if workers > 1 else ''}"

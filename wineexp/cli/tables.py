@@ -34,7 +34,7 @@ def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for short in ("csv", "json"):
         text = f"Print the table as {short.upper()}, and nothing else."
         command = click.option(f"--{short}", f"as_{short}", is_flag=True, help=text)(command)
-    text = "How to print it; md: as Markdown."
+    text = "Output format; md is Markdown."
     return click.option("--format", "form", type=click.Choice(FORMATS), help=text)(command)
 
 

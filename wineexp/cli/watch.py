@@ -56,21 +56,21 @@ class CommandObserver(Observer):
 
     def gone(self, path: Path) -> None:
         self.deleted.append(path)
-        print_err(f"wineexp: {path}: was deleted while other runs were trained")
+        print_err(f"wineexp: {path}: was deleted while other runs were training")
 
     def named(self, run: Run, names: Sequence[str]) -> None:
-        note(f"{names_text(names)} added to {run.path}, which is done already")
+        note(f"{names_text(names)} added to {run.path}, which is already done")
 
     def not_named(self, run: Run, names: Sequence[str], problem: str) -> None:
         note(not_named_text(run, names, problem))
 
     def looked(self, number: int, looks: Looks, told: Sequence[str], still_open: Sequence[str]) -> None:
         last = number == len(looks.counts)
-        text = f"look {number} of {len(looks.counts)} ({looks.counts[number - 1]} seeds): {len(told)} told"
+        text = f"look {number} of {len(looks.counts)} ({looks.counts[number - 1]} seeds): {len(told)} decided"
         if still_open and last:
-            text += f", {len(still_open)} not after all planned looks"
+            text += f", {len(still_open)} undecided after all planned looks"
         elif still_open:
-            text += f", {len(still_open)} not yet: on to {looks.counts[number]} seeds"
+            text += f", {len(still_open)} undecided: on to {looks.counts[number]} seeds"
         say(text)
 
     def sent(self, text: str) -> None:
@@ -116,7 +116,7 @@ class TrainObserver(CommandObserver):
         announce(plan)
         for entry in plan.entries:
             if entry.done:
-                note(f"seed {entry.spec.seed} is done already (--force trains it again): {entry.done.path}")
+                note(f"seed {entry.spec.seed} is already done (--force trains it again): {entry.done.path}")
         versions = ", ".join(f"{name} {number}" for name, number in runtime.versions().items())
         detail(f"threads {runtime.prepared_threads()}; {versions}")
         super().started(plan)

@@ -174,19 +174,19 @@ class CsvFile:
     def _notes(self, parsed: Parsed, columns: Sequence[int], full: npt.NDArray[np.bool_]) -> Iterator[str]:
         """Notes on what was dropped; raise ``DataError`` for an unnamed column of values that is no index."""
         if parsed.commas:
-            yield "decimal commas are read as such: 7,5 is 7.5"
+            yield "numbers have decimal commas: 7,5 is read as 7.5"
         if parsed.blank:
             yield f"dropped {parsed.blank} empty line{'s' if parsed.blank > 1 else ''}"
         empty = [self._name(at) for at, has in zip(columns, full, strict=True) if not has]
         if without := empty.count("") + parsed.beyond:
-            yield f"dropped {without} empty column{'s' if without > 1 else ''} without a name"
+            yield f"dropped {without} unnamed empty column{'s' if without > 1 else ''}"
         if named := [repr(name)[:60] for name in empty if name]:
-            yield f"dropped, as nothing is in {'them' if len(named) > 1 else 'it'}: {some_of(named)}"
+            yield f"dropped empty column{'s' if len(named) > 1 else ''}: {some_of(named)}"
         for place, at in enumerate(columns):
             if full[place] and not self._name(at):
                 if not counting(parsed.values[:, [place]]):
                     raise unnamed(self.source, self.form, at)
-                yield "dropped a column without a name that counts the rows"
+                yield "dropped an unnamed column of row numbers"
 
 
 def open_csv(path: Path, separator: str | None = None) -> CsvFile:

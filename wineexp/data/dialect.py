@@ -77,7 +77,8 @@ def check_separator(text: str) -> str:
     separator = SPELLED.get(text.lower(), text)
     if len(separator) != 1 or not separator.isascii() or separator.isalnum() or separator in "\"'+-._\r\n\0":
         raise DataError(
-            f"sep: expected one character that no number has, such as ; or |, or tab or space; found {text!r}"
+            f"sep: expected one character that cannot be in a number, such as ; or |, or tab or space; "
+            f"found {text!r}"
         )
     return separator
 
@@ -122,7 +123,7 @@ def _check_header(
         first = next(iter(_rows(below, _separator(below))), [])
         if len(first) > len(names):
             raise DataError(
-                f"{place}: expected a header with column names, found a remark: {','.join(names).strip()[:60]}; "
+                f"{place}: expected a header with column names, found a comment: {','.join(names).strip()[:60]}; "
                 "remove the lines above the header"
             )
     wider = [len(row) == len(names) + 1 and not is_blank(row[-1:]) for row in rows]

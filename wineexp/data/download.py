@@ -46,7 +46,7 @@ def cached_path() -> Path:
         return Path(pooch.os_cache("wineexp")) / FILE_NAME
     except RuntimeError:  # a container's user without an entry in its list of users
         remedy = f"set HOME or XDG_CACHE_HOME; or {LAY_IT_HERE}"
-        raise DownloadError("there is no home to keep it in", remedy) from None
+        raise DownloadError("there is no home directory to keep it in", remedy) from None
 
 
 def cached() -> bool:
@@ -88,8 +88,8 @@ def fetch(addresses: tuple[str, ...] | None = None, *, seconds: float = SECONDS_
         if is_served(content):
             files.write_file(path, content, error=DownloadError)
             return path, address
-        reasons[address] = f"its bytes are not the table's (SHA-256 {_sha256(content)[:12]}...)"
-    summary = "; ".join(dict.fromkeys(reasons.values())) or "no address to ask"
+        reasons[address] = f"wrong checksum (SHA-256 {_sha256(content)[:12]}...)"
+    summary = "; ".join(dict.fromkeys(reasons.values())) or "no address to fetch from"
     raise DownloadError(summary, ADD_IT, [f"{address}: {reason}" for address, reason in reasons.items()])
 
 
@@ -193,7 +193,7 @@ def add_table(path: Path, *, sep: str | None = None) -> Path:
     try:
         files.write_file(kept, content)
     except OutputError as error:
-        raise OutputError(f"{error}; a {FILE_NAME} in the folder in which you work is found without it") from None
+        raise OutputError(f"{error}; a {FILE_NAME} in the working directory is found without it") from None
     return kept
 
 
@@ -203,7 +203,7 @@ def _of_zip(path: Path, packed: bytes) -> bytes:
     except DownloadError as error:
         raise DataError(f"{path}: expected UCI's zip of the red-wine table: {error}") from None
     if not is_served(content):
-        raise DataError(f"{path}: expected in it the bytes that UCI serves, found others; unpack it, add its CSV")
+        raise DataError(f"{path}: expected UCI's table in it, found other bytes; unpack it and add its CSV")
     return content
 
 
@@ -212,7 +212,7 @@ def _of_csv(path: Path, sep: str | None) -> bytes:
     table.check_numbers()
     if table.fingerprint != RED_WINE_FINGERPRINT:  # the cache gets UCI's headings, whatever the copy's are
         raise DataError(
-            f"{path}: expected the red-wine table, which alone is kept in the cache, found {difference(table)}; "
+            f"{path}: expected the red-wine table, the only one kept in the cache, found {difference(table)}; "
             f"to train on this one: --data {path}, or $WINEEXP_DATA"
         )
     return served_bytes(table.frame)

@@ -100,7 +100,7 @@ def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
                 raise DataError(f"{table.source}: {field}: {_no_column(table, field, name)}")
     chosen = _chosen(table, spec)
     if not chosen:
-        raise DataError(f"{table.source}: expected features beside the target {spec.target!r}, found none")
+        raise DataError(f"{table.source}: expected features other than the target {spec.target!r}, found none")
     if texts := [name for name in chosen if name in table.faults]:
         _check_texts(table, texts, spec)
     if spec.group in table.faults and (table.frame[spec.group] == "").any():
@@ -131,7 +131,7 @@ def index_notes(table: Table, columns: Iterable[str], spec: RunSpec) -> dict[str
     notes = {}
     for name in columns:
         if name in table.index_like:
-            what = "counts the rows" if name in table.counts else "has the name that pandas gives an index"
+            what = "numbers the rows" if name in table.counts else "has a name that pandas gives an index"
             notes[name] = f"{table.source}: column {name!r} {what}; if it is an index, {leave_out(spec, name)}"
     return notes
 

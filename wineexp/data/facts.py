@@ -138,7 +138,7 @@ class TableFacts(BaseModel):
         """The first contradiction within these facts, in words; None if they agree."""
         count = len(self.features)
         if not count or target in self.features or len(set(self.features)) < count:
-            return "features: expected different columns beside the target"
+            return "features: expected distinct columns without the target"
         if self.columns and not _in_order(self.sources, self.columns):
             return "features: expected columns of the table, in its order"
         if self.columns and target not in self.columns:

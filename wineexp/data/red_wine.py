@@ -60,7 +60,7 @@ def difference(table: Table) -> str | None:
         return f"{shape}, which are more than its {len(RED_WINE_COLUMNS)}"
     if names != list(RED_WINE_COLUMNS):
         found, expected = next(pair for pair in zip(names, RED_WINE_COLUMNS, strict=True) if len(set(pair)) > 1)
-        return f"{shape}, of which {repr(found)[:60]} stands where {expected!r} is expected"
+        return f"{shape}, with {repr(found)[:60]} where {expected!r} is expected"
     if len(table.frame) != ROWS:
         return f"{shape} instead of {ROWS:,}"
     quantiles = np.quantile(table.frame.to_numpy(), LEVELS, axis=0).T

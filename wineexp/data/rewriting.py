@@ -197,7 +197,7 @@ class _Walk:
                 # A quote within a cell that its writer did not double, or cells separated by spaces.
                 raise DataError(
                     f"{self.source.path}:{error.first}: expected a row of a CSV: {error.reason}; read with "
-                    f"{form.separator!r} between cells, and --sep gives another, as space"
+                    f"{form.separator!r} between cells; --sep gives another, such as space"
                 ) from None
 
     def number(self, line: int, at: int, cell: str) -> str:

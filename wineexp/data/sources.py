@@ -221,7 +221,7 @@ def _in_folder(steps: list[str], passed: list[str]) -> Table | None:
             steps.append(str(error))
             passed.append(f"passed over {error}")
         else:
-            steps.append(f"{path}: found here, and known by its values and headings")
+            steps.append(f"{path}: found here, recognized by its values and headings")
             return table
     if not existing:
         steps.append(f"{' or '.join(NAMES)}: neither here nor in data/")
@@ -236,7 +236,7 @@ def _cached_or_fetched(steps: list[str]) -> tuple[Path, str]:
         steps.append(f"{path}: in the cache")
         return path, str(path)
     if path.exists():
-        steps.append(f"{path}: in the cache, but not the bytes that UCI serves; fetched again")
+        steps.append(f"{path}: in the cache, but not as UCI serves it; fetched again")
     else:
         steps.append(f"{path}: not in the cache")
     path, address = download.fetch()

@@ -299,7 +299,7 @@ def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, st
         examples = some_of([repr(category)[:60] for category in sorted(held_out[name].iloc[rows].unique())])
         notes["unseen", name] = (
             f"{table.source}: column {name!r}: {len(rows)} validation or test {has} a category that no training "
-            f"row of split_seed {spec.split_seed} has, which counts as none: {examples}"
+            f"row of split_seed {spec.split_seed} has, encoded as all zeros: {examples}"
         )
     notes |= {("rounding", name): note for name, note in _rounding_notes(table, spec, split).items()}
     trained = len(split.y_train)
@@ -318,8 +318,8 @@ def _rounding_notes(table: Table, spec: RunSpec, split: Split) -> dict[str, str]
     return {
         split.features[at]: (
             f"{table.source}: column {split.features[at]!r}: its values differ by {spread[at]:.2g} around "
-            f"{x[0, at]:.6g}, as rounding does, and scale: {spec.scale} spreads them as if they told something; "
-            f"if it is constant, {leave_out(spec, split.features[at])}"
+            f"{x[0, at]:.6g}, as if by rounding, and scale: {spec.scale} blows this up to full size; if it is "
+            f"constant, {leave_out(spec, split.features[at])}"
         )
         for at in np.flatnonzero(tiny)
     }
@@ -337,8 +337,8 @@ def _batch_note(batch_size: int, rows: int) -> str | None:
             [
                 (
                     "batch_size",
-                    "expected 2 rows or more with batch normalization, found 1: of one row every unit is "
-                    "normalized to 0; choose a larger one, or leave batch normalization out",
+                    "expected 2 rows or more with batch normalization, found 1: in a batch of one row every unit "
+                    "is normalized to 0; use a larger batch, or no batch normalization",
                 )
             ]
         )
@@ -346,8 +346,8 @@ def _batch_note(batch_size: int, rows: int) -> str | None:
         return None
     better_size = next(size for size in range(batch_size + 1, rows + 1) if rows % size != 1)
     return (
-        f"{rows} training rows in batches of {batch_size} leave one row for the last batch, of which batch "
-        f"normalization makes 0 in every unit; another size leaves none, such as --batch-size {better_size}"
+        f"{rows} training rows in batches of {batch_size} leave one row for the last batch, where batch "
+        f"normalization sets every unit to 0; use another size, such as --batch-size {better_size}"
     )
 
 

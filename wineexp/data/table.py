@@ -250,7 +250,7 @@ def check_target(table: Table, target: str) -> None:
         absent = f"no column {target!r}{nearest(target, columns)}"
         raise DataError(f"{table.source}: {absent}; --target names the column to predict, one of: {has}")
     if len(columns) < 2:
-        raise DataError(f"{table.source}: expected features beside the target {target!r}, found none")
+        raise DataError(f"{table.source}: expected features other than the target {target!r}, found none")
     table.check_numbers([target])
     values = table.frame[target].to_numpy()
     if (values == values[0]).all():

@@ -67,7 +67,7 @@ def execute(
             if entry.train:
                 if any(run.path == entry.place for run in entry.strangers):
                     raise RunError(
-                        f"{entry.place}: stands where a run is to be written: a run of another table, with the "
+                        f"{entry.place}: expected a free place for a run, found one of another table, with the "
                         "same values under other headings; move it away"
                     )
                 files.check_replaceable(entry.place, RUN_FILES, error=RunError)
@@ -219,7 +219,9 @@ def _add_names(plan: Plan, claims: Claims, observer: Observer) -> None:
                 if new := add_names(run, entry.names):
                     observer.named(run, new)
             else:
-                observer.not_named(run, entry.names, f"{claims.owner(signature)} trains it; name it afterwards")
+                observer.not_named(
+                    run, entry.names, f"{claims.owner(signature)} is training it; name it afterwards"
+                )
         except RunError as error:
             observer.not_named(run, entry.names, str(error))
         finally:

@@ -20,8 +20,8 @@ def waiting_text(count: int, owner: str, claim: Path) -> str:
     """Which process is waited for, and what the user can do."""
     runs, them = (f"{count} runs", "them") if count > 1 else ("a run", "it")
     return (
-        f"waiting for {runs} that {owner} trains. Should it die, this process trains {them} within a minute. "
-        f"If you know that nobody trains there, delete {claim}"
+        f"waiting for {runs} that {owner} is training. If it dies, this process trains {them} within a minute. "
+        f"If nothing is training there any more, delete {claim}"
     )
 
 
@@ -57,7 +57,7 @@ class Observer:
 
     def gone(self, path: Path) -> None:
         """A finished run was deleted by someone else before the others had ended."""
-        warnings.warn(f"{path}: was deleted while other runs were trained", stacklevel=2)
+        warnings.warn(f"{path}: was deleted while other runs were training", stacklevel=2)
 
     def ended(self, run: Run) -> None:
         """A run has ended and is recorded, by this process or another that trained it meanwhile."""

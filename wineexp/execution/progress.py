@@ -76,7 +76,7 @@ class BatchProgress(Observer):
     def _tell_left_out(self, plan: Plan) -> None:
         waiting, count = len(plan.waiting), len(plan.entries)
         if waiting < count:
-            print_err(f"{count - waiting} of {count} runs are done already or left alone")
+            print_err(f"{count - waiting} of {count} runs are already done or skipped")
 
     def _names(self) -> dict[RunSpec, tuple[str, str]]:
         assert self.standing is not None

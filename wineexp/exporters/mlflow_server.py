@@ -41,10 +41,10 @@ ADDRESS_VARIABLE, EXPERIMENT_VARIABLE = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMEN
 
 #: Code of an MLflow error -> what a person can do about it.
 REMEDIES = {
-    "UNAUTHENTICATED": "it asks who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+    "UNAUTHENTICATED": "it requires a login: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
     "MLFLOW_TRACKING_TOKEN",
     "PERMISSION_DENIED": "you have no permission there; ask for it, or give another experiment",
-    "ENDPOINT_NOT_FOUND": "what answers there is no MLflow server, or it is one below another path",
+    "ENDPOINT_NOT_FOUND": "the server there is not MLflow, or has MLflow under another path",
 }
 
 
@@ -181,7 +181,7 @@ class MLflowServer:
                         raise
         if experiment.lifecycle_stage != "active":
             raise RuntimeSetupError(
-                f"MLflow at {self.place}: expected an experiment {name!r} that is there, found it deleted; give "
+                f"MLflow at {self.place}: expected an existing experiment {name!r}, found it deleted; give "
                 f"another, or restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}"
             )
         return str(experiment.experiment_id)
@@ -230,8 +230,8 @@ class MLflowServer:
                 elif time.monotonic() > until:
                     again = (_begun(run) + CUT_OFF).strftime("%H:%M UTC")
                     raise ExportError(
-                        f"{what}: not sent to {self.place}: another process is sending it and does not end; "
-                        f"if none is, send it again after {again}"
+                        f"{what}: not sent to {self.place}: another process is still sending it; if none is, "
+                        f"send it again after {again}"
                     )
             time.sleep(LOOK_SECONDS)
         return False

@@ -160,6 +160,5 @@ def send_study(exporters: Sequence[Exporter], study: StudyFacts, teller: Observe
 
 
 def sent_text(name: str, sent: int, present: int, failed: int) -> str:
-    """``TensorBoard: 2 runs sent, 1 was there already, 0 failed``."""
-    were = "was" if present == 1 else "were"
-    return f"{name}: {count_of(sent, 'run')} sent, {present} {were} there already, {failed} failed"
+    """``TensorBoard: 2 runs sent, 1 already there, 0 failed``."""
+    return f"{name}: {count_of(sent, 'run')} sent, {present} already there, {failed} failed"

@@ -115,7 +115,7 @@ _FACTS: tuple[Column[Run], ...] = (
     _fact("source", "where the table came from", lambda run: run.record.data.source),
     _fact(
         "fingerprint",
-        "how the fingerprint of its table's values begins",
+        "first 8 characters of the fingerprint of its table's values",
         lambda run: run.record.data.fingerprint[:8],
     ),
     _fact("threads", "threads it was trained with", lambda run: run.record.environment.threads),
@@ -139,7 +139,7 @@ def find_column(name: str, columns: Iterable[Column[Source]]) -> Column[Source]:
             if spelling(name) in (spelling(column.key), spelling(column.heading)):
                 return column
     legal = [column.key for column in columns]
-    hint = nearest(name, legal, _ALIASES) or f"; there are {', '.join(legal)}"
+    hint = nearest(name, legal, _ALIASES) or f"; the columns are {', '.join(legal)}"
     raise SelectionError(f"unknown column {name!r}{hint}")
 
 
@@ -165,10 +165,7 @@ _FIELDS = {column: field for field, column in FIELD_KEYS.items()}
 _CHECKED = frozenset(VARIANT_FIELDS) - {"target"}
 
 #: The message for a condition that is only a column.
-_UNQUOTED = (
-    "; quote a comparison, as in --where 'val_mae<0.6': unquoted, < and > are the shell's, which took the rest "
-    "for a file's name"
-)
+_UNQUOTED = "; quote a comparison, as in --where 'val_mae<0.6': the shell takes an unquoted < or > for redirection"
 
 
 @dataclass(frozen=True)

@@ -167,16 +167,16 @@ def _notes(first: Run, second: Run) -> Iterator[str]:
     one, other = first.record, second.record
     for run in (first, second):
         if run.status != "done":
-            yield f"{run.path} is {run.record.outcome}: its metrics are not known"
+            yield f"{run.path} is {run.record.outcome}: its metrics are unknown"
     if one.simulated or other.simulated:
         yield f"on a SIMULATED table: {NOT_ABOUT_WINE}"
     if not same_table(one.data, other.data):
-        yield "they are of different tables: their metrics are of different rows"
+        yield "they used different tables: their metrics are on different rows"
     elif differing := [name for name in ROW_FIELDS if getattr(one.spec, name) != getattr(other.spec, name)]:
-        yield f"they differ in {', '.join(differing)}: their metrics are of different rows or targets"
+        yield f"they differ in {', '.join(differing)}: their metrics are on different rows or targets"
     if one.key == other.key:
-        yield "one spec on one table: metrics that differ come from the circumstances alone"
+        yield "same spec and table: any difference in metrics comes from the environment"
     elif one.variant_key == other.variant_key:
-        yield "two seeds of one variant: what differs between them is chance"
+        yield "two seeds of one variant: any difference between them is chance"
     else:
-        yield "two runs are no verdict, as another seed may differ as much: `wineexp compare` judges over seeds"
+        yield "two runs give no verdict, as another seed may differ as much: `wineexp compare` judges over seeds"

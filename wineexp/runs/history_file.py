@@ -173,10 +173,10 @@ def _rows(path: Path, content: bytes, form: _Form) -> Iterator[tuple[int, list[s
         if len(row) != len(form.names):
             raise RunError(
                 f"{where}: expected {len(form.names)} values as in the header, found {len(row)}; "
-                "a training with other metrics needs a file of its own"
+                "a training with other metrics needs its own file"
             )
         if [cell.strip() for cell in row] == form.names:
-            raise RunError(f"{where}: found the header again; each training needs a file of its own")
+            raise RunError(f"{where}: found the header again; each training needs its own file")
         yield line, row
 
 
@@ -202,7 +202,7 @@ def _check_begins_anew(where: str, current: Sequence[tuple[int, _Losses]], epoch
     if len(current) == 1 or epoch != first:
         raise RunError(
             f"{where}: expected an epoch after {last}, found {epoch}; leave one line for each epoch, "
-            "or give each training a file of its own"
+            "or give each training its own file"
         )
     if count >= MAX_TRAININGS:
         raise RunError(f"{where}: expected at most {MAX_TRAININGS} trainings in one file, found more")
@@ -263,11 +263,11 @@ def _notes(form: _Form, frames: Sequence[tuple[pd.DataFrame, pd.DataFrame]], ane
     if anew:
         lines = f"line{'s' if len(anew) > 1 else ''} {some_of(list(map(str, anew)))}"
         yield (
-            f"its epochs begin anew in {lines}, so it is drawn as {len(frames)} trainings; "
-            "where fit goes on with one training, give it initial_epoch"
+            f"its epochs restart in {lines}, so it is drawn as {len(frames)} trainings; to continue one "
+            "training, give fit initial_epoch"
         )
     if form.epoch is None:
-        yield f"no column epoch, so its lines are taken as epochs 1 to {len(epochs[0])}"
+        yield f"no column epoch, so its lines count as epochs 1 to {len(epochs[0])}"
     for name, other in (("val_loss", "loss"), ("loss", "val_loss")):
         without = [number for number, (_, gaps) in enumerate(frames, 1) if gaps[name].all()]
         if without:

@@ -182,7 +182,7 @@ class Inspection:
         last = self.layers[-1]
         rows = [("mean prediction", f"{last.inference.mean:.4g} off, {last.training.mean:.4g} on")]
         if self.actual is not None:
-            rows.append((f"mean {self.target}", f"{self.actual:.4g} of these rows"))
+            rows.append((f"mean {self.target}", f"{self.actual:.4g} on these rows"))
         return rows
 
     def table(self) -> list[dict[str, Any]]:
@@ -225,8 +225,8 @@ def _pair(name: str, heading: str, form: str, meaning: str) -> tuple[Column[Laye
     off: Callable[[LayerInside], Any] = lambda layer: getattr(layer.inference, name)  # noqa: E731 - a pair
     on: Callable[[LayerInside], Any] = lambda layer: getattr(layer.training, name)  # noqa: E731
     return (
-        Column(name, f"{heading}\noff", f"{meaning}, as when it predicts: dropout off", off, number(form)),
-        Column(f"{name}_training", "\non", f"{meaning}, as in training: dropout on", on, number(form)),
+        Column(name, f"{heading}\noff", f"{meaning}, in inference mode: dropout off", off, number(form)),
+        Column(f"{name}_training", "\non", f"{meaning}, in training mode: dropout on", on, number(form)),
     )
 
 
@@ -245,7 +245,7 @@ def _normalized(key: str, heading: str, meaning: str, form: str = ".3g") -> Colu
 _MOVING_MEAN = "how far the moving mean is from the mean of a unit's input, in standard deviations"
 _MOVING_VARIANCE = "moving variance / variance of a unit's input"
 _SIGNAL = "standard deviation of a unit over the rows, dropout off; root mean square over the units"
-_NOISE = "standard deviation over the rows of what training changes in a unit; root mean square over the units"
+_NOISE = "standard deviation over the rows of a unit's change in training mode; root mean square over the units"
 _CONSTANT = "share of units whose input is the same on every row, dropout off; left out of distance and ratio"
 
 _OF_ALL: tuple[Column[LayerInside], ...] = (
@@ -270,15 +270,15 @@ _OF_NORMALIZATIONS = (
     _normalized("beta.most", "\nmost", "largest beta"),
     _normalized("constant", "constant\ninput", _CONSTANT, ".0%"),
     _normalized("distance.median", "distance\nmedian", f"median over the units of {_MOVING_MEAN}"),
-    _normalized("distance.high", "\n95 %", f"below it lie 95 % of the units in {_MOVING_MEAN}"),
+    _normalized("distance.high", "\n95 %", f"95th percentile over the units of {_MOVING_MEAN}"),
     _normalized("distance.most", "\nmost", f"largest {_MOVING_MEAN}"),
     _normalized("ratio.median", "ratio off\nmedian", f"median over the units of {_MOVING_VARIANCE}"),
     _normalized("ratio.least", "\nleast", f"least {_MOVING_VARIANCE}"),
-    _normalized("ratio.low", "\n5 %", f"below it lie 5 % of the units in {_MOVING_VARIANCE}"),
-    _normalized("ratio.high", "\n95 %", f"below it lie 95 % of the units in {_MOVING_VARIANCE}"),
+    _normalized("ratio.low", "\n5 %", f"5th percentile over the units of {_MOVING_VARIANCE}"),
+    _normalized("ratio.high", "\n95 %", f"95th percentile over the units of {_MOVING_VARIANCE}"),
     _normalized("ratio.most", "\nmost", f"largest {_MOVING_VARIANCE}"),
     _normalized(
-        "training_ratio.median", "ratio on\nmedian", f"{_MOVING_VARIANCE} as in training; median over the units"
+        "training_ratio.median", "ratio on\nmedian", f"{_MOVING_VARIANCE} in training mode; median over the units"
     ),
 )
 
@@ -297,8 +297,8 @@ AVERAGES = (COLUMNS["name"], *_without(_OF_NORMALIZATIONS[6:], "ratio_least", "r
 
 #: Explanations of the tables and their words.
 ACTIVATIONS_TOLD = (
-    "activations; off: dropout off, as when it predicts; on: as in training; dead: units that are 0 on every\n"
-    "row; noise/signal: what training changes in a unit, beside what it tells one row from another by"
+    "activations; off: dropout off, in inference mode; on: in training mode; dead: units that are 0 on every\n"
+    "row; noise/signal: how much training mode changes a unit, relative to its spread over the rows"
 )
 AVERAGES_TOLD = (
     "batch normalization, moving averages; distance: |moving mean - mean| of the input in standard\n"

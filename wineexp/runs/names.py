@@ -87,7 +87,7 @@ def find_meant(text: str, out: Path) -> Meant:
     ----------
     text : str
     out : Path
-        The folder in which runs are looked for by name.
+        The folder in which to look up runs by name.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def find_meant(text: str, out: Path) -> Meant:
     begun = [one for one in known if _PREFIX.fullmatch(name) and one.signature.startswith(name)]
     if len({one.signature for one in begun}) > 1:
         names = _some([one.path for one in begun])
-        raise RunError(f"{text}: expected one run, found {len(begun)} whose signature begins so: {names}")
+        raise RunError(f"{text}: expected one run, found {len(begun)} with signatures that begin with it: {names}")
     if begun:
         return _meant(begun)
     raise RunError(_nothing(text, out, known, [study for _, study in studies]))
@@ -143,7 +143,7 @@ def find_run(text: str, out: Path) -> Path:
         inside = place.name in RUN_FILES and place.is_file() and is_run(place.parent)
         return place.parent if inside else place
     if len(place) > 1:
-        raise RunError(f"{text}: expected one run, found {len(place)} that go by it; give one of {_some(place)}")
+        raise RunError(f"{text}: expected one run, found {len(place)} of that name; give one of {_some(place)}")
     return place[0]
 
 
@@ -162,7 +162,7 @@ def study_runs(name: str, out: Path) -> tuple[Path, ...]:
             assert isinstance(place, tuple)
             return place
     legal = [study.name for _, study in studies if isinstance(study, StudyRuns)]
-    begun = _unrecorded(name, out) or "`wineexp study` writes one down as it begins"
+    begun = _unrecorded(name, out) or "`wineexp study` records one when it starts"
     raise RunError(f"{name}: no study of that name in {out}{nearest(name, legal)}; {begun}")
 
 
@@ -208,7 +208,7 @@ def _unrecorded(name: str, out: Path) -> str:
     """Advice on a study of an earlier version, which did not record its runs; empty if there is none."""
     folder = out / folder_name(name)
     if (folder / TABLE).is_file() and not (folder / STUDY).is_file():
-        return f"{folder} is of an earlier version: the same `wineexp study` again writes down its runs"
+        return f"{folder} was written by an earlier version: repeat its `wineexp study` to record its runs"
     return ""
 
 

@@ -78,7 +78,7 @@ def read_rows(
     data, target = run.record.data, run.spec.target
     encoding = encoding_of(data)
     if id_column in OUTPUT:
-        raise DataError(f"id: column {id_column!r} has the name of a column of the output; rename it in the file")
+        raise DataError(f"id: column {id_column!r} has the same name as an output column; rename it in the file")
     if isinstance(source, pd.DataFrame):
         frame, extra, ids = _of_frame(source, encoding, target, id_column)
         notes: tuple[str, ...] = ()
@@ -158,7 +158,10 @@ def _unseen(frame: pd.DataFrame, encoding: Encoding) -> Iterator[str]:
     for name, rows in encoding.unseen(frame):
         found = some_of([repr(one)[:60] for one in sorted(frame[name].iloc[rows].unique())])
         count = count_of(len(rows), "row")
-        yield f"column {name!r}: {count} of a category that the run was not trained on, taken for none: {found}"
+        yield (
+            f"column {name!r}: {count} with a category that the run was not trained on, "
+            f"encoded as all zeros: {found}"
+        )
 
 
 def _far_outside(features: Doubles, data: TableFacts, encoding: Encoding) -> Iterator[str]:
@@ -171,6 +174,6 @@ def _far_outside(features: Doubles, data: TableFacts, encoding: Encoding) -> Ite
             worst = int(beyond.argmax())
             count = count_of(len(far), "row")
             yield (
-                f"column {name!r}: {count} far outside what the run was trained on, {low:g} to {high:g}; "
+                f"column {name!r}: {count} far outside the training range, {low:g} to {high:g}; "
                 f"furthest {values[worst]:g} in row {worst}, counted from 0"
             )

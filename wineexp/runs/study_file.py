@@ -122,7 +122,7 @@ def read_study(folder: Path) -> StudyRuns:
         problem = f"{where}: {fault['msg']}" if where else fault["msg"]
     except ValueError as error:
         problem = str(error)
-    raise RunError(f"{path}: is damaged: {problem}; move it away, and the same `wineexp study` writes it anew")
+    raise RunError(f"{path}: is damaged: {problem}; move it away and repeat the `wineexp study` to write it again")
 
 
 def find_studies(out: Path) -> Iterator[tuple[Path, StudyRuns | RunError]]:
@@ -199,7 +199,7 @@ def write_down(folder: Path, planned: PlannedLooks, runs_before: int, signatures
         entries = _read(path)
     except ValueError:
         entries = ()
-        notes.append(f"{path} is damaged: it cannot be told whether the looks were changed after training began")
+        notes.append(f"{path} is damaged: whether the looks were changed after training began is unknown")
     if not entries or entries[-1].planned != planned:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         entry = _Entry(recorded=now, runs_before=runs_before, planned=planned, signatures=tuple(signatures))
@@ -208,13 +208,13 @@ def write_down(folder: Path, planned: PlannedLooks, runs_before: int, signatures
     if len(entries) > 1:
         changed = "; ".join(_changes(one.planned, other.planned) for one, other in itertools.pairwise(entries))
         notes.append(
-            f"the study was changed after it was begun on {entries[0].recorded}: {changed}. "
+            f"the study was changed after it began on {entries[0].recorded}: {changed}. "
             "If results were known then, its error rate is not kept"
         )
     if entries[0].runs_before:
         notes.append(
-            f"{entries[0].runs_before} of the study's runs were there before its looks were written down: "
-            "if their results were known then, its error rate is not kept"
+            f"{entries[0].runs_before} of the study's runs existed before its looks were recorded: if their "
+            "results were known then, its error rate is not kept"
         )
     return notes
 

@@ -133,8 +133,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
         rows.append(
             (
                 "test MAE",
-                f"{shown(metrics.test_mae)} ± {shown(metrics.test_mae_se)} (over {data.test_rows} rows that "
-                "neither train nor choose)",
+                f"{shown(metrics.test_mae)} ± {shown(metrics.test_mae_se)} (over {data.test_rows} rows held out "
+                "for testing)",
             )
         )
     if run.model_path.is_file() and record.spec.scale != "none" and not data.scaling.in_model:

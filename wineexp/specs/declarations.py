@@ -117,7 +117,7 @@ class Declarations(BaseModel):
     )
     learning_rate: Real | None = spec_field(
         None,
-        "learning rate; by default the optimizer's in Keras",
+        "learning rate; by default Keras's for the optimizer",
         "a number above 0, up to 1e30",
         free=OF_THE_LOOP,
         by_optimizer=OPTIMIZERS,
@@ -128,7 +128,7 @@ class Declarations(BaseModel):
     )
     weight_decay: Real | None = spec_field(
         None,
-        "share of each kernel taken off per step, times the learning rate; by default the optimizer's in Keras",
+        "share of each kernel subtracted per step, times the learning rate; by default Keras's for the optimizer",
         "a number from 0 to 1e30",
         later=True,
         free=OF_THE_MODEL,
@@ -151,7 +151,7 @@ class Declarations(BaseModel):
     )
     precision: Literal["float32", "mixed_bfloat16"] = spec_field(
         "float32",
-        "numbers between hidden layers; mixed_bfloat16 rounds more and is faster, on processors that have it",
+        "number format between hidden layers; mixed_bfloat16 is coarser, but faster where the CPU supports it",
         "float32 or mixed_bfloat16",
         later=True,
         free=OF_THE_MODEL,
@@ -189,7 +189,7 @@ class Declarations(BaseModel):
     )
     patience: Patience = spec_field(
         None,
-        "early stopping: epochs without a better val_loss to wait; none switches it off",
+        "early stopping: epochs to wait without a better val_loss; none switches it off",
         "a whole number of at least 0, or none",
         free=OF_THE_LOOP,
         ge=0,
@@ -234,7 +234,7 @@ class Declarations(BaseModel):
     )
     train_fraction: Real = spec_field(
         0.7,
-        "share of the rows to train on; the rest validates",
+        "share of the rows to train on; the rest are for validation",
         "a number between 0 and 1, both excluded",
         free=OF_THE_ROWS,
         gt=0.0,
@@ -242,13 +242,13 @@ class Declarations(BaseModel):
         hints=Hints(
             "trainsize trainsplit trainratio frac fraction validationsplit valsplit validsplit valfraction "
             "validationfraction",
-            note="the rest validates",
+            note="the rest is for validation",
             share=True,
         ),
     )
     test_fraction: Real = spec_field(
         0.0,
-        "share of the rows that neither train nor choose; metrics on them are computed once, at the end",
+        "share of the rows held out for testing; metrics on them are computed once, at the end",
         "a number from 0 to below 1",
         later=True,
         free=OF_THE_ROWS,
@@ -275,7 +275,7 @@ class Declarations(BaseModel):
     )
     group: Column = spec_field(
         None,
-        "column whose values stay on one side with split grouped",
+        "column to group rows by when split is grouped",
         "the name of a column, or none",
         later=True,
         free=OF_THE_ROWS,
@@ -312,7 +312,7 @@ class Declarations(BaseModel):
     )
     drop: Columns = spec_field(
         None,
-        "columns to leave out of the features; instead of features",
+        "columns to leave out, as an alternative to features",
         _NAMES,
         later=True,
         free=OF_THE_FEATURES,
@@ -329,7 +329,7 @@ class Declarations(BaseModel):
     )
     encode: Literal["none", "onehot"] = spec_field(
         "none",
-        "text among the features: none refuses it, onehot makes a feature of 0 and 1 for each category",
+        "text columns: none refuses them, onehot makes each category a 0/1 feature",
         "none or onehot",
         later=True,
         free=OF_THE_FEATURES | {"constant"},

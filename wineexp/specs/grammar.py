@@ -229,7 +229,7 @@ class StudyReader:
         asked = fields.get("looks")
         if self.asked_looks is None and asked is None:
             if "look_weights" in fields:
-                self.problem(fields["look_weights"].line, "look_weights: expected looks beside it, found none")
+                self.problem(fields["look_weights"].line, "look_weights: expected looks with it, found none")
             return None
         weights, seeds = fields.get("look_weights"), fields.get("seeds")
         if self.asked_looks is None and seeds is not None and not isinstance(seeds.data, list):

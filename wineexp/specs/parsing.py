@@ -103,7 +103,7 @@ def value_hint(value: Any, info: FieldInfo) -> str:
     if hints.number_means and isinstance(value, (int, float)) and not isinstance(value, bool):
         return f" (did you mean {hints.number_means}: {value:g}?)"
     if isinstance(value, list) and not items_of(info.annotation):
-        return " (several values to compare stand under grid)"
+        return " (list several values to compare under grid)"
     if len(str(value)) > 200:  # nobody typed that
         return ""
     meant = _meant(value, info)

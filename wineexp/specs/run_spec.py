@@ -265,8 +265,8 @@ def _check_shares(spec: RunSpec) -> None:
     train, test = spec.train_fraction, spec.test_fraction
     if test and train + test >= 1:
         raise ValueError(
-            f"test_fraction: expected less than 1 - train_fraction, {1 - train:g}, so that rows are left to "
-            f"validate; found {test:g}"
+            f"test_fraction: expected less than 1 - train_fraction, {1 - train:g}, so that rows are left for "
+            f"validation; found {test:g}"
         )
 
 
@@ -276,7 +276,7 @@ def _check_precision(spec: RunSpec) -> None:
     if spec.precision != "float32" and largest < BFLOAT16_KERNEL:
         raise ValueError(
             f"precision: expected float32 for {wording.format_widths(spec.widths)}, where {spec.precision} would "
-            f"be slower: it pays from two hidden layers of 256 one after the other; found {spec.precision}"
+            f"be slower: it pays off from two consecutive hidden layers of 256; found {spec.precision}"
         )
 
 
@@ -286,7 +286,7 @@ def _check_columns(spec: RunSpec) -> None:
         raise ValueError("features: expected either features or drop, found both")
     for field, names in {"features": spec.features, "drop": spec.drop, "group": (spec.group,)}.items():
         if spec.target in (names or ()):
-            raise ValueError(f"{field}: expected columns beside the target; found {spec.target!r}")
+            raise ValueError(f"{field}: expected columns other than the target; found {spec.target!r}")
     if spec.group is not None and spec.split != "grouped":
         raise ValueError(f"group: expected with split grouped; found {spec.group!r} with split {spec.split}")
 

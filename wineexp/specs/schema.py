@@ -30,11 +30,12 @@ def json_schema() -> dict[str, Any]:
         "name": {"type": "string", "minLength": 1, "maxLength": 200, "description": "the study's name"},
         "defaults": {**run, "description": "settings that every run shares"},
         "seeds": {
-            "description": "how many seeds (from 0), or which",
+            "description": "number of seeds (from 0), or a list of them",
             "anyOf": [{**seed, "minimum": 1, "maximum": 10_000}, {"type": "array", "items": seed, "minItems": 1}],
         },
         "split_seeds": {
-            "description": "how many splits of the table (from 0), or which; every variant is trained on each",
+            "description": "number of splits of the table (from 0), or a list of their seeds; every variant is "
+            "trained on each",
             "anyOf": [{**seed, "minimum": 5, "maximum": 10_000}, {"type": "array", "items": seed, "minItems": 5}],
         },
         "runs": {"type": "array", "items": run, "minItems": 1, "description": "named variants"},
@@ -43,7 +44,7 @@ def json_schema() -> dict[str, Any]:
             "properties": lists,
             "additionalProperties": False,
             "minProperties": 1,
-            "description": "a full cross: a list of values for each field",
+            "description": "every combination: a list of values for each field",
         },
         "looks": {
             "type": "array",
@@ -51,14 +52,15 @@ def json_schema() -> dict[str, Any]:
             "minItems": 1,
             "maxItems": MAX_LOOKS,
             "uniqueItems": True,
-            "description": "instead of a number of seeds: seeds are added, look by look, while it cannot be told",
+            "description": "instead of a number of seeds: seeds are added, look by look, to variants still "
+            "undecided",
         },
         "look_weights": {
             "type": "array",
             "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
             "minItems": 1,
             "maxItems": MAX_LOOKS,
-            "description": "share of the error rate of each look; a sum of 1",
+            "description": "each look's share of the error rate; they sum to 1",
         },
         "margin": {
             "type": "number",

@@ -115,7 +115,7 @@ class _Reader:
         line = node.start_mark.line + 1
         self.values += 1
         if self.values > MAX_VALUES:
-            raise ValueError(f"more than {MAX_VALUES:,} values, aliases written out")
+            raise ValueError(f"more than {MAX_VALUES:,} values, with aliases expanded")
         if depth > MAX_DEPTH:
             raise RecursionError
         if isinstance(node, SequenceNode):
@@ -128,7 +128,9 @@ class _Reader:
             return LinedValue(node.value, line)  # text in YAML 1.2; ruamel still finds dates
         if tag.rpartition(":")[2] not in ("str", "int", "float", "bool", "null"):
             if tag == "tag:yaml.org,2002:merge":
-                problem = "a merge key (<<), which YAML 1.2 has not; write the fields out, or under `defaults`"
+                problem = (
+                    "a merge key (<<), which YAML 1.2 lacks; write the fields out, or put them under `defaults`"
+                )
                 raise MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
             raise MarkedYAMLError(problem=f"unexpected tag {tag}", problem_mark=node.start_mark)
         value = self.yaml.constructor.construct_object(node, deep=True)

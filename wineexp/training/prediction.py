@@ -103,8 +103,8 @@ def check_model(run: Run, model: keras.Sequential, table: Table) -> None:
     # Another processor rounds differently; another order of features is off by far more.
     if not np.allclose(predict(model, scaled), recorded, rtol=1e-2, atol=1e-2 * float(np.abs(recorded).max())):
         raise RunError(
-            f"{run.path}: is damaged: its model does not give the predictions that it recorded, with these "
-            "features and this scaling"
+            f"{run.path}: is damaged: its model does not reproduce its recorded predictions with these features "
+            "and this scaling"
         )
 
 

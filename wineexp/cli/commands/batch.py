@@ -34,8 +34,8 @@ def command(
 ) -> int:
     """Train every run of YAML configs, on every core or a Dask cluster.
 
-    CONFIG is a YAML file or a folder of them. Runs that are done are not trained again, so the same
-    command picks up where it was stopped.
+    CONFIG is a YAML file or a folder of them. Finished runs are not trained again, so the same command picks up
+    where it stopped.
     """
     from wineexp.api.inputs import read_study
 

@@ -20,7 +20,7 @@ from wineexp.cli.tables import collector_at_rest, print_result, table_options
     "--plan",
     metavar="SIZE",
     type=click.FloatRange(min=0, min_open=True),
-    help="Also say how many seeds, or splits, a new study needs to find such a difference in 80 % of cases.",
+    help="Also print how many seeds, or splits, a new study needs to detect a difference of SIZE with 80 % power.",
 )
 @figure_options
 @table_options
@@ -37,10 +37,11 @@ def command(
     """Compare runs: one figure, one table, and which differences are real.
 
     RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix; or a directory name,
-    signature, label or study of runs in OUT. A CSV may also be Keras's CSVLogger's or a saved History. Runs that
-    differ only in the seed are one variant. Each variant is compared with the reference on the validation rows,
-    paired by seed and by row: better, worse or cannot tell. CSV and PNG files hold no predictions, so they give
-    curves but no verdict. Runs on the simulated table are left out of a folder that has real ones.
+    signature, label or study of runs in OUT. A CSV may also come from Keras's CSVLogger or a saved History. Runs
+    that differ only in the seed are one variant. Each variant is compared with the reference on the validation
+    rows, paired by seed and by row: better, worse or cannot tell. CSV and PNG files hold no predictions, so they
+    give curves but no verdict. If a folder also has runs on the real table, those on the simulated one are left
+    out.
     """
     from wineexp.runs.columns import parse_conditions
 

@@ -61,10 +61,10 @@ def _check(action: str, file: Path | None, data: str | None, sep: str | None) ->
     if action == "add" and file is None:
         raise click.UsageError("add: expected FILE, a copy of the red-wine table, found nothing")
     if action != "add" and file is not None:
-        raise click.UsageError(f"{action}: expected no FILE, found {str(file)!r}; a table is named with --data")
+        raise click.UsageError(f"{action}: expected no FILE, found {str(file)!r}; name a table with --data")
     if action != "info" and data is not None:
         raise click.UsageError(
-            f"--data: expected with info, found with {action}, which takes the red-wine table alone"
+            f"--data: expected with info, found with {action}, which takes only the red-wine table"
         )
     if action == "fetch" and sep is not None:
         raise click.UsageError("--sep: expected with a CSV file, found with fetch")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def command(first: str, second: str, out: Path, form: str) -> None:
     """Show two runs side by side: the settings that differ, then their metrics.
 
-    RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. Two runs are
+    RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. Two runs give
     no verdict: wineexp compare judges variants over their seeds.
     """
     from wineexp.api.saved_run import diff

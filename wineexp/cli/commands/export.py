@@ -26,10 +26,10 @@ from wineexp.streams import print_err
     help="MLflow's experiment for all of them; by default $MLFLOW_EXPERIMENT_NAME, else each study's own.",
 )
 def command(place: str, runs: tuple[str, ...], out: Path, to: str | None, experiment: str | None) -> int:
-    """Send finished runs to MLflow or TensorBoard; those that are there already are skipped.
+    """Send finished runs to MLflow or TensorBoard, skipping those already sent.
 
     RUN is a run directory or a folder of them; or a directory name, signature, label or study of runs in OUT.
-    In MLflow a study is an experiment; runs of no study go to `wineexp`.
+    In MLflow a study is an experiment; runs outside a study go to `wineexp`.
     """
     from wineexp.api.sending import export
 

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 def command(
     run: str, csv: Path | None, data: str | None, sep: str | None, out: Path, output: Path, form: str
 ) -> None:
-    """Look inside a saved run: what its layers give, and whether its moving averages fit.
+    """Look inside a saved run: its layers' activations, and whether its moving averages fit.
 
     RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT.
 
-    For each layer mean, spread and zeros of its activations, in inference mode and as in training: dropout on,
-    batch normalization by the statistics of each batch. For each batch normalization gamma, beta, and its moving
-    averages against what its input has on these rows. The rows are RUN's training rows, whose table is found as
-    train finds it or given with --data; or those of CSV, with the columns that RUN was trained on.
+    For each layer: mean, spread and zeros of its activations, in inference mode and in training mode (dropout on,
+    batch normalization with batch statistics). For each batch normalization layer: gamma, beta, and its moving
+    averages against the mean and variance of its input. The rows are RUN's training rows, from the table that
+    train would use or from --data; or those of CSV, with the columns that RUN was trained on.
     """
     from wineexp.api.comparing import check_figure_name
     from wineexp.api.inspecting import inspect, write_inspection

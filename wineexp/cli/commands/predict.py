@@ -35,9 +35,9 @@ from wineexp.text import json_text
 def command(run: str, csv: Path, output: Path | None, as_json: bool, **options: Any) -> None:
     """Predict new rows with a saved run.
 
-    RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. CSV has the
-    columns that RUN was trained on, in any order; they are scaled as RUN's were. Others may hold
-    anything. If it also has the target, MAE, RMSE and skill are printed on stderr.
+    RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. CSV needs the
+    columns that RUN was trained on, in any order; they are scaled as in training. Other columns are ignored. If
+    CSV also has the target, MAE, RMSE and skill are printed on stderr.
     """
     from wineexp.api.saved_run import predict
     from wineexp.outputs import write_output

@@ -20,9 +20,9 @@ from wineexp.text import align, format_bytes, one_line
 def command(runs: tuple[str, ...], out: Path, yes: bool) -> int:
     """Remove runs and studies, after listing them and asking.
 
-    RUN is a run directory; or a directory name, signature, label or study of runs in OUT. A study goes with its
-    runs, except those of another study, and with its figure, table and page. Files that are not wineexp's stay. A
-    run that another process trains is not removed.
+    RUN is a run directory; or a directory name, signature, label or study of runs in OUT. Removing a study also
+    removes its runs, except those of another study, and its figure, table and page. Files that wineexp did not
+    write stay. A run that another process is training is not removed.
     """
     from wineexp.api.removing import plan_removal, remove_planned
 
@@ -35,7 +35,7 @@ def command(runs: tuple[str, ...], out: Path, yes: bool) -> int:
     for removal in planned:
         if removal.stays:
             theirs = ", ".join(one_line(str(removal.path / name)) for name in removal.stays)
-            note(f"stays, as it is not wineexp's: {theirs}")
+            note(f"kept, not written by wineexp: {theirs}")
     what = f"{len(planned)} directories" if len(planned) > 1 else "it"
     if not yes and not click.confirm(f"remove {what} for good?", err=True):
         say("nothing was removed")

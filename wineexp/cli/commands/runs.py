@@ -66,7 +66,7 @@ class View:
     metavar="CONDITION",
     multiple=True,
     shell_complete=complete_conditions,
-    help="Only runs that meet it: dropout=0.3, val_mae<0.6, status=failed. May be given several times.",
+    help="Only runs that match: dropout=0.3, val_mae<0.6, status=failed. May be given several times.",
 )
 @click.option(
     "--sort",
@@ -74,7 +74,7 @@ class View:
     shell_complete=complete_columns,
     help="Sort by a column; -COLUMN sorts in descending order.",
 )
-@click.option("--newest", is_flag=True, help="The newest first, with the time: as --sort -recorded.")
+@click.option("--newest", is_flag=True, help="Newest first, with the time; same as --sort -recorded.")
 @click.option(
     "--columns",
     metavar="A,B,...",
@@ -95,7 +95,7 @@ def command(
 ) -> int:
     """List runs as a table: filter, sort, choose columns.
 
-    FOLDER holds run directories; by default OUT does. Columns are the fields of the spec (its loss is called
+    FOLDER holds run directories; the default is OUT. Columns are the fields of the spec (its loss is called
     loss_name), the metrics of run.json, and run, status, reason, error, label, kind, source, fingerprint,
     threads, device, seconds, recorded.
     """

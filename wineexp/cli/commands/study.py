@@ -39,8 +39,8 @@ def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int
     "--looks",
     metavar="SEEDS",
     callback=_counts,
-    help="Seeds at each planned look, such as 5,10,20: after each, only variants that cannot be told from the "
-    "reference yet get more seeds; the error rate of all looks together is kept. Overrides the config's.",
+    help="Seeds at each planned look, such as 5,10,20: after each, only variants not yet told apart from the "
+    "reference get more seeds; the overall error rate is kept. Overrides the config's.",
 )
 @dry_run_option
 @figure_options
@@ -50,7 +50,7 @@ def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int
     is_flag=True,
     flag_value=False,
     default=True,
-    help="Do not write the page; the extra wineexp[report] is then not needed.",
+    help="Do not write the page, which needs the extra wineexp[report].",
 )
 @filling(Judging, "judging")
 def command(
@@ -63,7 +63,7 @@ def command(
 ) -> int:
     """Train a config's runs, compare them and write a report.
 
-    Figure, table and page are written to OUT/STUDY/, the runs to OUT as always. Repeating it trains only
+    Figure, table and page are written to OUT/STUDY/, the runs to OUT as usual. Repeating the command trains only
     what is missing.
     """
     from wineexp.api.inputs import read_study

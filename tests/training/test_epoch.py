@@ -24,10 +24,10 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 def test_the_calls_of_an_epoch_cover_every_row_once_in_whole_batches(
     parameters, train, valid, batch_size, masked, eval_train
 ):
-    from wineexp.training.epoch import INFERENCE_ROWS, OPERATIONS_PER_CALL, _parts
+    from wineexp.training.epoch import INFERENCE_ROWS, OPERATIONS_PER_CALL, epoch_calls
 
     tables = [train, valid, train] if eval_train else [train, valid]
-    parts = _parts(parameters, train, tables[1:], batch_size, masked)
+    parts = epoch_calls(parameters, train, tables[1:], batch_size, masked)
     for table, rows in enumerate(tables):
         ranges = [part[table] for part in parts if part[table][0] < part[table][1]]
         assert [start for start, _ in ranges] == [0, *(stop for _, stop in ranges[:-1])]

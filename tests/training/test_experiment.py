@@ -221,7 +221,7 @@ def test_what_compiled_a_run_and_which_kernels_it_used_are_recorded(small_table,
     assert (done.environment.compiler, done.environment.onednn) == ("TensorFlow", False)
     diverged = run(small_table, widths="8", epochs=50, optimizer="sgd", learning_rate=1e6, loss="mse")
     assert (diverged.reason, diverged.environment.compiler) == ("diverged", "TensorFlow")
-    monkeypatch.setattr(trainer_cache, "xla_repays", lambda spec, rows: True)
+    monkeypatch.setattr(trainer_cache, "xla_repays", lambda *_: True)
     assert run(small_table, widths="8", epochs=2).environment.compiler == "XLA"
 
 
@@ -235,6 +235,9 @@ def test_xla_compiles_what_repays_it_by_spec_and_rows_alone():
     assert xla_repays(RunSpec.parse({"widths": "64x3", "epochs": 2000}), 1119)
     assert xla_repays(RunSpec.parse({"widths": "64x3"}), 10**6)
     assert not xla_repays(RunSpec.parse({"widths": "1024x6"}), 1119), "compiling would hold up a Ctrl-C"
+    short = RunSpec.parse({"epochs": 9})
+    assert not xla_repays(short, 5000)
+    assert xla_repays(short, 5000, 3), "of several calls it compiles fewer kernels"
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from wineexp.training.keras_internals import allow_tracing_again, dismantle, for
 from wineexp.training.kernels import TENSORFLOW, XLA, Batch, Mask, loss_sum, train_batch
 from wineexp.training.masks import Masks, MasksAhead
 
-__all__ = ["INFERENCE_ROWS", "Epoch"]
+__all__ = ["INFERENCE_ROWS", "Epoch", "EpochSettings", "epoch_calls"]
 
 Row: TypeAlias = tf.Tensor | int  # a row's index, or a number of rows
 Body: TypeAlias = Callable[[Row, Row, Row, tf.Tensor | None], tf.Tensor]  # see Epoch._over_batches
@@ -95,7 +95,7 @@ class Epoch:
         self._operations = XLA if settings.xla else TENSORFLOW
         self._taken: int | None = None
         evaluated = (valid_rows, rows) if settings.eval_train else (valid_rows,)
-        self._parts = _parts(model.count_params(), rows, evaluated, settings.batch_size, sum(units))
+        self._parts = epoch_calls(model.count_params(), rows, evaluated, settings.batch_size, sum(units))
         #: Whether short batches are filled up, see :meth:`_over_equal_batches`.
         self._fills_up = settings.xla and len(self._parts) > 1
         self._longest = self._filled_up(max(stop - start for (start, stop), *_ in self._parts))
@@ -291,7 +291,7 @@ class Epoch:
         )[1]
 
 
-def _parts(
+def epoch_calls(
     parameters: int, train: int, evaluated: Sequence[int], batch_size: int, masked: int = 0
 ) -> list[list[tuple[int, int]]]:
     """The calls of an epoch: for each, the rows (first, after the last) to train on and to evaluate in each table.

@@ -11,7 +11,7 @@ import keras
 
 from wineexp.data.split import Split
 from wineexp.specs.run_spec import RunSpec, shape_of
-from wineexp.training.epoch import EpochSettings
+from wineexp.training.epoch import EpochSettings, epoch_calls
 from wineexp.training.keras_internals import forget_kernels
 from wineexp.training.model import build_optimizer
 from wineexp.training.trainer import Fit, OnEpoch, Order, Trainer
@@ -28,14 +28,18 @@ XLA_SHAPES = 32
 #: XLA cannot be interrupted: with more hidden layers its compilation would delay a Ctrl-C by over two seconds.
 XLA_LAYERS = 5
 
-#: Seconds that XLA's compilation takes longer than TensorFlow's, per hidden layer; and seconds that its code saves
-#: per batch and per value of a hidden layer. AMD EPYC (Zen 4), between the times with 1 and with 2 threads.
-#: Compilation takes 0.3 since there is less to translate; but 0.4 stays, as another choice changes low bits.
-XLA_SECONDS, XLA_SAVES_PER_BATCH, XLA_SAVES_PER_VALUE = 0.4, 0.2e-3, 8e-9
+#: Seconds that XLA's compilation takes longer than TensorFlow's, per hidden layer: of an epoch in one call, and in
+#: several, which has half as many kernels. Measured: 0.36 to 0.64, and 0.19 to 0.47 (Intel Xeon, Sapphire Rapids,
+#: 1 and 2 threads); on an AMD EPYC (Zen 4) the first is 0.3. It stays at 0.4, as another choice changes low bits.
+XLA_SECONDS, XLA_SECONDS_SEVERAL = 0.4, 0.3
+
+#: Seconds that XLA's code saves per batch, and per value of a hidden layer: AMD EPYC (Zen 4), between the times
+#: with 1 and with 2 threads. On the Xeon their sum was 0.4 to 3.0 times what an epoch of 5,000 rows or more saved.
+XLA_SAVES_PER_BATCH, XLA_SAVES_PER_VALUE = 0.2e-3, 8e-9
 
 
-def xla_repays(spec: RunSpec, rows: int) -> bool:
-    """Whether XLA's compilation pays off within one run on this many training rows.
+def xla_repays(spec: RunSpec, rows: int, calls: int = 1) -> bool:
+    """Whether XLA's compilation pays off within one run on this many training rows, an epoch in so many calls.
 
     Decided by the spec and the table alone: XLA rounds differently, and a run must not depend on what else is
     trained, nor on how fast the machine was. Never for ``mixed_bfloat16``, which XLA would emulate.
@@ -43,7 +47,7 @@ def xla_repays(spec: RunSpec, rows: int) -> bool:
     if len(spec.widths) > XLA_LAYERS or spec.precision != "float32":
         return False
     saved = XLA_SAVES_PER_BATCH * math.ceil(rows / spec.batch_size) + XLA_SAVES_PER_VALUE * rows * sum(spec.widths)
-    return spec.epochs * saved > XLA_SECONDS * len(spec.widths)
+    return spec.epochs * saved > (XLA_SECONDS if calls == 1 else XLA_SECONDS_SEVERAL) * len(spec.widths)
 
 
 class TrainerCache:
@@ -82,8 +86,12 @@ class TrainerCache:
         assert spec.weight_decay is not None
         optimizer = build_optimizer(spec.optimizer, spec.learning_rate, spec.weight_decay)
         train, valid = (split.x_train, split.y_train), (split.x_valid, split.y_valid)
-        xla = xla_repays(spec, len(split.y_train))
-        shape = shape_of(spec), (*split.x_train.shape, len(split.y_valid)), xla
+        rows, valid_rows = len(split.y_train), len(split.y_valid)
+        masked = sum(width for width, rate in zip(spec.widths, spec.rates(), strict=True) if rate)
+        evaluated = (valid_rows, rows) if spec.eval_train else (valid_rows,)
+        calls = epoch_calls(model.count_params(), rows, evaluated, spec.batch_size, masked)
+        xla = xla_repays(spec, rows, len(calls))
+        shape = shape_of(spec), (*split.x_train.shape, valid_rows), xla
         if self._trainer is None or self._shape != shape:
             self._drop()
             number = _number(shape) if xla else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import re
 import subprocess
@@ -59,6 +60,12 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 each_module = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
 
+@functools.cache
+def parsed(path):
+    """The syntax tree of a module; nobody changes it."""
+    return ast.parse(path.read_text())
+
+
 def room(path):
     """The folder of a module, or the module itself where it stands at the top."""
     relative = path.relative_to(PACKAGE)
@@ -67,7 +74,7 @@ def room(path):
 
 def imports(path, top_level=False):
     """Every module that ``path`` names in an import, with what it takes of it."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     for node in tree.body if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -127,7 +134,7 @@ def test_private_names_of_other_packages_stand_in_their_two_files(path):
         return
     text = path.read_text()
     assert not re.search(r"tensorflow\.python|keras\.src|distributed\._", text)
-    own = {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+    own = {node.attr for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute)}
     from_elsewhere = {"_momentums", "_velocities", "_get_variable_index", "_should_trace", "_registry",
                       "_omit_frequent_tracing_warning", "_loop_runner"}  # fmt: skip
     assert not own & from_elsewhere
@@ -140,7 +147,7 @@ def test_nothing_needs_a_notebook_to_be_shown_in_one(path):
 
 @each_module
 def test_options_travel_as_one_value(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             own = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             count = len([argument for argument in own if argument.arg not in ("self", "cls")])
@@ -150,7 +157,7 @@ def test_options_travel_as_one_value(path):
 
 @each_module
 def test_functions_fit_a_screen(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             # Its docstring, which documents every parameter of a public function, does not count.
             first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]

@@ -15,7 +15,7 @@ NORMALIZED = ({"bn": "before"}, {"bn": "after"}, {"bn_input": True})
 
 @pytest.mark.parametrize("fields", NORMALIZED, ids=str)
 def test_batches_of_one_row_are_refused_before_training(cli, small_table, small_csv, tmp_path, fields):
-    with pytest.raises(SpecError, match=r"batch_size: expected 2 rows or more .* found 1: .*; choose "):
+    with pytest.raises(SpecError, match=r"batch_size: expected 2 rows or more .* found 1: .*; use "):
         check_table([RunSpec(), RunSpec(batch_size=1, **fields)], small_table)
     flags = ["--bn-input"] if "bn_input" in fields else ["--bn", fields["bn"]]
     code, out, err = cli("train", "--data", small_csv, "--batch-size", 1, *flags, "--out", tmp_path / "runs")

@@ -98,6 +98,7 @@ except WineexpError as error:
     assert "did you mean 'bn_epsilon'?" in hint
 
 
+@pytest.mark.slow
 def test_yaml_run_directory_and_table_have_it_and_old_signatures_stand(run, tmp_path, small_table):
     quick = {"widths": 8, "epochs": 2, "bn": "after"}
     config = {"defaults": quick, "runs": [{"name": "as before"}, {"bn_epsilon": 1.0, "mood": "glad"}]}

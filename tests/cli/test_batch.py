@@ -91,6 +91,7 @@ def test_the_stand_in_must_be_asked_for(cli, tmp_path, monkeypatch):
     assert "--data simulated" in err
 
 
+@pytest.mark.slow
 def test_on_a_terminal_a_line_for_all_and_one_for_each_run_is_shown(tmp_path, small_csv):
     (tmp_path / "two.yaml").write_text(CONFIG.replace("epochs: 2", "epochs: 300"))
     text = shown_on_a_terminal(["batch", "two.yaml", "--data", small_csv, "--jobs", 2], tmp_path)

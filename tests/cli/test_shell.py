@@ -113,6 +113,7 @@ def test_verbose_says_where_the_table_came_from_and_what_trains(cli, here, small
     assert "tensorflow 2." in err
 
 
+@pytest.mark.slow
 def test_no_color_is_honoured(here):
     arguments = ["train", *QUICK, "--force", "--no-model"]
     assert "\x1b[38;5;" in shown_on_a_terminal(arguments, here)

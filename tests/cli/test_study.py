@@ -77,6 +77,7 @@ def test_a_report_of_runs(cli, small_table, tmp_path, monkeypatch):
     assert (code, err) == (1, "wineexp: absent: no such file or directory, and outputs has no runs\n")
 
 
+@pytest.mark.slow
 def test_a_trial_leaves_the_finished_study_as_it_is(study, tmp_path):
     assert study()[0] == 0
     folder = tmp_path / "out" / "two_by_two"

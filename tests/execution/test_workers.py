@@ -92,6 +92,7 @@ def test_no_worker_is_started_that_could_not_load_tensorflow(small_table, monkey
         next(results)
 
 
+@pytest.mark.slow
 def test_each_fault_has_its_own_status_and_reason_and_the_good_runs_are_done(
     cli, small_table, small_csv, tmp_path, monkeypatch
 ):
@@ -166,6 +167,7 @@ def test_memory_bounds_the_workers(monkeypatch):
     assert affordable_jobs(10_000) == 8
 
 
+@pytest.mark.slow
 def test_a_worker_full_of_machine_code_is_replaced(undisturbed, small_table, tmp_path, monkeypatch):
     wanted, expected = undisturbed
     monkeypatch.setenv("WINEEXP_TEST_FOLDER", str(tmp_path))

@@ -202,6 +202,7 @@ def test_the_commit_is_told_of_what_was_trained_there_and_of_nothing_else(
 # -- Where it goes ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_export_finds_what_a_batch_has_sent(cli, server, client, small_csv, tmp_path, tensorflow):
     (tmp_path / "c.yaml").write_text("name: sent\ndefaults: {widths: 4, epochs: 2}\nseeds: 2\n")
     common = ["--data", small_csv, "--out", tmp_path / "out"]

@@ -108,6 +108,7 @@ def places(values, above=()):
             yield from places(value, (*above, key))
 
 
+@pytest.mark.slow
 def test_every_field_with_every_bad_value_is_a_record_or_an_error_and_never_a_traceback(
     small_table, small_csv, cli, tmp_path
 ):

@@ -27,6 +27,7 @@ def here(tmp_path, small_csv):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", "2>&- >&-", ">/dev/full 2>/dev/full"])
 @pytest.mark.parametrize(
     ("command", "count"),
@@ -41,6 +42,7 @@ def test_training_goes_on_whatever_its_streams_are(here, streams, command, count
     assert done.returncode == (1 if lost_answer and command.startswith("train") else 0)
 
 
+@pytest.mark.slow
 def test_an_answer_that_cannot_be_printed_is_one_line_and_a_failure(here):
     shell(f"$WINEEXP train {' '.join(FLAGS)} --threads 1 --data t.csv", here)
     for command in (
@@ -98,6 +100,7 @@ def full(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train {} --threads 1", "batch c.yaml --jobs 2", "batch c.yaml --jobs 0"])
 def test_a_full_place_for_temporary_files_loses_nothing(here, full, command):
     line = command.format(" ".join(FLAGS)).replace("--widths 8", "--widths 64x3")
@@ -109,6 +112,7 @@ def test_a_full_place_for_temporary_files_loses_nothing(here, full, command):
     assert all(run.model_path.is_file() for run in runs)
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_is_no_fault(here, full):
     places = {"HOME": str(full), "XDG_CACHE_HOME": str(full / "x"), "XDG_CONFIG_HOME": str(full / "y")}
     done = shell(f"$WINEEXP train {' '.join(FLAGS)} --threads 1 --data t.csv", here, **places)
@@ -117,6 +121,7 @@ def test_a_home_that_cannot_be_written_is_no_fault(here, full):
     assert shell("$WINEEXP compare outputs -o x.png", here, **places).returncode == 0
 
 
+@pytest.mark.slow
 def test_paths_that_are_not_utf_8_are_paths(here):
     folder = os.fsencode(here) + b"/caf\xe9"
     os.mkdir(folder)

@@ -174,6 +174,7 @@ def test_visible_json_is_the_same_value(value):
     assert json.loads(text) == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_a_console_without_a_letter_gets_it_escaped(small_csv, tmp_path, settings, form):

@@ -146,6 +146,7 @@ def test_a_finished_run_leaves_nothing_behind_in_the_process(small_table):
     assert objects(seed=3) - first < 500, "a traced epoch has some 9,000 objects"
 
 
+@pytest.mark.slow
 @multiplying_bfloat16
 @pytest.mark.parametrize("threads", [1, 2])
 def test_mixed_bfloat16_repeats_and_says_so(small_table, tmp_path, threads):

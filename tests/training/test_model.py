@@ -98,6 +98,7 @@ def test_a_users_keras_settings_do_not_change_the_model():
         keras.config.set_floatx("float32")
 
 
+@pytest.mark.slow
 def test_the_saved_model_loads_with_keras_alone_and_predicts_the_same(tmp_path):
     from wineexp.training.epoch import EpochSettings
     from wineexp.training.model import build_model, build_optimizer, model_bytes

@@ -74,6 +74,7 @@ def test_all_seeds_are_averaged_with_their_spread(cli, runs, valid_rows):
     assert "seeds 0, 1, 2" in err
 
 
+@pytest.mark.slow
 def test_mc_dropout_is_kerass_own_layers_with_dropout_on(cli, runs, valid_rows):
     import keras
 

@@ -61,6 +61,7 @@ def scaled_outside(monkeypatch):
     monkeypatch.setattr(experiment, "takes_raw", lambda scaling, features: False)
 
 
+@pytest.mark.slow
 def test_keras_alone_loads_it_and_predicts_raw_rows_as_recorded(trained, small_table, tmp_path):
     small_table.frame[NAMES].to_csv(tmp_path / "x.csv", index=False)
     code = """

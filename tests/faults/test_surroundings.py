@@ -223,6 +223,22 @@ def test_too_little_memory_is_one_line(here, command, megabytes):
     assert len([line for line in done.stderr.splitlines() if line.startswith("wineexp: ")]) == 1
 
 
+@pytest.mark.parametrize("line", ["train --help", "batch -h", "help study", "schema", "--version"])
+def test_what_loads_no_tensorflow_needs_no_memory_for_it(here, line):
+    done = subprocess.run(
+        [sys.executable, "-m", "wineexp", *line.split()],
+        cwd=here,
+        env={name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_START"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (400 * 10**6,) * 2),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "memory" not in done.stderr
+    assert done.returncode == 0
+    assert done.stdout
+
+
 #: Parameters of 65536x100 on three features: weights to, between and from the layers, then biases.
 PARAMETERS = 3 * 65536 + 99 * 65536**2 + 65536 + 100 * 65536 + 1
 

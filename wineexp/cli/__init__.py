@@ -104,7 +104,7 @@ def group(context: click.Context, debug: bool) -> int | None:
     differences are real.
     """
     if context.invoked_subcommand is not None:
-        if context.invoked_subcommand in _WITH_TENSORFLOW:
+        if context.invoked_subcommand in _WITH_TENSORFLOW and not context.obj["help"]:
             # First of all: an allocation that fails during an import ends in any words, or never (Python 3.11).
             runtime.check_address_space(new_process=True)
         return None
@@ -130,11 +130,12 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    asks_for_help = bool({"-h", "--help"} & set(arguments))
     # click prints help, `streams` everything else.
-    printing = refusing_stdout() if {"-h", "--help"} & set(arguments) else contextlib.nullcontext()
+    printing = refusing_stdout() if asks_for_help else contextlib.nullcontext()
     try:
         with printing:
-            code = group.main(arguments, prog_name="wineexp", standalone_mode=False)
+            code = group.main(arguments, prog_name="wineexp", standalone_mode=False, obj={"help": asks_for_help})
     except click.UsageError as error:
         from wineexp.cli.hints import usage_problem
 

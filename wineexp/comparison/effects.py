@@ -324,7 +324,7 @@ def _levels(field: str, judged: Sequence[Variant], reference: Variant) -> list[A
     return sorted(found, key=lambda value: (value != first, order(field, value)))
 
 
-#: What is said above the effects, wherever they are shown: a difference may stand there and among the verdicts.
+#: What terminal and page say above the effects: a difference may stand there and among the verdicts.
 FAMILY = (
     "a second family of comparisons, corrected on its own: cells of the cross against each other, "
     "not variants against the reference"

@@ -70,7 +70,7 @@ def metrics() -> str:
 
 def comparison() -> str:
     """The columns of `wineexp compare`."""
-    return _column_table(comparison_columns.COLUMNS.values())
+    return _column_table(comparison_columns.columns().values())
 
 
 def inspection() -> str:

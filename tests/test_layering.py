@@ -47,6 +47,7 @@ MAX_PARAMETERS = 8
 
 #: Public functions, whose keywords a notebook completes, and the declaration of a field.
 MANY_PARAMETERS = {
+    "api/comparing.py: report",
     "api/training.py: train",
     "api/training.py: batch",
     "api/studying.py: study",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from wineexp import extras
 from wineexp.api.inputs import PathLike, Runs, read_meant
-from wineexp.api.options import Drawing
+from wineexp.api.options import Drawing, Judging
 from wineexp.api.saved_run import in_order
 from wineexp.comparison.comparison import Comparison, compare_runs
 from wineexp.errors import RunError, SelectionError
@@ -23,12 +22,12 @@ from wineexp.runs.reader import load
 from wineexp.runs.run import Run
 from wineexp.runs.study_file import LOOKS, studies_with_looks
 from wineexp.runs.verification import check_tables
+from wineexp.specs.fields import Judge, JudgedRows
 from wineexp.text import count_of, some_of
 
 __all__ = [
     "FIGURE_FORMATS",
     "check_figure_name",
-    "check_margin",
     "compare",
     "report",
     "write_figure",
@@ -45,6 +44,8 @@ def compare(
     reference: Run | PathLike | None = None,
     where: str | Sequence[str] = (),
     margin: float | None = None,
+    judge: Judge = "mae",
+    judge_rows: JudgedRows | None = None,
     out: PathLike = "outputs",
     on_damaged: OnDamaged | None = None,
 ) -> Comparison:
@@ -65,7 +66,11 @@ def compare(
         Only runs that meet every condition, such as ``"dropout=0.3"``. If one is about results, such as
         ``"val_mae<0.6"``, nothing is judged.
     margin : float, optional
-        The size below which a difference in val MAE does not matter: a variant may then be the same within it.
+        The size below which a difference in the score does not matter: a variant may then be the same within it.
+    judge : {"mae", "rmse"}
+        The score: mean absolute error, or root mean squared error.
+    judge_rows : {"valid", "test"}, optional
+        The rows that judge; by default test rows, if all runs have them, else validation rows.
     out : path-like
         The folder in which to look up runs by name.
     on_damaged : callable, optional
@@ -92,7 +97,8 @@ def compare(
     ('dropout 0', ['dropout 0.3'])
     """
     conditions = parse_conditions(where)
-    check_margin(margin)
+    judging = Judging(margin=margin, judge=judge, judge_rows=judge_rows)
+    judging.check()
     meant = read_meant(runs, out)
     places = [one.place for one in meant]
     found, unchecked = _with_tables_checked(load(places, on_damaged or _warn), places, on_damaged or _warn)
@@ -107,7 +113,9 @@ def compare(
     name = str(reference.path) if isinstance(reference, Run) else None if reference is None else str(reference)
     selected = " and ".join(by_results) or None
     first = in_order(runs, places[0])
-    comparison = compare_runs(found, reference=name, first=first, margin=margin, selected=selected)
+    comparison = compare_runs(
+        found, reference=name, first=first, margin=margin, selected=selected, score=judging.choice()
+    )
     comparison = replace(comparison, notes=(*left_out, *_lacking(meant), *unchecked, *comparison.notes))
     return _with_looks_told(comparison) if comparison.verdicts else comparison
 
@@ -119,6 +127,8 @@ def report(
     reference: Run | PathLike | None = None,
     where: str | Sequence[str] = (),
     margin: float | None = None,
+    judge: Judge = "mae",
+    judge_rows: JudgedRows | None = None,
     out: PathLike = "outputs",
     on_damaged: OnDamaged | None = None,
 ) -> Path:
@@ -129,7 +139,7 @@ def report(
     output : path-like
     title : str, optional
         The title of the page.
-    *runs, reference, where, margin, out, on_damaged
+    *runs, reference, where, margin, judge, judge_rows, out, on_damaged
         As in :func:`compare`.
 
     Raises
@@ -149,7 +159,16 @@ def report(
     extras.require("report", "the report")
     from wineexp.page.render import render
 
-    comparison = compare(*runs, reference=reference, where=where, margin=margin, out=out, on_damaged=on_damaged)
+    comparison = compare(
+        *runs,
+        reference=reference,
+        where=where,
+        margin=margin,
+        judge=judge,
+        judge_rows=judge_rows,
+        out=out,
+        on_damaged=on_damaged,
+    )
     write_output(Path(output), render(comparison, title=title).encode())
     return Path(output)
 
@@ -164,12 +183,6 @@ def write_figure(comparison: Comparison, path: Path, drawing: Drawing) -> None:
     """
     form = check_figure_name(path)
     write_output(path, save(comparison.draw(drawing.style, layout=drawing.layout), form))
-
-
-def check_margin(margin: float | None) -> None:
-    """Raise ``SelectionError`` unless ``margin`` is None or a positive, finite number."""
-    if margin is not None and not (isinstance(margin, (int, float)) and 0 < margin < math.inf):
-        raise SelectionError(f"margin: expected a number above 0, in the target's unit; found {margin!r}")
 
 
 def check_figure_name(path: Path) -> str:

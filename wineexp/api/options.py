@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from wineexp.errors import SelectionError
+from wineexp.specs.fields import Judge, JudgedRows, ScoreChoice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,10 +108,35 @@ class Sending:
 
 @dataclass(frozen=True)
 class Judging:
-    """What variants are compared with, and the size below which a difference does not matter."""
+    """What variants are compared with, by which score, and the size below which a difference does not matter.
+
+    Attributes
+    ----------
+    reference : str or None
+    margin : float or None
+        In the unit of the score.
+    judge : {"mae", "rmse"} or None
+        None: as a study's config says, else ``mae``.
+    judge_rows : {"valid", "test"} or None
+        None: test rows, if the runs have them.
+    """
 
     reference: str | None = None
     margin: float | None = None
+    judge: Judge | None = None
+    judge_rows: JudgedRows | None = None
+
+    def check(self) -> None:
+        """Raise ``SelectionError`` if one of them is none of its legal values."""
+        if self.margin is not None and not (isinstance(self.margin, (int, float)) and 0 < self.margin < math.inf):
+            raise SelectionError(f"margin: expected a number above 0, in the target's unit; found {self.margin!r}")
+        for name, value, legal in (("judge", self.judge, Judge), ("judge_rows", self.judge_rows, JudgedRows)):
+            if value is not None and value not in get_args(legal):
+                raise SelectionError(f"{name}: expected one of {', '.join(get_args(legal))}; found {value!r}")
+
+    def choice(self, planned: Judge | None = None) -> ScoreChoice:
+        """The score: the one asked for, else the ``planned`` one."""
+        return ScoreChoice(self.judge or planned or "mae", self.judge_rows)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wineexp import extras, files
-from wineexp.api.comparing import check_margin
 from wineexp.api.inputs import Study, read_study
 from wineexp.api.options import Drawing, Judging, PathLike, Sending, Source, Where
 from wineexp.api.places import choose_executor, make_exporters
 from wineexp.api.saved_run import SavedRun, SavedRuns
 from wineexp.api.training import Data, choose_observer, plan_config, train_part, watched
-from wineexp.comparison.columns import COLUMNS, Entry
+from wineexp.comparison.columns import Entry, columns
 from wineexp.comparison.comparison import Comparison, Layout, compare_runs
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.scale import Metric, Scale, seed_mean, shared_scale
@@ -33,6 +32,7 @@ from wineexp.runs.reader import load
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.study_file import FIGURE, PAGE, TABLE, PlannedLooks, record_study, write_down
 from wineexp.runs.writer import restore_runs
+from wineexp.specs.fields import Judge, JudgedRows
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_text, one_line
@@ -79,10 +79,10 @@ class StudyResult:
         return f"{counted(self.runs)}; files in {self.folder}/"
 
 
-#: Columns of a comparison that are sent as numbers.
+#: Columns of a comparison that are sent as numbers, besides the score and that of the training rows.
 STUDY_NUMBERS = (
-    "val_mae", "low", "high", "train_mae", "skill", "difference", "difference_low", "difference_high",
-    "difference_level", "p", "detectable", "seeds", "splits",
+    "low", "high", "skill", "difference", "difference_low", "difference_high", "difference_level", "p",
+    "detectable", "seeds", "splits",
 )  # fmt: skip
 
 
@@ -91,6 +91,8 @@ def study(
     *,
     reference: str | None = None,
     margin: float | None = None,
+    judge: Judge | None = None,
+    judge_rows: JudgedRows | None = None,
     looks: Sequence[int] | None = None,
     page: bool = True,
     layout: Layout = "auto",
@@ -121,8 +123,8 @@ def study(
     ----------
     reference : str, optional
         What the others are compared with; by default the config's first variant.
-    margin : float, optional
-        As in :func:`compare`; overrides the config's.
+    margin, judge, judge_rows
+        As in :func:`compare`; margin and judge override the config's.
     looks : sequence of int, optional
         Seeds at each planned look, such as ``[5, 10, 20]``: after each, only variants that cannot yet be told from
         the reference get more seeds, and the error rate of all looks together is kept. Overrides the config's.
@@ -161,7 +163,7 @@ def study(
     """
     return run_study(
         read_study(config, overrides, looks),
-        Judging(reference, margin),
+        Judging(reference, margin, judge, judge_rows),
         Source(data, sep, out, force, skip_failed),
         Where(jobs, dask, timeout, retries, fail_fast, keep_model),
         Sending(tensorboard, mlflow, experiment),
@@ -214,9 +216,10 @@ def plan_study(config: Config, judging: Judging, source: Source, *, page: bool) 
     """The plan of :func:`run_study`, and the variant named as reference; raises the same errors."""
     if page:
         extras.require("report", "the page of a study (or leave it out: --no-report)")
-    check_margin(judging.margin)
+    judging.check()
     margin = config.margin if judging.margin is None else judging.margin
-    plan = replace(plan_config(config, source), name=config.trial_name, margin=margin)
+    score = judging.choice(config.judge)
+    plan = replace(plan_config(config, source), name=config.trial_name, margin=margin, score=score)
     return plan, None if judging.reference is None else _planned_reference(plan, judging.reference)
 
 
@@ -247,7 +250,8 @@ class _Study:
         named = (
             next((one.label for one in variants if one.spec == self.reference), None) if self.reference else None
         )
-        planned = PlannedLooks.of(looks, self.plan.margin, named, [variant.label for variant in variants])
+        labels = [variant.label for variant in variants]
+        planned = PlannedLooks.of(looks, self.plan.margin, named, labels, self.plan.score)
         table = self.plan.table
         # Runs of a study that an earlier version began were signed with the table's fingerprint alone.
         known = dict.fromkeys((table.identity, table.fingerprint))
@@ -290,6 +294,7 @@ class _Study:
             margin=self.plan.margin,
             planned=True,
             looks=self.plan.looks,
+            score=self.plan.score,
         )
 
 
@@ -340,7 +345,8 @@ def _facts(comparison: Comparison, name: str) -> StudyFacts:
 
 def _facts_of(entry: Entry, scale: Scale) -> VariantFacts:
     variant = entry.variant
-    values = {key: COLUMNS[key].value(entry) for key in STUDY_NUMBERS}
+    known, score = columns(variant.score), variant.score
+    values = {key: known[key].value(entry) for key in (score.key, f"train_{score.judge}", *STUDY_NUMBERS)}
     return VariantFacts(
         variant.label,
         entry.word or "not judged",

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
@@ -15,7 +15,16 @@ from pydantic.fields import FieldInfo
 
 from wineexp.api.options import Drawing, Sending, Source, Where
 from wineexp.specs.declarations import MARKS
-from wineexp.specs.fields import choices_of, items_of, kinds_of, read_names, read_text
+from wineexp.specs.fields import (
+    JUDGED_BY,
+    Judge,
+    JudgedRows,
+    choices_of,
+    items_of,
+    kinds_of,
+    read_names,
+    read_text,
+)
 from wineexp.specs.parsing import STUDY_KEYS, field_hint
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
@@ -33,6 +42,7 @@ __all__ = [
     "filling",
     "flag",
     "given",
+    "judge_options",
     "margin_option",
     "model_option",
     "named_runs_option",
@@ -251,7 +261,8 @@ def selection_options(function: Command) -> Command:
             help="Only runs that match, such as dropout=0.3. May be given several times. Filtering on results "
             "(val_mae<0.6) gives no verdicts.",
         ),
-        margin_option("The size below which a difference in val MAE does not matter."),
+        margin_option("The size below which a difference in the score does not matter."),
+        judge_options("mae"),
     ]
     for option in reversed(options):
         function = option(function)
@@ -271,6 +282,28 @@ def margin_option(meaning: str) -> Callable[[Command], Command]:
         type=click.FloatRange(min=0, min_open=True),
         help=f"{meaning} A variant whose 90 % interval lies inside it is `same within SIZE`.",
     )
+
+
+def judge_options(default: Judge | None) -> Callable[[Command], Command]:
+    """``--judge`` and ``--judge-rows``."""
+    otherwise = "" if default else " Overrides the config's."
+
+    def decorate(function: Command) -> Command:
+        rows = click.option(
+            "--judge-rows",
+            type=click.Choice(get_args(JudgedRows)),
+            help="The rows that judge; by default test rows, if all runs have them.",
+        )
+        score = click.option(
+            "--judge",
+            type=click.Choice(JUDGED_BY),
+            default=default,
+            show_default=default is not None,
+            help=f"The score: mean absolute error, or root mean squared error.{otherwise}",
+        )
+        return score(rows(function))
+
+    return decorate
 
 
 def figure_options(function: Command) -> Command:

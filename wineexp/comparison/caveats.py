@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wineexp.comparison.crossing import SplitDifference
 from wineexp.comparison.estimate import ALPHA
 from wineexp.comparison.judge import MOST_GROUPED, outlying_seeds
-from wineexp.comparison.variants import Variant, val_mae
+from wineexp.comparison.variants import Variant, score_rank
 from wineexp.comparison.verdict import Verdict
 from wineexp.runs.run import Run
 from wineexp.text import format_interval, format_number, largest, some_of
@@ -42,7 +42,7 @@ class Caveats:
                 "Train more: --seeds 5"
             )
         self._of_outliers()
-        self._of_early_stopping()
+        self._of_judged_rows()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -60,27 +60,37 @@ class Caveats:
     def _of_outliers(self) -> None:
         for variant in self.judged:
             for seed in outlying_seeds(variant):
-                rest = [errors.mean() for other, errors in variant.errors.items() if other != seed]
-                size = largest(rest)
-                means = (variant.errors[seed].mean(), min(rest), max(rest))
-                own, low, high = (format_number(mean, ".3f", size) for mean in means)
+                means = {other: variant.score.of_errors(errors.mean()) for other, errors in variant.errors.items()}
+                own = means.pop(seed)
+                scores, size = (own, min(means.values()), max(means.values())), largest(means.values())
+                shown, low, high = (format_number(score, ".3f", size) for score in scores)
                 self._notes.append(
-                    f"{variant.label}: seed {seed} stands out: {variant.metric} {own}, the others {low} to "
+                    f"{variant.label}: seed {seed} stands out: {variant.metric} {shown}, the others {low} to "
                     f"{high}. It is kept, and intervals may be too narrow: look at its curves"
                 )
 
-    def _of_early_stopping(self) -> None:
+    def _of_judged_rows(self) -> None:
+        if not self.judged:
+            return
         patient = {variant.spec.patience is not None for variant in self.judged if variant.spec}
-        if True not in patient:
-            return
-        if any(variant.on_test for variant in self.judged):
-            self._notes.append("early stopping chose the epoch on validation rows; test rows judge, which did not")
-            return
-        unequal = ", and not equally in all variants" if len(patient) > 1 else ""
-        self._notes.append(
-            "early stopping chose the epoch on the same validation rows that judge it: val MAE is somewhat too low"
-            f"{unequal}; with test_fraction, rows that did not choose would judge"
-        )
+        score = self.judged[0].score
+        if score.on_test:
+            rows = {run.record.data.test_rows for variant in self.judged for run in variant.runs}
+            counted = f"{min(rows)} test rows" if len(rows) == 1 else "test rows"
+            stopped = "; early stopping chose the epoch on validation rows" if True in patient else ""
+            self._notes.append(f"judged on {counted}, which neither trained nor chose anything{stopped}")
+        elif True in patient:
+            unequal = ", and not equally in all variants" if len(patient) > 1 else ""
+            there = all(run.test_predictions is not None for variant in self.judged for run in variant.runs)
+            self._notes.append(
+                f"early stopping chose the epoch on the same validation rows that judge it: {score.name} is "
+                f"somewhat too low{unequal}; "
+                + (
+                    "the test rows did not choose"
+                    if there
+                    else "with test_fraction, rows that did not choose would judge"
+                )
+            )
 
     def of_lacking(self, lacking: Sequence[Variant]) -> None:
         """Variants that have too few splits left."""
@@ -128,10 +138,10 @@ class Caveats:
 
     def of_reference(self, reference: Variant, *, chosen_now: bool) -> None:
         """A reference that was chosen after the results were known, and has the lowest error."""
-        if chosen_now and len(self.judged) > 2 and reference is min(self.judged, key=val_mae):
+        if chosen_now and len(self.judged) > 2 and reference is min(self.judged, key=score_rank):
             self._notes.append(
-                f"the reference has the lowest val MAE of {len(self.judged)}: if it was chosen for that, "
-                "differences to it are called real too often (up to 8 % instead of 5 where there are none)"
+                f"the reference has the lowest {reference.metric} of {len(self.judged)}: if it was chosen for "
+                "that, differences to it are called real too often (up to 8 % instead of 5 where there are none)"
             )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,9 +14,10 @@ from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict, format_p, told_p
 from wineexp.listing import TARGET, Column, number, sized
 from wineexp.runs import columns as run_columns
+from wineexp.runs.score import VAL_MAE, Figures, Score
 from wineexp.text import format_interval
 
-__all__ = ["COLUMNS", "MEAN", "PAGE", "RARE", "TERMINAL", "Entry"]
+__all__ = ["MEAN", "RARE", "Entry", "columns", "on_page", "on_terminal"]
 
 #: The end of a metric's meaning if it is a mean over several seeds.
 MEAN = "; mean over the seeds"
@@ -62,18 +64,13 @@ def _splits(entry: Entry) -> int | None:
 
 
 def _interval(entry: Entry, end: int) -> float | None:
-    interval = entry.variant.error_interval()
+    interval = entry.variant.score_interval()
     return interval[end] if interval else None
 
 
 def _difference(entry: Entry, end: int) -> float | None:
     interval = entry.verdict.interval if entry.verdict else None
     return interval[end] if interval else None
-
-
-def _gap(entry: Entry) -> float | None:
-    error, train_error = entry.variant.mean("val_mae"), entry.variant.mean("train_mae")
-    return None if error is None or train_error is None else error - train_error
 
 
 def _parameters(entry: Entry) -> int | None:
@@ -88,25 +85,56 @@ def _seconds(entry: Entry) -> float | None:
     return float(np.mean(known)) if known and len(known) == len(seconds) else None
 
 
-_MAE, _CHANGE = sized(".4f"), sized("+.4f")
+_ERROR, _CHANGE = sized(".4f"), sized("+.4f")
 
-_ALL: tuple[Column[Entry], ...] = (
+
+def _figure(key: str, heading: str, meaning: str, value: Callable[[Figures], float | None]) -> Column[Entry]:
+    """One of the figures of the judged score."""
+    meaning = f"{meaning}{MEAN}"
+    return Column(
+        key, heading, meaning, lambda entry: value(entry.variant.figures), _ERROR, unit=TARGET, measure=TARGET
+    )
+
+
+def _judged(score: Score) -> Column[Entry]:
+    """The score itself, under its metric's own heading."""
+    metric = run_columns.COLUMNS[score.key]
+    return _figure(score.key, metric.heading, metric.meaning, lambda figures: figures.score)
+
+
+_IDENTITY: tuple[Column[Entry], ...] = (
     Column("variant", "variant", "its name, and the settings that differ", lambda entry: entry.variant.label),
     Column("reference", "reference", "whether the others are compared with it", lambda entry: entry.is_reference),
     Column("seeds", "seeds", "number of its finished seeds, in each split", _seeds),
     Column("splits", "splits", "number of its splits, where there are several", _splits),
-    _mean("val_mae"),
-    Column(
-        "low",
-        "from",
-        "lower end of the 95 % interval of what is judged",
-        lambda e: _interval(e, 0),
-        _MAE,
-        measure=TARGET,
-    ),
-    Column("high", "to", "upper end of that interval", lambda entry: _interval(entry, 1), _MAE, measure=TARGET),
-    *map(_mean, ("test_mae", "skill", "train_mae", "val_mae_twins", "val_mae_unseen", "best_epoch")),
-    Column("gap", "gap", "val MAE - train MAE", _gap, _CHANGE, unit=TARGET, measure=TARGET),
+    Column("judged", "judged", "the metric that is judged", lambda entry: entry.variant.score.key),
+)
+
+
+def _scored(score: Score) -> tuple[Column[Entry], ...]:
+    """The columns of the judged score, and what stands beside it."""
+    rows = "test" if score.on_test else "validation"
+    train = run_columns.COLUMNS[f"train_{score.judge}"]
+    low, high = "lower end of the 95 % interval of what is judged", "upper end of that interval"
+    skill = f"1 - {score.name} / that of always predicting {score.constant_words}"
+    seen = f"{score.name} on {rows} rows that also occur, value for value, in the training rows"
+    unseen = f"{score.name} on the other {rows} rows"
+    gap = f"{score.name} - train {score.measure}"
+    return (
+        _judged(score),
+        Column("low", "from", low, lambda entry: _interval(entry, 0), _ERROR, measure=TARGET),
+        Column("high", "to", high, lambda entry: _interval(entry, 1), _ERROR, measure=TARGET),
+        *(_mean(key) for key in ("val_mae", "test_mae") if key != score.key),
+        Column("skill", "skill", skill, lambda entry: entry.variant.figures.skill, number("+.1%")),
+        _figure(train.key, train.heading, train.meaning, lambda figures: figures.train),
+        _figure(f"{score.key}_twins", f"{score.measure} twins", seen, lambda figures: figures.twins),
+        _figure(f"{score.key}_unseen", f"{score.measure} unseen", unseen, lambda figures: figures.unseen),
+        _mean("best_epoch"),
+        Column("gap", "gap", gap, lambda entry: entry.variant.figures.gap, _CHANGE, unit=TARGET, measure=TARGET),
+    )
+
+
+_REST: tuple[Column[Entry], ...] = (
     Column("parameters", "parameters", "of its model, including moving averages", _parameters, number(",d")),
     Column("seconds", "seconds", f"wall seconds per run{MEAN}", _seconds, number(".1f")),
     Column(
@@ -118,7 +146,7 @@ _ALL: tuple[Column[Entry], ...] = (
     Column(
         "difference",
         "difference",
-        "val MAE, or test MAE, minus the reference's, paired by seed and row",
+        "what is judged minus the reference's, paired by seed and row",
         lambda entry: entry.difference.mean if entry.difference else None,
         _CHANGE,
         measure=TARGET,
@@ -151,7 +179,7 @@ _ALL: tuple[Column[Entry], ...] = (
         "detectable",
         "the difference that would be detected 80 % of the time with these seeds, rows and comparisons",
         lambda entry: entry.verdict.detectable if entry.verdict else None,
-        _MAE,
+        _ERROR,
         measure=TARGET,
     ),
     Column(
@@ -181,69 +209,49 @@ _ALL: tuple[Column[Entry], ...] = (
     ),
 )
 
-#: Key -> column, as in CSV and JSON; the settings that differ follow the variant.
-COLUMNS: dict[str, Column[Entry]] = {column.key: column for column in _ALL}
 
-_WORD: Column[Entry] = Column("verdict", "verdict", COLUMNS["verdict"].meaning, lambda entry: entry.word)
+@lru_cache(maxsize=16)
+def columns(score: Score = VAL_MAE) -> dict[str, Column[Entry]]:
+    """Key -> column, as in CSV and JSON, for a score; the settings that differ follow the variant."""
+    return {column.key: column for column in (*_IDENTITY, *_scored(score), *_REST)}
 
 
-def _with_interval(metric: str, *, on_test: bool) -> Column[Entry]:
-    """A metric with the interval of what is judged, where that metric is judged."""
+_WORD: Column[Entry] = Column("verdict", "verdict", columns()["verdict"].meaning, lambda entry: entry.word)
 
-    def value(entry: Entry) -> tuple[Any, Any, Any]:
-        ends = (_interval(entry, 0), _interval(entry, 1)) if entry.variant.on_test == on_test else (None, None)
-        return entry.variant.mean(metric), *ends
 
-    return Column(
-        metric,
-        f"{COLUMNS[metric].heading} [95 %]",
-        COLUMNS[metric].meaning,
-        value,
-        lambda cell, size=None: format_interval(*cell, size=size),
-        unit=TARGET,
-        measure=TARGET,
+def _with_interval(score: Score) -> Column[Entry]:
+    """The score with its interval, if it has one."""
+    judged = columns(score)[score.key]
+    value = lambda entry: (judged.value(entry), _interval(entry, 0), _interval(entry, 1))  # noqa: E731
+    text = lambda cell, size=None: format_interval(*cell, size=size)  # noqa: E731
+    return Column(score.key, f"{judged.heading} [95 %]", judged.meaning, value, text, unit=TARGET, measure=TARGET)
+
+
+def _last(score: Score) -> tuple[str, ...]:
+    """The last columns, in the terminal and on the page."""
+    own = (f"train_{score.judge}", "gap", f"{score.key}_twins", f"{score.key}_unseen")
+    return ("skill", *own, "best_epoch", "parameters", "seconds")
+
+
+def on_terminal(score: Score) -> tuple[Column[Entry], ...]:
+    """The columns that fit into a terminal."""
+    known = columns(score)
+    before, after = ("variant", "seeds", "splits"), ("look", "group", *_last(score))
+    return (
+        *(known[key] for key in before),
+        _with_interval(score),
+        _WORD,
+        *(known[key] for key in after),
     )
 
 
-#: The last columns, in the terminal and on the page.
-_LAST = ("skill", "train_mae", "gap", "val_mae_twins", "val_mae_unseen", "best_epoch", "parameters", "seconds")
+def on_page(score: Score) -> tuple[Column[Entry], ...]:
+    """The columns of the page."""
+    known = columns(score)
+    after = ("difference", "p", "detectable", "seeds_needed", "outlying_seeds", *_last(score))
+    keys = ("look", "group", "seeds", "splits", score.key, "low", "high", *after)
+    return (known["variant"], _WORD, *(known[key] for key in keys))
 
-
-#: The columns that fit into a terminal.
-TERMINAL: tuple[Column[Entry], ...] = (
-    COLUMNS["variant"],
-    COLUMNS["seeds"],
-    COLUMNS["splits"],
-    _with_interval("val_mae", on_test=False),
-    _with_interval("test_mae", on_test=True),
-    _WORD,
-    *(COLUMNS[key] for key in ("look", "group", *_LAST)),
-)
-
-#: The columns of the page.
-PAGE: tuple[Column[Entry], ...] = (
-    COLUMNS["variant"],
-    _WORD,
-    *(
-        COLUMNS[key]
-        for key in (
-            "look",
-            "group",
-            "seeds",
-            "splits",
-            "val_mae",
-            "test_mae",
-            "low",
-            "high",
-            "difference",
-            "p",
-            "detectable",
-            "seeds_needed",
-            "outlying_seeds",
-            *_LAST,
-        )
-    ),
-)
 
 #: Columns that are empty in most comparisons.
-RARE = ("test_mae", "splits", "group", "look", "outlying_seeds")
+RARE = ("splits", "group", "look", "outlying_seeds")

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from wineexp.comparison.caveats import Caveats
-from wineexp.comparison.columns import COLUMNS, RARE, TERMINAL, Entry
+from wineexp.comparison.columns import RARE, Entry, columns, on_terminal
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.drawing import Judged
 from wineexp.comparison.effects import FAMILY, Effect, effect_listings, effect_sentences, judge_effects
@@ -24,7 +24,7 @@ from wineexp.comparison.judge import judge_groups, judge_variants
 from wineexp.comparison.layouts import MAX_PANELS, grid, overlay
 from wineexp.comparison.questions import Question, ask, quoted
 from wineexp.comparison.scale import Style
-from wineexp.comparison.variants import Variant, choose_reference, group_runs, val_mae
+from wineexp.comparison.variants import Variant, choose_reference, group_runs, score_rank
 from wineexp.comparison.verdict import Verdict
 from wineexp.data.split import ROW_FIELDS
 from wineexp.errors import RunError, SelectionError
@@ -34,7 +34,8 @@ from wineexp.runs.curves import save
 from wineexp.runs.display import SIMULATED
 from wineexp.runs.reader import known_tables
 from wineexp.runs.run import Run
-from wineexp.specs.fields import MIN_SPLITS
+from wineexp.runs.score import VAL_MAE, Score
+from wineexp.specs.fields import BY_MAE, MIN_SPLITS, ScoreChoice
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
@@ -105,13 +106,25 @@ class Comparison:
 
     @property
     def metric(self) -> str:
-        """What is judged: ``val MAE``, or ``test MAE``."""
-        return "test MAE" if any(variant.on_test for variant in self.variants) else "val MAE"
+        """What is judged: ``val MAE``."""
+        return self.score.name
+
+    @property
+    def score(self) -> Score:
+        """What is judged."""
+        return self.variants[0].score if self.variants else VAL_MAE
+
+    @cached_property
+    def constant(self) -> float | None:
+        """What always predicting the best constant scores, over all runs; None if that is not known."""
+        known = [one.figures.constant for one in self.variants if one.figures.constant is not None]
+        return self.score.mean(known) if known else None
 
     @cached_property
     def best(self) -> Variant | None:
-        """The variant with the lowest error on the judged rows, if any has one."""
-        known = [(variant.error.mean, variant) for variant in self.variants if variant.error is not None]
+        """The variant with the lowest score, if any has one."""
+        scores = ((variant.judged_score, variant) for variant in self.variants)
+        known = [(score, variant) for score, variant in scores if score is not None]
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
     @cached_property
@@ -121,9 +134,9 @@ class Comparison:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """The finished variants with their verdicts, by val MAE: the rows of every table."""
+        """The finished variants with their verdicts, by their score: the rows of every table."""
         verdicts = {verdict.variant_label: verdict for verdict in self.verdicts}
-        finished = sorted((variant for variant in self.variants if variant.runs), key=val_mae)
+        finished = sorted((variant for variant in self.variants if variant.runs), key=score_rank)
         return tuple(
             Entry(
                 variant,
@@ -135,11 +148,11 @@ class Comparison:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The table, a dict per variant, by val MAE; numbers are plain, unknown values are None."""
+        """The table, a dict per variant, by the score; numbers are plain, unknown values are None."""
         return [self._row(entry) for entry in self.entries]
 
     def _row(self, entry: Entry) -> dict[str, Any]:
-        known = {key: column.value(entry) for key, column in COLUMNS.items()}
+        known = {key: column.value(entry) for key, column in columns(self.score).items()}
         settings = {field: entry.variant.settings.get(field) for field in self.fields}
         return {"variant": known.pop("variant"), **settings, **known}
 
@@ -152,7 +165,7 @@ class Comparison:
     def listing(self) -> Listing:
         """The table for people, without the rare columns that are empty here."""
         target = next((variant.spec.target for variant in self.variants if variant.spec), TARGET)
-        return Listing.of(TERMINAL, self.entries, target=target).filled(*RARE)
+        return Listing.of(on_terminal(self.score), self.entries, target=target).filled(*RARE)
 
     @property
     def title(self) -> str:
@@ -262,8 +275,8 @@ class Comparison:
 
     def __repr__(self) -> str:
         parts = [self.title]
-        if self.best is not None and self.best.error is not None:
-            parts.append(f"lowest {self.metric} {format_number(self.best.error.mean)}: {self.best.label}")
+        if self.best is not None and self.best.judged_score is not None:
+            parts.append(f"lowest {self.metric} {format_number(self.best.judged_score)}: {self.best.label}")
         words = Counter(verdict.word for verdict in self.verdicts)
         if self.reference is not None and words:
             told = ", ".join(f"{count} {word}" for word, count in words.items())
@@ -313,6 +326,7 @@ def compare_runs(
     planned: bool = False,
     looks: Looks | None = None,
     selected: str | None = None,
+    score: ScoreChoice = BY_MAE,
 ) -> Comparison:
     """Group runs into variants and judge each against a reference.
 
@@ -325,7 +339,7 @@ def compare_runs(
         Without ``reference``: whether the first run's variant is the reference; otherwise the one nearest the
         defaults is.
     margin : float, optional
-        The size below which a difference in val MAE does not matter.
+        The size below which a difference in the score does not matter.
     planned : bool
         Whether the reference was settled before any training.
     looks : Looks, optional
@@ -333,6 +347,7 @@ def compare_runs(
     selected : str, optional
         The condition on results by which runs were selected (``val_mae<0.6``): then nothing is judged, as the
         selection biases the rest.
+    score : ScoreChoice, optional
 
     Raises
     ------
@@ -343,7 +358,7 @@ def compare_runs(
     # Failed runs count: they were meant to be judged.
     across_splits = crosses_splits([run.spec for run in runs if run.is_recorded])
     _check_together(runs, ACROSS_SPLITS if across_splits else ())
-    variants = group_runs(runs, across_splits=across_splits)
+    variants = group_runs(runs, score, across_splits=across_splits)
     chosen = choose_reference(variants, runs, reference, first)
     judged = [variant for variant in variants if variant.judged]
     lacking = []

@@ -117,9 +117,9 @@ class Effect:
     at : dict
         For a simple effect, the other field with its value.
     metric : str
-        What is judged: ``val MAE``, or ``test MAE``.
+        What is judged: ``val MAE``.
     base_error : float or None
-        The base's mean error, which decides the decimals of the figures.
+        The base's score, which decides the decimals of the figures.
     difference : Estimate
     p : float
         Corrected (Holm): main effects and interactions together, simple effects together.
@@ -270,18 +270,26 @@ def judge_effects(
 
 
 def _over_seeds(cells: Sequence[Variant], seeds: Sequence[int], shape: tuple[int, ...]) -> EstimateContrast:
-    stacked = [np.stack([cell.errors[seed] for seed in seeds]) for cell in cells]
+    stacked = [cell.score.linear(np.stack([cell.errors[seed] for seed in seeds])) for cell in cells]
     errors = np.stack(stacked).reshape(*shape, *stacked[0].shape)
     return lambda contrast: compare_errors(contrast.of(errors))
 
 
 def _over_splits(cells: Sequence[Variant], splits: Sequence[int], shape: tuple[int, ...]) -> EstimateContrast:
+    places = [
+        (split, seed, cells[0].split_errors[split][seed].index)
+        for split in splits
+        for seed in sorted(set.intersection(*(set(cell.split_errors[split]) for cell in cells)))
+    ]
+    linear = [
+        cell.score.linear(np.concatenate([cell.split_errors[split][seed].to_numpy() for split, seed, _ in places]))
+        for cell in cells
+    ]
+    ends = np.cumsum([len(rows) for *_, rows in places])[:-1]
+    parts = np.split(np.stack(linear).reshape(*shape, -1), ends, axis=-1)
     errors: dict[int, dict[int, tuple[Floats, pd.Index]]] = {}
-    for split in splits:
-        for seed in set.intersection(*(set(cell.split_errors[split]) for cell in cells)):
-            found = [cell.split_errors[split][seed] for cell in cells]
-            stacked = np.stack([one.to_numpy() for one in found]).reshape(*shape, -1)
-            errors.setdefault(split, {})[seed] = stacked, found[0].index
+    for (split, seed, rows), part in zip(places, parts, strict=True):
+        errors.setdefault(split, {})[seed] = part, rows
 
     def estimate(contrast: Contrast) -> Estimate:
         found = {
@@ -311,7 +319,7 @@ def _judged(
             p,
             {fields[axis]: names[axis][level] for axis, level in contrast.at.items()},
             reference.metric,
-            reference.error.mean if reference.error else None,
+            reference.judged_score,
         )
         for contrast, difference, p in zip(contrasts, differences, corrected, strict=True)
     ]

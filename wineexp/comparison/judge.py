@@ -15,8 +15,9 @@ import scipy
 from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.statistics import compare_errors, compare_unpaired, holm, letters
-from wineexp.comparison.variants import Variant, val_mae
+from wineexp.comparison.variants import Variant, score_rank
 from wineexp.comparison.verdict import Look, Verdict
+from wineexp.runs.score import VAL_MAE, Score
 from wineexp.specs.looks import Looks
 
 __all__ = ["MOST_GROUPED", "judge_errors", "judge_groups", "judge_variants", "outlying_seeds"]
@@ -32,7 +33,7 @@ MOST_GROUPED = 30
 OUTLYING, FAILED = 0.02, 0.2
 
 
-#: Seed -> absolute errors, shape (rows,).
+#: Seed -> errors, shape (rows,).
 Errors = Mapping[int, Floats]
 
 
@@ -44,12 +45,12 @@ def judge_variants(
     if reference.across_splits:
         others = [variant for variant in judged if variant is not reference]
         looked = {variant.label: (Look(_difference_of(variant, reference)),) for variant in others}
-        error = reference.error.mean if reference.error else None
-        found = _verdicts(looked, reference.label, margin, None, dict.fromkeys(looked, True), identical, error)
+        paired = dict.fromkeys(looked, True)
+        found = _verdicts(looked, reference.label, margin, None, paired, identical, reference.judged_score)
     else:
         errors = {variant.label: variant.errors for variant in judged}
         ended = {variant.label: variant.ended for variant in judged}
-        found = judge_errors(errors, reference.label, margin, looks, ended, identical)
+        found = judge_errors(errors, reference.label, margin, looks, ended, identical, reference.score)
     return tuple(replace(verdict, metric=reference.metric) for verdict in found)
 
 
@@ -60,6 +61,7 @@ def judge_errors(
     looks: Looks | None = None,
     ended: Mapping[str, Collection[int]] | None = None,
     identical: Collection[str] = (),
+    score: Score = VAL_MAE,
 ) -> tuple[Verdict, ...]:
     """Every other label against the reference, with Holm's correction over those that can be judged.
 
@@ -70,23 +72,25 @@ def judge_errors(
     Parameters
     ----------
     errors : mapping of label to (mapping of seed to array of shape (rows,))
-        Absolute errors on the same rows.
+        Errors on the same rows, as ``score`` has them.
     reference : str
     margin : float, optional
+        In the unit of the score.
     looks : Looks, optional
     ended : mapping of label to seeds, optional
         The seeds that have ended, failed ones too; by default those with errors.
     identical : collection of labels
         Variants whose predictions all equal the reference's, bit for bit: they are not counted as comparisons.
+    score : Score, optional
     """
     theirs, ended = errors[reference], ended or errors
     looked = {
-        label: _looked(ours, theirs, looks, set(ended[label]) & set(ended[reference]))
+        label: _looked(ours, theirs, looks, set(ended[label]) & set(ended[reference]), score)
         for label, ours in errors.items()
         if label != reference
     }
     paired = {label: looks is not None or errors[label].keys() == theirs.keys() for label in looked}
-    error = float(np.mean([values.mean() for values in theirs.values()]))
+    error = score.of_errors(float(np.mean([values.mean() for values in theirs.values()])))
     return _verdicts(looked, reference, margin, looks, paired, identical, error)
 
 
@@ -120,29 +124,31 @@ def _verdicts(
     )
 
 
-def _looked(ours: Errors, theirs: Errors, looks: Looks | None, ended: Collection[int]) -> tuple[Look, ...]:
+def _looked(
+    ours: Errors, theirs: Errors, looks: Looks | None, ended: Collection[int], score: Score
+) -> tuple[Look, ...]:
     """Each look that both have reached, with the seeds left in it; look 0 if there is none yet."""
     if looks is None:
-        return (Look(_difference(ours, theirs)),)
+        return (Look(_difference(ours, theirs, score)),)
     found = []
     for number, weight in enumerate(looks.weights, 1):
         seeds = looks.at(number)
-        parts = [{seed: errors[seed] for seed in seeds if seed in errors} for errors in (ours, theirs)]
-        if not all(seed in ended for seed in seeds) or not all(parts):
+        one, other = ({seed: errors[seed] for seed in seeds if seed in errors} for errors in (ours, theirs))
+        if not all(seed in ended for seed in seeds) or not (one and other):
             break
-        found.append(Look(_difference(*parts), weight, number))
-    return tuple(found) or (Look(_difference(ours, theirs), looks.weights[0], 0),)
+        found.append(Look(_difference(one, other, score), weight, number))
+    return tuple(found) or (Look(_difference(ours, theirs, score), looks.weights[0], 0),)
 
 
 def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
     """Label -> letters: variants that share a letter cannot be told apart, over all pairs (Holm).
 
-    Letters are in the order of val MAE. Empty for fewer than three variants, for more than :data:`MOST_GROUPED`,
+    Letters are in the order of the score. Empty for fewer than three variants, for more than :data:`MOST_GROUPED`,
     or if one has a single seed.
     """
     if not 3 <= len(judged) <= MOST_GROUPED:
         return {}
-    ordered = sorted(judged, key=val_mae)
+    ordered = sorted(judged, key=score_rank)
     pairs = list(itertools.combinations(range(len(ordered)), 2))
     if any(len(_shared_splits(ordered[one], ordered[other])) < 2 for one, other in pairs):
         return {}
@@ -157,14 +163,14 @@ def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
 def outlying_seeds(variant: Variant) -> list[int]:
     """The seed that is so much worse than its variant's others that it failed rather than fell behind.
 
-    Grubbs' test (Technometrics 11, 1969) of the highest val MAE: its distance from the mean of the others, over
+    Grubbs' test (Technometrics 11, 1969) of the highest score: its distance from the mean of the others, over
     the standard deviation that another of them would have, follows Student's distribution with two degrees fewer
     than there are seeds. The probability is multiplied by the number of seeds, as the highest was picked. With
     three seeds nothing can stand out.
     """
     if variant.across_splits or len(variant.errors) < 4:
         return []
-    errors = {seed: float(values.mean()) for seed, values in variant.errors.items()}
+    errors = {seed: variant.score.of_errors(float(values.mean())) for seed, values in variant.errors.items()}
     worst = max(errors, key=lambda seed: errors[seed])
     rest = np.array([value for seed, value in errors.items() if seed != worst])
     distance, spread = errors[worst] - rest.mean(), rest.std(ddof=1) * np.sqrt(1 + 1 / len(rest))
@@ -175,11 +181,13 @@ def outlying_seeds(variant: Variant) -> list[int]:
     return [worst] if failed else []
 
 
-def _difference(ours: Errors, theirs: Errors) -> Estimate:
-    """The difference of absolute errors: paired by seed if both have the same seeds, else over all of them."""
+def _difference(ours: Errors, theirs: Errors, score: Score) -> Estimate:
+    """The difference of scores: paired by seed if both have the same seeds, else over all of them."""
+    one, other = np.stack(list(ours.values())), np.stack(list(theirs.values()))
+    unit = score.unit(one, other)
     if ours.keys() == theirs.keys():
-        return compare_errors(np.stack([ours[seed] - theirs[seed] for seed in ours]))
-    return compare_unpaired(np.stack(list(ours.values())), np.stack(list(theirs.values())))
+        return compare_errors(unit * np.stack([ours[seed] - theirs[seed] for seed in ours]))
+    return compare_unpaired(unit * one, unit * other)
 
 
 def _difference_of(variant: Variant, reference: Variant) -> Estimate:
@@ -188,17 +196,24 @@ def _difference_of(variant: Variant, reference: Variant) -> Estimate:
     On a split where their seeds differ, the means over the seeds are compared.
     """
     if not variant.across_splits:
-        return _difference(variant.errors, reference.errors)
+        return _difference(variant.errors, reference.errors, variant.score)
     ours, theirs = variant.split_errors, reference.split_errors
+    shared = _shared_splits(variant, reference)
+    unit = variant.score.unit(*(_all_errors(splits, shared) for splits in (ours, theirs)))
     found = {}
-    for split in _shared_splits(variant, reference):
+    for split in shared:
         one, other = ours[split], theirs[split]
         if one.keys() == other.keys():
-            found[split] = {seed: errors - other[seed] for seed, errors in one.items()}
+            found[split] = {seed: unit * (errors - other[seed]) for seed, errors in one.items()}
         else:  # this split's own seed, unless other splits have it too
             seed = -1 if _repeats(ours) or _repeats(theirs) else -1 - split
-            found[split] = {seed: _seed_mean(one) - _seed_mean(other)}
+            found[split] = {seed: unit * (_seed_mean(one) - _seed_mean(other))}
     return compare_splits(found, variant.train_rows)
+
+
+def _all_errors(splits: SplitErrors, shared: Sequence[int]) -> Floats:
+    """The errors of these splits, those of a row's seeds as their mean."""
+    return np.concatenate([_seed_mean(splits[split]).to_numpy() for split in shared])
 
 
 def _shared_splits(variant: Variant, reference: Variant) -> list[int]:

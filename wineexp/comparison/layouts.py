@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from wineexp.comparison import drawing
 from wineexp.comparison.drawing import GREY, MARKERS, WRAP, Judged
 from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
-from wineexp.comparison.variants import Variant, val_mae
+from wineexp.comparison.variants import Variant, score_rank
 from wineexp.errors import SelectionError
 from wineexp.runs.curves import COLOURS, write_title
 
@@ -92,7 +92,7 @@ def overlay(
 
 def _coloured(variants: Sequence[Variant], reference: Variant | None) -> set[str]:
     """Labels of the coloured variants: all if they are few, else the reference and the best."""
-    ranked = sorted(variants, key=lambda variant: (variant is not reference, val_mae(variant)))
+    ranked = sorted(variants, key=lambda variant: (variant is not reference, score_rank(variant)))
     return {variant.label for variant in ranked[:MAX_COLOURED]}
 
 

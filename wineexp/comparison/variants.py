@@ -20,11 +20,13 @@ from wineexp.errors import SelectionError, nearest
 from wineexp.runs.columns import says_the_same
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.run import Run
+from wineexp.runs.score import VAL_MAE, Figures, Score
+from wineexp.specs.fields import BY_MAE, ScoreChoice
 from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value, say
 from wineexp.text import some_of
 
-__all__ = ["Variant", "choose_reference", "group_runs", "group_specs", "named_variant", "order", "val_mae"]
+__all__ = ["Variant", "choose_reference", "group_runs", "group_specs", "named_variant", "order", "score_rank"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -69,8 +71,8 @@ class Variant:
         Those that failed or were interrupted: listed, never ranked.
     across_splits : bool
         Whether its runs have several splits; ``spec`` then has split seed 0.
-    on_test : bool
-        Whether it is judged on its test rows, not on its validation rows.
+    score : Score
+        What is judged, and on which rows.
     """
 
     label: str
@@ -80,7 +82,7 @@ class Variant:
     runs: tuple[Run, ...] = ()
     unfinished: tuple[Run, ...] = ()
     across_splits: bool = False
-    on_test: bool = False
+    score: Score = VAL_MAE
 
     def __repr__(self) -> str:
         return f"Variant({self.label!r}: {len(self.runs)} finished, {len(self.unfinished)} unfinished)"
@@ -92,9 +94,9 @@ class Variant:
 
     @cached_property
     def errors(self) -> dict[int, Floats]:
-        """Seed -> absolute errors, shape (judged rows,), in the order of the table's rows; for one split."""
+        """Seed -> errors (see :meth:`Score.errors`), shape (judged rows,), in the table's order; for one split."""
         assert not self.across_splits
-        return {run.spec.seed: _errors(run, self.on_test).to_numpy() for run in self.runs}
+        return {run.spec.seed: _errors(run, self.score).to_numpy() for run in self.runs}
 
     @cached_property
     def epochs(self) -> npt.NDArray[np.int64]:
@@ -133,15 +135,15 @@ class Variant:
 
     @property
     def metric(self) -> str:
-        """What is judged: ``val MAE``, or ``test MAE``."""
-        return "test MAE" if self.on_test else "val MAE"
+        """What is judged: ``val MAE``."""
+        return self.score.name
 
     @cached_property
     def split_errors(self) -> dict[int, dict[int, pd.Series]]:
-        """Split -> seed -> absolute errors by judged row."""
+        """Split -> seed -> errors by judged row."""
         found: dict[int, dict[int, pd.Series]] = {}
         for run in self.runs:
-            found.setdefault(run.spec.split_seed, {})[run.spec.seed] = _errors(run, self.on_test)
+            found.setdefault(run.spec.split_seed, {})[run.spec.seed] = _errors(run, self.score)
         return found
 
     def predicts_as(self, other: Variant) -> bool:
@@ -153,7 +155,7 @@ class Variant:
 
     def _predicted(self, run: Run) -> npt.NDArray[Any]:
         """The judged rows and their predictions, in the order of the file."""
-        predictions = run.test_predictions if self.on_test else run.predictions
+        predictions = self.score.predictions(run)
         assert predictions is not None
         return np.stack([predictions[name].to_numpy() for name in ("row", "predicted")])
 
@@ -179,16 +181,26 @@ class Variant:
         known = [float(value) for value in values if value is not None]
         return float(np.mean(known)) if known and len(known) == len(values) else None
 
-    def error_interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the mean absolute error over seeds and rows; an error is never below 0."""
+    @cached_property
+    def figures(self) -> Figures:
+        """What its finished runs score."""
+        return self.score.figures_of(self.runs)
+
+    @property
+    def judged_score(self) -> float | None:
+        """The score of all seeds (or splits) and rows together; None if they are not judged."""
+        return None if self.error is None else self.score.of_errors(self.error.mean)
+
+    def score_interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the score over seeds and rows; a score is never below 0."""
         if self.error is None:
             return None
         low, high = self.error.interval()
-        return max(0.0, low), high
+        return self.score.of_errors(max(0.0, low)), self.score.of_errors(high)
 
     @cached_property
     def error(self) -> Estimate | None:
-        """The mean absolute error with its variance components, over seeds (or splits) and rows."""
+        """The mean error with its variance components, over seeds (or splits) and rows."""
         if not self.judged:
             return None
         if self.across_splits:
@@ -197,24 +209,34 @@ class Variant:
         return compare_errors(np.stack(list(self.errors.values())))
 
 
-def _errors(run: Run, on_test: bool) -> pd.Series:
-    """Absolute errors by row of the table, in its order."""
-    predictions = run.test_predictions if on_test else run.predictions
+def _errors(run: Run, score: Score) -> pd.Series:
+    """Errors by row of the table, in its order."""
+    predictions = score.predictions(run)
     assert predictions is not None
     rows, actual, predicted = (predictions[name].to_numpy() for name in ("row", "actual", "predicted"))
     order = np.argsort(rows)
-    return pd.Series(np.abs(actual - predicted)[order], pd.Index(rows[order], name="row"))
+    return pd.Series(score.errors(actual, predicted)[order], pd.Index(rows[order], name="row"))
 
 
-def group_runs(runs: Sequence[Run], *, across_splits: bool = False) -> list[Variant]:
+def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_splits: bool = False) -> list[Variant]:
     """The variants of runs, in the order of their settings: colours do not depend on the order of ``runs``.
 
-    With ``across_splits``, runs that differ only in the split's seed are one variant too. If any run was stopped
-    early and all runs that can be judged have test rows, the test rows judge: validation rows chose the epoch.
+    With ``across_splits``, runs that differ only in the split's seed are one variant too. Unless ``rows`` are
+    named, test rows judge if all runs that can be judged have them, else validation rows.
+
+    Raises
+    ------
+    SelectionError
+        If test rows are named, and a run has none.
     """
     judged = [run for run in runs if run.predictions is not None]
-    stopped = any(run.spec.patience is not None for run in judged)
-    on_test = stopped and all(run.test_predictions is not None for run in judged)
+    without = next((run for run in judged if run.test_predictions is None), None)
+    if choice.rows == "test" and without is not None:
+        raise SelectionError(
+            f"judge rows: expected test rows in every run, found none in {without.path}; runs trained with "
+            "--test-fraction have them"
+        )
+    score = Score(choice.judge, on_test=bool(judged) and without is None and choice.rows != "valid")
     together: dict[RunSpec | Run, list[Run]] = {}
     for run in runs:
         key = run.spec.without_seed(across_splits=across_splits) if run.is_recorded else run
@@ -229,7 +251,7 @@ def group_runs(runs: Sequence[Run], *, across_splits: bool = False) -> list[Vari
             variant = _variant(key, specs[key], fields)
         else:
             variant = Variant(same[0].label, {}, None, None)
-        variant = replace(variant, across_splits=across_splits, on_test=on_test)
+        variant = replace(variant, across_splits=across_splits, score=score)
         variants.append(replace(variant, runs=tuple(done), unfinished=tuple(rest)))
     return _in_order(variants, fields)
 
@@ -302,10 +324,10 @@ def order(field: str, value: Any) -> tuple[Any, ...]:
     return (0, -1.0 if value is None else float(value))
 
 
-def val_mae(variant: Variant) -> float:
-    """The sort key of variants: the mean val MAE, infinite if it is not known."""
-    value = variant.mean("val_mae")
-    return float("inf") if value is None else value
+def score_rank(variant: Variant) -> float:
+    """The sort key of variants: the score, infinite if it is not known."""
+    score = variant.figures.score
+    return float("inf") if score is None else score
 
 
 def choose_reference(

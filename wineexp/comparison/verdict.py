@@ -76,23 +76,23 @@ class Verdict:
     ----------
     variant_label, reference_label : str
     looked : tuple of Look
-        One, or each planned look so far. Differences are of absolute errors, variant minus reference: below 0 the
-        variant has the smaller error.
+        One, or each planned look so far. Differences are of scores, variant minus reference: below 0 the variant
+        has the smaller error.
     p : float or None
         Two-sided probability, corrected for all comparisons that were judged (Holm). None if a variant has one
         seed, as it is then unknown how seeds differ, and if both predict the same.
     comparisons : int
         How many were judged together.
     margin : float or None
-        The size below which a difference does not matter, in the unit of the errors.
+        The size below which a difference does not matter, in the unit of the score.
     paired : bool
         Whether both have the same seeds.
     looks : Looks or None
         The planned looks; None if none were planned, and so all seeds are looked at once.
     metric : str
-        What is judged: ``val MAE``, or ``test MAE``.
+        What is judged: ``val MAE``.
     reference_error : float or None
-        The reference's mean error, which decides the decimals of the figures.
+        The reference's score, which decides the decimals of the figures.
     identical : bool
         Whether all predictions of both are equal, bit for bit: then nothing is judged.
     """

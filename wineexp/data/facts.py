@@ -81,8 +81,8 @@ class TableFacts(BaseModel):
         ``twins``: validation rows that also occur in the training rows.
     test_rows : int
         Rows that are used neither to train nor to choose; not written if there are none.
-    train_median : float or None
-        Median of the target in the training rows; None in runs before 0.1.
+    train_median, train_mean : float or None
+        Median and mean of the target in the training rows; None in earlier runs.
     features : tuple of str
         In the order that the model takes them; ``column=category`` for each category of a column of text.
     categories : dict of str to tuple of str
@@ -103,6 +103,7 @@ class TableFacts(BaseModel):
     twins: _Count
     test_rows: _Count = 0
     train_median: _Finite | None = None
+    train_mean: _Finite | None = None
     features: tuple[str, ...]
     categories: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]] = {}
     ranges: tuple[tuple[_Finite, _Finite], ...] = ()

@@ -367,6 +367,7 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
         valid_rows=len(split.y_valid),
         twins=int(split.twins.sum()),
         train_median=float(np.median(split.y_train)),
+        train_mean=float(split.y_train.mean(dtype=np.float64)),
         features=split.features,
         ranges=_ranges(split.encoding(table.frame.loc[split.train_rows])),
         scaling=ScalingFacts(

@@ -14,6 +14,7 @@ from wineexp.errors import NoRunError, RunError
 from wineexp.runs.directory import directory_name, run_folders
 from wineexp.runs.reader import check_run, is_of
 from wineexp.runs.run import Run
+from wineexp.specs.fields import BY_MAE, ScoreChoice
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RECORDING_FIELDS, RunSpec, check_effects, deciding
 
@@ -83,6 +84,8 @@ class Plan:
         Why existing runs are trained again.
     margin : float or None
         The size below which a difference does not matter.
+    score : ScoreChoice
+        What is judged.
     looks : Looks or None
         The planned looks, if seeds are added only while a verdict is open; ``specs`` then has all seeds that may
         be trained.
@@ -102,6 +105,7 @@ class Plan:
     file: str | None = None
     damaged: tuple[str, ...] = ()
     margin: float | None = None
+    score: ScoreChoice = BY_MAE
     looks: Looks | None = None
     features: Mapping[Kind, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from wineexp.page import tables, words
 from wineexp.page.charts import judged_variants, payload, residuals
 from wineexp.page.repeat import config_text, repeat_text
 from wineexp.page.tables import effect_bars, verdict_bars
-from wineexp.text import format_number, short_path
+from wineexp.text import short_path
 
 __all__ = ["render"]
 
@@ -54,8 +54,6 @@ def render(comparison: Comparison, *, title: str | None = None) -> str:
 
 
 def _answer(comparison: Comparison) -> dict[str, Any]:
-    constants = [run.known_metrics.baseline_mae for run in comparison.runs]
-    baseline_maes = [constant for constant in constants if constant is not None]
     return {
         "question": words.question(comparison),
         "simulated": comparison.simulated,
@@ -66,16 +64,9 @@ def _answer(comparison: Comparison) -> dict[str, Any]:
         "metric": comparison.metric,
         "brackets": words.brackets(comparison),
         "verdicts": verdict_bars(comparison),
-        "constant": _constant(baseline_maes),
+        "measure": comparison.score.measure,
+        "constant": words.constant(comparison),
     }
-
-
-def _constant(baseline_maes: Sequence[float]) -> str | None:
-    """The constant predictor's MAE; with several splits, the mean over them."""
-    if not baseline_maes:
-        return None
-    mean = format_number(sum(baseline_maes) / len(baseline_maes))
-    return mean if len({format_number(value) for value in baseline_maes}) == 1 else f"{mean}, the mean over splits"
 
 
 def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from wineexp.comparison.columns import COLUMNS, MEAN, PAGE, Entry
+from wineexp.comparison.columns import MEAN, Entry, columns, on_page
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.variants import Variant
@@ -19,6 +19,7 @@ from wineexp.page.words import val_losses
 from wineexp.runs.columns import told_metrics
 from wineexp.runs.metrics import stopping
 from wineexp.runs.run import Run
+from wineexp.runs.score import Score
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number, format_interval, format_number, short_path
 
@@ -35,12 +36,12 @@ __all__ = [
 ]
 
 #: Columns that a telephone of 390 points has room for, and those that a screen of 1280 has room for beside them.
-#: The rest is shown on demand. Of val and test MAE the one that judges is on the telephone.
+#: The rest is shown on demand. The score is on the telephone.
 PHONE = ("variant", "verdict")
-SCREEN = ("seeds", "splits", "val_mae", "test_mae", "difference_told", "p", "train_mae", "gap", "skill")
+SCREEN = ("seeds", "splits", "difference_told", "p", "train_mae", "train_rmse", "gap", "skill")
 
 #: Columns that say something only beside a reference.
-_COMPARED = ("verdict", "difference", "p", "detectable", "seeds_needed", "look", "group")
+_COMPARED = ("verdict", "difference_told", "p", "detectable", "seeds_needed", "look", "group")
 
 
 def _difference_told(entry: Entry) -> str | None:
@@ -51,45 +52,38 @@ def _difference_told(entry: Entry) -> str | None:
     return format_interval(verdict.difference.mean, low, high, form="+.4f", size=verdict.size)
 
 
-_DIFFERENCE: Column[Entry] = Column(
-    "difference_told",
-    "difference",
-    f"{COLUMNS['difference'].meaning}, with the interval that goes with the verdict",
-    _difference_told,
-    right=True,
-)
+def _difference(score: Score) -> Column[Entry]:
+    """The difference with its interval."""
+    meaning = f"{columns(score)['difference'].meaning}, with the interval that goes with the verdict"
+    return Column("difference_told", "difference", meaning, _difference_told, right=True)
 
 
 def variants(comparison: Comparison) -> Listing:
     """The table of the variants: the columns that every screen shows first, then those that most do."""
-    judged_by = _judged_by(comparison)
-    shown = [_DIFFERENCE if column.key == "difference" else column for column in PAGE]
+    score = comparison.score
+    shown = [_difference(score) if column.key == "difference" else column for column in on_page(score)]
     if not comparison.verdicts:
-        shown = [column for column in shown if column.key not in (*_COMPARED, _DIFFERENCE.key)]
+        shown = [column for column in shown if column.key not in _COMPARED]
     # Among equals the declared order stays.
-    shown.sort(key=lambda column: ("phone", "screen", "more").index(_room(column.key, judged_by)))
+    shown.sort(key=lambda column: ("phone", "screen", "more").index(_room(column.key, score)))
     return Listing.of(shown, comparison.entries).filled()
-
-
-def _judged_by(comparison: Comparison) -> str:
-    return "test_mae" if comparison.metric == "test MAE" else "val_mae"
 
 
 def rooms(comparison: Comparison) -> dict[str, str]:
     """Column key -> the smallest screen that has room for it: phone, screen, or more for none."""
-    judged_by = _judged_by(comparison)
-    return {column.key: _room(column.key, judged_by) for column in (*PAGE, _DIFFERENCE)}
+    score = comparison.score
+    return {column.key: _room(column.key, score) for column in (*on_page(score), _difference(score))}
 
 
-def _room(key: str, judged_by: str) -> str:
-    return "phone" if key in (*PHONE, judged_by) else "screen" if key in SCREEN else "more"
+def _room(key: str, score: Score) -> str:
+    return "phone" if key in (*PHONE, score.key) else "screen" if key in SCREEN else "more"
 
 
 def sort_values(comparison: Comparison) -> list[Row]:
     """What each variant is sorted by in each column."""
     differences = [entry.difference.mean if entry.difference else None for entry in comparison.entries]
     values = variants(comparison).data()
-    return [row | {_DIFFERENCE.key: mean} for row, mean in zip(values, differences, strict=True)]
+    return [row | {"difference_told": mean} for row, mean in zip(values, differences, strict=True)]
 
 
 def facts(comparison: Comparison) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from wineexp.text import format_interval, format_number, short_source
 
 __all__ = [
     "brackets",
+    "constant",
     "curves_caption",
     "data_text",
     "heading",
@@ -59,10 +60,10 @@ def lead(comparison: Comparison) -> str:
     if not any(variant.runs for variant in comparison.variants):
         return "No run is finished, so there is nothing to judge."
     best = comparison.best
-    interval = best.error_interval() if best else None
-    if best is None or best.error is None or interval is None:
+    interval = best.score_interval() if best else None
+    if best is None or best.judged_score is None or interval is None:
         return "No predictions, so nothing is judged; the curves are below."
-    figures = format_interval(best.error.mean, *interval, form=".3f")
+    figures = format_interval(best.judged_score, *interval, form=".3f")
     if len(comparison.variants) == 1:
         return _lead_of_one(comparison, best, figures)
     count = len(comparison.entries)
@@ -79,14 +80,23 @@ def lead(comparison: Comparison) -> str:
 def _lead_of_one(comparison: Comparison, variant: Variant, figures: str) -> str:
     predicted = f"its predictions of {target(comparison)} are off by that much on average"
     text = f"{comparison.metric} {figures}: {predicted}"
-    skill = None if variant.on_test else variant.mean("skill")
+    skill = variant.figures.skill
     if skill is not None:
         size = f"{100 * abs(skill):.0f} % {'less' if skill >= 0 else 'more'}"
-        text += f", {size} than with always predicting the median of the training rows"
+        text += f", {size} than with always predicting {comparison.score.constant_words}"
     text += "."
     if len(variant.runs) == 1:
         text += " The interval is over rows alone: another seed would give another value."
     return text
+
+
+def constant(comparison: Comparison) -> str | None:
+    """``always predicting the training median gives 0.6646``; None if that is not known."""
+    if comparison.constant is None:
+        return None
+    mean = ", the mean over splits" if any(one.across_splits for one in comparison.variants) else ""
+    number = format_number(comparison.constant)
+    return f"always predicting {comparison.score.constant_words} gives {number}{mean}"
 
 
 def brackets(comparison: Comparison) -> str:

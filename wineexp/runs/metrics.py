@@ -54,13 +54,15 @@ def measure(
     -------
     Metrics
         ``val_mae_se`` is the standard deviation of the absolute errors over the square root of the rows;
-        ``baseline_mae`` the validation MAE of always predicting the training median; ``skill`` is ``1 - val_mae /
+        ``baseline_mae`` the validation MAE of always predicting the training median, ``baseline_rmse`` the
+        validation RMSE of always predicting the training mean; ``skill`` is ``1 - val_mae /
         baseline_mae``, None if the baseline is perfect.
     """
     constants = baselines(loss, train[0], valid[0])
     return Metrics.of(
         {
             "train_mae": float(np.abs(train[0].astype(np.float64) - train[1]).mean()),
+            "train_rmse": float(np.sqrt(((train[0].astype(np.float64) - train[1]) ** 2).mean())),
             **constants,
             **of_history({name: history[name].to_numpy() for name in ("epoch", "loss", "val_loss")}),
             **of_predictions(valid, twins, constants["baseline_mae"]),
@@ -123,9 +125,10 @@ def best_constant(loss: str, y: Array) -> float:
 
 
 def baselines(loss: str, y_train: Array, y_valid: Array) -> dict[str, float]:
-    """The error of always predicting one constant on the validation rows, as MAE and in the run's loss."""
+    """The error of always predicting one constant on the validation rows, as MAE, RMSE and in the run's loss."""
     return {
         "baseline_mae": baseline_loss("mae", y_train, y_valid),
+        "baseline_rmse": float(np.sqrt(baseline_loss("mse", y_train, y_valid))),
         "baseline_loss": baseline_loss(loss, y_train, y_valid),
     }
 

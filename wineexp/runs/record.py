@@ -88,11 +88,15 @@ class Metrics(BaseModel):
     train_mae: _Number | None = _error(
         "train MAE", "mean absolute error on the training rows, dropout off", listed=4
     )
+    train_rmse: _Number | None = _error("train RMSE", "root mean squared error on the training rows, dropout off")
     val_mae: _Number | None = _error("val MAE", "mean absolute error on the validation rows", listed=1)
     val_mae_se: _Number | None = _error("val MAE se", "standard error of val MAE over the rows", listed=2)
     val_rmse: _Number | None = _error("val RMSE", "root mean squared error on the validation rows")
     baseline_mae: _Number | None = _error(
         "constant's MAE", "validation MAE of always predicting the training median"
+    )
+    baseline_rmse: _Number | None = _error(
+        "constant's RMSE", "validation RMSE of always predicting the training mean"
     )
     baseline_loss: _Number | None = _metric(
         "constant's loss", ".4f", "validation loss of always predicting the training rows' best constant"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from wineexp import files
 from wineexp.errors import ConfigError, RunError
+from wineexp.specs.fields import BY_MAE, Judge, JudgedRows, ScoreChoice
 from wineexp.specs.looks import Looks
 from wineexp.text import some_of
 
@@ -145,10 +146,17 @@ class PlannedLooks(BaseModel):
     margin: float | None
     reference: str | None
     variants: tuple[str, ...]
+    judge: Judge = "mae"
+    judge_rows: JudgedRows | None = None
 
     @classmethod
     def of(
-        cls, looks: Looks, margin: float | None, reference: str | None, variants: Sequence[str]
+        cls,
+        looks: Looks,
+        margin: float | None,
+        reference: str | None,
+        variants: Sequence[str],
+        score: ScoreChoice = BY_MAE,
     ) -> PlannedLooks:
         return cls(
             counts=looks.counts,
@@ -157,6 +165,8 @@ class PlannedLooks(BaseModel):
             margin=margin,
             reference=reference,
             variants=tuple(variants),
+            judge=score.judge,
+            judge_rows=score.rows,
         )
 
 
@@ -260,6 +270,8 @@ def _changes(before: PlannedLooks, after: PlannedLooks) -> str:
         "seeds": "seeds",
         "margin": "margin",
         "reference": "reference",
+        "judge": "judge",
+        "judge_rows": "judge rows",
     }
     parts = []
     for field, word in words.items():

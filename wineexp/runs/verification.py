@@ -35,7 +35,7 @@ _ALWAYS = ("val_mae", "test_mae")
 
 #: The recorded facts of a table besides its source that are numbers to compare.
 _FACTS = ("rows", "train_rows", "valid_rows", "twins", "test_rows", "features", "categories")
-_NUMBERS = ("train_median", "ranges")
+_NUMBERS = ("train_median", "train_mean", "ranges")
 
 Pair = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -43,8 +43,8 @@ Pair = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 def check_metrics(record: Record, history: Columns, predictions: Columns, test: Columns | None) -> str | None:
     """Return the metric of a finished run that differs from what its files give; None if all agree.
 
-    The constant's MAE is taken from the recorded training median; a metric that an earlier version did not record
-    may be absent.
+    The constants' errors are taken from the recorded training median and mean; a metric that an earlier version
+    did not record may be absent.
     """
     valid = _exact(predictions)
     median, recorded = record.data.train_median, record.metrics.model_dump(exclude_unset=True)
@@ -58,6 +58,8 @@ def check_metrics(record: Record, history: Columns, predictions: Columns, test: 
         of_rows["baseline_mae"] = constant
         if record.spec.loss == "mae":
             of_rows["baseline_loss"] = constant
+    if record.data.train_mean is not None:
+        of_rows["baseline_rmse"] = float(np.sqrt(((valid[0] - record.data.train_mean) ** 2).mean()))
     # Errors are differences of numbers that may be far from 0; the skill is a share of the constant's.
     rounding = 0.1 * TOLERANCE * float(np.abs(valid).max())
     slack = dict.fromkeys(of_rows, rounding) | {"skill": TOLERANCE + rounding / (constant or 1.0)}

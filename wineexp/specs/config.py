@@ -49,12 +49,14 @@ def read_configs(
         raise ConfigError(problems)
     specs = [spec for config in configs for spec in config.specs]
     file = readers[0].path.name if len(readers) == 1 else None
-    margins, planned = ({getattr(config, key) for config in configs} for key in ("margin", "looks"))
+    margins, judges, planned = (
+        {getattr(config, key) for config in configs} for key in ("margin", "judge", "looks")
+    )
     if len(planned) > 1:
         raise ConfigError(["looks: expected the same in all files, or in none"])
-    margin = margins.pop() if len(margins) == 1 else None
+    margin, judge = (values.pop() if len(values) == 1 else None for values in (margins, judges))
     name = "+".join(config.name for config in configs)
-    return Config(name, tuple(specs), file, margin, planned.pop(), told_overrides(overrides))
+    return Config(name, tuple(specs), file, margin, judge, planned.pop(), told_overrides(overrides))
 
 
 def read_mapping(

@@ -7,7 +7,7 @@ import functools
 import re
 import types
 import typing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
+    "BY_MAE",
+    "JUDGED_BY",
     "MAX_LAYERS",
     "MAX_SEED",
     "MAX_SEED_COUNT",
@@ -23,9 +25,12 @@ __all__ = [
     "MIN_SPLITS",
     "Column",
     "Columns",
+    "Judge",
+    "JudgedRows",
     "Patience",
     "Rates",
     "Real",
+    "ScoreChoice",
     "Widths",
     "checked",
     "choices_of",
@@ -45,6 +50,25 @@ MAX_SEED_COUNT = 10_000
 
 #: With fewer splits, their variation is not known well enough for a verdict over them.
 MIN_SPLITS = 5
+
+#: What may be judged of the predictions.
+Judge = Literal["mae", "rmse"]
+JUDGED_BY = get_args(Judge)
+
+#: Whose predictions are judged: the validation or the test rows.
+JudgedRows = Literal["valid", "test"]
+
+
+class ScoreChoice(NamedTuple):
+    """What a user wants to be judged; the runs decide on which rows, unless these are named."""
+
+    judge: Judge = "mae"
+    rows: JudgedRows | None = None
+
+
+#: What is judged unless a user wants something else.
+BY_MAE = ScoreChoice()
+
 
 _TIMES = re.compile(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*")
 _WHOLE = re.compile(r"\s*\d{1,9}\s*")

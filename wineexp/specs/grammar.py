@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wineexp.errors import SpecError, closest
-from wineexp.specs.fields import MIN_SPLITS, is_label, read_seeds
+from wineexp.specs.fields import JUDGED_BY, MIN_SPLITS, Judge, is_label, read_seeds
 from wineexp.specs.looks import Looks, make_looks
 from wineexp.specs.parsing import FIELD_ALIASES, KEY_ALIASES, RUN_KEYS, STUDY_KEYS, field_hint
 from wineexp.specs.run_spec import RunSpec, check_effects
@@ -36,6 +36,8 @@ class Config:
         The file's name, if it is one file.
     margin : float or None
         The size below which a difference does not matter; for several files, if they agree on one.
+    judge : {"mae", "rmse"} or None
+        What is judged; None if it is not given, or if several files differ.
     looks : Looks or None
         The planned looks, if seeds are added only while there is no verdict; ``specs`` then has all runs that may
         be trained.
@@ -47,6 +49,7 @@ class Config:
     specs: tuple[RunSpec, ...]
     file: str | None = None
     margin: float | None = None
+    judge: Judge | None = None
     looks: Looks | None = None
     overrides: str = ""
 
@@ -104,7 +107,7 @@ class StudyReader:
         own = splits is not None and not ("seeds" in fields and isinstance(fields["seeds"].data, list))
         if looks is not None:
             seeds = [LinedValue(seed, line) for seed in looks.seeds]
-        margin = self._margin(fields)
+        margin, judge = self._margin(fields), self._judge(fields)
         variants: list[dict[str, LinedValue]] = []
         runs = self._section(fields, "runs", list)
         grid = self._section(fields, "grid", dict)
@@ -135,7 +138,7 @@ class StudyReader:
         if looks is not None and split_count > 1:
             text = f"expected one split of the table, found {split_count}; split_seeds judges without looks"
             self.problem(fields["looks"].line if "looks" in fields else None, f"looks: {text}")
-        return Config(name, tuple(specs), margin=margin, looks=looks)
+        return Config(name, tuple(specs), margin=margin, judge=judge, looks=looks)
 
     def _check_effects(self, specs: Sequence[RunSpec], given: Sequence[dict[str, LinedValue]]) -> None:
         """Report each field that varies and has an effect in no run, at its first place in ``given``."""
@@ -258,6 +261,13 @@ class StudyReader:
         self.problem(
             value.line, f"margin: expected a number above 0, in the target's unit; found {value.plain()!r}"
         )
+        return None
+
+    def _judge(self, fields: dict[str, LinedValue]) -> Judge | None:
+        value = fields.get("judge")
+        if value is None or value.data in JUDGED_BY:
+            return None if value is None else value.data
+        self.problem(value.line, f"judge: expected one of {', '.join(JUDGED_BY)}; found {value.plain()!r}")
         return None
 
     def _grid(self, grid: dict[str, LinedValue], defaults: dict[str, LinedValue]) -> list[dict[str, LinedValue]]:

@@ -50,6 +50,7 @@ KEY_ALIASES = each_alias(
         "grid": "sweep search parameters params paramgrid matrix factors cross",
         "split_seeds": "splits nsplits folds kfold cv",
         "margin": "rope equivalence equivalencemargin",
+        "judge": "score scoring judgeby metric",
         "looks": "look interim interimlooks stages",
         "look_weights": "lookweight alphaspending",
     }
@@ -80,7 +81,18 @@ def field_hint(name: str, legal: Iterable[str], form: str = "{!r}") -> str:
     return f" (did you mean {form.format(field)}?{note and f' {note}'})"
 
 
-STUDY_KEYS = ("name", "defaults", "seeds", "runs", "grid", "split_seeds", "margin", "looks", "look_weights")
+STUDY_KEYS = (
+    "name",
+    "defaults",
+    "seeds",
+    "runs",
+    "grid",
+    "split_seeds",
+    "margin",
+    "judge",
+    "looks",
+    "look_weights",
+)
 
 #: Keys that make a mapping a study; without any of them it is one run, whose ``name`` names the run.
 RUN_KEYS = tuple(key for key in STUDY_KEYS if key != "name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wineexp.specs.declarations import MARKS
-from wineexp.specs.fields import MAX_SEED, items_of, kinds_of
+from wineexp.specs.fields import JUDGED_BY, MAX_SEED, items_of, kinds_of
 from wineexp.specs.looks import MAX_LOOKS
 from wineexp.specs.run_spec import RunSpec
 
@@ -65,8 +65,9 @@ def json_schema() -> dict[str, Any]:
         "margin": {
             "type": "number",
             "exclusiveMinimum": 0,
-            "description": "the size below which a difference in val MAE does not matter",
+            "description": "the size below which a difference in the score does not matter",
         },
+        "judge": {"enum": list(JUDGED_BY), "description": "the score that is judged"},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

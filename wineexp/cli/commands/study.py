@@ -14,6 +14,7 @@ from wineexp.cli.options import (
     execution_options,
     figure_options,
     filling,
+    judge_options,
     margin_option,
     reference_option,
 )
@@ -34,7 +35,8 @@ def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int
 @click.argument("config", metavar="CONFIG", type=click.Path(path_type=Path))
 @execution_options
 @reference_option("The variant to compare the others with; by default the config's first.")
-@margin_option("The size below which a difference in val MAE does not matter; overrides the config's.")
+@margin_option("The size below which a difference in the score does not matter; overrides the config's.")
+@judge_options(None)
 @click.option(
     "--looks",
     metavar="SEEDS",

@@ -1,0 +1,167 @@
+"""The score: what is judged, a number for each row made of its target and its prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from wineexp.data.facts import TableFacts
+from wineexp.specs.fields import Judge
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from wineexp.runs.run import Run
+
+__all__ = ["VAL_MAE", "Figures", "Score"]
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+class Figures(NamedTuple):
+    """What a run, or a variant, scores; each None if it is not known.
+
+    Attributes
+    ----------
+    score, constant : float or None
+        On the judged rows: of the predictions, and of always predicting the training rows' best constant.
+    train : float or None
+        On the training rows, dropout off.
+    twins, unseen : float or None
+        On the judged rows that also occur, value for value, in the training rows, and on the others.
+    """
+
+    score: float | None = None
+    constant: float | None = None
+    train: float | None = None
+    twins: float | None = None
+    unseen: float | None = None
+
+    @property
+    def skill(self) -> float | None:
+        """``1 - score / constant``; None if the constant predicts perfectly."""
+        return 1 - self.score / self.constant if self.score is not None and self.constant else None
+
+    @property
+    def gap(self) -> float | None:
+        """How much larger the score is than on the training rows."""
+        return None if self.score is None or self.train is None else self.score - self.train
+
+
+@dataclass(frozen=True)
+class Score:
+    """What is judged.
+
+    Attributes
+    ----------
+    judge : {"mae", "rmse"}
+        Mean absolute error; or root mean squared error, of which the squared errors are judged.
+    on_test : bool
+        Whether test rows are judged, not validation rows.
+    """
+
+    judge: Judge = "mae"
+    on_test: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name of the metric in run.json: ``val_mae``."""
+        return f"{'test' if self.on_test else 'val'}_{self.judge}"
+
+    @property
+    def measure(self) -> str:
+        """``MAE``."""
+        return self.judge.upper()
+
+    @property
+    def name(self) -> str:
+        """``val MAE``."""
+        return f"{'test' if self.on_test else 'val'} {self.measure}"
+
+    @property
+    def constant_words(self) -> str:
+        """The best constant: ``the training median``."""
+        return "the training mean" if self.judge == "rmse" else "the training median"
+
+    def errors(self, actual: Floats, predicted: Floats | float) -> Floats:
+        """What is judged of each row, shape (rows,): absolute errors, or squared ones for ``rmse``."""
+        errors: Floats = np.abs(np.asarray(actual, np.float64) - predicted)
+        return errors**2 if self.judge == "rmse" else errors
+
+    def of_errors(self, mean: float) -> float:
+        """The score that goes with a mean of :meth:`errors`."""
+        return math.sqrt(max(0.0, mean)) if self.judge == "rmse" else mean
+
+    def mean(self, scores: Iterable[float]) -> float:
+        """The score of all rows together, from scores of as many rows each."""
+        squares = self.judge == "rmse"
+        return self.of_errors(float(np.mean([score**2 if squares else score for score in scores])))
+
+    def unit(self, one: Floats, other: Floats) -> float:
+        """The factor that turns a difference of two variants' mean errors into that of their scores.
+
+        ``MSE_a - MSE_b = (RMSE_a - RMSE_b) (RMSE_a + RMSE_b)``: so differences of squared errors over
+        ``RMSE_a + RMSE_b`` have the difference of the RMSEs as their mean.
+
+        Parameters
+        ----------
+        one, other : arrays
+            All :meth:`errors` of each variant.
+        """
+        if self.judge == "mae":
+            return 1.0
+        both = self.of_errors(float(one.mean())) + self.of_errors(float(other.mean()))
+        return 1 / both if both else 1.0
+
+    def linear(self, errors: Floats) -> Floats:
+        """A variant's :meth:`errors` in the score's unit, with the score as their mean.
+
+        For ``rmse``, the tangent of the root at the mean: ``RMSE / 2 + error / (2 RMSE)``. A sum of variants'
+        scores then has the variance that the delta method gives it.
+        """
+        score = self.of_errors(float(errors.mean()))
+        return errors / (2 * score) + score / 2 if self.judge == "rmse" and score else errors
+
+    def predictions(self, run: Run) -> pd.DataFrame | None:
+        """The run's predictions of the judged rows, if it has them."""
+        return run.test_predictions if self.on_test else run.predictions
+
+    def constant(self, data: TableFacts) -> float | None:
+        """The constant with the lowest score on the training rows; None if an earlier run did not record it."""
+        return data.train_mean if self.judge == "rmse" else data.train_median
+
+    def figures(self, run: Run) -> Figures:
+        """The figures of one run: as recorded, or else from its predictions."""
+        metrics, table = run.known_metrics, self.predictions(run)
+        score, train = getattr(metrics, self.key), getattr(metrics, f"train_{self.judge}")
+        if self == VAL_MAE:
+            return Figures(score, metrics.baseline_mae, train, metrics.val_mae_twins, metrics.val_mae_unseen)
+        if table is None:
+            return Figures(score, None, train)
+        actual, predicted = (table[name].to_numpy() for name in ("actual", "predicted"))
+        errors, twins = self.errors(actual, predicted), table["twin"].to_numpy(bool)
+        constant = self.constant(run.record.data)
+        return Figures(
+            self._over(errors) if score is None else score,
+            None if constant is None else self._over(self.errors(actual, constant)),
+            train,
+            self._over(errors[twins]),
+            self._over(errors[~twins]),
+        )
+
+    def figures_of(self, runs: Iterable[Run]) -> Figures:
+        """The figures over several runs, those of which one is not known for a run left out."""
+        parts = zip(*map(self.figures, runs), strict=True)
+        return Figures(*(None if None in part else self.mean(part) for part in parts))
+
+    def _over(self, errors: Floats) -> float | None:
+        return self.of_errors(float(errors.mean())) if len(errors) else None
+
+
+#: What is judged by default, where no run has test rows.
+VAL_MAE = Score()

@@ -44,6 +44,23 @@ WORSE = errors(5, 0.9), errors(5, 0.6, dice=8)
         ({"dropout": (0.1, 0.2, 0.3)}, {}, "Does dropout 0.1, 0.2, 0.3 by layer help?"),
         ({}, {"dropout": 0.3}, "Is no dropout better than dropout 0.3?"),
         ({"dropout": 0.5}, {"dropout": 0.3}, "Is dropout 0.5 better than dropout 0.3?"),
+        ({"dropout_input": 0.1}, {}, "Does dropout 0.1 on the features help?"),
+        (
+            {"dropout": 0.3, "dropout_input": 0.1}, {"dropout": 0.3},
+            "Does dropout 0.1 on the features help?",
+        ),
+        (
+            {"dropout": 0.3, "bn": "after", "dropout_place": "after_bn"}, {"dropout": 0.3, "bn": "after"},
+            "Does placing dropout after batch norm help?",
+        ),
+        (
+            {"dropout": 0.3, "bn": "after"}, {"dropout": 0.3, "bn": "after", "dropout_place": "after_bn"},
+            "Is dropout before batch norm better than placing dropout after batch norm?",
+        ),
+        (
+            {"dropout": 0.3, "bn": "after", "dropout_place": "after_bn"}, {"bn": "after"},
+            "Do dropout 0.3 and placing dropout after batch norm help together?",
+        ),
         ({"bn": "after"}, {}, "Does batch norm after the activation help?"),
         (
             {"bn": "after"}, {"bn": "before"},

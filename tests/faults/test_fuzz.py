@@ -35,7 +35,9 @@ FIELDS = st.fixed_dictionaries(
         "widths": WIDTHS,
         "activation": st.sampled_from(ACTIVATIONS),
         "dropout": st.floats(0, 0.99),
+        "dropout_input": st.floats(0, 0.99),
         "bn": st.sampled_from(["none", "before", "after"]),
+        "dropout_place": st.sampled_from(["before_bn", "after_bn"]),
         "bn_input": st.booleans(),
         "bn_momentum": st.floats(0, 0.999),
         "optimizer": st.sampled_from(list(OPTIMIZERS)),
@@ -110,7 +112,7 @@ def test_keras_builds_every_plan_with_the_shapes_it_tells(fields):
     spec = RunSpec.parse(fields)
     kinds = [layer.kind for layer in spec.layer_plan()]
     assert kinds.count("Dense") == len(spec.widths) + 1
-    assert kinds.count("Dropout") == sum(rate > 0 for rate in spec.rates())
+    assert kinds.count("Dropout") == sum(rate > 0 for rate in (spec.dropout_input, *spec.rates()))
     normalized = 0 if spec.bn == "none" else len(spec.widths)
     assert kinds.count("BatchNormalization") == normalized + spec.bn_input
     model = build_model(spec, 3)

@@ -12,15 +12,16 @@ from wineexp.errors import ConfigError, SpecError
 from wineexp.runs.metrics import baseline_loss
 from wineexp.specs.config import read_mapping
 from wineexp.specs.declarations import MARKS
-from wineexp.specs.fields import is_legal
+from wineexp.specs.fields import choices_of, is_legal
 from wineexp.specs.keras_names import OPTIMIZERS
 from wineexp.specs.run_spec import (
     COSMETIC_FIELDS,
-    NEEDED,
+    DEPENDENT_FIELDS,
     RECORDING_FIELDS,
     VARIANT_FIELDS,
     RunSpec,
     deciding,
+    shape_of,
     varying,
 )
 from wineexp.specs.wording import asked, say, without
@@ -64,9 +65,10 @@ def test_what_is_declared_free_of_the_rows_and_the_constant_leaves_them_as_they_
 @each_field
 def test_what_a_declaration_names_is_there(field):
     marks, info = MARKS[field], RunSpec.model_fields[field]
-    named = {*marks.needs, *marks.checked_against, marks.words.behind, marks.hints.number_means}
+    named = {*marks.needs, *marks.only_with, *marks.checked_against, marks.words.behind, marks.hints.number_means}
     assert named - {None, ""} <= set(FIELDS) - {field}
     assert all(is_legal(value, info) for value in marks.words.off)
+    assert all(is_legal(value, RunSpec.model_fields[other]) for other, value in marks.only_with.items())
     assert marks.by_optimizer.keys() in (set(), OPTIMIZERS.keys())
     assert all((text or "").count("{") <= 1 for text in (marks.words.title, marks.words.question))
 
@@ -85,16 +87,35 @@ def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothi
     assert set(deciding("constant")) == {"loss", *rows, "features", "drop"}
     assert set(deciding("table")) == {"scale", *rows, "features", "drop", "encode", "bn", "bn_input", "batch_size"}
     assert set(deciding("shape")) == {
-        "widths", "activation", "dropout", "bn", "bn_input", "bn_momentum", "optimizer", "weight_decay", "loss",
-        "precision", "batch_size", "eval_train", "features", "drop", "encode",
+        "widths", "activation", "dropout", "dropout_input", "bn", "dropout_place", "bn_input", "bn_momentum",
+        "optimizer", "weight_decay", "loss", "precision", "batch_size", "eval_train", "features", "drop", "encode",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("field", NEEDED)
-def test_a_field_without_effect_is_no_part_of_what_a_run_is_known_by(field):
-    needed = {name: RunSpec.model_fields[name].default for name in NEEDED[field]}
+def effectless():
+    """Each field that needs others, with each way in which they can leave it without effect."""
+    for field in DEPENDENT_FIELDS:
+        marks = MARKS[field]
+        if marks.needs:
+            yield field, {name: RunSpec.model_fields[name].default for name in marks.needs}
+        for name, value in marks.only_with.items():
+            choices = choices_of(RunSpec.model_fields[name].annotation)
+            yield from ((field, {name: choice}) for choice in choices if choice != value)
+
+
+def test_the_rates_of_dropout_are_no_part_of_the_shape_but_whether_there_are_layers_is():
+    rates = [{"dropout": 0.3, "dropout_input": 0.2}, {"dropout": [0.1, 0.9, 0.5], "dropout_input": 0.5}]
+    other = [{}, {"dropout": 0.3}, {"dropout_input": 0.2}, {"dropout": [0.3, 0.0, 0.3], "dropout_input": 0.2}]
+    shapes = [shape_of(RunSpec.parse(values)) for values in (*rates, *other)]
+    assert shapes[0] == shapes[1]
+    assert all(shapes[number] not in shapes[:number] for number in range(2, len(shapes)))
+
+
+@pytest.mark.parametrize(("field", "lacking"), list(effectless()))
+def test_a_field_without_effect_is_no_part_of_what_a_run_is_known_by(field, lacking):
+    beside, _ = another(field, BASE)
     values = [getattr(RunSpec.parse(value), field) for value in another(field, BASE)]
-    specs = [RunSpec.model_construct(**{**dict(RunSpec()), **needed, field: value}) for value in values]
+    specs = [RunSpec.model_construct(**{**dict(RunSpec()), **beside, **lacking, field: value}) for value in values]
     assert all(field in spec.without_effect() for spec in specs)
     assert len({spec.signature("t") for spec in specs}) == 1
     assert len({spec.label() for spec in specs}) == 1
@@ -115,6 +136,10 @@ def test_a_field_without_effect_is_no_part_of_what_a_run_is_known_by(field):
             "bn_momentum: expected one value, as it has no effect without bn or bn_input",
         ),
         ({"bn_momentum": [0.9, 0.5], "dropout": [0, 0.3]}, "which no run has; found 0.9, 0.5"),
+        (
+            {"dropout_place": ["before_bn", "after_bn"], "bn": ["none", "before"]},
+            "dropout_place: expected one value, as it has no effect without bn after and dropout, which",
+        ),
     ],
 )
 def test_varying_what_has_an_effect_in_no_cell_is_refused_with_the_reason(small_table, tmp_path, grid, says):
@@ -122,7 +147,7 @@ def test_varying_what_has_an_effect_in_no_cell_is_refused_with_the_reason(small_
         read_mapping({"grid": grid})
     (problem,) = error.value.problems
     assert says in problem
-    (field,) = grid.keys() & NEEDED.keys()
+    (field,) = grid.keys() & set(DEPENDENT_FIELDS)
     with pytest.raises(SpecError, match=field):
         plan([RunSpec.parse({field: value}) for value in grid[field]], small_table, tmp_path)
 
@@ -132,6 +157,27 @@ def test_cells_of_one_identity_are_one_run(small_table, tmp_path):
     entries = plan(specs, small_table, tmp_path).entries
     assert [(entry.spec.bn, entry.spec.bn_momentum) for entry in entries] == [
         ("none", 0.9), ("after", 0.9), ("after", 0.5),
+    ]  # fmt: skip
+
+
+def test_a_place_without_effect_is_noted_where_batch_norm_is_elsewhere_or_dropout_is_off(small_table, tmp_path):
+    for beside in ({"bn": "before", "dropout": 0.3}, {"dropout": 0.3}, {"bn": "after", "dropout_input": 0.2}):
+        spec = RunSpec.parse({"dropout_place": "after_bn", **beside})
+        assert spec.signature("t") == RunSpec.parse(beside).signature("t")
+        (note,) = plan([spec], small_table, tmp_path).notes
+        assert note == "dropout_place after_bn has no effect without bn after and dropout, which no run has"
+
+
+def test_the_place_of_dropout_counts_where_there_is_dropout_and_batch_norm_after_the_activation(
+    small_table, tmp_path
+):
+    grid = {"dropout": [0, 0.3], "bn": ["none", "before", "after"], "dropout_place": ["before_bn", "after_bn"]}
+    entries = plan(read_mapping({"grid": grid}).specs, small_table, tmp_path).entries
+    assert len(entries) == 7
+    (moved,) = [entry.spec for entry in entries if entry.spec.trained().dropout_place == "after_bn"]
+    assert (moved.dropout, moved.bn) == (0.3, "after")
+    assert RunSpec(dropout_place="after_bn", bn="after", dropout_input=0.2).without_effect() == [
+        "dropout_place", "min_delta", "restore_best", "group",
     ]  # fmt: skip
 
 

@@ -22,6 +22,11 @@ BAD = [
     ({"dropout": "abc"}, "dropout", "found 'abc'"),
     ({"dropout": True}, "dropout", "found True"),
     ({"dropout": []}, "dropout", "found []"),
+    ({"dropout_input": 1}, "dropout_input", "expected a rate from 0 to below 1; found 1"),
+    ({"dropout_input": [0.1, 0.2]}, "dropout_input", "found [0.1, 0.2]"),
+    ({"dropout_input": 20}, "dropout_input", "did you mean 0.2"),
+    ({"dropout_place": "after"}, "dropout_place", "found 'after' (did you mean 'after_bn'?)"),
+    ({"input_dropout": 0.2}, "input_dropout", "unknown field (did you mean 'dropout_input'?)"),
     ({"dropout": [0.1, 0.2, 0.3], "widths": [8, 8]}, "dropout", "found 3 rates: 0.1, 0.2, 0.3"),
     ({"widths": [0]}, "widths", "found [0]"),
     ({"widths": []}, "widths", "found []"),
@@ -154,17 +159,24 @@ def test_the_signature_holds_everything_but_the_name():
 
 
 @pytest.mark.parametrize(
-    ("bn", "order"),
+    ("bn", "place", "order"),
     [
-        ("none", ["Dense", "Dropout"]),
-        ("after", ["Dense", "Dropout", "BatchNormalization"]),
-        ("before", ["Dense", "BatchNormalization", "Activation", "Dropout"]),
+        ("none", "before_bn", ["Dense", "Dropout"]),
+        ("none", "after_bn", ["Dense", "Dropout"]),
+        ("after", "before_bn", ["Dense", "Dropout", "BatchNormalization"]),
+        ("after", "after_bn", ["Dense", "BatchNormalization", "Dropout"]),
+        ("before", "before_bn", ["Dense", "BatchNormalization", "Activation", "Dropout"]),
+        ("before", "after_bn", ["Dense", "BatchNormalization", "Activation", "Dropout"]),
     ],
 )
-def test_the_layer_orders_are_the_designs(bn, order):
-    plan = RunSpec(widths="8,4", dropout=0.3, bn=bn, bn_input=True).layer_plan()
-    assert [kind for kind, _, _ in plan] == ["BatchNormalization", *order, *order, "Dense"]
+def test_the_layer_orders_are_the_designs(bn, place, order):
+    fields = {"widths": "8,4", "dropout": 0.3, "bn": bn, "dropout_place": place}
+    plan = RunSpec(**fields, bn_input=True, dropout_input=0.2).layer_plan()
+    assert [kind for kind, _, _ in plan] == ["BatchNormalization", "Dropout", *order, *order, "Dense"]
+    assert plan[1] == ("Dropout", 0, 0.2)
     assert plan[-1] == ("Dense", 3, (1, "linear"))
+    assert RunSpec(**fields, dropout_input=0.2).layer_plan() == plan[1:]
+    assert RunSpec(**fields, bn_input=True).layer_plan() == (plan[0], *plan[2:])
     dense = [setting for kind, _, setting in plan if kind == "Dense"]
     hidden = "linear" if bn == "before" else "relu"
     assert dense == [(8, hidden), (4, hidden), (1, "linear")]
@@ -181,6 +193,10 @@ def test_labels_name_what_differs_from_the_defaults():
     assert RunSpec(optimizer="sgd").label() == "optimizer_sgd"
     assert RunSpec(widths="64,32", bn_input=True, name=None).label() == "64-32-bn_input"
     assert RunSpec(name="mine", dropout=0.3).label() == "mine"
+    assert RunSpec(dropout_input=0.2).label() == "dropout_input0.2"
+    moved = {"bn": "after", "dropout_place": "after_bn"}
+    assert RunSpec(dropout=0.3, **moved).label() == "dropout0.3-bn_after-dropout_place_after_bn"
+    assert RunSpec(**moved).label() == "bn_after"
 
 
 COLUMNS = st.text(min_size=1, max_size=200).filter(lambda name: name.isprintable() and name != "quality")
@@ -250,9 +266,12 @@ def test_a_title_tells_every_setting_that_is_not_the_default():
         ("target", "pH", "target pH"),
         ("scale", "minmax", "minmax scaling"),
         ("bn", "before", "batch norm before the activation"),
+        ("dropout_input", 0.2, "dropout 0.2 on the features"),
     ]:
         assert words in RunSpec(**{field: value}).describe()
         assert words not in plain
+    moved = RunSpec(dropout=0.3, bn="after", dropout_place="after_bn").describe()
+    assert "dropout 0.3, batch norm after the activation, dropout after batch norm, adam" in moved
 
 
 def test_a_cosmetic_field_is_so_by_its_mark_alone():
@@ -269,6 +288,7 @@ def test_a_cosmetic_field_is_so_by_its_mark_alone():
 #: Field -> the outermost values that are legal, and the next ones that are not.
 BOUNDS = {
     "bn_momentum": ([0.0, 0.9999], [-1e-9, 1.0]),
+    "dropout_input": ([0.0, 0.9999], [-1e-9, 1.0]),
     "learning_rate": ([1e-300, 1e30], [0.0, 1.01e30]),
     "batch_size": ([1, 2_147_483_647], [0, 2_147_483_648]),
     "epochs": ([1, 1_000_000], [0, 1_000_001]),

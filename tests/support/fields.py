@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wineexp.errors import SpecError
+from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import choices_of, kinds_of
-from wineexp.specs.run_spec import NEEDED, RunSpec
+from wineexp.specs.run_spec import RunSpec
 
 FIELDS = tuple(RunSpec.model_fields)
 
@@ -26,8 +27,9 @@ def another(name, base):
     together = {**base, **BESIDE.get(name, {})}
     spec = RunSpec.parse(together)
     if name in spec.without_effect():
-        needed = NEEDED[name][0]
-        together[needed] = _other(needed, spec)
+        together |= MARKS[name].only_with
+        if needed := MARKS[name].needs[:1]:
+            together[needed[0]] = _other(needed[0], spec)
         spec = RunSpec.parse(together)
     return together, {**together, name: _other(name, spec)}
 

@@ -81,6 +81,71 @@ def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss, xla, o
     assert int(ours.optimizer.iterations) == 25
 
 
+#: With dropout: after the hidden layers, in both places beside batch normalization, and on the features.
+DROPOUT_VARIANTS = [
+    {"dropout": 0.3, "bn": "after"},
+    {"dropout": 0.3, "bn": "after", "dropout_place": "after_bn"},
+    {"dropout_input": 0.2},
+    {"dropout_input": 0.2, "bn_input": True},
+    {"dropout_input": 0.2, "dropout": [0.3, 0.1], "bn": "after", "dropout_place": "after_bn", "bn_input": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("xla", "operations"),
+    [
+        (False, 1e9),
+        (False, 1),
+        pytest.param(True, 1e9, marks=pytest.mark.slow),
+        pytest.param(True, 1, marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("variant", DROPOUT_VARIANTS)
+def test_25_steps_with_dropout_equal_those_of_train_on_batch_with_the_same_masks(
+    variant, xla, operations, monkeypatch
+):
+    import keras
+
+    from wineexp.training import epoch
+    from wineexp.training.masks import Masks
+    from wineexp.training.model import build_model, build_optimizer
+    from wineexp.training.trainer import shuffled
+
+    class Masked(keras.layers.Layer):
+        """In training, multiplies by the factors that it is given for the batch."""
+
+        factors = None
+
+        def call(self, x, training=False):
+            return x * self.factors if training else x
+
+    monkeypatch.setattr(epoch, "OPERATIONS_PER_CALL", operations)
+    spec = RunSpec.parse({"widths": "16,8", **variant})
+    ours, theirs = build_model(spec, 5), build_model(spec, 5)
+    dropout = [layer for layer in theirs.layers if isinstance(layer, keras.layers.Dropout)]
+    masks, masked = Masks(dropout), [Masked() for _ in dropout]
+    replaced = dict(zip(dropout, masked, strict=True))
+    theirs = keras.Sequential([keras.Input((5,)), *(replaced.get(layer, layer) for layer in theirs.layers)])
+    theirs.compile(optimizer=keras.optimizers.Adam(0.001), loss="mae", run_eagerly=True)
+    (x, y), valid, order = data(), data(40, 1), shuffled(90, 3)
+    fitted = fit(
+        ours, build_optimizer("adam", 0.001), "mae", (x, y), valid, batch_size=20, xla=xla, epochs=5, order=order
+    )
+    for number in range(5):
+        total, drawn = 0.0, list(masks.draw(90, 90))
+        for at in range(0, 90, 20):
+            rows = order(number)[at : at + 20]
+            for layer, mask, own in zip(masked, drawn, dropout, strict=True):
+                layer.factors = mask[at : at + 20] / np.float32(1 - own.rate)
+            theirs.reset_metrics()
+            total += float(theirs.train_on_batch(x[rows], y[rows, None])) * len(rows)
+        assert fitted.history["loss"][number] == pytest.approx(total / 90, rel=2e-5)
+        val_loss = theirs.evaluate(valid[0], valid[1][:, None], verbose=0)
+        assert fitted.history["val_loss"][number] == pytest.approx(val_loss, rel=2e-5)
+    for mine, plain in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(mine.numpy(), plain.numpy(), rtol=1e-4, atol=2e-6, err_msg=mine.path)
+
+
 #: Of each kind one: bounded, smooth, with a kink of its own, over the whole row.
 QUICK_ACTIVATIONS = ("tanh", "gelu", "leaky_relu", "softmax")
 

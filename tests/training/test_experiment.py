@@ -93,7 +93,7 @@ def test_the_three_bn_settings_and_dropout_see_the_same_batches(small_table, mon
         return real(rows, seed)
 
     monkeypatch.setattr(experiment, "shuffled", listen)
-    for fields in ({}, {"dropout": 0.3}, {"bn": "before"}, {"bn": "after"}):
+    for fields in ({}, {"dropout": 0.3}, {"bn": "before"}, {"bn": "after"}, {"dropout_input": 0.2}):
         run(small_table, epochs=1, **fields)
     assert all(order == seen["orders"][0] for order in seen["orders"])
 

@@ -25,6 +25,7 @@ SPECS = {
     "after": {"bn": "after", "scale": "standard"},
     "before": {"bn": "before", "bn_input": True},
     "plain": {"dropout": 0},
+    "on the features": {"dropout_input": 0.2, "bn": "after", "dropout_place": "after_bn", "bn_input": True},
 }
 
 
@@ -131,14 +132,14 @@ def test_training_mode_is_kerass_own_batch_by_batch(name, inspect, runs, small_t
         assert layers[layer.name]["noise"] == pytest.approx(noise, rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["after", "before"])
+@pytest.mark.parametrize("name", ["after", "before", "on the features"])
 def test_moving_averages_are_held_against_what_comes_into_the_layer(name, inspect, runs, small_table):
     import keras
 
     model, x = loaded(runs[name]), raw_rows(runs[name], small_table)
     layers, _ = inspect(name)
     normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert len(normalizations) == 2 + (name == "before")
+    assert len(normalizations) == 2 + (name != "after")
     for layer in normalizations:
         into = np.asarray(keras.Model(model.inputs[0], layer.input)(x)).astype(np.float64)
         varies = into.var(axis=0) > 0
@@ -220,7 +221,7 @@ def test_text_and_csv_hold_the_same_and_the_figure_is_written(cli, runs, small_c
         assert (tmp_path / "inspect.png").read_bytes().startswith(b"\x89PNG")
         assert max(map(len, out.splitlines())) <= 105
         assert str(small_csv.parent) not in out, "neither it nor the figure tells the author's folders"
-        assert ("moving averages" in out) == (name in ("after", "before"))
+        assert ("moving averages" in out) == ("bn" in SPECS[name])
         code, text, _ = cli("inspect", runs[name].path, "--data", small_csv, "--csv", "-o", "x.svg")
         rows = list(csv.DictReader(io.StringIO(text)))
         for row in rows:

@@ -21,6 +21,9 @@ VARIANTS = [
     {"dropout": [0.2, 0.0], "bn": "before"},
     {"bn_input": True, "dropout": 0.5},
     {"bn": "before", "bn_input": True, "activation": "tanh"},
+    {"dropout": 0.3, "bn": "after", "dropout_place": "after_bn"},
+    {"dropout_input": 0.2},
+    {"dropout_input": 0.2, "bn_input": True, "dropout": [0.0, 0.3]},
 ]
 
 
@@ -49,6 +52,24 @@ def test_variants_with_one_seed_start_from_identical_dense_weights(variant):
     spec = RunSpec.parse({"widths": "8,4", **variant})
     for mine, plain in zip(dense_kernels(spec), dense_kernels(RunSpec(widths="8,4")), strict=True):
         np.testing.assert_array_equal(mine, plain)
+
+
+@pytest.mark.parametrize("variant", [{"dropout_input": 0.2}, {"bn": "after", "dropout_place": "after_bn"}])
+def test_the_masks_of_a_hidden_layer_are_the_same_whatever_is_around_it(variant):
+    import keras
+
+    from wineexp.training.masks import Masks
+    from wineexp.training.model import build_model
+
+    drawn = []
+    for more in ({}, variant):
+        layers = build_model(RunSpec.parse({"widths": "8,4", "dropout": 0.3, **more}), 11).layers
+        masks = Masks([layer for layer in layers if isinstance(layer, keras.layers.Dropout)])
+        drawn.append(list(masks.draw(50, 50)))
+    on_features = drawn[1][:-2]
+    assert [mask.shape for mask in on_features] == [(50, 11)] * ("dropout_input" in variant)
+    for mask, other in zip(drawn[0], drawn[1][-2:], strict=True):
+        np.testing.assert_array_equal(mask, other)
 
 
 def test_another_seed_starts_from_other_weights_and_no_two_layers_share_theirs():

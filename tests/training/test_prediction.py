@@ -26,9 +26,9 @@ def runs(small_table, tmp_path_factory, tensorflow):
     specs = [
         RunSpec.parse({**common, "dropout": 0.3, "bn": "after", "scale": "standard", "seed": s}) for s in range(3)
     ]
-    specs.append(RunSpec.parse(common))
+    specs += [RunSpec.parse(common), RunSpec.parse({**common, "dropout_input": 0.3, "seed": 7})]
     train(specs, small_table, out)
-    return {(bool(run.spec.dropout), run.spec.seed): run for run in find_runs(out)}
+    return {(run.spec.has_dropout(), run.spec.seed): run for run in find_runs(out)}
 
 
 @pytest.fixture
@@ -75,10 +75,11 @@ def test_all_seeds_are_averaged_with_their_spread(cli, runs, valid_rows):
 
 
 @pytest.mark.slow
-def test_mc_dropout_is_kerass_own_layers_with_dropout_on(cli, runs, valid_rows):
+@pytest.mark.parametrize("seed", [1, 7])  # after the hidden layers, and on the features
+def test_mc_dropout_is_kerass_own_layers_with_dropout_on(cli, runs, valid_rows, seed):
     import keras
 
-    run = runs[True, 1]
+    run = runs[True, seed]
     _, out, _ = cli("predict", run.path, valid_rows, "--mc-dropout", 400, "--json")
     table = pd.DataFrame(json.loads(out)["predictions"])
     assert json.loads(out)["metrics"]["mae"] > 0

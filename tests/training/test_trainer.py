@@ -213,7 +213,10 @@ def test_a_trainer_that_begins_again_gives_the_bits_of_a_new_one(name):
     from wineexp.training.trainer import Trainer, shuffled
 
     def made(seed):
-        spec = RunSpec.parse({"widths": "8,8", "dropout": 0.3, "bn": "after", "bn_input": True, "seed": seed})
+        spec = RunSpec.parse({
+            "widths": "8,8", "dropout": 0.3, "dropout_input": (0.1, 0.4)[seed], "bn": "after",
+            "dropout_place": "after_bn", "bn_input": True, "seed": seed,
+        })  # fmt: skip
         return build_model(spec, 5), build_optimizer(name, OPTIMIZERS[name])
 
     kept, new = (Trainer(*made(seed), EpochSettings("mae", 32), data(), data(40, 1)) for seed in (0, 1))

@@ -191,7 +191,7 @@ def key(variants: Sequence[Variant], scale: Scale, axis: LossAxis, style: Style)
 def has_dropout(variants: Sequence[Variant]) -> bool:
     """Whether any of them has dropout, and all of them have a known spec."""
     specs = [variant.spec for variant in variants]
-    return None not in specs and any(any(spec.rates()) for spec in specs if spec)
+    return None not in specs and any(spec.has_dropout() for spec in specs if spec)
 
 
 def legend_label(variant: Variant, reference: Variant | None) -> str:

@@ -196,7 +196,7 @@ def figure(record: Record, history: pd.DataFrame, *, full_range: bool = False) -
     drawn = [name for name in LINES if name in history]
     axis = loss_axis(baseline, [history[name] for name in drawn], full_range=full_range)
     axis.set_on(ax)
-    words = loss_words(any(spec.rates()))
+    words = loss_words(spec.has_dropout())
     epochs = epoch_number(history["epoch"])
     for number, name in enumerate(drawn):
         values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged

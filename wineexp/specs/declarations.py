@@ -78,6 +78,17 @@ class Declarations(BaseModel):
         words=Words("dropout {}", place=1, off=(0.0,)),
         hints=Hints("dropoutrate droprate dropoutp pdrop", share=True),
     )
+    dropout_input: Real = spec_field(
+        0.0,
+        "dropout rate on the features, before the first hidden layer",
+        "a rate from 0 to below 1",
+        later=True,
+        free=OF_THE_MODEL,
+        ge=0.0,
+        lt=1.0,
+        words=Words("dropout {} on the features", place=1, off=(0.0,), name="dropout on the features"),
+        hints=Hints("inputdropout inputdropoutrate visibledropout featuredropout dropoutfeatures", share=True),
+    )
     bn: Literal["none", "before", "after"] = spec_field(
         "none",
         "batch normalization: none, before or after the activation",
@@ -87,6 +98,30 @@ class Declarations(BaseModel):
         hints=Hints(
             "batchnorm batchnormalization batchnormalisation norm normalization normalisation bnposition",
             values={"before": "pre prior", "after": "post behind"},
+        ),
+    )
+    dropout_place: Literal["before_bn", "after_bn"] = spec_field(
+        "before_bn",
+        "dropout before or after batch normalization, where that comes after the activation",
+        "before_bn or after_bn",
+        later=True,
+        free=OF_THE_MODEL,
+        needs=("dropout",),
+        only_with={"bn": "after"},
+        words=Words(
+            "dropout after batch norm",
+            place=1,
+            off=("before_bn",),
+            without="dropout before batch norm",
+            question="placing dropout after batch norm",
+            name="the place of dropout",
+        ),
+        hints=Hints(
+            "dropoutposition dropoutorder dropoutlocation placeofdropout",
+            values={
+                "before_bn": "before pre prior beforebatchnorm",
+                "after_bn": "after post behind afterbatchnorm",
+            },
         ),
     )
     bn_input: bool = spec_field(

@@ -40,31 +40,36 @@ def layer_plan(
     rates: Sequence[float],
     *,
     activation: str,
+    dropout_input: float,
+    dropout_place: str,
     bn: str,
     bn_input: bool,
     bn_momentum: float,
 ) -> tuple[Layer, ...]:
     """The layers in order.
 
-    ``bn`` none: Dense, Dropout. ``bn`` after: Dense, Dropout, BatchNormalization, as in the lesson. ``bn`` before:
-    Dense, BatchNormalization, Activation, Dropout. There are Dropout layers only where the rate is above 0.
+    ``bn`` none: Dense, Dropout. ``bn`` after: Dense, Dropout, BatchNormalization, as in the lesson, or with
+    ``dropout_place`` after_bn Dense, BatchNormalization, Dropout. ``bn`` before: Dense, BatchNormalization,
+    Activation, Dropout. There are Dropout layers only where the rate is above 0. The features go through
+    ``bn_input``'s BatchNormalization first, then through ``dropout_input``'s Dropout.
     """
     plan: list[Layer] = []
     if bn_input:
         plan.append(Layer("BatchNormalization", 0, bn_momentum))
+    if dropout_input > 0:
+        plan.append(Layer("Dropout", 0, dropout_input))
     for number, (width, rate) in enumerate(zip(widths, rates, strict=True), start=1):
-        drop = [Layer("Dropout", number, rate)] if rate > 0 else []
+        dense = Layer("Dense", number, (width, "linear" if bn == "before" else activation))
         norm = Layer("BatchNormalization", number, bn_momentum)
-        if bn == "before":
-            plan += [
-                Layer("Dense", number, (width, "linear")),
-                norm,
-                Layer("Activation", number, activation),
-                *drop,
-            ]
+        drop = [Layer("Dropout", number, rate)] if rate > 0 else []
+        if bn == "none":
+            plan += [dense, *drop]
+        elif bn == "before":
+            plan += [dense, norm, Layer("Activation", number, activation), *drop]
+        elif dropout_place == "before_bn":
+            plan += [dense, *drop, norm]
         else:
-            plan += [Layer("Dense", number, (width, activation)), *drop]
-            plan += [norm] if bn == "after" else []
+            plan += [dense, norm, *drop]
     plan.append(Layer("Dense", len(widths) + 1, (1, "linear")))
     return tuple(plan)
 

@@ -122,6 +122,7 @@ class Marks:
     later: bool = False
     free: frozenset[Part] = frozenset()
     needs: tuple[str, ...] = ()
+    only_with: Mapping[str, Any] = field(default_factory=dict)
     checked_against: tuple[str, ...] = ()
     by_optimizer: Mapping[str, float] = field(default_factory=dict)
     words: Words = Words()
@@ -138,6 +139,7 @@ def spec_field(
     later: bool = False,
     free: Collection[Part] = (),
     needs: tuple[str, ...] = (),
+    only_with: Mapping[str, Any] | None = None,
     checked_against: tuple[str, ...] = (),
     by_optimizer: Mapping[str, float] | None = None,
     words: Words | None = None,
@@ -158,6 +160,8 @@ def spec_field(
         The groups above that it does not decide. A field that is declared free of nothing decides all.
     needs : tuple of str
         Other fields: while all of them have their defaults, which switch them off, this one has no effect.
+    only_with : mapping of str to value, optional
+        Other field -> the value without which this one has no effect.
     checked_against : tuple of str
         Other fields: while one of them is wrong, no error is reported for this one.
     by_optimizer : mapping of str to float, optional
@@ -173,6 +177,7 @@ def spec_field(
         later,
         frozenset(free),
         needs,
+        only_with or {},
         checked_against,
         by_optimizer or {},
         words or Words(),

@@ -20,12 +20,12 @@ from wineexp.specs.declarations import MARKS, Declarations
 from wineexp.specs.fields import is_label
 from wineexp.specs.keras_names import OPTIMIZERS
 from wineexp.specs.layers import Layer, LayerSize
-from wineexp.specs.marks import Part
+from wineexp.specs.marks import Marks, Part
 
 __all__ = [
     "BFLOAT16_KERNEL",
     "COSMETIC_FIELDS",
-    "NEEDED",
+    "DEPENDENT_FIELDS",
     "RECORDING_FIELDS",
     "VARIANT_FIELDS",
     "RunSpec",
@@ -47,8 +47,8 @@ COSMETIC_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.cosme
 #: Fields that affect the recording, not the training.
 RECORDING_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.recording)
 
-#: Field -> other fields; while all of these are switched off, it has no effect.
-NEEDED: Mapping[str, tuple[str, ...]] = {name: marks.needs for name, marks in MARKS.items() if marks.needs}
+#: Fields that have an effect only beside certain others.
+DEPENDENT_FIELDS = tuple(name for name, marks in MARKS.items() if marks.needs or marks.only_with)
 
 #: Fields that distinguish variants: all but the seed, the cosmetic and the recording ones, in their order.
 VARIANT_FIELDS = tuple(name for name in MARKS if name not in COSMETIC_FIELDS | RECORDING_FIELDS | {"seed"})
@@ -103,12 +103,18 @@ class RunSpec(Declarations):
         """The dropout rate of each hidden layer."""
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * len(self.widths)
 
+    def has_dropout(self) -> bool:
+        """Whether the model has any Dropout layer."""
+        return self.dropout_input > 0 or any(self.rates())
+
     def layer_plan(self) -> tuple[Layer, ...]:
         """The layers in order, as plain tuples; Keras is not needed to read them."""
         return layers.layer_plan(
             self.widths,
             self.rates(),
             activation=self.activation,
+            dropout_input=self.dropout_input,
+            dropout_place=self.dropout_place,
             bn=self.bn,
             bn_input=self.bn_input,
             bn_momentum=self.bn_momentum,
@@ -155,10 +161,13 @@ class RunSpec(Declarations):
         return _digest(f"{before}{self.seed}{after}"), _digest(without)
 
     def without_effect(self) -> list[str]:
-        """The fields without effect, as the fields that they need are switched off."""
-        return [
-            name for name, needed in NEEDED.items() if all(getattr(self, need) == _PLAIN[need] for need in needed)
-        ]
+        """The fields without effect, as the fields that they need are switched off or have other values."""
+        return [name for name in DEPENDENT_FIELDS if not self._has_what_is_needed(MARKS[name])]
+
+    def _has_what_is_needed(self, marks: Marks) -> bool:
+        """Whether the fields that a field of these marks depends on let it have an effect."""
+        is_on = not marks.needs or any(getattr(self, need) != _PLAIN[need] for need in marks.needs)
+        return is_on and all(getattr(self, other) == value for other, value in marks.only_with.items())
 
     def trained(self) -> RunSpec:
         """The spec as trained: cosmetic and recording fields, and those without effect, at their defaults."""
@@ -311,9 +320,10 @@ def check_effects(specs: Sequence[RunSpec]) -> list[str]:
     Returns a note on each non-default value that has no effect in any of them.
     """
     notes, problems = [], []
-    for name in [name for name in NEEDED if specs and all(name in spec.without_effect() for spec in specs)]:
+    nowhere = [name for name in DEPENDENT_FIELDS if specs and all(name in spec.without_effect() for spec in specs)]
+    for name in nowhere:
         values = list(dict.fromkeys(wording.format_value(getattr(spec, name)) for spec in specs))
-        reason = f"has no effect without {' or '.join(NEEDED[name])}, which no run has"
+        reason = f"has no effect without {_needed(MARKS[name])}, which no run has"
         if len(values) > 1:
             problems.append((name, f"expected one value, as it {reason}; found {', '.join(values)}"))
         elif getattr(specs[0], name) != _PLAIN[name]:
@@ -323,12 +333,19 @@ def check_effects(specs: Sequence[RunSpec]) -> list[str]:
     return notes
 
 
+def _needed(marks: Marks) -> str:
+    """The fields and values that a field of these marks depends on: ``bn after and dropout``."""
+    values = (f"{other} {wording.format_value(value)}" for other, value in marks.only_with.items())
+    return " and ".join(filter(None, (*values, " or ".join(marks.needs))))
+
+
 def shape_of(spec: RunSpec) -> RunSpec:
     """The part of a spec that a compiled epoch depends on: specs of one shape and as many rows can share an epoch.
 
     Fields that are declared free of it keep their defaults, as a graph takes them as input: seeds, rows, learning
-    rate. For dropout, it only matters whether a rate is above 0.
+    rate. For each rate of dropout, it only matters whether it is above 0.
     """
     kept = {name: getattr(spec, name) for name in deciding("shape")}
     plain = RunSpec(optimizer=spec.optimizer)
-    return plain.model_copy(update=kept | {"dropout": tuple(0.5 if rate else 0.0 for rate in spec.rates())})
+    on_input, *rates = (0.5 if rate else 0.0 for rate in (spec.dropout_input, *spec.rates()))
+    return plain.model_copy(update=kept | {"dropout": tuple(rates), "dropout_input": on_input})

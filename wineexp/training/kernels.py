@@ -195,7 +195,10 @@ def _sum(losses: tf.Tensor) -> tf.Tensor:
 def _forward(
     model: keras.Sequential, batch: Batch, rounded: Sequence[object], operations: Operations
 ) -> tuple[tf.Tensor, list[Backward]]:
-    """The output in training mode, and each layer's backward pass; ``rounded`` layers multiply in bfloat16."""
+    """The output in training mode, and the backward pass of each layer from the first that learns.
+
+    ``rounded`` layers multiply in bfloat16.
+    """
     x, masks = batch.x, iter(batch.masks)
     passes: list[Backward] = []
     for layer in model.layers:
@@ -210,7 +213,8 @@ def _forward(
             assert type(layer) is keras.layers.Activation, layer  # a plan has no other layers
             x, derivative = _activation(layer.activation, x, operations)
             backward = _without_variables(derivative)
-        passes.append(backward)
+        if passes or layer.weights:  # no gradient is needed before the first layer that learns
+            passes.append(backward)
     return x, passes
 
 
@@ -230,7 +234,7 @@ def _dense(
         dz = derivative(dy)
         gradients[id(layer.bias)] = operations.column_sums(dz)
         gradients[id(layer.kernel)] = product(x, dz, transpose_a=True)
-        return dz if is_first else product(dz, kernel, transpose_b=True)  # nothing comes before the first
+        return dz if is_first else product(dz, kernel, transpose_b=True)  # nothing learns before the first
 
     return y, backward
 

@@ -146,7 +146,7 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
     """
     samples: list[Floats] = []
     for run in runs:
-        if mc_dropout is not None and not any(run.spec.rates()):
+        if mc_dropout is not None and not run.spec.has_dropout():
             raise RunError(f"{run.path}: --mc-dropout needs a run with dropout, and this one has none")
         model = load_model(run)
         if not run.record.is_sealed and (trained_on := at_hand(run.record.data)):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wineexp.data.split import split_table
+from wineexp.data.split import TargetScaling, split_table
 from wineexp.data.table import Table
 from wineexp.errors import DataError
 from wineexp.runs.metrics import baselines, best_constant
@@ -38,7 +38,7 @@ def test_the_split_is_the_lessons_row_for_row(red_wine):
 
 def test_the_constant_predictors_errors_are_the_published_ones(red_wine):
     split = split_table(red_wine, RunSpec())
-    assert round(baselines("mae", split.y_train, split.y_valid)["baseline_mae"], 4) == 0.6646
+    assert round(baselines("mae", split)["baseline_mae"], 4) == 0.6646
     error = np.abs(split.y_valid - 6.0)
     assert round(float(error.std(ddof=1) / np.sqrt(480)), 3) == 0.027
     mean = float(np.abs(split.y_valid - split.y_train.mean(dtype=float)).mean())
@@ -116,6 +116,44 @@ def test_scaling_is_fitted_on_the_training_rows(red_wine, scale):
         np.testing.assert_allclose(x.min(axis=0), 0, atol=1e-6)
         np.testing.assert_allclose(x.max(axis=0), 1, atol=1e-6)
         assert split.x_valid.max() > 1 or split.x_valid.min() < 0  # the validation rows had no say
+
+
+@pytest.mark.parametrize(("kind", "scaler"), [("standard", "StandardScaler"), ("minmax", "MinMaxScaler")])
+def test_the_loss_sees_the_target_as_scikit_learn_scales_it(red_wine, kind, scaler):
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    split, plain = (split_table(red_wine, RunSpec(scale_target=name)) for name in (kind, "none"))
+    fitted = getattr(preprocessing, scaler)().fit(plain.y_train[:, None].astype(float))
+    for side in ("train", "valid"):
+        own = getattr(plain, f"y_{side}")
+        assert getattr(plain, f"loss_{side}") is own
+        np.testing.assert_array_equal(getattr(split, f"y_{side}"), own)
+        scaled = fitted.transform(own[:, None].astype(float))[:, 0]
+        np.testing.assert_allclose(getattr(split, f"loss_{side}"), scaled, rtol=1e-6)
+        back = split.target_scaling.inverse(scaled)
+        np.testing.assert_allclose(back, fitted.inverse_transform(scaled[:, None])[:, 0], rtol=1e-12)
+
+
+@given(
+    values=st.lists(st.floats(1e-30, 1e30), min_size=2, max_size=30),
+    kind=st.sampled_from(["none", "standard", "minmax", "log"]),
+)
+def test_a_targets_scaling_is_undone_by_its_inverse(values, kind):
+    y = np.array(values)
+    scaling = TargetScaling.fit(kind, y)
+    rounding = 1e-13 if kind == "log" else 1e-15  # of the logarithm, up to 70
+    np.testing.assert_allclose(
+        scaling.inverse(scaling.forward(y)), y, rtol=4 * rounding, atol=8 * rounding * y.max() * (kind != "log")
+    )
+
+
+@pytest.mark.parametrize("kind", ["standard", "minmax"])
+def test_a_target_that_is_constant_in_the_training_rows_is_divided_by_1(small_table, kind):
+    frame = small_table.frame.assign(quality=0.1)
+    rest = frame.index.difference(frame.sample(frac=0.7, random_state=0).index)
+    frame.loc[rest, "quality"] = 0.6
+    split = split_table(Table(frame, "t", "custom"), RunSpec(scale_target=kind))
+    assert (split.loss_train == 0).all()
+    np.testing.assert_allclose(split.loss_valid, 0.5)
 
 
 @pytest.mark.parametrize("value", [3.0, 0.1, 1e9 + 0.1])  # the mean of many times 0.1 is not 0.1

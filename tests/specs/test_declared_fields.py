@@ -54,7 +54,7 @@ def test_what_is_declared_free_of_the_rows_and_the_constant_leaves_them_as_they_
             assert np.array_equal(getattr(split, name), getattr(changed, name)), name
     if "constant" in MARKS[field].free:
         losses = [
-            baseline_loss(spec.loss, rows.y_train, rows.y_valid)
+            baseline_loss(spec.loss, rows.loss_train, rows.loss_valid)
             for spec, rows in zip(pair, (split, changed), strict=True)
         ]
         assert losses[0] == losses[1]
@@ -84,8 +84,10 @@ def test_words_tell_two_values_apart_in_titles_and_questions(field, pair):
 def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothing_forgotten():
     rows = ("train_fraction", "test_fraction", "split_seed", "split", "group", "target")
     assert deciding("rows") == rows
-    assert set(deciding("constant")) == {"loss", *rows, "features", "drop"}
-    assert set(deciding("table")) == {"scale", *rows, "features", "drop", "encode", "bn", "bn_input", "batch_size"}
+    assert set(deciding("constant")) == {"loss", "scale_target", *rows, "features", "drop"}
+    assert set(deciding("table")) == {
+        "scale", "scale_target", *rows, "features", "drop", "encode", "bn", "bn_input", "batch_size",
+    }  # fmt: skip
     assert set(deciding("shape")) == {
         "widths", "activation", "dropout", "dropout_input", "bn", "dropout_place", "bn_input", "bn_momentum",
         "optimizer", "weight_decay", "loss", "precision", "batch_size", "eval_train", "features", "drop", "encode",

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from wineexp.data.split import split_table, table_facts
-from wineexp.runs.metrics import measure
+from wineexp.runs.metrics import baselines, measure
 from wineexp.runs.record import Environment, Timing
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.runs.writer import write_run
@@ -41,7 +41,7 @@ def result(spec, table, *, error=0.1, own=0.01, train_error=0.05, losses=None):
         test_predictions=None
         if on_test is None
         else _frame(split.test_rows, split.y_test, on_test, split.test_twins),
-        metrics=measure(spec.loss, history, train, valid, split.twins, test),
+        metrics=measure(baselines(spec.loss, split), history, train, valid, split.twins, test),
         data=table_facts(table, split),
         timing=Timing(epochs=len(history), fit_seconds=2.0, first_epoch_seconds=1.1, run_seconds=2.5),
         environment=Environment(threads=1, device="CPU", python="3.11"),

@@ -34,6 +34,7 @@ SPECS = {
     "standard": {"scale": "standard", "bn": "after"},
     "minmax": {"scale": "minmax", "bn": "before", "bn_input": True},
     "unscaled": {"bn_input": True},
+    "target": {"scale": "standard", "scale_target": "minmax"},
 }
 NAMES = ["a", "b", "c"]
 
@@ -81,6 +82,7 @@ assert "wineexp" not in sys.modules
     assert sorted(done.stdout.splitlines()) == [
         "minmax normalization batch_normalization dense",
         "standard normalization dense dropout",
+        "target normalization dense dropout",
         "unscaled batch_normalization dense dropout",
     ]
     for name, run in trained.items():
@@ -238,8 +240,8 @@ def test_runs_with_and_without_their_scaling_predict_the_same(
     np.testing.assert_allclose(found.table["predicted"], mean, rtol=1e-6)
 
 
-def edit(run, change):
-    records.rewrite(run.path, lambda record: change(record["data"]["scaling"]))
+def edit(run, change, name="scaling"):
+    records.rewrite(run.path, lambda record: change(record["data"][name]))
 
 
 def rewrite(run, change):
@@ -306,6 +308,37 @@ DISAGREEMENTS = {
     "no arrays": (
         "standard", lambda run: rewrite(run, lambda w: replace(w, "normalization", np.ones(3, "f4"))),
         "cannot be loaded",
+    ),
+    "another center of the target in the record": (
+        "target", lambda run: edit(run, lambda s: s.update(center=0.99 * s["center"]), "target_scaling"),
+        "for column 'quality' in the scaling layer, as run.json says; found ",
+    ),
+    "another spread of the target in the model": (
+        "target", lambda run: rewrite(run, lambda w: w["normalization_1/vars/1"].write_direct(np.ones(1, "f4"))),
+        "for column 'quality' in the scaling layer, as run.json says; found 1",
+    ),
+    "a model without the target's": (
+        "target", lambda run: rewrite(run, lambda w: w.pop("normalization_1")),
+        "is damaged: expected 2 scaling layers, as run.json says; found 1",
+    ),
+    "a target's spread of nothing": (
+        "target", lambda run: edit(run, lambda s: s.update(scale=0.0), "target_scaling"),
+        "is damaged: data.target_scaling.scale: input should be greater than 0, found 0.0",
+    ),
+    "a target's scaling that its median is not in": (
+        "target", lambda run: edit(run, lambda s: s.update(center=-90.0), "target_scaling"),
+        "is damaged: data.target_scaling: expected that of a target with the median ",
+    ),
+    "a record without the target's": (
+        "target", lambda run: records.rewrite(run.path, lambda record: record["data"].pop("target_scaling")),
+        "is damaged: data.target_scaling: expected center and scale, as the spec's scale_target is minmax",
+    ),
+    "a record of an unscaled target with it": (
+        "standard",
+        lambda run: records.rewrite(
+            run.path, lambda record: record["data"].update(target_scaling={"center": 5.0, "scale": 1.0})
+        ),
+        "is damaged: data.target_scaling: expected none, as the spec's scale_target is none",
     ),
     "a record of an unscaled run with it": (
         "unscaled", lambda run: edit(run, lambda s: s.update(in_model=True)),

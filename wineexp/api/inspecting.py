@@ -16,13 +16,14 @@ from wineexp.api.comparing import check_figure_name
 from wineexp.api.inputs import PathLike, read_run
 from wineexp.api.saved_run import SavedRun, load_tensorflow
 from wineexp.data.sources import find_again
-from wineexp.data.split import Scaling, split_table
+from wineexp.data.split import Scaling, TargetScaling, split_table
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
 from wineexp.runs.curves import save
 from wineexp.runs.inspection import Inspection, LayerInside
 from wineexp.runs.new_rows import read_rows
 from wineexp.runs.run import Run
+from wineexp.specs.wording import worded
 from wineexp.text import one_line, short_source
 
 __all__ = ["inspect", "write_inspection"]
@@ -30,7 +31,7 @@ __all__ = ["inspect", "write_inspection"]
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows to look at: float32 features as the model takes them, and the target if it is known."""
+    """Rows to look at: float32 features as the model takes them, and the target if known, as the loss sees it."""
 
     source: str
     x: npt.NDArray[np.float32]
@@ -124,7 +125,7 @@ def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str
     split = split_table(table, run.spec)
     raw = split.encoding(table.frame.loc[split.train_rows])
     x = Scaling.of(run.record.data.scaling)(raw)  # as in its training, whatever this version would fit
-    return _Rows(f"the training rows of {short_source(table.source)}", x, split.y_train)
+    return _Rows(f"the training rows of {short_source(table.source)}", x, split.loss_train)
 
 
 def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> _Rows:
@@ -133,7 +134,11 @@ def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> 
 
     new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), run, sep=sep)
     source = "a DataFrame" if isinstance(rows, pd.DataFrame) else os.fspath(rows)
-    return _Rows(source, scale_rows(run, new), new.actual, new.extra, new.notes)
+    actual = new.actual
+    if actual is not None:
+        actual = TargetScaling.of(run.record.data, run.spec.scale_target).forward(actual)
+        actual = actual if np.isfinite(actual).all() else None  # some target has no logarithm
+    return _Rows(source, scale_rows(run, new), actual, new.extra, new.notes)
 
 
 def _notes(run: SavedRun, chosen: _Rows, layers: Sequence[LayerInside]) -> Iterator[str]:
@@ -141,6 +146,8 @@ def _notes(run: SavedRun, chosen: _Rows, layers: Sequence[LayerInside]) -> Itera
     yield from chosen.notes
     if chosen.unused:
         yield f"not used: {', '.join(map(one_line, chosen.unused))}"
+    if scaled := worded("scale_target", run.spec.scale_target):
+        yield f"mean prediction and mean {run.spec.target}: of the {scaled}, as the last layer gives it"
     batch = min(run.spec.batch_size, run.record.data.train_rows)
     if len(chosen.x) < batch and any(layer.normalization for layer in layers):
         yield (

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from wineexp.comparison.crossing import SplitDifference
 from wineexp.comparison.estimate import ALPHA
 from wineexp.comparison.judge import MOST_GROUPED, outlying_seeds
+from wineexp.comparison.scale import shared_scale
 from wineexp.comparison.variants import Variant, score_rank
 from wineexp.comparison.verdict import Verdict
 from wineexp.runs.run import Run
+from wineexp.specs.wording import say
 from wineexp.text import format_interval, format_number, largest, some_of
 
 __all__ = ["Caveats"]
@@ -36,6 +38,7 @@ class Caveats:
             )
         single = [variant.label for variant in judged if len(variant.runs) == 1]
         self._of_splits()
+        self._of_units([variant for variant in variants if variant.runs])
         if len(judged) > 1 and single:
             self._notes.append(
                 f"one seed only ({some_of(single)}): cannot tell, as another seed may reverse the difference. "
@@ -56,6 +59,19 @@ class Caveats:
                 f"judged over {min(splits)} splits: intervals are about tables like this one, not one cut of it; "
                 "more splits narrow them, more seeds hardly do"
             )
+
+    def _of_units(self, variants: Sequence[Variant]) -> None:
+        """Losses of a scaled target beside others: no axis shows both as they are without a word."""
+        by_unit: dict[str, list[str]] = {}
+        for variant in variants:
+            if variant.spec:
+                by_unit.setdefault(say("scale_target", variant.spec.scale_target), []).append(variant.label)
+        if len(by_unit) > 1:
+            units = "; ".join(f"{unit}: {some_of(labels)}" for unit, labels in by_unit.items())
+            shown = (
+                "each is shown over its constant's loss" if shared_scale(variants).relative else "not comparable"
+            )
+            self._notes.append(f"losses are in different units ({units}): {shown}; errors are in the target's own")
 
     def _of_outliers(self) -> None:
         for variant in self.judged:

@@ -23,7 +23,6 @@ from wineexp.comparison.verdict import Verdict
 from wineexp.runs.curves import (
     COLOURS,
     LINES,
-    LOSS_NAMES,
     Drawing,
     LossAxis,
     axis_key,
@@ -161,7 +160,7 @@ def _smoothed(values: Floats, span: int) -> Floats:
 
 
 def value_name(scale: Scale) -> str:
-    return "loss / the constant predictor's loss" if scale.relative else LOSS_NAMES.get(scale.loss, "loss")
+    return "loss / the constant predictor's loss" if scale.relative else scale.loss_name
 
 
 def key(variants: Sequence[Variant], scale: Scale, axis: LossAxis, style: Style) -> list[Artist]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import scipy
 
 from wineexp.comparison.variants import Variant
-from wineexp.runs.curves import CONSTANT_NAMES, LINES, LossAxis, loss_axis
+from wineexp.runs.curves import LINES, LossAxis, constant_name, loss_axis, loss_name
 from wineexp.text import format_number
 
 __all__ = ["Metric", "Scale", "Style", "alone", "loss_axis_of", "seed_mean", "shared_scale"]
@@ -54,9 +54,11 @@ class Scale:
     baseline : float or None
         The constant's loss; None unless it is known for every curve.
     relative : bool
-        Whether the variants' losses differ, so that each is divided by its constant's.
+        Whether the variants' losses or their units differ, so that each is divided by its constant's.
     loss : str
         Empty unless every curve is known to have the same one: a CSV does not record its loss.
+    scale_target : str
+        The target's scaling in all of them; ``none`` if ``loss`` is empty.
     simulated : bool
         Whether the runs were trained on the simulated table.
     across_splits : bool
@@ -69,11 +71,18 @@ class Scale:
     loss: str
     simulated: bool = False
     across_splits: bool = False
+    scale_target: str = "none"
+
+    @property
+    def loss_name(self) -> str:
+        """What the axis shows, unless it is relative."""
+        return loss_name(self.loss, self.scale_target)
 
     @property
     def constant_words(self) -> str:
         """What the dotted line represents."""
-        name = "always predicting each loss's best constant" if self.relative else CONSTANT_NAMES[self.loss]
+        each = "always predicting each loss's best constant"
+        name = each if self.relative else constant_name(self.loss, self.scale_target)
         mean = ", the mean over splits" if self.across_splits and not self.relative else ""
         return f"{name}: {format_number(self.baseline or 0.0, '.3f')}{mean}"
 
@@ -122,10 +131,10 @@ def alone(values: Floats) -> npt.NDArray[np.bool_]:
 def shared_scale(variants: Sequence[Variant]) -> Scale:
     """The axes for these variants, each with a finished run."""
     runs = [run for variant in variants for run in variant.runs]
-    losses = {run.spec.loss if run.is_recorded else "" for run in runs}
+    losses = {(run.spec.loss, run.spec.scale_target) if run.is_recorded else ("", "none") for run in runs}
     constants = [run.known_metrics.baseline_loss for run in runs]
     known = [value for value in constants if value]
-    complete = len(known) == len(constants) > 0 and "" not in losses
+    complete = len(known) == len(constants) > 0 and ("", "none") not in losses
     relative = complete and len(losses) > 1
     epochs = max(
         (run.spec.epochs if run.is_recorded else int(run.history["epoch"].max()) + 1 for run in runs), default=1
@@ -134,8 +143,9 @@ def shared_scale(variants: Sequence[Variant]) -> Scale:
     baseline = None
     if complete:
         baseline = 1.0 if relative else known[0] if len(set(known)) == 1 else float(np.mean(known))
-    loss = losses.pop() if len(losses) == 1 else ""
-    return Scale(epochs, baseline, relative, loss, simulated, any(one.across_splits for one in variants))
+    loss, scale_target = losses.pop() if len(losses) == 1 else ("", "none")
+    across_splits = any(one.across_splits for one in variants)
+    return Scale(epochs, baseline, relative, loss, simulated, across_splits, scale_target)
 
 
 def loss_axis_of(variants: Sequence[Variant], scale: Scale, style: Style) -> LossAxis:

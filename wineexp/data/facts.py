@@ -17,6 +17,7 @@ __all__ = [
     "Kind",
     "ScalingFacts",
     "TableFacts",
+    "TargetFacts",
     "category_features",
     "headings",
     "same_table",
@@ -66,6 +67,15 @@ class ScalingFacts(BaseModel):
     in_model: bool = False
 
 
+class TargetFacts(BaseModel):
+    """The scaling of the target for the loss: ``(target - center) / scale``."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    center: _Finite
+    scale: Annotated[_Finite, Field(gt=0.0)]
+
+
 class TableFacts(BaseModel):
     """The table and its split.
 
@@ -89,6 +99,8 @@ class TableFacts(BaseModel):
         For each encoded column of text its categories in the training rows, sorted; not written if there is none.
     ranges : tuple of pairs of float
         Lowest and highest value of each feature in the training rows, unscaled; empty in earlier runs.
+    target_scaling : TargetFacts or None
+        Not written unless the target is standardized or min-max scaled.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
@@ -108,6 +120,7 @@ class TableFacts(BaseModel):
     categories: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]] = {}
     ranges: tuple[tuple[_Finite, _Finite], ...] = ()
     scaling: ScalingFacts
+    target_scaling: TargetFacts | None = None
 
     @property
     def identity(self) -> str:
@@ -135,7 +148,7 @@ class TableFacts(BaseModel):
             return self.identity == table_identity(fingerprint, columns)
         return self.fingerprint == fingerprint and _in_order(self.sources, columns)
 
-    def contradiction(self, target: str, scale: str) -> str | None:
+    def contradiction(self, target: str, scale: str, scale_target: str = "none") -> str | None:
         """The first contradiction within these facts, in words; None if they agree."""
         count = len(self.features)
         if not count or target in self.features or len(set(self.features)) < count:
@@ -157,7 +170,7 @@ class TableFacts(BaseModel):
             return f"ranges: expected {count} pairs of numbers, one per feature"
         if min(self.scaling.scale) <= 0.0:
             return "scaling.scale: expected numbers above 0"
-        return self._other_scaling(scale)
+        return self._other_scaling(scale) or self._other_target_scaling(scale_target)
 
     def _other_scaling(self, scale: str) -> str | None:
         """Why the scaling cannot be the result of ``scale`` on rows of these ranges; None if it can."""
@@ -174,6 +187,22 @@ class TableFacts(BaseModel):
             slack = 1e-9 * max(abs(low), abs(high))
             if not low - slack <= center <= high + slack or not (spread == 1.0 or spread <= high - low + slack):
                 return f"scaling: expected that of values from {low:g} to {high:g} for {name!r}"
+        return None
+
+    def _other_target_scaling(self, scale_target: str) -> str | None:
+        """Why the target's scaling cannot be that of rows of this median; None if it can."""
+        fitted = self.target_scaling
+        if (fitted is not None) != (scale_target in ("standard", "minmax")):
+            expected = "none" if fitted else "center and scale"
+            return f"target_scaling: expected {expected}, as the spec's scale_target is {scale_target}"
+        if fitted is None or self.train_median is None:
+            return None
+        # A median is at most one standard deviation from the mean.
+        low = fitted.center - (fitted.scale if scale_target == "standard" else 0.0)
+        high = fitted.center + fitted.scale
+        slack = 1e-6 * max(abs(low), abs(high))  # the median is that of float32 targets
+        if not low - slack <= self.train_median <= high + slack:
+            return f"target_scaling: expected that of a target with the median {self.train_median:g}"
         return None
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.encoding import Encoding, check_columns, fit_encoding, index_notes, leave_out
-from wineexp.data.facts import ScalingFacts, TableFacts
+from wineexp.data.facts import ScalingFacts, TableFacts, TargetFacts
 from wineexp.data.table import Table
 from wineexp.errors import DataError, SpecError
 from wineexp.specs.run_spec import RunSpec, deciding
@@ -21,6 +21,7 @@ __all__ = [
     "ROW_FIELDS",
     "Scaling",
     "Split",
+    "TargetScaling",
     "identity",
     "normalizes",
     "row_groups",
@@ -130,6 +131,50 @@ class Scaling:
 
 
 @dataclass(frozen=True)
+class TargetScaling:
+    """The target as the loss sees it: ``(target - center) / scale``, or its natural logarithm.
+
+    Attributes
+    ----------
+    kind : {"none", "standard", "minmax", "log"}
+    center, scale : float
+        0 and 1 unless fitted, for ``standard`` and ``minmax``.
+    """
+
+    kind: str = "none"
+    center: float = 0.0
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, facts: TableFacts, kind: str) -> TargetScaling:
+        """The recorded scaling, for a spec's ``scale_target``."""
+        fitted = facts.target_scaling
+        return cls(kind) if fitted is None else cls(kind, fitted.center, fitted.scale)
+
+    @classmethod
+    def fit(cls, kind: str, target: npt.NDArray[np.float64]) -> TargetScaling:
+        """Fit on the targets of the training rows, shape (rows,)."""
+        if kind == "log":
+            return cls(kind)
+        fitted = _fit_scaling(target[:, None], kind, np.zeros(1, np.bool_))
+        return cls(kind, float(fitted.center[0]), float(fitted.scale[0]))
+
+    def forward(self, target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Targets as the loss sees them; too large values become infinite."""
+        with np.errstate(all="ignore"):
+            return np.log(target) if self.kind == "log" else (target - self.center) / self.scale
+
+    def inverse(self, predicted: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+        """Predictions in the target's own units: computed in float64, of the same dtype as before."""
+        if self.kind == "none":
+            return predicted
+        exact = predicted.astype(np.float64)
+        with np.errstate(over="ignore"):
+            own = np.exp(exact) if self.kind == "log" else exact * self.scale + self.center
+            return own.astype(predicted.dtype)
+
+
+@dataclass(frozen=True)
 class Split:
     """The sides of the split: two, or three with test rows.
 
@@ -139,10 +184,14 @@ class Split:
         Encoding of the columns, in table order; fitted on the training rows.
     scaling : Scaling
         Fitted on the training rows.
+    target_scaling : TargetScaling
+        The same of the target.
     x_train, y_train : float32, shapes (training rows, features) and (training rows,)
         In the order that ``DataFrame.sample`` drew them.
     x_valid, y_valid, x_test, y_test : float32, shapes (rows of that side, features) and (rows of that side,)
         In table order.
+    loss_train, loss_valid : float32, shape (rows of that side,)
+        ``y_train`` and ``y_valid`` as the loss sees them.
     train_rows, valid_rows, test_rows : int64, shape (rows of that side,)
         The table's index of each row.
     twins, test_twins : bool, shape (rows of that side,)
@@ -151,10 +200,13 @@ class Split:
 
     encoding: Encoding
     scaling: Scaling
+    target_scaling: TargetScaling
     x_train: Floats
     y_train: Floats
     x_valid: Floats
     y_valid: Floats
+    loss_train: Floats
+    loss_valid: Floats
     train_rows: npt.NDArray[np.int64]
     valid_rows: npt.NDArray[np.int64]
     twins: npt.NDArray[np.bool_]
@@ -180,8 +232,8 @@ def split_table(table: Table, spec: RunSpec) -> Split:
     Raises
     ------
     DataError
-        When the target is missing or constant, a column cannot be used (see :func:`.encoding.check_columns`), or
-        a side would have fewer than two rows.
+        When the target is missing, constant or has no logarithm, a column cannot be used (see
+        :func:`.encoding.check_columns`), or a side would have fewer than two rows.
     """
     columns = check_columns(table, spec)
     frame = table.frame
@@ -212,15 +264,24 @@ def split_table(table: Table, spec: RunSpec) -> Split:
     _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
     _check_float32(table, features, scaling.exact(encoding(frame)))
     _check_float32(table, [spec.target], frame[[spec.target]].to_numpy(np.float64))
+    target_scaling = _fit_target(table, spec, train)
+    loss_train, loss_valid = y_train, y_valid
+    if spec.scale_target != "none":
+        loss_train, loss_valid = (
+            _scaled_target(table, side[spec.target], target_scaling) for side in (train, valid)
+        )
     same = table.same_rows(identity(table, columns, spec))
     trained = np.unique(same[train.index])
     return Split(
         encoding=encoding,
         scaling=scaling,
+        target_scaling=target_scaling,
         x_train=x_train,
         y_train=y_train,
         x_valid=x_valid,
         y_valid=y_valid,
+        loss_train=loss_train,
+        loss_valid=loss_valid,
         train_rows=train.index.to_numpy(np.int64),
         valid_rows=valid.index.to_numpy(np.int64),
         twins=np.isin(same[valid.index], trained),
@@ -277,6 +338,26 @@ def _fit_scaling(x: npt.NDArray[np.float64], scale: str, encoded: npt.NDArray[np
     constant = encoded | (x == x[0]).all(axis=0)  # by its values: rounding gives a column of 0.1 a spread of 2e-16
     low = np.where(encoded, 0.0, np.where(constant, x[0], low))
     return Scaling(low, np.where(~constant & (spread > 0), spread, 1.0))
+
+
+def _fit_target(table: Table, spec: RunSpec, train: pd.DataFrame) -> TargetScaling:
+    """The target's scaling, fitted on the training rows; for a logarithm every row must be above 0."""
+    target = table.frame[spec.target].to_numpy(np.float64)
+    if spec.scale_target == "log" and (target <= 0).any():
+        row = int((target <= 0).argmax())
+        raise DataError(
+            f"{table.place(row)}: column {spec.target!r}: expected a number above 0, for the logarithm of "
+            f"scale_target log; found {target[row]:g}; use scale_target standard, or leave such rows out"
+        )
+    return TargetScaling.fit(spec.scale_target, train[spec.target].to_numpy(np.float64))
+
+
+def _scaled_target(table: Table, column: pd.Series, scaling: TargetScaling) -> Floats:
+    """Some rows' target as the loss sees it, shape (rows,)."""
+    with np.errstate(over="ignore"):
+        scaled = scaling.forward(column.to_numpy(np.float64)).astype(np.float32)
+    _check_finite(table, [str(column.name)], scaled[:, None])
+    return scaled
 
 
 def _ranges(x: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
@@ -356,7 +437,13 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
 
     ``in_model``: the saved model begins with the scaling.
     """
-    optional: dict[str, Any] = {"test_rows": len(split.y_test), "categories": dict(split.encoding.categories)}
+    target = split.target_scaling
+    fitted = target.kind in ("standard", "minmax")
+    optional: dict[str, Any] = {
+        "test_rows": len(split.y_test),
+        "categories": dict(split.encoding.categories),
+        "target_scaling": TargetFacts(center=target.center, scale=target.scale) if fitted else None,
+    }
     return TableFacts(
         source=table.source,
         kind=table.kind,

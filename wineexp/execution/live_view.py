@@ -123,7 +123,8 @@ class LiveView:
         with_loss = with_constant and room - LOSS >= longest
         name = max(1, min(longest, room - LOSS * with_loss))
         name = max(name, len("run"))
-        constant = "constant's MAE" if all(spec.loss == "mae" for spec, _ in running) else "constant's loss"
+        in_mae = all((spec.loss, spec.scale_target) == ("mae", "none") for spec, _ in running)
+        constant = "constant's MAE" if in_mae else "constant's loss"
 
         def line(what: str, epoch: str, reached: list[str], limit: str, style: str = "") -> RenderableType:
             cells = [what.ljust(name), epoch.rjust(counted + 2), *(one.rjust(LOSS) for one in reached)]

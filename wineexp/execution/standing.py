@@ -110,7 +110,7 @@ class Standing:
         key = tuple(getattr(spec, name) for name in deciding("constant"))
         if key not in self._constants:
             split = split_table(self._plan.table, spec)
-            self._constants[key] = baseline_loss(spec.loss, split.y_train, split.y_valid)
+            self._constants[key] = baseline_loss(spec.loss, split.loss_train, split.loss_valid)
         return self._constants[key]
 
     def _work_of(self, spec: RunSpec) -> float:

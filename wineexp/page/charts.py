@@ -21,7 +21,7 @@ from wineexp.comparison.drawing import MIN_BAND, colour_numbers
 from wineexp.comparison.scale import Scale, Style, alone, loss_axis_of, seed_mean, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.listing import Column, Listing
-from wineexp.runs.curves import COLOURS, LINES, LOSS_NAMES, save, whole_ticks
+from wineexp.runs.curves import COLOURS, LINES, save, whole_ticks
 from wineexp.text import epoch_number, format_number
 
 __all__ = [
@@ -67,7 +67,7 @@ def payload(
         "baseline": scale.baseline,
         "axis": loss_axis_of(shown, scale, Style()),
         "epochs": scale.epochs,
-        "loss_name": "loss / the constant's" if scale.relative else LOSS_NAMES.get(scale.loss, "loss"),
+        "loss_name": "loss / the constant's" if scale.relative else scale.loss_name,
         "judged": judged,
         "grouped": len({value for variant in judged for value in variant["actual"]}) <= MAX_BOXES,
         "ends": _ends(judged),

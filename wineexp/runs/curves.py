@@ -22,20 +22,20 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from wineexp.runs.metrics import stopping
 from wineexp.runs.record import Record
 from wineexp.specs.run_spec import RunSpec
-from wineexp.specs.wording import say
+from wineexp.specs.wording import say, worded
 from wineexp.text import epoch_number, format_number, visible
 
 __all__ = [
     "COLOURS",
-    "CONSTANT_NAMES",
     "LINES",
-    "LOSS_NAMES",
     "Drawing",
     "LossAxis",
     "axis_key",
+    "constant_name",
     "description",
     "figure",
     "loss_axis",
+    "loss_name",
     "loss_words",
     "mark_constant",
     "save",
@@ -160,14 +160,26 @@ COLOURS = (
 #: Each loss's line style; the constant's is dotted.
 LINES = {"val_loss": "-", "loss": "--", "train_loss": "-."}
 
-LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
+_LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
 
 #: Names of the dotted line: the constant with the least loss on the training rows.
-CONSTANT_NAMES = {
+_CONSTANT_NAMES = {
     "mae": "always predicting the training median",
     "mse": "always predicting the training mean",
     "huber": "always predicting the best constant",
 }
+
+
+def loss_name(loss: str, scale_target: str = "none") -> str:
+    """A loss in words, with the target it is of if that is scaled; ``loss`` if it is not known."""
+    target = worded("scale_target", scale_target)
+    return _LOSS_NAMES.get(loss, "loss") + (f" of the {target}" if target else "")
+
+
+def constant_name(loss: str, scale_target: str = "none") -> str:
+    """The constant with the least loss on the training rows, in words."""
+    geometric = loss == "mse" and scale_target == "log"
+    return "always predicting the training rows' geometric mean" if geometric else _CONSTANT_NAMES[loss]
 
 
 class Drawing(Figure):
@@ -202,11 +214,11 @@ def figure(record: Record, history: pd.DataFrame, *, full_range: bool = False) -
         values = axis.clipped(history[name].fillna(np.inf))  # of a run that diverged
         ax.plot(epochs, values, LINES[name], color=COLOURS[number], label=words[name], lw=1.8)
     constant = "" if baseline is None else format_number(baseline, ".3f")
-    mark_constant(ax, spec.epochs, baseline, f"{CONSTANT_NAMES[spec.loss]}: {constant}")
+    mark_constant(ax, spec.epochs, baseline, f"{constant_name(spec.loss, spec.scale_target)}: {constant}")
     if record.status == "done":
         _mark_stopping(ax, spec, history["val_loss"], axis)
     ax.set_xlabel("epoch")
-    ax.set_ylabel(LOSS_NAMES[spec.loss])
+    ax.set_ylabel(loss_name(spec.loss, spec.scale_target))
     write_title(ax, _heading(record), description(record))
     if record.simulated:
         watermark(ax)

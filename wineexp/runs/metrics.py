@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.split import Split
 from wineexp.runs.record import Metrics
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import count_of, epoch_number
@@ -30,7 +31,7 @@ Array = npt.NDArray[np.floating[Any]]
 
 
 def measure(
-    loss: str,
+    constants: Mapping[str, float],
     history: pd.DataFrame,
     train: tuple[Array, Array],
     valid: tuple[Array, Array],
@@ -41,11 +42,12 @@ def measure(
 
     Parameters
     ----------
-    loss : {"mae", "mse", "huber"}
+    constants : mapping of str to float
+        As :func:`baselines` returns them.
     history : pandas.DataFrame
         ``epoch, loss, val_loss``.
     train, valid : pairs of arrays of shape (rows,)
-        Actual and predicted targets, in inference mode.
+        Actual and predicted targets, in inference mode, in the target's own units.
     twins : bool array, shape (validation rows,)
     test : pair of arrays of shape (test rows,), optional
         As ``train`` and ``valid``, if there are test rows.
@@ -58,7 +60,6 @@ def measure(
         validation RMSE of always predicting the training mean; ``skill`` is ``1 - val_mae /
         baseline_mae``, None if the baseline is perfect.
     """
-    constants = baselines(loss, train[0], valid[0])
     return Metrics.of(
         {
             "train_mae": float(np.abs(train[0].astype(np.float64) - train[1]).mean()),
@@ -124,17 +125,17 @@ def best_constant(loss: str, y: Array) -> float:
     return (low + high) / 2
 
 
-def baselines(loss: str, y_train: Array, y_valid: Array) -> dict[str, float]:
+def baselines(loss: str, split: Split) -> dict[str, float]:
     """The error of always predicting one constant on the validation rows, as MAE, RMSE and in the run's loss."""
     return {
-        "baseline_mae": baseline_loss("mae", y_train, y_valid),
-        "baseline_rmse": float(np.sqrt(baseline_loss("mse", y_train, y_valid))),
-        "baseline_loss": baseline_loss(loss, y_train, y_valid),
+        "baseline_mae": baseline_loss("mae", split.y_train, split.y_valid),
+        "baseline_rmse": float(np.sqrt(baseline_loss("mse", split.y_train, split.y_valid))),
+        "baseline_loss": baseline_loss(loss, split.loss_train, split.loss_valid),
     }
 
 
 def baseline_loss(loss: str, y_train: Array, y_valid: Array) -> float:
-    """Validation loss of always predicting the training rows' best constant."""
+    """Validation loss of always predicting the training rows' best constant; targets as the loss sees them."""
     error = np.abs(y_valid.astype(np.float64) - best_constant(loss, y_train))
     if loss == "mae":
         return float(error.mean())

@@ -342,7 +342,7 @@ class Record(BaseModel):
             return f"reason: expected one for a failed run alone; the run is {self.status}, reason {self.reason}"
         if self.data.scaling.in_model and self.spec.scale == "none":
             return "data.scaling.in_model: expected true with a scale alone; the spec's is none"
-        fault = self.data.contradiction(self.spec.target, self.spec.scale)
+        fault = self.data.contradiction(self.spec.target, self.spec.scale, self.spec.scale_target)
         return None if fault is None else f"data.{fault}"
 
 

@@ -89,7 +89,7 @@ def unfinished(
         status="failed" if reason else "interrupted",
         history=history,
         data=table_facts(table, split),
-        metrics=Metrics.of(baselines(spec.loss, split.y_train, split.y_valid)),  # the curves' axes need them
+        metrics=Metrics.of(baselines(spec.loss, split)),  # the curves' axes need them
         timing=timing or Timing(),
         environment=Environment(**runtime.environment(threads), **(made or {})),
         reason=reason,

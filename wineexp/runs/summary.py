@@ -18,6 +18,7 @@ from wineexp.runs.record import Metrics, Record
 from wineexp.runs.run import Run
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.wording import worded
 from wineexp.text import align, count_of, format_number, indent, largest, one_line, short_source
 
 __all__ = [
@@ -114,6 +115,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
     after = f"; last {shown(metrics.val_loss, size=loss_size)}"
     if metrics.best_epoch == epochs - 1:
         after = ": the last epoch" + _outlook(stopped)
+    scaled = worded("scale_target", record.spec.scale_target)
+    of = f" (of the {scaled})" if scaled else ""
     skill = "no skill defined" if metrics.skill is None else f"skill {metrics.skill:+.1%} over it"
     gap = None if metrics.val_mae is None or metrics.train_mae is None else metrics.val_mae - metrics.train_mae
     rows = [
@@ -123,7 +126,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ),
         ("constant's MAE", f"{shown(metrics.baseline_mae)} (always predicting the training median); {skill}"),
         ("training MAE", f"{shown(metrics.train_mae)} (dropout off); gap {shown(gap, '+.4f')}"),
-        ("best epoch", f"{best} of {epochs}, val_loss {shown(metrics.best_val_loss, size=loss_size)}{after}"),
+        ("best epoch", f"{best} of {epochs}, val_loss {shown(metrics.best_val_loss, size=loss_size)}{of}{after}"),
         *([("early stopping", stopped.words)] if stopped else []),
     ]
     if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
@@ -165,13 +168,16 @@ def _outlook(stopped: Stopping | None) -> str:
 
 
 def _model(record: Record) -> str:
-    """The input that model.keras expects if Keras loads it."""
+    """The input that model.keras expects if Keras loads it, and the units of what it predicts."""
     text = f", text as data.categories of {RECORD} encode it" if record.data.categories else ""
     if record.spec.scale == "none":
-        return f"{MODEL} takes features as the table has them{text}"
-    if record.data.scaling.in_model:
-        return f"{MODEL} takes features as the table has them{text}: it begins with their scaling"
-    return f"{MODEL} takes scaled features: (value - center) / scale, of data.scaling in {RECORD}"
+        takes = f"features as the table has them{text}"
+    elif record.data.scaling.in_model:
+        takes = f"features as the table has them{text}: it begins with their scaling"
+    else:
+        takes = f"scaled features: (value - center) / scale, of data.scaling in {RECORD}"
+    gives = "" if record.spec.scale_target == "none" else f"; it predicts {record.spec.target} in its own units"
+    return f"{MODEL} takes {takes}{gives}"
 
 
 def _epochs(run: Run) -> int:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from wineexp.data.facts import TableFacts
 from wineexp.data.sources import at_hand
-from wineexp.data.split import Split, split_table, table_facts
+from wineexp.data.split import Split, TargetScaling, split_table, table_facts
 from wineexp.data.table import Table
 from wineexp.errors import DataError, RunError
 from wineexp.runs.metrics import baseline_loss, of_history, of_predictions, of_test
@@ -49,6 +49,7 @@ def check_metrics(record: Record, history: Columns, predictions: Columns, test: 
     valid = _exact(predictions)
     median, recorded = record.data.train_median, record.metrics.model_dump(exclude_unset=True)
     constant = None if median is None else float(np.abs(valid[0] - median).mean())
+    scale = TargetScaling.of(record.data, record.spec.scale_target).scale
     of_rows = of_predictions(valid, predictions["twin"].astype(bool), constant)
     if test is not None:
         of_rows |= of_test(_exact(test))
@@ -56,13 +57,14 @@ def check_metrics(record: Record, history: Columns, predictions: Columns, test: 
         del of_rows["skill"]
     else:
         of_rows["baseline_mae"] = constant
-        if record.spec.loss == "mae":
-            of_rows["baseline_loss"] = constant
+        if record.spec.loss == "mae" and record.spec.scale_target != "log":
+            of_rows["baseline_loss"] = constant / scale
     if record.data.train_mean is not None:
         of_rows["baseline_rmse"] = float(np.sqrt(((valid[0] - record.data.train_mean) ** 2).mean()))
     # Errors are differences of numbers that may be far from 0; the skill is a share of the constant's.
     rounding = 0.1 * TOLERANCE * float(np.abs(valid).max())
     slack = dict.fromkeys(of_rows, rounding) | {"skill": TOLERANCE + rounding / (constant or 1.0)}
+    slack["baseline_loss"] = rounding / scale
     for name, value in (of_rows | of_history(history)).items():
         found = recorded.get(name)
         if (name in recorded or name in _ALWAYS) and not _is_close(found, value, slack.get(name, 0.0)):
@@ -148,7 +150,7 @@ def _difference(record: Record, facts: TableFacts, split: Split) -> str | None:
         "data.scaling.scale": (data.scaling.scale, facts.scaling.scale),
     }
     if record.metrics.baseline_loss is not None:
-        constant = baseline_loss(record.spec.loss, split.y_train, split.y_valid)
+        constant = baseline_loss(record.spec.loss, split.loss_train, split.loss_valid)
         numbers["metrics.baseline_loss"] = record.metrics.baseline_loss, constant
     for name, (found, expected) in numbers.items():
         if np.shape(found) != np.shape(expected) or not np.allclose(found, expected, rtol=1e-9, atol=0.0):

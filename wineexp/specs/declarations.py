@@ -267,6 +267,33 @@ class Declarations(BaseModel):
             values={"standard": "standardscaler standardize zscore", "minmax": "minmaxscaler 01"},
         ),
     )
+    scale_target: Literal["none", "standard", "minmax", "log"] = spec_field(
+        "none",
+        "the target for the loss: scaled, fitted on the training rows, or its natural logarithm; predictions and "
+        "errors stay in its own units",
+        "none, standard, minmax or log",
+        later=True,
+        free=OF_THE_ROWS | {"rows"},
+        words=Words(
+            "{} target",
+            place=2,
+            off=("none",),
+            without="target as it is",
+            question="a {} target",
+            name="target scaling",
+            spoken={"standard": "standardized", "minmax": "min-max scaled"},
+        ),
+        hints=Hints(
+            "targetscale targetscaling targetscaler scaley yscale yscaler logtarget transformtarget "
+            "targettransform targettransformer transformedtarget normalizetarget normalisetarget "
+            "standardizetarget standardisetarget",
+            values={
+                "standard": "standardscaler standardize zscore",
+                "minmax": "minmaxscaler 01",
+                "log": "ln loge logarithm naturallog logtransform",
+            },
+        ),
+    )
     train_fraction: Real = spec_field(
         0.7,
         "share of the rows to train on; the rest are for validation",

@@ -72,6 +72,8 @@ class Words:
         The field whose words this one's bare value follows in a title: ``adam 0.001``.
     bare : bool
         Whether a label shows the value without the field's name.
+    spoken : mapping of str to str
+        A value -> its word in titles and questions, if it is another.
     """
 
     title: str | None = None
@@ -83,6 +85,7 @@ class Words:
     name: str | None = None
     behind: str | None = None
     bare: bool = False
+    spoken: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def tag(field: str, value: Any) -> str:
 def worded(field: str, value: Any) -> str:
     """One setting for a title, ``batch norm after the activation``; empty if it is switched off."""
     words = MARKS[field].words
-    return "" if value in words.off else _template(field, words.title).format(_in_words(value))
+    return "" if value in words.off else _template(field, words.title).format(_in_words(field, value))
 
 
 def asked(field: str, value: Any) -> str:
@@ -84,7 +84,7 @@ def asked(field: str, value: Any) -> str:
     if isinstance(value, tuple) and all(isinstance(item, float) for item in value):
         shown = ", ".join(f"{rate:g}" for rate in value) + " by layer"
     else:
-        shown = _in_words(value)
+        shown = _in_words(field, value)
     return _template(field, words.question or words.title).format(shown)
 
 
@@ -132,8 +132,9 @@ def _template(field: str, words: str | None) -> str:
     return words if words is not None else f"{field.replace('_', ' ')} {{}}"
 
 
-def _in_words(value: Any) -> str:
-    """As :func:`format_value`, but names of columns are listed as in a sentence."""
+def _in_words(field: str, value: Any) -> str:
+    """As :func:`format_value`, but with the field's words for values, and names of columns as in a sentence."""
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return " and ".join(value)
-    return format_value(value)
+    text = format_value(value)
+    return MARKS[field].words.spoken.get(text, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import traceback
 from collections.abc import Sequence
@@ -9,13 +10,14 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 
 from wineexp import runtime, signals
-from wineexp.data.split import split_table, table_facts
+from wineexp.data.split import Split, split_table, table_facts
 from wineexp.data.table import Table
 from wineexp.errors import WineexpError
-from wineexp.runs.metrics import measure
+from wineexp.runs.metrics import baselines, measure
 from wineexp.runs.record import Environment, Timing
 from wineexp.runs.result import LOSS_COLUMNS, RunResult, history_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
@@ -64,30 +66,29 @@ def run(
     timing = Timing(
         epochs=len(history), fit_seconds=fitted.seconds, first_epoch_seconds=fitted.first_epoch_seconds
     )
+    diverged = functools.partial(
+        unfinished, spec, table, "diverged",
+        history=history, timing=timing, threads=threads, made=_made(fitted.compiler),
+    )  # fmt: skip
     if fitted.ended == "diverged":
-        error = f"the loss turned NaN or infinite in epoch {len(history)}; try a lower learning rate"
-        return unfinished(
-            spec, table, "diverged", error,
-            history=history, timing=timing, threads=threads, made=_made(fitted.compiler),
-        )  # fmt: skip
+        return diverged(f"the loss turned NaN or infinite in epoch {len(history)}; try a lower learning rate")
     large = fitted.compiler == "XLA"
     if large:
         runtime.give_back_memory()  # which the epochs have freed
-    predicted = predict(model, split.x_valid)
-    fitted_values = predict(model, split.x_train)
-    on_test = predict(model, split.x_test) if len(split.y_test) else None
+    own_units = split.target_scaling.inverse
+    predicted, fitted_values = (own_units(predict(model, x)) for x in (split.x_valid, split.x_train))
+    on_test = own_units(predict(model, split.x_test)) if len(split.y_test) else None
+    if not all(np.isfinite(values).all() for values in (predicted, on_test) if values is not None):
+        return diverged(f"a prediction of {spec.target!r} is not finite; scale the features, or train longer")
     metrics = measure(
-        spec.loss,
+        baselines(spec.loss, split),
         history,
         (split.y_train, fitted_values),
         (split.y_valid, predicted),
         split.twins,
         None if on_test is None else (split.y_test, on_test),
     )
-    raw = split.encoding(table.frame)
-    in_model = keep_model and spec.scale != "none" and takes_raw(split.scaling, raw)
-    whole = carry_scaling(model, split.scaling) if in_model else model
-    saved = model_bytes(whole) if keep_model else None
+    saved, in_model = _saved(model, spec, split, table) if keep_model else (None, False)
     if large:
         runtime.give_back_memory()  # which saving has freed: the curves are drawn next
     return RunResult(
@@ -110,6 +111,13 @@ def _made(compiler: str | None = None) -> dict[str, Any]:
     """The compiler and kernels of TensorFlow that made the numbers, as far as they are known."""
     facts = {"onednn": uses_onednn(), "compiler": compiler}
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _saved(model: keras.Sequential, spec: RunSpec, split: Split, table: Table) -> tuple[bytes, bool]:
+    """The model's file, with its scalings as layers, and whether it begins with that of the features."""
+    takes_raw_rows = spec.scale != "none" and takes_raw(split.scaling, split.encoding(table.frame))
+    whole = carry_scaling(model, split.scaling if takes_raw_rows else None, split.target_scaling)
+    return model_bytes(whole), takes_raw_rows
 
 
 def _predictions(rows: Any, actual: Any, predicted: Any, twins: Any) -> pd.DataFrame:

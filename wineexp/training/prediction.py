@@ -16,7 +16,7 @@ import pandas as pd
 
 from wineexp.data.encoding import encoding_of
 from wineexp.data.sources import at_hand
-from wineexp.data.split import Scaling
+from wineexp.data.split import Scaling, TargetScaling
 from wineexp.data.table import Table
 from wineexp.errors import RunError, first_line
 from wineexp.runs.directory import MODEL
@@ -99,9 +99,10 @@ def check_model(run: Run, model: keras.Sequential, table: Table) -> None:
         return  # another table with the same values
     rows = table.frame.iloc[predictions["row"].to_numpy()]
     scaled = Scaling.of(run.record.data.scaling)(encoding_of(run.record.data)(rows))
+    predicted = _own_units(run, predict(model, scaled))
     recorded = predictions["predicted"].to_numpy()
     # Another processor rounds differently; another order of features is off by far more.
-    if not np.allclose(predict(model, scaled), recorded, rtol=1e-2, atol=1e-2 * float(np.abs(recorded).max())):
+    if not np.allclose(predicted, recorded, rtol=1e-2, atol=1e-2 * float(np.abs(recorded).max())):
         raise RunError(
             f"{run.path}: is damaged: its model does not reproduce its recorded predictions with these features "
             "and this scaling"
@@ -152,7 +153,8 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
         if not run.record.is_sealed and (trained_on := at_hand(run.record.data)):
             check_model(run, model, trained_on)
         x = scale_rows(run, rows)
-        samples += [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
+        outputs = [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
+        samples += [_own_units(run, output) for output in outputs]
         _check_rows(samples[-1][:, None], "the prediction is not finite")
     table = np.stack(samples)
     columns: dict[str, Any] = {"row": np.arange(table.shape[1])}
@@ -164,6 +166,11 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
     if rows.actual is not None:
         columns["actual"] = rows.actual
     return pd.DataFrame(columns)
+
+
+def _own_units(run: Run, predicted: Floats) -> Floats:
+    """What the run's model gives, in the target's own units."""
+    return TargetScaling.of(run.record.data, run.spec.scale_target).inverse(predicted)
 
 
 def _check_rows(values: Floats, problem: str) -> None:

@@ -1,4 +1,6 @@
-"""The fitted scaling as Keras layers, so that a saved model takes raw features. Loads TensorFlow.
+"""The fitted scalings as Keras layers: a saved model takes raw features and predicts in the target's own units.
+
+Loads TensorFlow.
 
 In float32, like the model: it is the only type that other backends and converters have on every device.
 """
@@ -15,9 +17,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from wineexp.data.split import Scaling
+from wineexp.data.split import Scaling, TargetScaling
 from wineexp.errors import RunError
 from wineexp.runs.run import Run
+from wineexp.text import count_of
 
 __all__ = ["WEIGHTS", "as_saved", "carry_scaling", "check_scaling", "takes_raw"]
 
@@ -47,16 +50,32 @@ def _moments(scaling: Scaling) -> list[tuple[Floats, Floats]]:
         return [(mean.astype(np.float32), (sd**2).astype(np.float32)) for mean, sd in steps]
 
 
-def _layers(scaling: Scaling) -> list[keras.layers.Normalization]:
-    layers = []
-    for number, (mean, variance) in enumerate(_moments(scaling)):
-        layer = keras.layers.Normalization(invert=number == 1, dtype="float32", name=_name(number))
-        # Set as weights: Keras writes the constructor's numbers into the config, which wineexp never uses.
-        layer.build((None, len(mean)))
-        layer.set_weights([mean, variance, np.int64(0)])
-        layer.finalize_state()
-        layers.append(layer)
-    return layers
+def _target_moments(target: TargetScaling | None) -> list[tuple[Floats, Floats]]:
+    """Mean and variance of each inverted Normalization behind the model, in order, shape (1,).
+
+    They take the target's scaling back: all multiply, the last one then adds the center.
+    """
+    if target is None or target.kind not in ("standard", "minmax"):
+        return []
+    factors: list[float] = []
+    rest = target.scale
+    while not factors or rest != 1.0:
+        factors.append(float(np.clip(rest, *DIVISORS)))
+        rest /= factors[-1]
+    means = [0.0] * (len(factors) - 1) + [target.center]
+    return [
+        (np.array([mean], np.float32), np.array([factor**2], np.float32))
+        for mean, factor in zip(means, factors, strict=True)
+    ]
+
+
+def _layer(number: int, moments: tuple[Floats, Floats], *, invert: bool) -> keras.layers.Normalization:
+    layer = keras.layers.Normalization(invert=invert, dtype="float32", name=_name(number))
+    # Set as weights: Keras writes the constructor's numbers into the config, which wineexp never uses.
+    layer.build((None, len(moments[0])))
+    layer.set_weights([*moments, np.int64(0)])
+    layer.finalize_state()
+    return layer
 
 
 def _name(number: int) -> str:
@@ -80,38 +99,57 @@ def takes_raw(scaling: Scaling, features: npt.NDArray[np.float64]) -> bool:
     return bool((lost <= MOST_ROUNDED * np.maximum(np.abs(exact), 1.0)).all())  # false for NaN
 
 
-def carry_scaling(model: keras.Sequential, scaling: Scaling) -> keras.Sequential:
-    """A model of the same layers that begins with the scaling, so that it takes raw features; not compiled."""
+def carry_scaling(
+    model: keras.Sequential, scaling: Scaling | None, target: TargetScaling | None = None
+) -> keras.Sequential:
+    """A model of the same layers that takes raw features and predicts in the target's own units; not compiled.
+
+    It begins with the features' scaling, if that is given, and ends with the inverse of the target's. The same
+    model if neither is needed.
+    """
+    before = [] if scaling is None else _moments(scaling)
+    first = [_layer(number, moments, invert=number == 1) for number, moments in enumerate(before)]
+    last: list[keras.layers.Layer] = [
+        _layer(number, moments, invert=True) for number, moments in enumerate(_target_moments(target), len(before))
+    ]
+    if target is not None and target.kind == "log":
+        last.append(keras.layers.Activation("exponential", dtype="float32", name="exponential"))
+    if not first and not last:
+        return model
     inputs = keras.Input(model.input_shape[1:], dtype="float32", name="input_layer")
-    return keras.Sequential([inputs, *_layers(scaling), *model.layers], name=model.name)
+    return keras.Sequential([inputs, *first, *model.layers, *last], name=model.name)
 
 
 def as_saved(run: Run, model: keras.Sequential) -> keras.Sequential:
     """The model that Keras loads from a run's file, made from the run's model as it was trained."""
-    scaling = run.record.data.scaling
-    if not scaling.in_model:
+    facts = run.record.data
+    scaling = Scaling.of(facts.scaling) if facts.scaling.in_model else None
+    whole = carry_scaling(model, scaling, TargetScaling.of(facts, run.spec.scale_target))
+    if whole is model:
         return model
     # Cloned layers, so that each has one output, as when loaded from a file.
-    whole = keras.models.clone_model(carry_scaling(model, Scaling.of(scaling)))
+    whole = keras.models.clone_model(whole)
     whole.load_weights(run.model_path)
     return whole
 
 
 def check_scaling(run: Run) -> None:
-    """Raise ``RunError`` unless the run's model begins with the scaling of its record, or without if it has none.
+    """Raise ``RunError`` unless the run's model has the scaling layers of its record, or none if that has none.
 
     The sizes within the file must have been checked before.
     """
     data = run.record.data
-    expected = _moments(Scaling.of(data.scaling)) if data.scaling.in_model else []
+    of_target = _target_moments(TargetScaling.of(data, run.spec.scale_target))
+    expected = [*(_moments(Scaling.of(data.scaling)) if data.scaling.in_model else []), *of_target]
+    columns = [data.features] * (len(expected) - len(of_target)) + [(run.spec.target,)] * len(of_target)
     saved = _saved_moments(run.model_path)
     if [[part.shape for part in step] for step in saved] != [[part.shape for part in step] for step in expected]:
-        layers_expected = f"{len(expected)} scaling layer" if expected else "no scaling layer"
+        layers_expected = count_of(len(expected), "scaling layer") if expected else "no scaling layer"
         raise _damaged(run, layers_expected, f"{len(saved)}, or of another size" if saved else "none")
-    for step, saved_step in zip(expected, saved, strict=True):
+    for names, step, saved_step in zip(columns, expected, saved, strict=True):
         for what, numbers, saved_numbers in zip(("mean", "variance"), step, saved_step, strict=True):
             for at in np.flatnonzero(numbers != saved_numbers)[:1]:
-                column = f"{what} {numbers[at]:g} for column {data.features[at]!r} in the scaling layer"
+                column = f"{what} {numbers[at]:g} for column {names[at]!r} in the scaling layer"
                 raise _damaged(run, column, f"{saved_numbers[at]:g}")
 
 

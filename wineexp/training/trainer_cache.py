@@ -85,7 +85,7 @@ class TrainerCache:
         assert spec.learning_rate is not None  # RunSpec resolves both
         assert spec.weight_decay is not None
         optimizer = build_optimizer(spec.optimizer, spec.learning_rate, spec.weight_decay)
-        train, valid = (split.x_train, split.y_train), (split.x_valid, split.y_valid)
+        train, valid = (split.x_train, split.loss_train), (split.x_valid, split.loss_valid)
         rows, valid_rows = len(split.y_train), len(split.y_valid)
         sizes = spec.layer_sizes(split.x_train.shape[1])
         masked = sum(size.width for size in sizes if size.layer.kind == "Dropout")

@@ -160,6 +160,14 @@ def test_cells_of_one_identity_are_one_run(small_table, tmp_path):
     ]  # fmt: skip
 
 
+def test_a_place_without_effect_is_noted_where_batch_norm_is_elsewhere_or_dropout_is_off(small_table, tmp_path):
+    for beside in ({"bn": "before", "dropout": 0.3}, {"dropout": 0.3}, {"bn": "after", "dropout_input": 0.2}):
+        spec = RunSpec.parse({"dropout_place": "after_bn", **beside})
+        assert spec.signature("t") == RunSpec.parse(beside).signature("t")
+        (note,) = plan([spec], small_table, tmp_path).notes
+        assert note == "dropout_place after_bn has no effect without bn after and dropout, which no run has"
+
+
 def test_the_place_of_dropout_counts_where_there_is_dropout_and_batch_norm_after_the_activation(
     small_table, tmp_path
 ):

@@ -143,6 +143,7 @@ FACTS = {
     "ranges": lambda data: data["ranges"].__setitem__(0, [-9.0, 9.0]),
     "scaling.center": lambda data: data["scaling"]["center"].__setitem__(1, data["scaling"]["center"][1] + 0.01),
     "scaling.scale": lambda data: data["scaling"]["scale"].__setitem__(1, data["scaling"]["scale"][1] * 0.9),
+    "target_scaling": lambda data: data["target_scaling"].update(center=data["target_scaling"]["center"] + 0.01),
 }  # fmt: skip
 
 
@@ -157,8 +158,9 @@ def earlier(run, change):
 def test_a_fact_of_an_earlier_record_is_held_against_the_table_at_hand(
     small_table, small_csv, tmp_path, monkeypatch, cli, fact
 ):
-    run = fabricate.save(tmp_path / "outputs", small_table, scale="standard")
-    fabricate.save(tmp_path / "outputs", small_table, scale="standard", seed=1)
+    field = "scale_target" if fact == "target_scaling" else "scale"
+    run = fabricate.save(tmp_path / "outputs", small_table, **{field: "standard"})
+    fabricate.save(tmp_path / "outputs", small_table, **{field: "standard"}, seed=1)
     found = earlier(run, FACTS[fact])
     if fact == "train_median":  # and the figures that go with it
         metrics = json.loads((found.path / "run.json").read_text())

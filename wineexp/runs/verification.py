@@ -149,6 +149,10 @@ def _difference(record: Record, facts: TableFacts, split: Split) -> str | None:
         "data.scaling.center": (data.scaling.center, facts.scaling.center),
         "data.scaling.scale": (data.scaling.scale, facts.scaling.scale),
     }
+    if data.target_scaling and facts.target_scaling:
+        fitted, expected_fit = data.target_scaling, facts.target_scaling
+        numbers["data.target_scaling.center"] = fitted.center, expected_fit.center
+        numbers["data.target_scaling.scale"] = fitted.scale, expected_fit.scale
     if record.metrics.baseline_loss is not None:
         constant = baseline_loss(record.spec.loss, split.loss_train, split.loss_valid)
         numbers["metrics.baseline_loss"] = record.metrics.baseline_loss, constant

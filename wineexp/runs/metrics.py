@@ -22,6 +22,7 @@ __all__ = [
     "best_constant",
     "measure",
     "of_history",
+    "of_passes",
     "of_predictions",
     "of_test",
     "stopping",
@@ -109,6 +110,17 @@ def of_test(test: tuple[Array, Array]) -> dict[str, float]:
         "test_mae_se": float(error.std(ddof=1) / np.sqrt(len(error))),
         "test_rmse": float(np.sqrt((error**2).mean())),
     }
+
+
+def of_passes(valid: pd.DataFrame, test: pd.DataFrame | None) -> dict[str, float]:
+    """The metrics of the means of passes: of tables with ``actual`` and ``predicted_mc``."""
+    found: dict[str, float] = {}
+    for side, table in (("val", valid), ("test", test)):
+        if table is not None:
+            error = table["actual"].to_numpy(np.float64) - table["predicted_mc"].to_numpy(np.float64)
+            found[f"{side}_mae_mc"] = float(np.abs(error).mean())
+            found[f"{side}_rmse_mc"] = float(np.sqrt((error**2).mean()))
+    return found
 
 
 def best_constant(loss: str, y: Array) -> float:

@@ -68,6 +68,9 @@ def _error(heading: str, meaning: str, *, listed: int = 0) -> Any:
     return _metric(heading, ".4f", meaning, unit=TARGET, listed=listed)
 
 
+_PASSES = "the mean of mc_passes passes with dropout on"
+
+
 class Metrics(BaseModel):
     """The metrics of a run, each None if it is not known or not finite. One declared here is shown everywhere.
 
@@ -109,6 +112,10 @@ class Metrics(BaseModel):
     test_mae: _Number | None = _error("test MAE", "mean absolute error on the test rows")
     test_mae_se: _Number | None = _error("test MAE se", "standard error of the test MAE over its rows")
     test_rmse: _Number | None = _error("test RMSE", "root of the mean squared error on the test rows")
+    val_mae_mc: _Number | None = _error("val MAE (MC)", f"val MAE of {_PASSES}")
+    val_rmse_mc: _Number | None = _error("val RMSE (MC)", f"val RMSE of {_PASSES}")
+    test_mae_mc: _Number | None = _error("test MAE (MC)", f"test MAE of {_PASSES}")
+    test_rmse_mc: _Number | None = _error("test RMSE (MC)", f"test RMSE of {_PASSES}")
 
     @classmethod
     def of(cls, values: Mapping[str, float | None]) -> Metrics:

@@ -136,7 +136,10 @@ class Run:
 
     @property
     def predictions(self) -> pd.DataFrame | None:
-        """``row, actual, predicted, twin`` of each validation row; None unless done, and for a single file."""
+        """``row, actual, predicted, twin`` of each validation row; None unless done, and for a single file.
+
+        With ``mc_passes`` also ``predicted_mc`` and ``predicted_mc_sd``.
+        """
         return None if self.alone else self._tables.predictions
 
     @property

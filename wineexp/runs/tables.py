@@ -15,11 +15,13 @@ from wineexp.runs.number_table import Columns, as_frame, read_columns
 from wineexp.runs.record import Record
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.verification import check_metrics
+from wineexp.specs.run_spec import RunSpec
 
 __all__ = ["Tables", "read_history_alone", "read_tables", "recorded_targets"]
 
 _HISTORY_COLUMNS = ("epoch", *LOSS_COLUMNS[:2])
 _PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
+_PASSES_COLUMNS = ("predicted_mc", "predicted_mc_sd")
 
 
 class Tables(NamedTuple):
@@ -30,7 +32,8 @@ class Tables(NamedTuple):
     history : pandas.DataFrame
         ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
     predictions, test_predictions : pandas.DataFrame or None
-        ``row, actual, predicted, twin``; None unless the run is done and has such rows.
+        ``row, actual, predicted, twin`` and, with ``mc_passes``, ``predicted_mc, predicted_mc_sd``; None unless
+        the run is done and has such rows.
     """
 
     history: pd.DataFrame
@@ -82,7 +85,8 @@ def recorded_targets(path: Path, record: Record) -> tuple[npt.NDArray[np.int64],
 def _predictions(path: Path, record: Record, rows: int, twins: int | None = None) -> Columns:
     """Predictions of the rows that the record has; raise ``RunError`` otherwise."""
     predictions = _read(path, _PREDICTION_COLUMNS, read_recorded(path, record))
-    if problem := _contradiction(predictions, rows, record.data.rows, twins):
+    problem = _contradiction(predictions, rows, record.data.rows, twins) or _lacking(predictions, record.spec)
+    if problem:
         raise RunError(f"{path}: is damaged: {problem}")
     return predictions
 
@@ -102,9 +106,21 @@ def _contradiction(predictions: Columns, rows: int, table_rows: int, twins: int 
     return None
 
 
+def _lacking(predictions: Columns, spec: RunSpec) -> str | None:
+    """Why the means of passes are not those of a spec, in words."""
+    found = [name for name in _PASSES_COLUMNS if name in predictions]
+    if len(found) != len(_PASSES_COLUMNS) * bool(spec.mc_passes):
+        return f"expected {'' if spec.mc_passes else 'no '}columns {', '.join(_PASSES_COLUMNS)}, by its spec"
+    if not all(np.isfinite(predictions[name]).all() for name in found):
+        return "expected finite numbers, found others"
+    if found and (predictions["predicted_mc_sd"] < 0).any():
+        return "expected standard deviations of at least 0"
+    return None
+
+
 def _read(path: Path, columns: tuple[str, ...], content: bytes) -> Columns:
     try:
-        optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else ()
+        optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else _PASSES_COLUMNS
         return read_columns(content, columns, ("epoch", "row", "twin"), optional)
     except (ValueError, OverflowError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__

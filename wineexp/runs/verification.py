@@ -18,8 +18,8 @@ from wineexp.data.sources import at_hand
 from wineexp.data.split import Split, TargetScaling, split_table, table_facts
 from wineexp.data.table import Table
 from wineexp.errors import DataError, RunError
-from wineexp.runs.metrics import baseline_loss, of_history, of_predictions, of_test
-from wineexp.runs.number_table import Columns
+from wineexp.runs.metrics import baseline_loss, of_history, of_passes, of_predictions, of_test
+from wineexp.runs.number_table import Columns, as_frame
 from wineexp.runs.record import Record
 from wineexp.specs.run_spec import RunSpec, deciding
 from wineexp.text import count_of
@@ -53,6 +53,8 @@ def check_metrics(record: Record, history: Columns, predictions: Columns, test: 
     of_rows = of_predictions(valid, predictions["twin"].astype(bool), constant)
     if test is not None:
         of_rows |= of_test(_exact(test))
+    if record.spec.mc_passes:
+        of_rows |= of_passes(as_frame(predictions), None if test is None else as_frame(test))
     if constant is None:  # for runs before 0.1
         del of_rows["skill"]
     else:

@@ -222,6 +222,17 @@ class Declarations(BaseModel):
         free=OF_THE_MODEL,
         hints=Hints("evaltrainloss trainloss evaluatetrain"),
     )
+    mc_passes: int = spec_field(
+        0,
+        "also predict with dropout left on, as the mean of so many passes; 0 leaves it out",
+        "0, or a whole number from 2 to 100000",
+        recording=True,
+        later=True,
+        free=OF_THE_LOOP,
+        ge=0,
+        le=10**5,
+        hints=Hints("mcdropout mcsamples passes montecarlo montecarlodropout dropoutpasses"),
+    )
     patience: Patience = spec_field(
         None,
         "early stopping: epochs to wait without a better val_loss; none switches it off",

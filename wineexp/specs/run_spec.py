@@ -91,6 +91,7 @@ class RunSpec(Declarations):
         _check_rates(self)
         _check_shares(self)
         _check_precision(self)
+        _check_passes(self)
         _check_columns(self)
         return self
 
@@ -287,6 +288,12 @@ def _check_precision(spec: RunSpec) -> None:
             f"precision: expected float32 for {wording.format_widths(spec.widths)}, where {spec.precision} would "
             f"be slower: it pays off from two consecutive hidden layers of 256; found {spec.precision}"
         )
+
+
+def _check_passes(spec: RunSpec) -> None:
+    """Raise ``ValueError`` for a single pass."""
+    if spec.mc_passes == 1:
+        raise ValueError("mc_passes: expected 0, or 2 or more, as one pass has no spread; found 1")
 
 
 def _check_columns(spec: RunSpec) -> None:

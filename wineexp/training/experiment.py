@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ from wineexp.runs.result import LOSS_COLUMNS, RunResult, history_frame, unfinish
 from wineexp.specs.run_spec import RunSpec
 from wineexp.training.keras_internals import uses_onednn
 from wineexp.training.model import build_model, derive_seed, keras_defaults, model_bytes
+from wineexp.training.passes import amend, with_passes
 from wineexp.training.scaling_layers import carry_scaling, takes_raw
 from wineexp.training.trainer import OnEpoch, predict, shuffled
 from wineexp.training.trainer_cache import TrainerCache
@@ -91,7 +93,7 @@ def run(
     saved, in_model = _saved(model, spec, split, table) if keep_model else (None, False)
     if large:
         runtime.give_back_memory()  # which saving has freed: the curves are drawn next
-    return RunResult(
+    result = RunResult(
         spec=spec,
         status="done",
         history=history,
@@ -101,10 +103,13 @@ def run(
         else _predictions(split.test_rows, split.y_test, on_test, split.test_twins),
         data=table_facts(table, split, in_model=in_model),
         metrics=metrics,
-        timing=timing.model_copy(update={"run_seconds": time.perf_counter() - start}),
+        timing=timing,
         environment=Environment(**runtime.environment(threads), **_made(fitted.compiler)),
         model=saved,
     )
+    if spec.mc_passes:
+        result = with_passes(result, model, split)
+    return replace(result, timing=timing.model_copy(update={"run_seconds": time.perf_counter() - start}))
 
 
 def _made(compiler: str | None = None) -> dict[str, Any]:
@@ -125,9 +130,18 @@ def _predictions(rows: Any, actual: Any, predicted: Any, twins: Any) -> pd.DataF
 
 
 def guarded_run(
-    spec: RunSpec, table: Table, *, threads: int, on_epoch: OnEpoch | None = None, **options: Any
+    spec: RunSpec,
+    table: Table,
+    *,
+    threads: int,
+    on_epoch: OnEpoch | None = None,
+    base: RunResult | None = None,
+    **options: Any,
 ) -> RunResult:
-    """Like :func:`run`, but Ctrl-C and exceptions inside become a result with the history so far."""
+    """Like :func:`run`, but Ctrl-C and exceptions inside become a result with the history so far.
+
+    With ``base``, the result of the same training, that is amended to what ``spec`` records.
+    """
     seen: list[tuple[float, ...]] = []
 
     def listen(epoch: int, *losses: float) -> None:
@@ -136,6 +150,8 @@ def guarded_run(
             on_epoch(epoch, *losses)
 
     try:
+        if base is not None:
+            return amend(base, spec, table)
         return run(spec, table, threads=threads, on_epoch=listen, **options)
     except WineexpError:
         raise  # a wrong table or callback: the caller must fix it, and no training has begun

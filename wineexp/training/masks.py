@@ -13,7 +13,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["BITS", "Masks", "MasksAhead"]
+__all__ = ["BITS", "Mask", "Masks", "MasksAhead"]
 
 Mask = npt.NDArray[np.bool_]
 _T = TypeVar("_T")
@@ -29,6 +29,12 @@ class Masks:
     layers of 64, and a tenth with layers of 1024. SFC64 (Doty-Humphrey's Small Fast Counting generator) gives two
     values in 1 ns; NumPy keeps the streams of its bit generators the same in every version (NEP 19).
 
+    Parameters
+    ----------
+    layers : sequence of keras.layers.Dropout
+    seeds : sequence of int, optional
+        A seed for each layer; by default the layer's own.
+
     Attributes
     ----------
     scales : float32 array, shape (dropout layers,)
@@ -37,15 +43,19 @@ class Masks:
         Width of each layer.
     """
 
-    def __init__(self, layers: Sequence[keras.layers.Dropout]) -> None:
+    def __init__(self, layers: Sequence[keras.layers.Dropout], seeds: Sequence[int] | None = None) -> None:
         rates = np.array([layer.rate for layer in layers], np.float64)
         # The rate times 2**32: a value is dropped if its bits are below.
         self._thresholds = np.minimum(np.round(rates * 2**BITS), 2**BITS - 1).astype(np.uint32)
         self.scales = (2**BITS / (2**BITS - self._thresholds.astype(np.float64))).astype(np.float32)
         self.units = tuple(int(layer.output.shape[-1]) for layer in layers)
-        # Keras's seed generator moves on: a second fit of the same model sees other masks.
-        seeds = [np.asarray(layer.seed_generator.next()).astype(np.uint32) for layer in layers]
-        self._streams = [np.random.SFC64(np.random.SeedSequence(list(map(int, seed)))) for seed in seeds]
+        if seeds is None:
+            # Keras's seed generator moves on: a second fit of the same model sees other masks.
+            states = [np.asarray(layer.seed_generator.next()).astype(np.uint32) for layer in layers]
+            entropies = [list(map(int, state)) for state in states]
+        else:
+            entropies = [[seed] for seed in seeds]
+        self._streams = [np.random.SFC64(np.random.SeedSequence(entropy)) for entropy in entropies]
 
     def draw(self, rows: int, length: int) -> Iterator[Mask]:
         """Each layer's mask, true where a value is kept: shape (length, units); only ``rows`` rows are drawn.

@@ -17,7 +17,7 @@ from wineexp.training.keras_internals import saved_model
 __all__ = ["build_model", "build_optimizer", "derive_seed", "keras_defaults", "model_bytes"]
 
 #: The purposes of a layer's seeds; the position is part of the seed, so append only.
-PURPOSES = ("kernel", "dropout", "order")
+PURPOSES = ("kernel", "dropout", "order", "passes")
 
 
 def derive_seed(seed: int, layer: int, purpose: str) -> int:

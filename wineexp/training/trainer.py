@@ -28,7 +28,7 @@ from wineexp.training.epoch import INFERENCE_ROWS, Epoch, EpochSettings
 from wineexp.training.keras_internals import allow_tracing_again, traces_nothing
 from wineexp.training.masks import Masks
 
-__all__ = ["Fit", "Trainer", "check_callback", "predict", "shuffled"]
+__all__ = ["Fit", "Trainer", "check_callback", "predict", "shuffled", "without_optimizing_graphs"]
 
 Floats = npt.NDArray[np.float32]
 Order = Callable[[int], npt.NDArray[np.int32]]
@@ -94,7 +94,7 @@ def shuffled(rows: int, seed: int) -> Order:
 
 
 @contextlib.contextmanager
-def _without_optimizing_graphs() -> Iterator[None]:
+def without_optimizing_graphs() -> Iterator[None]:
     """Have TensorFlow run graphs as they are: optimizing takes 0.1 s per graph, and gains nothing in ours."""
     before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
@@ -162,7 +162,7 @@ class Trainer:
             for mine, new in zip(owner.variables, fresh.variables, strict=True):
                 mine.assign(new)
 
-    @_without_optimizing_graphs()
+    @without_optimizing_graphs()
     def fit(
         self,
         *,
@@ -230,7 +230,7 @@ class Trainer:
         gc.collect()
 
 
-@_without_optimizing_graphs()
+@without_optimizing_graphs()
 def predict(model: keras.Model, x: Floats, *, training: bool = False) -> Floats:
     """Return the predictions, float32, shape (rows,), for features of shape (rows, features)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -10,17 +11,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from wineexp.data.split import split_table, table_facts
-from wineexp.runs.metrics import baselines, measure
-from wineexp.runs.record import Environment, Timing
+from wineexp.runs.metrics import baselines, measure, of_passes
+from wineexp.runs.record import Environment, Metrics, Timing
 from wineexp.runs.result import RunResult, history_frame, unfinished
 from wineexp.runs.writer import write_run
 from wineexp.specs.run_spec import RunSpec
 
 
-def result(spec, table, *, error=0.1, own=0.01, train_error=0.05, losses=None):
+def result(spec, table, *, error=0.1, own=0.01, train_error=0.05, losses=None, mc_error=None):
     """A finished run whose absolute errors lie around ``error``, twice that on test rows.
 
-    ``own`` is how much a seed differs.
+    ``own`` is how much a seed differs; ``mc_error`` is as ``error``, for the mean of passes.
     """
     split = split_table(table, spec)
     predicted, sizes = _predicted(split.y_valid, spec, error, own)
@@ -33,7 +34,7 @@ def result(spec, table, *, error=0.1, own=0.01, train_error=0.05, losses=None):
         on_test = _predicted(split.y_test, spec, 2 * error, own)[0]
     train, valid = (split.y_train, split.y_train + train_error), (split.y_valid, predicted)
     test = None if on_test is None else (split.y_test, on_test)
-    return RunResult(
+    found = RunResult(
         spec=spec,
         status="done",
         history=history,
@@ -46,6 +47,21 @@ def result(spec, table, *, error=0.1, own=0.01, train_error=0.05, losses=None):
         timing=Timing(epochs=len(history), fit_seconds=2.0, first_epoch_seconds=1.1, run_seconds=2.5),
         environment=Environment(threads=1, device="CPU", python="3.11"),
     )
+    return _with_passes(found, split, error if mc_error is None else mc_error, own) if spec.mc_passes else found
+
+
+def _with_passes(found, split, error, own):
+    """The result with predictions of the mean of passes, whose errors lie around ``error``."""
+    valid = found.predictions.assign(
+        predicted_mc=_predicted(split.y_valid, found.spec, error, own)[0], predicted_mc_sd=0.1
+    )
+    test = found.test_predictions
+    if test is not None:
+        test = test.assign(
+            predicted_mc=_predicted(split.y_test, found.spec, 2 * error, own)[0], predicted_mc_sd=0.1
+        )
+    metrics = Metrics.of(found.metrics.model_dump(exclude_unset=True) | of_passes(valid, test))
+    return replace(found, predictions=valid, test_predictions=test, metrics=metrics)
 
 
 def _predicted(actual, spec, error, own):
@@ -67,10 +83,12 @@ def write(found, out, *, drawn=False, **options):
         return write_run(found, out, **options)
 
 
-def save(out, table, *, error=0.1, own=0.01, train_error=0.05, losses=None, planned="", drawn=False, **fields):
-    """Record one such run below ``out``."""
-    spec = RunSpec.parse({"widths": "8", "epochs": 6, **fields})
-    found = result(spec, table, error=error, own=own, train_error=train_error, losses=losses)
+def save(out, table, *, planned="", drawn=False, **options):
+    """Record one such run below ``out``: options of :func:`result`, and fields of the spec."""
+    names = ("error", "own", "train_error", "losses", "mc_error")
+    how = {name: options.pop(name) for name in names if name in options}
+    spec = RunSpec.parse({"widths": "8", "epochs": 6, **options})
+    found = result(spec, table, **how)
     return write(found, out, planned=planned, drawn=drawn)
 
 

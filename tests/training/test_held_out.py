@@ -101,9 +101,9 @@ def test_with_early_stopping_test_rows_judge_and_it_is_said(small_table, tmp_pat
     assert verdict.difference.mean == pytest.approx(means[1] - means[0])
     assert verdict.difference.rows == 18
     assert "is worse than dropout 0: test MAE +0." in verdict.sentence()
-    assert found.notes == (
+    assert found.notes[0] == (
         "judged on 18 test rows, which neither trained nor chose anything; early stopping chose the epoch on "
-        "validation rows",
+        "validation rows"
     )
     row = found.rows()[0]
     assert row["low"] < row["test_mae"] < row["high"]

@@ -346,7 +346,7 @@ def _facts(comparison: Comparison, name: str) -> StudyFacts:
 def _facts_of(entry: Entry, scale: Scale) -> VariantFacts:
     variant = entry.variant
     known, score = columns(variant.score), variant.score
-    values = {key: known[key].value(entry) for key in (score.key, f"train_{score.judge}", *STUDY_NUMBERS)}
+    values = {key: known[key].value(entry) for key in (score.key, score.train_key, *STUDY_NUMBERS)}
     return VariantFacts(
         variant.label,
         entry.word or "not judged",

@@ -30,17 +30,19 @@ def show_plan(plan: Plan, form: str, where: Where) -> None:
         _tell_looks(plan, plan.looks)
     waiting, count = len(plan.waiting), len(plan.entries)
     again = len(plan.specs) - count
+    amended = waiting - len(plan.to_train)
     say(
-        f"{plan.name}: {count} runs, {count - waiting} of them done or skipped, {waiting} to train"
+        f"{plan.name}: {count} runs, {count - waiting} of them done or skipped, {waiting - amended} to train"
+        + (f", {amended} to predict with dropout left on" if amended else "")
         + (f" ({again} more are duplicates)" if again else "")
     )
-    if not waiting or where.dask:
+    if not plan.to_train or where.dask:
         return
     if problem := lacking_memory(plan):
         note(problem)
     workers = choose_jobs(plan, where.jobs)
     speeds = measured_speeds(find_runs(plan.out))
-    seconds = estimate_seconds(plan.waiting, plan.parameters, speeds, workers)
+    seconds = estimate_seconds(plan.to_train, plan.parameters, speeds, workers)
     if seconds is None:
         say(f"time: unknown; {plan.out} has no earlier run of similar size on this machine")
     else:

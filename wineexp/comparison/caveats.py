@@ -145,6 +145,20 @@ class Caveats:
                 "so there are no groups"
             )
 
+    def of_dropout(self, verdicts: Sequence[Verdict]) -> None:
+        """Variants that lose with dropout off, where it is not known how they predict with dropout left on."""
+        dropping = {one.label for one in self.judged if one.spec and one.spec.has_dropout()}
+        losing = [
+            verdict.variant_label
+            for verdict in verdicts
+            if verdict.kind == "worse" and verdict.other_way is None and verdict.variant_label in dropping
+        ]
+        if losing and not self.judged[0].score.of_passes:
+            self._notes.append(
+                f"{some_of(losing)}: judged with dropout off, as Keras predicts; with mc_passes: 100 the mean of "
+                "passes with dropout left on is judged too, and nothing is trained again"
+            )
+
     def of_looks(self) -> None:
         """What planned looks leave out."""
         self._notes.append(

@@ -15,6 +15,7 @@ from wineexp.comparison.verdict import Verdict, format_p, told_p
 from wineexp.listing import TARGET, Column, number, sized
 from wineexp.runs import columns as run_columns
 from wineexp.runs.score import VAL_MAE, Figures, Score
+from wineexp.specs.fields import JUDGED_BY
 from wineexp.text import format_interval
 
 __all__ = ["MEAN", "RARE", "Entry", "columns", "on_page", "on_terminal"]
@@ -114,7 +115,7 @@ _IDENTITY: tuple[Column[Entry], ...] = (
 def _scored(score: Score) -> tuple[Column[Entry], ...]:
     """The columns of the judged score, and what stands beside it."""
     rows = "test" if score.on_test else "validation"
-    train = run_columns.COLUMNS[f"train_{score.judge}"]
+    train = run_columns.COLUMNS[score.train_key]
     low, high = "lower end of the 95 % interval of what is judged", "upper end of that interval"
     skill = f"1 - {score.name} / that of always predicting {score.constant_words}"
     seen = f"{score.name} on {rows} rows that also occur, value for value, in the training rows"
@@ -124,7 +125,7 @@ def _scored(score: Score) -> tuple[Column[Entry], ...]:
         _judged(score),
         Column("low", "from", low, lambda entry: _interval(entry, 0), _ERROR, measure=TARGET),
         Column("high", "to", high, lambda entry: _interval(entry, 1), _ERROR, measure=TARGET),
-        *(_mean(key) for key in ("val_mae", "test_mae") if key != score.key),
+        *(_mean(key) for key in dict.fromkeys(("val_mae", "test_mae", score.other_way.key)) if key != score.key),
         Column("skill", "skill", skill, lambda entry: entry.variant.figures.skill, number("+.1%")),
         _figure(train.key, train.heading, train.meaning, lambda figures: figures.train),
         _figure(f"{score.key}_twins", f"{score.measure} twins", seen, lambda figures: figures.twins),
@@ -229,14 +230,14 @@ def _with_interval(score: Score) -> Column[Entry]:
 
 def _last(score: Score) -> tuple[str, ...]:
     """The last columns, in the terminal and on the page."""
-    own = (f"train_{score.judge}", "gap", f"{score.key}_twins", f"{score.key}_unseen")
+    own = (score.train_key, "gap", f"{score.key}_twins", f"{score.key}_unseen")
     return ("skill", *own, "best_epoch", "parameters", "seconds")
 
 
 def on_terminal(score: Score) -> tuple[Column[Entry], ...]:
     """The columns that fit into a terminal."""
     known = columns(score)
-    before, after = ("variant", "seeds", "splits"), ("look", "group", *_last(score))
+    before, after = ("variant", "seeds", "splits"), ("look", "group", score.other_way.key, *_last(score))
     return (
         *(known[key] for key in before),
         _with_interval(score),
@@ -249,9 +250,12 @@ def on_page(score: Score) -> tuple[Column[Entry], ...]:
     """The columns of the page."""
     known = columns(score)
     after = ("difference", "p", "detectable", "seeds_needed", "outlying_seeds", *_last(score))
-    keys = ("look", "group", "seeds", "splits", score.key, "low", "high", *after)
+    keys = ("look", "group", "seeds", "splits", score.key, "low", "high", score.other_way.key, *after)
     return (known["variant"], _WORD, *(known[key] for key in keys))
 
 
-#: Columns that are empty in most comparisons.
-RARE = ("splits", "group", "look", "outlying_seeds")
+#: Columns that are not empty in every comparison.
+RARE = frozenset(
+    {"splits", "group", "look", "outlying_seeds", "train_mae", "train_rmse", "gap"}
+    | {f"{side}_{judge}" for side in ("val", "test") for judge in JUDGED_BY}
+)

@@ -20,12 +20,12 @@ from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.drawing import Judged
 from wineexp.comparison.effects import FAMILY, Effect, effect_listings, effect_sentences, judge_effects
 from wineexp.comparison.forest import forest
-from wineexp.comparison.judge import judge_groups, judge_variants
+from wineexp.comparison.judge import judge_both_ways, judge_groups
 from wineexp.comparison.layouts import MAX_PANELS, grid, overlay
 from wineexp.comparison.questions import Question, ask, quoted
 from wineexp.comparison.scale import Style
 from wineexp.comparison.variants import Variant, choose_reference, group_runs, score_rank
-from wineexp.comparison.verdict import Verdict
+from wineexp.comparison.verdict import Verdict, told_p
 from wineexp.data.split import ROW_FIELDS
 from wineexp.errors import RunError, SelectionError
 from wineexp.listing import TARGET, Listing, Part
@@ -251,9 +251,25 @@ class Comparison:
                 {"run": str(run.path), "status": run.status, "reason": run.record.reason}
                 for run in self.unfinished
             ],
+            "other_way": [
+                {
+                    "variant": verdict.variant_label,
+                    "judged": self.score.other_way.key,
+                    "verdict": other.word,
+                    "difference": other.difference.mean,
+                    "low": other.interval[0] if other.interval else None,
+                    "high": other.interval[1] if other.interval else None,
+                    "p": told_p(other.p),
+                }
+                for verdict, other in self._both_ways()
+            ],
             "answer": self.sentences(),
             "notes": list(self.notes),
         }
+
+    def _both_ways(self) -> list[tuple[Verdict, Verdict]]:
+        """The verdicts beside those on the other way to predict, where these are known."""
+        return [(verdict, verdict.other_way.verdict) for verdict in self.verdicts if verdict.other_way]
 
     def card(self, title: str | None = None) -> Card:
         """What a notebook shows: the answers in words, the figure, the terminal's table, the notes."""
@@ -372,8 +388,9 @@ def compare_runs(
     told.of_selection(selected)
     if chosen is None or not chosen.judged or len(judged) < 2 or selected is not None:
         return Comparison(tuple(variants), chosen, (), (), told.notes)
-    verdicts = judge_variants(judged, chosen, margin, looks)
+    verdicts = judge_both_ways(judged, chosen, margin, looks)
     told.of_verdicts(verdicts)
+    told.of_dropout(verdicts)
     told.of_reference(chosen, chosen_now=reference is not None and not planned)
     if looks is not None:
         # Which variants have more seeds depends on the results so far: only the first look's seeds do not.

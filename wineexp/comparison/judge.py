@@ -15,12 +15,12 @@ import scipy
 from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.statistics import compare_errors, compare_unpaired, holm, letters
-from wineexp.comparison.variants import Variant, score_rank
-from wineexp.comparison.verdict import Look, Verdict
+from wineexp.comparison.variants import Variant, passes_of, score_rank
+from wineexp.comparison.verdict import Look, OtherWay, Verdict
 from wineexp.runs.score import VAL_MAE, Score
 from wineexp.specs.looks import Looks
 
-__all__ = ["MOST_GROUPED", "judge_errors", "judge_groups", "judge_variants", "outlying_seeds"]
+__all__ = ["MOST_GROUPED", "judge_both_ways", "judge_errors", "judge_groups", "judge_variants", "outlying_seeds"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -52,6 +52,31 @@ def judge_variants(
         ended = {variant.label: variant.ended for variant in judged}
         found = judge_errors(errors, reference.label, margin, looks, ended, identical, reference.score)
     return tuple(replace(verdict, metric=reference.metric) for verdict in found)
+
+
+def judge_both_ways(
+    judged: Sequence[Variant], reference: Variant, margin: float | None = None, looks: Looks | None = None
+) -> tuple[Verdict, ...]:
+    """As :func:`judge_variants`, each with the verdict on the other way to predict: with dropout left on, or off.
+
+    Only where all runs have recorded equally many passes, and for pairs of which a variant has dropout. The other
+    way's verdicts are a family of their own.
+    """
+    verdicts = judge_variants(judged, reference, margin, looks)
+    counts = passes_of(run for variant in judged for run in variant.runs)
+    dropping = {variant.label for variant in judged if variant.spec and variant.spec.has_dropout()}
+    if len(counts) != 1 or 0 in counts or not dropping:
+        return verdicts
+    (passes,) = counts
+    others = [replace(variant, score=variant.score.other_way) for variant in judged]
+    (base,) = (other for other in others if other.label == reference.label)
+    other_verdicts = judge_variants(others, base, margin, looks)
+    return tuple(
+        replace(verdict, other_way=OtherWay(other, passes, is_on=base.score.of_passes))
+        if dropping & {verdict.variant_label, verdict.reference_label}
+        else verdict
+        for verdict, other in zip(verdicts, other_verdicts, strict=True)
+    )
 
 
 def judge_errors(

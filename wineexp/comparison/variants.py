@@ -26,7 +26,16 @@ from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value, say
 from wineexp.text import some_of
 
-__all__ = ["Variant", "choose_reference", "group_runs", "group_specs", "named_variant", "order", "score_rank"]
+__all__ = [
+    "Variant",
+    "choose_reference",
+    "group_runs",
+    "group_specs",
+    "named_variant",
+    "order",
+    "passes_of",
+    "score_rank",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -90,7 +99,7 @@ class Variant:
     @property
     def judged(self) -> bool:
         """Whether it can be judged: it has finished runs, all with their predictions."""
-        return bool(self.runs) and all(run.predictions is not None for run in self.runs)
+        return bool(self.runs) and all(self.score.predictions(run) is not None for run in self.runs)
 
     @cached_property
     def errors(self) -> dict[int, Floats]:
@@ -237,6 +246,8 @@ def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_spli
             "--test-fraction have them"
         )
     score = Score(choice.judge, on_test=bool(judged) and without is None and choice.rows != "valid")
+    if score.of_passes:
+        _check_passes(judged)
     together: dict[RunSpec | Run, list[Run]] = {}
     for run in runs:
         key = run.spec.without_seed(across_splits=across_splits) if run.is_recorded else run
@@ -254,6 +265,27 @@ def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_spli
         variant = replace(variant, across_splits=across_splits, score=score)
         variants.append(replace(variant, runs=tuple(done), unfinished=tuple(rest)))
     return _in_order(variants, fields)
+
+
+def passes_of(runs: Iterable[Run]) -> set[int]:
+    """The numbers of passes with dropout on that runs have recorded; 0 for none."""
+    return {run.spec.mc_passes for run in runs if run.is_recorded}
+
+
+def _check_passes(runs: Sequence[Run]) -> None:
+    """Raise ``SelectionError`` unless all runs have recorded the same number of passes."""
+    by_count = {run.spec.mc_passes: run for run in runs}
+    if 0 in by_count:
+        raise SelectionError(
+            f"judge: expected mc_passes in every run, for the mean of passes; found none in {by_count[0].path}; "
+            "the same training with --mc-passes 100 adds them, and trains nothing again if the model is there"
+        )
+    if len(by_count) > 1:
+        (one, first), (other, second) = list(by_count.items())[:2]
+        raise SelectionError(
+            f"judge: expected as many passes in every run; found {one} in {first.path} and {other} in "
+            f"{second.path}"
+        )
 
 
 def group_specs(specs: Iterable[RunSpec]) -> list[Variant]:

@@ -11,7 +11,17 @@ from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
 from wineexp.text import format_number, largest, one_line, telling_size
 
-__all__ = ["MARGIN_LEVEL", "SAME_PREDICTIONS", "Kind", "Look", "Verdict", "adjusted_level", "format_p", "told_p"]
+__all__ = [
+    "MARGIN_LEVEL",
+    "SAME_PREDICTIONS",
+    "Kind",
+    "Look",
+    "OtherWay",
+    "Verdict",
+    "adjusted_level",
+    "format_p",
+    "told_p",
+]
 
 Kind = Literal["better", "worse", "same", "identical", "cannot tell", "one seed"]
 
@@ -95,6 +105,8 @@ class Verdict:
         The reference's score, which decides the decimals of the figures.
     identical : bool
         Whether all predictions of both are equal, bit for bit: then nothing is judged.
+    other_way : OtherWay or None
+        The verdict on the other way to predict, if it is known and dropout makes a difference.
     """
 
     variant_label: str
@@ -108,6 +120,7 @@ class Verdict:
     metric: str = "val MAE"
     reference_error: float | None = None
     identical: bool = False
+    other_way: OtherWay | None = None
 
     @property
     def difference(self) -> Estimate:
@@ -231,7 +244,10 @@ class Verdict:
         return one_line(f"Verdict({self.sentence()})")
 
     def sentence(self) -> str:
-        """The verdict in words, with the figures."""
+        """The verdict in words, with the figures; then, if it is known, that on the other way to predict."""
+        return f"{self._sentence()}{'. ' + self.other_way.sentence() if self.other_way else ''}"
+
+    def _sentence(self) -> str:
         if self.identical:
             return f"{self.variant_label} and {self.reference_label} are identical: {SAME_PREDICTIONS}"
         pair = f"{self.variant_label} against {self.reference_label}"
@@ -252,10 +268,25 @@ class Verdict:
 
     @property
     def answer(self) -> str:
-        """``No: worse by 0.154 [0.090, 0.210] val MAE``.
+        """``No: worse by 0.154 [0.090, 0.210] val MAE``, and the same of the other way to predict.
 
         The interval has the direction of the word: for a better variant, how much lower its errors are.
         """
+        return f"{self._answer()}{'; ' + self.other_way.words if self.other_way else ''}"
+
+    def in_short(self) -> str:
+        """``worse by 0.154 [0.090, 0.210]``."""
+        if self.interval is None:
+            return self.word
+        low, high = self.interval
+        mean = self.difference.mean
+        if self.kind == "better":
+            return f"better by {self._amount(-mean)} [{self._amount(-high)}, {self._amount(-low)}]"
+        if self.kind == "worse":
+            return f"worse by {self._amount(mean)} [{self._amount(low)}, {self._amount(high)}]"
+        return f"{self.word}, {self.told(mean)} [{self.told(low)}, {self.told(high)}]"
+
+    def _answer(self) -> str:
         mean, metric = self.difference.mean, self.metric
         if self.identical:
             return f"No difference at all: {SAME_PREDICTIONS}"
@@ -264,10 +295,8 @@ class Verdict:
             untold = f" from {self.difference.untold}" if self.kind == "one seed" else ""
             return f"Cannot tell{yet}{untold}: {self._on_these_rows()}"
         low, high = self.interval
-        if self.kind == "better":
-            return f"Yes: better by {self._amount(-mean)} [{self._amount(-high)}, {self._amount(-low)}] {metric}"
-        if self.kind == "worse":
-            return f"No: worse by {self._amount(mean)} [{self._amount(low)}, {self._amount(high)}] {metric}"
+        if self.kind in ("better", "worse"):
+            return f"{'Yes' if self.kind == 'better' else 'No'}: {self.in_short()} {metric}"
         figures = f"{metric} {self.told(mean)} [{self.told(low)}, {self.told(high)}]"
         if self.kind == "same":
             level = f"{100 * MARGIN_LEVEL:.0f} %"
@@ -350,6 +379,34 @@ class Verdict:
     def _told(self, interval: tuple[float, float], level: float) -> str:
         text = f"[{self.told(interval[0])}, {self.told(interval[1])}]"
         return text if abs(level - (1 - ALPHA)) < 1e-9 else f"{text} ({100 * level:.3g} %)"
+
+
+@dataclass(frozen=True)
+class OtherWay:
+    """The verdict on the same runs, predicting in the other way: with dropout left on, or off.
+
+    Attributes
+    ----------
+    verdict : Verdict
+    passes : int
+        Passes with dropout on, of which the mean is taken.
+    is_on : bool
+        Whether dropout is on in this way.
+    """
+
+    verdict: Verdict
+    passes: int
+    is_on: bool
+
+    @property
+    def words(self) -> str:
+        """``with dropout left on, the mean of 100 passes: worse by 0.090 [0.050, 0.130]``."""
+        way = f"with dropout left on, the mean of {self.passes} passes" if self.is_on else "with dropout off"
+        return f"{way}: {self.verdict.in_short()}"
+
+    def sentence(self) -> str:
+        """:attr:`words` as a sentence of its own."""
+        return f"{self.words[0].upper()}{self.words[1:]}"
 
 
 def adjusted_level(plain: float, corrected: float) -> float:

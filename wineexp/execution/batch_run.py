@@ -119,7 +119,11 @@ class _Batch:
 
     def train(self) -> None:
         """Train the free tasks, then those that other processes had claimed and not finished."""
-        tasks = [Task(number, entry.spec) for number, entry in enumerate(self._plan.entries) if entry.train]
+        tasks = [
+            Task(number, entry.spec, entry.amends)
+            for number, entry in enumerate(self._plan.entries)
+            if entry.train
+        ]
         while tasks and not self.interrupted and not self._over:
             self._elsewhere = []
             self._train(tasks)
@@ -178,9 +182,18 @@ class _Batch:
         entry = self._plan.entries[task.number]
         if result.status == "interrupted" and entry.before and entry.before.status == "done":
             return  # an interrupted run does not replace a finished one
+        names, planned = entry.names, self._plan.planned
+        if entry.amends is not None:
+            if result.status == "failed":  # it does not replace a finished one either
+                raise RunError(f"{entry.amends.path}: cannot be amended: {result.error}; --force trains it again")
+            names, planned = (*entry.amends.record.names, *names), entry.amends.record.planned
         with signals.held():
             self._runs[task.number] = write_run(
-                result, self._plan.out, names=entry.names, planned=self._plan.planned
+                result,
+                self._plan.out,
+                names=tuple(dict.fromkeys(names)),
+                planned=planned,
+                place=None if entry.amends is None else entry.place,
             )
             self._claims.release(self._signature(task))
         self._observer.ended(self._runs[task.number])

@@ -161,6 +161,7 @@ class _Batch:
         errand = Errand(
             number=number,
             spec=attempt.task.spec,
+            options=attempt.task.options(),
             topic=self.name,
             key=key,
             versions=self.versions,

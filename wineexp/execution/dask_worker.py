@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wineexp import runtime
 from wineexp.data.table import Table
@@ -32,6 +32,8 @@ class Errand:
     ----------
     number : int
         The run's number in the plan.
+    options : dict
+        See :meth:`~wineexp.execution.executor.Task.options`.
     topic, key : str
         The topic under which its epochs are reported, and the Dask key that shows whether it was cancelled.
     versions : dict of str
@@ -42,6 +44,7 @@ class Errand:
 
     number: int
     spec: RunSpec
+    options: dict[str, Any]
     topic: str
     key: str
     versions: dict[str, str]
@@ -82,6 +85,7 @@ def train_on_worker(errand: Errand, table: Table) -> RunResult:
                 keep_model=errand.keep_model,
                 on_epoch=reporter,
                 cache=cache,
+                **errand.options,
             )
         except _Stopped as stopped:
             if stopped.args[0] == "cancelled":

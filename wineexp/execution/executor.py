@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from wineexp import runtime, signals
 from wineexp.data.encoding import most_features
 from wineexp.data.table import Table
+from wineexp.runs.reader import read_result
 from wineexp.runs.record import Reason
 from wineexp.runs.result import RunResult, history_frame, unfinished
+from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec, shape_of
 from wineexp.text import count_of
 
@@ -75,10 +77,23 @@ def train_run(spec: RunSpec, table: Table, **options: Any) -> RunResult:
 
 @dataclass(frozen=True)
 class Task:
-    """One run to train: its spec, and its number in the plan."""
+    """One run to train: its spec, and its number in the plan.
+
+    Attributes
+    ----------
+    number : int
+    spec : RunSpec
+    amends : Run or None
+        A finished run that only lacks what the spec records of the model: it is not trained again.
+    """
 
     number: int
     spec: RunSpec
+    amends: Run | None = None
+
+    def options(self) -> dict[str, Any]:
+        """What :data:`Train` takes besides the spec, the table and what every task gets; read when it is begun."""
+        return {} if self.amends is None else {"base": read_result(self.amends)}
 
 
 class Executor(Protocol):
@@ -258,6 +273,7 @@ class InProcess:
                         keep_model=self.keep_model,
                         on_epoch=partial(_hear, on_epoch, task),
                         cache=cache,
+                        **task.options(),
                     )
                 begun = None
                 yield task, result

@@ -43,6 +43,8 @@ class PlanEntry:
         The spec's on the table; for a run that is kept, the recorded one.
     known : tuple of Run
         Every existing run of this spec, under any name.
+    amends : Run or None
+        The finished run that is only amended, if it lacks nothing but ``mc_passes`` and has its model.
     strangers : tuple of Run
         Earlier runs that would have this signature, but on another table with the same values.
     """
@@ -55,6 +57,7 @@ class PlanEntry:
     signature: str
     known: tuple[Run, ...] = ()
     strangers: tuple[Run, ...] = ()
+    amends: Run | None = None
 
     @property
     def done(self) -> Run | None:
@@ -124,8 +127,13 @@ class Plan:
 
     @property
     def waiting(self) -> list[RunSpec]:
-        """The specs that are to be trained."""
+        """The specs that are to be trained, or whose runs are to be amended."""
         return [entry.spec for entry in self.entries if entry.train]
+
+    @property
+    def to_train(self) -> list[RunSpec]:
+        """Those of :attr:`waiting` whose finished runs are not only amended."""
+        return [entry.spec for entry in self.entries if entry.train and entry.amends is None]
 
     @property
     def largest(self) -> int:
@@ -201,16 +209,19 @@ def make_plan(
         elif before is None and signature in unreadable:
             damaged.append(unreadable[signature])
         train = force or before is None or before.status not in skipped or not before.spec.records(spec)
+        amends = before if train and not force and before is not None and _is_amended(before, spec) else None
+        place = out / directory_name(spec, table.identity, simulated=table.kind == "simulated")
         entries.append(
             PlanEntry(
                 spec,
                 tuple(dict.fromkeys(one.name for one in same if one.name)),
-                out / directory_name(spec, table.identity, simulated=table.kind == "simulated"),
+                place if amends is None else amends.path,
                 before,
                 train,
                 signature if train or before is None else before.signature,
                 tuple(ours),
                 tuple(run for run in there if run not in ours),
+                amends,
             )
         )
     return Plan(
@@ -227,11 +238,18 @@ def make_plan(
 
 def _recording_all(specs: Sequence[RunSpec]) -> RunSpec:
     """The first of specs that train the same, with everything that any of them records."""
-    first = specs[0]
-    found = {
-        name: next((spec for spec in specs if not first.records(spec, name)), first) for name in RECORDING_FIELDS
-    }
-    return first.model_copy(update={name: getattr(spec, name) for name, spec in found.items()})
+    most = {name: max(getattr(spec, name) for spec in specs) for name in RECORDING_FIELDS}
+    return specs[0].model_copy(update=most)
+
+
+def _is_amended(run: Run, spec: RunSpec) -> bool:
+    """Whether a run that does not record all that ``spec`` does can be amended: it lacks nothing but passes.
+
+    An earlier record has no checksum, so its facts are not written again as checked ones.
+    """
+    others = [name for name in RECORDING_FIELDS if name != "mc_passes"]
+    complete = run.status == "done" and run.record.is_sealed and run.spec.records(spec, *others)
+    return complete and (run.model_path.is_file() or not spec.has_dropout())
 
 
 def _standing(runs: Sequence[Run], spec: RunSpec) -> Run | None:

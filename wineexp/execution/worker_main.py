@@ -20,9 +20,9 @@ def serve(pipe_descriptor: int, lifeline_descriptor: int) -> None:
     """Train until the parent is gone.
 
     Messages to the parent: ``("started",)``, which it answers with table, ``keep_model`` and ``train``;
-    ``("ready",)`` once TensorFlow is loaded; then for each spec that it sends ``("epoch", epoch, *losses)`` and
-    ``("result", RunResult, last)``, with ``last`` true if nothing more is trained here; or ``("broken", why)``
-    if nothing can be trained here at all.
+    ``("ready",)`` once TensorFlow is loaded; then for each spec that it sends, with its task's options,
+    ``("epoch", epoch, *losses)`` and ``("result", RunResult, last)``, with ``last`` true if nothing more is
+    trained here; or ``("broken", why)`` if nothing can be trained here at all.
     """
     pipe = Connection(pipe_descriptor)
     lifeline = Connection(lifeline_descriptor, writable=False)
@@ -50,9 +50,11 @@ def _serve(pipe: Connection) -> None:
         pipe.send(("epoch", *numbers))
 
     while True:
-        spec = pipe.recv()
+        spec, options = pipe.recv()
         try:
-            result = train(spec, table, threads=1, keep_model=keep_model, on_epoch=on_epoch, cache=cache)
+            result = train(
+                spec, table, threads=1, keep_model=keep_model, on_epoch=on_epoch, cache=cache, **options
+            )
             last = cache.is_full
             pipe.send(("result", result, last))
         except (WineexpError, MemoryError) as error:

@@ -281,7 +281,7 @@ class _Worker:
         timeout = self.settings.timeout
         attempt.deadline = None if timeout is None else time.monotonic() + timeout
         with contextlib.suppress(OSError):  # died while idle: its pipe will say so
-            self.pipe.send(attempt.task.spec)
+            self.pipe.send((attempt.task.spec, attempt.task.options()))
 
     def replace(self) -> None:
         """End this process and start another."""

@@ -117,7 +117,9 @@ def of_passes(valid: pd.DataFrame, test: pd.DataFrame | None) -> dict[str, float
     found: dict[str, float] = {}
     for side, table in (("val", valid), ("test", test)):
         if table is not None:
-            error = table["actual"].to_numpy(np.float64) - table["predicted_mc"].to_numpy(np.float64)
+            # In float32, like the run's own: a CSV's text of it is another float64.
+            actual, predicted = (table[name].to_numpy(np.float32) for name in ("actual", "predicted_mc"))
+            error = actual.astype(np.float64) - predicted
             found[f"{side}_mae_mc"] = float(np.abs(error).mean())
             found[f"{side}_rmse_mc"] = float(np.sqrt((error**2).mean()))
     return found

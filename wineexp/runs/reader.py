@@ -13,16 +13,17 @@ from wineexp.data.encoding import check_columns
 from wineexp.data.facts import TableFacts, same_table
 from wineexp.data.table import Table
 from wineexp.errors import DataError, RunError
-from wineexp.runs.directory import HISTORY, RECORD, is_run, run_folders
+from wineexp.runs.directory import HISTORY, RECORD, is_run, read_recorded, run_folders
 from wineexp.runs.history_file import read_history
 from wineexp.runs.integrity import check_files, checked, each_checked
 from wineexp.runs.names import Place
 from wineexp.runs.picture import read_png
+from wineexp.runs.result import RunResult
 from wineexp.runs.run import Run
 from wineexp.runs.tables import read_history_alone, recorded_targets
 from wineexp.runs.verification import check_tables
 
-__all__ = ["check_run", "check_runs", "is_of", "known_tables", "load", "verify"]
+__all__ = ["check_run", "check_runs", "is_of", "known_tables", "load", "read_result", "verify"]
 
 
 def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = None) -> list[Run]:
@@ -148,6 +149,33 @@ def is_of(run: Run, table: Table) -> bool:
     except RunError:
         return True  # damaged: reading it will raise
     return np.array_equal(expected, actual)
+
+
+def read_result(run: Run) -> RunResult:
+    """A finished run's result, as training returned it, with the predictions that every run has.
+
+    Raises
+    ------
+    RunError
+        If the run is damaged.
+    """
+    record, tables = run.record, run.read_tables()
+    valid, test = (
+        None if table is None else table[["row", "actual", "predicted", "twin"]]
+        for table in (tables.predictions, tables.test_predictions)
+    )
+    return RunResult(
+        spec=record.spec,
+        status=record.status,
+        history=tables.history,
+        data=record.data,
+        metrics=record.metrics,
+        timing=record.timing,
+        environment=record.environment,
+        predictions=valid,
+        test_predictions=test,
+        model=read_recorded(run.model_path, record) if run.model_path.is_file() else None,
+    )
 
 
 def check_run(run: Run) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +59,9 @@ class Score:
 
     Attributes
     ----------
-    judge : {"mae", "rmse"}
-        Mean absolute error; or root mean squared error, of which the squared errors are judged.
+    judge : {"mae", "rmse", "mae_mc", "rmse_mc"}
+        Mean absolute error; or root mean squared error, of which the squared errors are judged. With ``_mc``: of
+        the mean of passes with dropout on.
     on_test : bool
         Whether test rows are judged, not validation rows.
     """
@@ -75,8 +76,31 @@ class Score:
 
     @property
     def measure(self) -> str:
-        """``MAE``."""
-        return self.judge.upper()
+        """``MAE``; ``MAE (MC)`` for the mean of passes."""
+        return f"{self._root.upper()}{' (MC)' if self.of_passes else ''}"
+
+    @property
+    def of_passes(self) -> bool:
+        """Whether the mean of passes with dropout on is judged."""
+        return self.judge.endswith("_mc")
+
+    @property
+    def other_way(self) -> Score:
+        """The same score of the other way to predict: with dropout left on, or off."""
+        return replace(self, judge=cast(Judge, self._root if self.of_passes else f"{self.judge}_mc"))
+
+    @property
+    def train_key(self) -> str:
+        """The name of the metric on the training rows, dropout off."""
+        return f"train_{self._root}"
+
+    @property
+    def _root(self) -> str:
+        return self.judge.removesuffix("_mc")
+
+    @property
+    def _is_squared(self) -> bool:
+        return self._root == "rmse"
 
     @property
     def name(self) -> str:
@@ -86,21 +110,20 @@ class Score:
     @property
     def constant_words(self) -> str:
         """The best constant: ``the training median``."""
-        return "the training mean" if self.judge == "rmse" else "the training median"
+        return "the training mean" if self._is_squared else "the training median"
 
     def errors(self, actual: Floats, predicted: Floats | float) -> Floats:
         """What is judged of each row, shape (rows,): absolute errors, or squared ones for ``rmse``."""
         errors: Floats = np.abs(np.asarray(actual, np.float64) - predicted)
-        return errors**2 if self.judge == "rmse" else errors
+        return errors**2 if self._is_squared else errors
 
     def of_errors(self, mean: float) -> float:
         """The score that goes with a mean of :meth:`errors`."""
-        return math.sqrt(max(0.0, mean)) if self.judge == "rmse" else mean
+        return math.sqrt(max(0.0, mean)) if self._is_squared else mean
 
     def mean(self, scores: Iterable[float]) -> float:
         """The score of all rows together, from scores of as many rows each."""
-        squares = self.judge == "rmse"
-        return self.of_errors(float(np.mean([score**2 if squares else score for score in scores])))
+        return self.of_errors(float(np.mean([score**2 if self._is_squared else score for score in scores])))
 
     def unit(self, one: Floats, other: Floats) -> float:
         """The factor that turns a difference of two variants' mean errors into that of their scores.
@@ -113,7 +136,7 @@ class Score:
         one, other : arrays
             All :meth:`errors` of each variant.
         """
-        if self.judge == "mae":
+        if not self._is_squared:
             return 1.0
         both = self.of_errors(float(one.mean())) + self.of_errors(float(other.mean()))
         return 1 / both if both else 1.0
@@ -125,20 +148,24 @@ class Score:
         scores then has the variance that the delta method gives it.
         """
         score = self.of_errors(float(errors.mean()))
-        return errors / (2 * score) + score / 2 if self.judge == "rmse" and score else errors
+        return errors / (2 * score) + score / 2 if self._is_squared and score else errors
 
     def predictions(self, run: Run) -> pd.DataFrame | None:
-        """The run's predictions of the judged rows, if it has them."""
-        return run.test_predictions if self.on_test else run.predictions
+        """``row, actual, predicted, twin`` of the judged rows; None if the run does not have what is judged."""
+        table = run.test_predictions if self.on_test else run.predictions
+        if table is None or not self.of_passes:
+            return table
+        return table.assign(predicted=table["predicted_mc"]) if "predicted_mc" in table else None
 
     def constant(self, data: TableFacts) -> float | None:
         """The constant with the lowest score on the training rows; None if an earlier run did not record it."""
-        return data.train_mean if self.judge == "rmse" else data.train_median
+        return data.train_mean if self._is_squared else data.train_median
 
     def figures(self, run: Run) -> Figures:
         """The figures of one run: as recorded, or else from its predictions."""
         metrics, table = run.known_metrics, self.predictions(run)
-        score, train = getattr(metrics, self.key), getattr(metrics, f"train_{self.judge}")
+        # Passes over the training rows are not recorded.
+        score, train = getattr(metrics, self.key), None if self.of_passes else getattr(metrics, self.train_key)
         if self == VAL_MAE:
             return Figures(score, metrics.baseline_mae, train, metrics.val_mae_twins, metrics.val_mae_unseen)
         if table is None:

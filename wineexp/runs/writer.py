@@ -22,7 +22,9 @@ from wineexp.text import visible
 __all__ = ["add_names", "restore_runs", "write_run"]
 
 
-def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), planned: str = "") -> Run:
+def write_run(
+    result: RunResult, out: Path, *, names: tuple[str, ...] = (), planned: str = "", place: Path | None = None
+) -> Run:
     """Write ``result`` below ``out``, whole or not at all, and return its run.
 
     Parameters
@@ -31,14 +33,18 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
         All names of its spec in a config.
     planned : str
         See :class:`~wineexp.runs.record.Record`.
+    place : Path, optional
+        The directory, if it is not named after its spec: that of a run that is written again.
 
     Raises
     ------
     RunError
         If it cannot be written.
     """
-    name = directory_name(result.spec, result.data.identity, simulated=result.data.kind == "simulated")
-    record = _record(result, name, names, planned)
+    place = place or out / directory_name(
+        result.spec, result.data.identity, simulated=result.data.kind == "simulated"
+    )
+    record = _record(result, place.name, names, planned)
     content: dict[str, bytes | None] = {
         directory.SPEC: result.spec.to_yaml().encode(),
         directory.HISTORY: _csv(result.history),
@@ -52,8 +58,8 @@ def write_run(result: RunResult, out: Path, *, names: tuple[str, ...] = (), plan
     facts = {file: FileFacts.of(data) for file, data in present.items()}
     # Last: a directory with a record is complete.
     present[directory.RECORD] = record.model_copy(update={"files": facts}).text()
-    files.write_directory(out / name, present, ours=RUN_FILES, error=RunError)
-    return Run(out / name)
+    files.write_directory(place, present, ours=RUN_FILES, error=RunError)
+    return Run(place)
 
 
 def restore_runs(out: Path) -> None:

@@ -52,7 +52,7 @@ MAX_SEED_COUNT = 10_000
 MIN_SPLITS = 5
 
 #: What may be judged of the predictions.
-Judge = Literal["mae", "rmse"]
+Judge = Literal["mae", "rmse", "mae_mc", "rmse_mc"]
 JUDGED_BY = get_args(Judge)
 
 #: Whose predictions are judged: the validation or the test rows.

@@ -50,6 +50,9 @@ def test_the_other_way_stands_wherever_the_verdict_does(both):
     assert any(told[1:] in part for part in found.parts() if isinstance(part, str))
     assert told in render(found)
     assert told in found._repr_html_()
+    drawn = found.draw(layout="verdict")
+    texts = [text.get_text() for axes in drawn.axes for text in axes.texts]
+    assert any("worse; dropout left on: worse" in text for text in texts)
     (other,) = found.as_json()["other_way"]
     assert (other["judged"], other["verdict"]) == ("val_mae_mc", "worse")
     assert json.dumps(other)

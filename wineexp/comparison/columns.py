@@ -103,6 +103,18 @@ def _judged(score: Score) -> Column[Entry]:
     return _figure(score.key, metric.heading, metric.meaning, lambda figures: figures.score)
 
 
+def _recorded(score: Score) -> Column[Entry]:
+    """Another score than the judged one, as the runs recorded it."""
+    metric = run_columns.COLUMNS[score.key]
+
+    def value(entry: Entry) -> float | None:
+        scores = [getattr(run.known_metrics, score.key) for run in entry.variant.runs]
+        return None if None in scores else score.mean(scores)
+
+    meaning = f"{metric.meaning}{MEAN}"
+    return Column(score.key, metric.heading, meaning, value, _ERROR, unit=TARGET, measure=TARGET)
+
+
 _IDENTITY: tuple[Column[Entry], ...] = (
     Column("variant", "variant", "its name, and the settings that differ", lambda entry: entry.variant.label),
     Column("reference", "reference", "whether the others are compared with it", lambda entry: entry.is_reference),
@@ -125,7 +137,8 @@ def _scored(score: Score) -> tuple[Column[Entry], ...]:
         _judged(score),
         Column("low", "from", low, lambda entry: _interval(entry, 0), _ERROR, measure=TARGET),
         Column("high", "to", high, lambda entry: _interval(entry, 1), _ERROR, measure=TARGET),
-        *(_mean(key) for key in dict.fromkeys(("val_mae", "test_mae", score.other_way.key)) if key != score.key),
+        *(_mean(key) for key in ("val_mae", "test_mae") if key not in (score.key, score.other_way.key)),
+        _recorded(score.other_way),
         Column("skill", "skill", skill, lambda entry: entry.variant.figures.skill, number("+.1%")),
         _figure(train.key, train.heading, train.meaning, lambda figures: figures.train),
         _figure(f"{score.key}_twins", f"{score.measure} twins", seen, lambda figures: figures.twins),

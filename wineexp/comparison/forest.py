@@ -108,7 +108,9 @@ def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mappin
             one.variant_label,
             one.difference,
             one.interval,
-            one.word + letters.get(one.variant_label, ""),
+            one.word
+            + (f"; {one.other_way.in_a_word}" if one.other_way else "")
+            + letters.get(one.variant_label, ""),
             INK[one.kind],
             one.size,
         )

@@ -404,6 +404,11 @@ class OtherWay:
         way = f"with dropout left on, the mean of {self.passes} passes" if self.is_on else "with dropout off"
         return f"{way}: {self.verdict.in_short()}"
 
+    @property
+    def in_a_word(self) -> str:
+        """``dropout left on: worse``, where there is no room for more."""
+        return f"dropout {'left on' if self.is_on else 'off'}: {self.verdict.word}"
+
     def sentence(self) -> str:
         """:attr:`words` as a sentence of its own."""
         return f"{self.words[0].upper()}{self.words[1:]}"

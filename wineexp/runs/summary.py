@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wineexp.data.simulated import NOT_ABOUT_WINE
@@ -126,6 +126,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ),
         ("constant's MAE", f"{shown(metrics.baseline_mae)} (always predicting the training median); {skill}"),
         ("training MAE", f"{shown(metrics.train_mae)} (dropout off); gap {shown(gap, '+.4f')}"),
+        *_with_dropout_on(record, shown),
         ("best epoch", f"{best} of {epochs}, val_loss {shown(metrics.best_val_loss, size=loss_size)}{of}{after}"),
         *([("early stopping", stopped.words)] if stopped else []),
     ]
@@ -147,6 +148,16 @@ def facts(run: Run) -> list[tuple[str, str]]:
     spent = f"{'not finite' if seconds is None else format(seconds, '.1f')} s"
     rows.append(("time", f"{spent}, {threads} thread{'s' if threads != 1 else ''} on {device}"))
     return rows
+
+
+def _with_dropout_on(record: Record, shown: Callable[..., str]) -> list[tuple[str, str]]:
+    """The errors of the mean of passes with dropout left on, if there are any."""
+    spec, metrics = record.spec, record.metrics
+    if not spec.mc_passes or not spec.has_dropout():
+        return []
+    test = f", test MAE {shown(metrics.test_mae_mc)}" if metrics.test_mae_mc is not None else ""
+    words = f"validation MAE {shown(metrics.val_mae_mc)}{test} (the mean of {spec.mc_passes} passes)"
+    return [("dropout left on", words)]
 
 
 def _stopping(run: Run) -> Stopping | None:

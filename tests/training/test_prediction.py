@@ -74,6 +74,124 @@ def test_all_seeds_are_averaged_with_their_spread(cli, runs, valid_rows):
     assert "seeds 0, 1, 2" in err
 
 
+def by_hand(table, median):
+    """MAE, RMSE and skill of predictions beside their actual values."""
+    error = (table["actual"] - table["predicted"]).abs()
+    constant = (table["actual"] - median).abs().mean()
+    return {"mae": error.mean(), "rmse": (error**2).mean() ** 0.5, "skill": 1 - error.mean() / constant}
+
+
+def in_words(metrics):
+    return f"MAE {metrics['mae']:.4f}, RMSE {metrics['rmse']:.4f}, skill {metrics['skill']:+.1%}"
+
+
+@pytest.fixture
+def at_hand(monkeypatch, small_csv):
+    """The table that trained is the one that the environment names."""
+    monkeypatch.setenv("WINEEXP_DATA", str(small_csv))
+
+
+@pytest.mark.usefixtures("at_hand")
+def test_rows_that_trained_are_scored_apart(cli, runs, small_table, tmp_path):
+    run, frame = runs[True, 0], small_table.frame
+    train = frame.sample(frac=0.7, random_state=0)  # the lesson's split
+    valid = frame.drop(train.index)
+    path = tmp_path / "rows.csv"
+    new = pd.DataFrame({"a": [0.5], "b": [-0.25], "c": [0.125], "quality": [5.5]})
+    # Copies count, wherever they come from; equal features with another target are another row.
+    other = train.head(1).assign(quality=train["quality"].head(1) + 1)
+    pd.concat([valid.head(6), new, train.head(9), train.head(2), other]).to_csv(path, index=False, sep=";")
+    _, out, err = cli("predict", run.path, path, "--json")
+    table, found = pd.DataFrame(json.loads(out)["predictions"]), json.loads(out)
+    trained = (np.arange(19) >= 7) & (np.arange(19) < 18)
+    assert (found["trained_rows"], found["validation_rows"]) == (11, 6)
+    parts = {"metrics": table, "metrics_trained": table[trained], "metrics_unseen": table[~trained]}
+    for name, part in parts.items():
+        assert found[name] == pytest.approx(by_hand(part, train["quality"].median())), name
+    assert err == (
+        "note: 6 rows of 19 validated it, and chose nothing\n"
+        f"8 rows that did not train it: {in_words(found['metrics_unseen'])}; "
+        f"11 rows that trained it: {in_words(found['metrics_trained'])}\n"
+    )
+    predictions = wineexp.predict(run, path)
+    assert {name: getattr(predictions, name) for name in found if name != "predictions"} == {
+        name: found[name] for name in found if name != "predictions"
+    }
+    assert predictions.measured in err
+
+
+@pytest.mark.usefixtures("at_hand")
+def test_sides_without_rows_are_not_scored(cli, runs, small_table, valid_rows, tmp_path):
+    path = tmp_path / "train.csv"
+    small_table.frame.sample(frac=0.7, random_state=0).to_csv(path, index=False)
+    for rows, says, absent in (
+        (path, "84 rows that trained it: MAE", "did not train"),
+        (valid_rows, "36 rows that did not train it: MAE", "that trained"),
+    ):
+        _, _, err = cli("predict", runs[True, 0].path, rows)
+        assert says in err
+        assert absent not in err
+    _, _, err = cli("predict", runs[True, 0].path, path, "--run-seeds")
+    assert "84 rows that trained them: MAE" in err
+
+
+@pytest.mark.usefixtures("at_hand")
+def test_without_the_target_the_rows_that_trained_are_counted(cli, runs, small_table, tmp_path):
+    path = tmp_path / "rows.csv"
+    train = small_table.frame.sample(frac=0.7, random_state=0)
+    pd.concat([train.head(3), train.head(1)]).drop(columns="quality").to_csv(path, index=False)
+    _, out, err = cli("predict", runs[True, 0].path, path, "--json")
+    assert err == "note: 4 rows of 4 trained it\n"
+    found = json.loads(out)
+    assert (found["trained_rows"], found["metrics_trained"], found["metrics_unseen"]) == (4, None, None)
+
+
+def test_the_table_itself_is_recognized_and_any_other_is_unknown(cli, runs, small_table, valid_rows, tmp_path):
+    path = tmp_path / "table.csv"
+    small_table.frame.to_csv(path, index=False, sep="\t")
+    _, _, err = cli("predict", runs[True, 0].path, path)
+    assert "note: 36 rows of 120 validated it, and chose nothing\n36 rows that did not train it: MAE" in err
+    assert "; 84 rows that trained it: MAE" in err
+    assert wineexp.predict(runs[True, 0], small_table.frame).trained_rows == 84
+    _, _, err = cli("predict", runs[True, 0].path, valid_rows)
+    assert "36 rows (unknown whether they trained it: its table is not at hand): MAE" in err
+    changed = small_table.frame.assign(quality=small_table.frame["quality"] + 1)
+    found = wineexp.predict(runs[True, 0], changed)
+    assert (found.trained_rows, found.validation_rows, found.metrics_unseen) == (None, None, None)
+    assert found.metrics is not None
+
+
+def test_rows_with_text_and_test_rows_are_told_apart(small_table, tmp_path, tensorflow, monkeypatch):
+    from wineexp.specs.run_spec import RunSpec
+
+    frame = small_table.frame.assign(c=np.where(small_table.frame["c"] > 0, "up", "down"))
+    frame.to_csv(tmp_path / "text.csv", index=False)
+    monkeypatch.setenv("WINEEXP_DATA", str(tmp_path / "text.csv"))
+    settings = {"widths": "8", "epochs": 2, "encode": "onehot", "test_fraction": 0.1, "patience": 1}
+    (run,) = train([RunSpec.parse(settings)], read_table(tmp_path / "text.csv"), tmp_path)
+    found = wineexp.predict(run, frame)
+    tested = pd.read_csv(run.path / "test_predictions.csv")
+    assert (found.trained_rows, found.validation_rows, len(tested)) == (84, 24, 12)
+    assert found.remarks == ["24 rows of 120 validated it, and chose its epoch"]
+    renamed = wineexp.predict(run, frame.assign(c="sideways"))
+    assert (renamed.trained_rows, renamed.validation_rows) == (0, 0)
+
+
+def test_a_runs_own_figures_of_the_red_wine_table(cli, red_wine_path, tmp_path, tensorflow, monkeypatch):
+    """90 of the 480 validation rows stand in the training rows too: run.json has the MAE on both."""
+    from wineexp.specs.run_spec import RunSpec
+
+    (run,) = train([RunSpec.parse({"widths": "8", "epochs": 1})], read_table(red_wine_path), tmp_path)
+    monkeypatch.setenv("WINEEXP_DATA", str(red_wine_path))
+    _, out, err = cli("predict", run.path, red_wine_path, "--json")
+    assert "390 rows that did not train it: MAE" in err
+    assert "; 1,209 rows that trained it: MAE" in err  # 1,119 and 90 copies of them
+    metrics, found = run.record.metrics, json.loads(out)
+    assert found["metrics_unseen"]["mae"] == pytest.approx(metrics.val_mae_unseen)
+    seen = (1119 * metrics.train_mae + 90 * metrics.val_mae_twins) / 1209
+    assert found["metrics_trained"]["mae"] == pytest.approx(seen, rel=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 7])  # after the hidden layers, and on the features
 def test_mc_dropout_is_kerass_own_layers_with_dropout_on(cli, runs, valid_rows, seed):

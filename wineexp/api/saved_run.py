@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -22,7 +22,7 @@ from wineexp.runs.difference import Difference, difference
 from wineexp.runs.directory import is_run
 from wineexp.runs.display import SIMULATED, counted, run_card, run_line, runs_card
 from wineexp.runs.names import Place
-from wineexp.runs.new_rows import read_rows
+from wineexp.runs.new_rows import read_rows, seen_rows
 from wineexp.runs.reader import check_run, verify
 from wineexp.runs.run import Run, find_runs, readable_runs
 from wineexp.text import count_of, csv_cell, format_number, largest, one_line
@@ -34,6 +34,9 @@ __all__ = ["Predictions", "SavedRun", "SavedRuns", "diff", "in_order", "load_run
 
 #: The number of predictions shown in a notebook.
 _SHOWN = 10
+
+#: ``mae``, ``rmse`` and ``skill``; None for an unknown skill.
+Measures = dict[str, float | None]
 
 
 class SavedRun(Run):
@@ -110,34 +113,64 @@ class Predictions:
         Columns that the run was not trained on.
     notes : tuple of str
         Which rows or values were dropped, and which lie far outside the run's training rows.
+    trained_rows, validation_rows : int or None
+        How many rows are, value for value, rows that a run trained on; how many of the others are its validation
+        rows. None if the run's table is not at hand.
+    metrics_trained, metrics_unseen : dict or None
+        ``metrics`` of the rows that a run trained on, and of all others; None if there are none, or if it is not
+        known which they are.
     """
 
     table: pd.DataFrame
-    metrics: dict[str, float | None] | None
+    metrics: Measures | None
     runs: tuple[SavedRun, ...]
     left_out: tuple[SavedRun, ...]
     unused: tuple[str, ...]
     notes: tuple[str, ...]
+    trained_rows: int | None = None
+    validation_rows: int | None = None
+    metrics_trained: Measures | None = None
+    metrics_unseen: Measures | None = None
 
     @property
     def measured(self) -> str:
-        """The metrics in words; empty if the target is not present."""
+        """The metrics in words, apart for the rows that trained; empty if the target is not present."""
+        rows, (it, its) = len(self.table), self._pronouns
         if self.metrics is None:
             return ""
-        skill = "skill unknown" if self.metrics["skill"] is None else f"skill {self.metrics['skill']:+.1%}"
-        mae, rmse = (self.metrics[name] or 0.0 for name in ("mae", "rmse"))
-        return f"MAE {format_number(mae)}, RMSE {format_number(rmse, size=mae)}, {skill}"
+        if self.trained_rows is None:
+            unknown = f"unknown whether they trained {it}: {its} table is not at hand"
+            return f"{count_of(rows, 'row')} ({unknown}): {_in_words(self.metrics)}"
+        parts = {
+            f"{count_of(rows - self.trained_rows, 'row')} that did not train {it}": self.metrics_unseen,
+            f"{count_of(self.trained_rows, 'row')} that trained {it}": self.metrics_trained,
+        }
+        return "; ".join(f"{name}: {_in_words(metrics)}" for name, metrics in parts.items() if metrics)
 
     @property
     def remarks(self) -> list[str]:
-        """What was left out, unused, dropped, or far outside the training rows, in words."""
+        """What was left out, unused, dropped, seen in training, or far outside its rows, in words."""
         left_out = [f"left out: {run.path} ({run.status}, or no model)" for run in self.left_out]
         unused = [f"not used: {', '.join(map(one_line, self.unused))}"] if self.unused else []
         target = self.runs[0].spec.target
         alike = [name for name in self.unused if folded(name) == folded(target)]
         if alike and self.metrics is None:
             unused[0] += f"; the target is named {target!r}: rename {alike[0]!r} to get metrics"
-        return [*left_out, *unused, *self.notes]
+        return [*left_out, *unused, *self._seen(), *self.notes]
+
+    def _seen(self) -> Iterator[str]:
+        """How many rows trained, unless the metrics say it, and how many validated."""
+        it, its = self._pronouns
+        of = f"of {len(self.table):,}"
+        if self.trained_rows and self.metrics is None:
+            yield f"{count_of(self.trained_rows, 'row')} {of} trained {it}"
+        if self.validation_rows:
+            chose = "nothing" if self.runs[0].spec.patience is None else f"{its} epoch"
+            yield f"{count_of(self.validation_rows, 'row')} {of} validated {it}, and chose {chose}"
+
+    @property
+    def _pronouns(self) -> tuple[str, str]:
+        return ("it", "its") if len(self.runs) == 1 else ("them", "their")
 
     def _title(self) -> str:
         first, count = self.runs[0], len(self.runs)
@@ -173,6 +206,13 @@ class Predictions:
         for name in carried:
             table[name] = [one if NUMBER.fullmatch(str(one)) else csv_cell(one) for one in table[name]]
         return table.to_csv(index=False, lineterminator="\n")
+
+
+def _in_words(metrics: Measures) -> str:
+    """MAE, RMSE and skill."""
+    skill = "skill unknown" if metrics["skill"] is None else f"skill {metrics['skill']:+.1%}"
+    mae, rmse = (metrics[name] or 0.0 for name in ("mae", "rmse"))
+    return f"MAE {format_number(mae)}, RMSE {format_number(rmse, size=mae)}, {skill}"
 
 
 def _as_text(column: pd.Series) -> list[str]:
@@ -240,10 +280,26 @@ def predict(
     load_tensorflow(saved)
     from wineexp.training.prediction import measure_predictions, predict_rows
 
-    new = read_rows(rows if isinstance(rows, pd.DataFrame) else Path(rows), saved, id_column=id_column, sep=sep)
+    source = rows if isinstance(rows, pd.DataFrame) else Path(rows)
+    new = read_rows(source, saved, id_column=id_column, sep=sep)
     table = predict_rows(runs, new, mc_dropout=mc_dropout)
-    metrics = None if new.actual is None else measure_predictions(table, saved)
-    return Predictions(table, metrics, tuple(runs), tuple(left_out), new.extra, (*notes, *new.notes))
+    seen = seen_rows(runs, new, source, sep=sep)
+
+    def measure(part: pd.DataFrame) -> Measures | None:
+        return None if new.actual is None or part.empty else measure_predictions(part, saved)
+
+    return Predictions(
+        table,
+        measure(table),
+        tuple(runs),
+        tuple(left_out),
+        new.extra,
+        (*notes, *new.notes),
+        trained_rows=None if seen is None else int(seen.trained.sum()),
+        validation_rows=None if seen is None else int(seen.validated.sum()),
+        metrics_trained=None if seen is None else measure(table[seen.trained]),
+        metrics_unseen=None if seen is None else measure(table[~seen.trained]),
+    )
 
 
 def _seeds(run: SavedRun) -> tuple[list[SavedRun], list[SavedRun]]:

@@ -1,4 +1,4 @@
-"""New rows for a saved run: the columns that it was trained on, from a CSV or a DataFrame."""
+"""New rows for a saved run: the columns that it was trained on, from a CSV or a DataFrame; which it has seen."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import pandas as pd
 from wineexp.data.cells import CsvFile, open_csv
 from wineexp.data.encoding import Encoding, encoding_of
 from wineexp.data.facts import TableFacts
-from wineexp.data.table import table_of_frame
+from wineexp.data.sources import at_hand
+from wineexp.data.table import Table, read_table, table_of_frame
 from wineexp.errors import DataError, nearest
 from wineexp.runs.run import Run
 from wineexp.text import count_of, one_line, some_of
 
-__all__ = ["NewRows", "read_rows"]
+__all__ = ["NewRows", "SeenRows", "read_rows", "seen_rows"]
 
 #: The columns of predictions; a column that is carried along must have another name.
 OUTPUT = ("row", "predicted", "sd", "actual")
@@ -33,6 +34,8 @@ class NewRows:
 
     Attributes
     ----------
+    frame : DataFrame
+        The columns that the features are made from, as they were read, and the target, if present.
     features : float64, shape (rows, features)
     actual : float64, shape (rows,), or None
         The target, if present.
@@ -44,11 +47,28 @@ class NewRows:
         A column that is carried into the output: its name, and a value for each row.
     """
 
+    frame: pd.DataFrame
     features: Doubles
     actual: Doubles | None
     extra: tuple[str, ...]
     notes: tuple[str, ...] = ()
     ids: tuple[str, list[Any]] | None = None
+
+
+@dataclass(frozen=True)
+class SeenRows:
+    """Which rows are, value for value, those of a run's table.
+
+    Attributes
+    ----------
+    trained : bool, shape (rows,)
+        A row that the run trained on has the same features, and the same target if there is one.
+    validated : bool, shape (rows,)
+        The same of its validation rows; not those that it also trained on.
+    """
+
+    trained: npt.NDArray[np.bool_]
+    validated: npt.NDArray[np.bool_]
 
 
 def read_rows(
@@ -86,12 +106,58 @@ def read_rows(
         frame, extra, ids, notes = _of_file(open_csv(source, sep), encoding, target, id_column)
     features = encoding(frame)
     return NewRows(
+        frame=frame,
         features=features,
         actual=frame[target].to_numpy(np.float64) if target in frame else None,
         extra=tuple(name for name in extra if name != id_column),
         notes=(*notes, *_unseen(frame, encoding), *_far_outside(features, data, encoding)),
         ids=None if id_column is None or ids is None else (id_column, ids),
     )
+
+
+def seen_rows(
+    runs: Sequence[Run], rows: NewRows, source: Path | pd.DataFrame, *, sep: str | None = None
+) -> SeenRows | None:
+    """The rows that any of the runs has seen; None if the runs' table is neither at hand nor ``source`` itself.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Finished runs on one table.
+    rows : NewRows
+        Read from ``source`` for these runs.
+    source : Path or DataFrame
+    sep : str, optional
+        As for :func:`read_rows`.
+    """
+    first = runs[0]
+    table = at_hand(first.record.data)
+    if table is None and len(rows.frame) == first.record.data.rows:
+        table = _as_table(source, sep)
+    if table is None or not first.record.data.is_of(table.fingerprint, table.frame.columns):
+        return None
+    trained, validated = np.zeros((2, len(table.frame)), np.bool_)
+    for run in runs:
+        tables = run.read_tables()
+        assert tables.predictions is not None  # the run is done
+        valid = tables.predictions["row"].to_numpy()
+        held_out = valid if tables.test_predictions is None else [*valid, *tables.test_predictions["row"]]
+        trained |= ~np.isin(np.arange(len(trained)), held_out)
+        validated[valid] = True
+    columns = [*encoding_of(first.record.data).columns, *([] if rows.actual is None else [first.spec.target])]
+    both = pd.concat([table.frame[columns], rows.frame[columns]])
+    numbers = both.groupby(columns, sort=False).ngroup().to_numpy()  # equal rows have one number
+    of_table, of_rows = np.split(numbers, [len(trained)])
+    is_trained = np.isin(of_rows, of_table[trained])
+    return SeenRows(is_trained, np.isin(of_rows, of_table[validated]) & ~is_trained)
+
+
+def _as_table(source: Path | pd.DataFrame, sep: str | None) -> Table | None:
+    """All columns of the new rows; None if they are no table, as columns that are not needed may hold anything."""
+    try:
+        return table_of_frame(source) if isinstance(source, pd.DataFrame) else read_table(source, sep=sep)
+    except DataError:
+        return None
 
 
 def _of_file(

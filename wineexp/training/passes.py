@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -36,14 +36,13 @@ __all__ = ["Passes", "amend", "drop_passes", "mean_of_passes", "with_passes"]
 VALUES = 2**19
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
 
 class Passes(NamedTuple):
     """The mean over passes and their standard deviation, both of shape (rows,)."""
 
-    mean: Doubles
-    sd: Doubles
+    mean: Floats
+    sd: Floats
 
 
 def drop_passes(model: keras.Sequential, spec: RunSpec, x: Floats, count: int) -> Iterator[Floats]:
@@ -65,15 +64,17 @@ def drop_passes(model: keras.Sequential, spec: RunSpec, x: Floats, count: int) -
     numbers = [layer.number for layer in spec.layer_plan() if layer.kind == "Dropout"]
     masks = Masks(layers, [derive_seed(spec.seed, number, "passes") for number in numbers])
     forward = _compiled(model, x.shape[1], masks)
-    most = max(1, VALUES // (min(len(x), INFERENCE_ROWS) * max(masks.units)))
-    for start in range(0, count, most):
-        together = min(most, count - start)
+    widest = max(x.shape[1], *masks.units)
+    together, most_rows = max(1, VALUES // (len(x) * widest)), max(INFERENCE_ROWS, VALUES // widest)
+    rows = np.tile(x, (together, 1))
+    for start in range(0, count, together):
         predicted = []
-        for at in range(0, len(x), INFERENCE_ROWS):
-            part = np.tile(x[at : at + INFERENCE_ROWS], (together, 1))
+        for at in range(0, len(rows), most_rows):
+            part = rows[at : at + most_rows]
             kept = [tf.constant(mask) for mask in masks.draw(len(part), len(part))]
-            predicted.append(forward(tf.constant(part), *kept).numpy().reshape(together, -1))
-        yield from np.concatenate(predicted, axis=1)
+            predicted.append(forward(tf.constant(part), *kept).numpy())
+        # The last call makes as many passes as the others: the first passes must not depend on how many follow.
+        yield from np.concatenate(predicted).reshape(together, -1)[: count - start]
 
 
 def _compiled(model: keras.Sequential, features: int, masks: Masks) -> Callable[..., tf.Tensor]:
@@ -102,17 +103,18 @@ def _compiled(model: keras.Sequential, features: int, masks: Masks) -> Callable[
     return compiled
 
 
-def mean_of_passes(
-    model: keras.Sequential, spec: RunSpec, x: Floats, count: int, own_units: Callable[[Floats], Floats]
-) -> Passes:
-    """The mean of ``count`` passes, at least 2, each converted to the target's own units."""
-    mean, squares = np.zeros(len(x)), np.zeros(len(x))
+def mean_of_passes(passes: Iterator[npt.NDArray[np.floating[Any]]]) -> Passes:
+    """The mean of passes, at least one, and their standard deviation, which is NaN for a single pass."""
+    mean, count = next(passes).astype(np.float64), 1
+    squares = np.zeros(len(mean))
     # Welford's sums (Technometrics 4, 1962): thousands of passes over a large table need not be kept.
-    for number, values in enumerate(map(own_units, drop_passes(model, spec, x, count)), 1):
+    for values in passes:
+        count += 1
         distance = values - mean
-        mean += distance / number
+        mean += distance / count
         squares += distance * (values - mean)
-    return Passes(mean, np.sqrt(squares / (count - 1)))
+    sd = np.sqrt(squares / (count - 1)) if count > 1 else np.full(len(mean), np.nan)
+    return Passes(mean.astype(np.float32), sd.astype(np.float32))
 
 
 def with_passes(result: RunResult, model: keras.Sequential | None, split: Split) -> RunResult:
@@ -125,9 +127,8 @@ def with_passes(result: RunResult, model: keras.Sequential | None, split: Split)
         if not result.spec.has_dropout():
             return table.assign(predicted_mc=table["predicted"], predicted_mc_sd=0.0)
         assert model is not None
-        own_units = split.target_scaling.inverse
-        passes = mean_of_passes(model, result.spec, x, result.spec.mc_passes, own_units)
-        mean, sd = (part.astype(np.float32) for part in passes)
+        passes = drop_passes(model, result.spec, x, result.spec.mc_passes)
+        mean, sd = mean_of_passes(map(split.target_scaling.inverse, passes))
         return table.assign(predicted_mc=mean, predicted_mc_sd=sd)
 
     assert result.predictions is not None

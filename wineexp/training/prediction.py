@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from wineexp.runs.integrity import check_hash
 from wineexp.runs.new_rows import NewRows
 from wineexp.runs.run import Run
 from wineexp.training.model import build_model, keras_defaults
+from wineexp.training.passes import Passes, drop_passes, mean_of_passes
 from wineexp.training.scaling_layers import WEIGHTS, check_scaling
 from wineexp.training.trainer import predict
 
@@ -145,27 +146,53 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
     RunError
         When a run has no model, or no dropout to leave on.
     """
-    samples: list[Floats] = []
-    for run in runs:
-        if mc_dropout is not None and not run.spec.has_dropout():
-            raise RunError(f"{run.path}: --mc-dropout needs a run with dropout, and this one has none")
-        model = load_model(run)
-        if not run.record.is_sealed and (trained_on := at_hand(run.record.data)):
-            check_model(run, model, trained_on)
-        x = scale_rows(run, rows)
-        outputs = [predict(model, x)] if mc_dropout is None else [_drop(model, x) for _ in range(mc_dropout)]
-        samples += [_own_units(run, output) for output in outputs]
-        _check_rows(samples[-1][:, None], "the prediction is not finite")
-    table = np.stack(samples)
-    columns: dict[str, Any] = {"row": np.arange(table.shape[1])}
+    predicted, sd = _mean_of_runs(runs, rows) if mc_dropout is None else _mean_of_passes(runs, rows, mc_dropout)
+    columns: dict[str, Any] = {"row": np.arange(len(predicted))}
     if rows.ids is not None:
         columns[rows.ids[0]] = rows.ids[1]
-    columns["predicted"] = table[0] if len(table) == 1 else table.mean(axis=0, dtype=np.float64)
-    if len(table) > 1:
-        columns["sd"] = table.std(axis=0, ddof=1, dtype=np.float64)
+    columns["predicted"] = predicted
+    if len(runs) * (mc_dropout or 1) > 1:
+        columns["sd"] = sd
     if rows.actual is not None:
         columns["actual"] = rows.actual
     return pd.DataFrame(columns)
+
+
+def _mean_of_runs(runs: Sequence[Run], rows: NewRows) -> tuple[Floats, Floats | None]:
+    """The mean of the runs' predictions and its standard deviation; of a single run, what it predicts."""
+    samples = [_checked(run, predict(_sound_model(run), scale_rows(run, rows))) for run in runs]
+    if len(samples) == 1:
+        return samples[0], None
+    table = np.stack(samples)
+    return table.mean(axis=0, dtype=np.float64), table.std(axis=0, ddof=1, dtype=np.float64)
+
+
+def _mean_of_passes(runs: Sequence[Run], rows: NewRows, count: int) -> Passes:
+    """The mean of all passes of all runs with dropout on, and their standard deviation."""
+
+    def passes() -> Iterator[Floats]:
+        for run in runs:
+            if not run.spec.has_dropout():
+                raise RunError(f"{run.path}: --mc-dropout needs a run with dropout, and this one has none")
+            for values in drop_passes(_sound_model(run), run.spec, scale_rows(run, rows), count):
+                yield _checked(run, values)
+
+    return mean_of_passes(passes())
+
+
+def _sound_model(run: Run) -> keras.Sequential:
+    """The run's model, held against the recorded predictions if the record has no checksum."""
+    model = load_model(run)
+    if not run.record.is_sealed and (trained_on := at_hand(run.record.data)):
+        check_model(run, model, trained_on)
+    return model
+
+
+def _checked(run: Run, output: Floats) -> Floats:
+    """What the run's model gives, in the target's own units; raise ``RunError`` if a row's is not finite."""
+    predicted = _own_units(run, output)
+    _check_rows(predicted[:, None], "the prediction is not finite")
+    return predicted
 
 
 def _own_units(run: Run, predicted: Floats) -> Floats:
@@ -180,15 +207,6 @@ def _check_rows(values: Floats, problem: str) -> None:
         rows = f"row{'s' if len(bad) > 1 else ''} {', '.join(map(str, bad[:5]))}"
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise RunError(f"{rows}{more}, counted from 0: cannot be predicted: {problem}")
-
-
-def _drop(model: keras.Sequential, x: npt.NDArray[np.float32]) -> Floats:
-    """One pass with dropout on and everything else as in inference."""
-    values: Any = x
-    for layer in model.layers:
-        values = layer(values, training=isinstance(layer, keras.layers.Dropout))
-    predictions: Floats = np.asarray(values)[:, 0]
-    return predictions
 
 
 def measure_predictions(table: pd.DataFrame, run: Run) -> dict[str, float | None]:

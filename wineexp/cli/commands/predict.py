@@ -37,7 +37,7 @@ def command(run: str, csv: Path, output: Path | None, as_json: bool, **options: 
 
     RUN is a run directory or a file of it; or a directory name, signature or label of a run in OUT. CSV needs the
     columns that RUN was trained on, in any order; they are scaled as in training. Other columns are ignored. If
-    CSV also has the target, MAE, RMSE and skill are printed on stderr.
+    CSV also has the target, MAE, RMSE and skill are printed on stderr, apart for rows that trained RUN.
     """
     from wineexp.api.saved_run import predict
     from wineexp.outputs import write_output
@@ -48,9 +48,9 @@ def command(run: str, csv: Path, output: Path | None, as_json: bool, **options: 
     for remark in predictions.remarks:
         note(remark)
     if as_json:
-        text = json_text(
-            {"predictions": predictions.table.to_dict("records"), "metrics": predictions.metrics}, plain=True
-        )
+        names = ("metrics", "metrics_unseen", "metrics_trained", "trained_rows", "validation_rows")
+        facts = {name: getattr(predictions, name) for name in names}
+        text = json_text({"predictions": predictions.table.to_dict("records"), **facts}, plain=True)
     else:
         text = predictions.as_csv()
     if output is None:
@@ -59,4 +59,4 @@ def command(run: str, csv: Path, output: Path | None, as_json: bool, **options: 
         write_output(output, text.encode())
         say(f"predictions: {output}")
     if predictions.metrics is not None:
-        say(f"{len(predictions.table)} rows: {predictions.measured}")
+        say(predictions.measured)

@@ -357,8 +357,6 @@ def report_scores(runs: Sequence[Run], pairs: int) -> None:
     for judge in judges:
         dice, score = np.random.default_rng(0), Score(judge)
         pools = list(pool(runs, ScoreChoice(judge)))
-        if score.of_passes:  # without dropout they are what they are with it off
-            pools = [(label, errors) for label, errors in pools if "dropout 0," not in f"{label},"]
         for groups in GROUPS:
             found = [false_rates(errors, groups, pairs, dice, score)[0] for _, errors in pools]
             cells += found

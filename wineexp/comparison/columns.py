@@ -215,6 +215,12 @@ _REST: tuple[Column[Entry], ...] = (
         lambda entry: entry.group,
     ),
     Column(
+        "learnt",
+        "not learnt",
+        "what shows that it has not learnt, or not yet: loses to the constant, still falling, ...",
+        lambda entry: entry.variant.state.words or None,
+    ),
+    Column(
         "outlying_seeds",
         "outlying seeds",
         "seeds that stand out as failed (Grubbs' test); they are kept",
@@ -250,7 +256,7 @@ def _last(score: Score) -> tuple[str, ...]:
 def on_terminal(score: Score) -> tuple[Column[Entry], ...]:
     """The columns that fit into a terminal."""
     known = columns(score)
-    before, after = ("variant", "seeds", "splits"), ("look", "group", score.other_way.key, *_last(score))
+    before, after = ("variant", "seeds", "splits"), ("look", "group", "learnt", score.other_way.key, *_last(score))
     return (
         *(known[key] for key in before),
         _with_interval(score),
@@ -263,12 +269,12 @@ def on_page(score: Score) -> tuple[Column[Entry], ...]:
     """The columns of the page."""
     known = columns(score)
     after = ("difference", "p", "detectable", "seeds_needed", "outlying_seeds", *_last(score))
-    keys = ("look", "group", "seeds", "splits", score.key, "low", "high", score.other_way.key, *after)
+    keys = ("look", "group", "seeds", "splits", score.key, "low", "high", "learnt", score.other_way.key, *after)
     return (known["variant"], _WORD, *(known[key] for key in keys))
 
 
 #: Columns that are not empty in every comparison.
 RARE = frozenset(
-    {"splits", "group", "look", "outlying_seeds", "train_mae", "train_rmse", "gap"}
+    {"splits", "group", "look", "learnt", "outlying_seeds", "train_mae", "train_rmse", "gap"}
     | {f"{side}_{judge}" for side in ("val", "test") for judge in JUDGED_BY}
 )

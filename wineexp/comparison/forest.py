@@ -108,7 +108,8 @@ def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mappin
             one.variant_label,
             one.difference,
             one.interval,
-            one.word
+            (f"{one.lead.short}; " if one.lead else "")
+            + one.word
             + (f"; {one.other_way.in_a_word}" if one.other_way else "")
             + letters.get(one.variant_label, ""),
             INK[one.kind],

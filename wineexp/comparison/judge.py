@@ -14,6 +14,7 @@ import scipy
 
 from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
+from wineexp.comparison.learnt import Lead, State, lead
 from wineexp.comparison.statistics import compare_errors, compare_unpaired, holm, letters
 from wineexp.comparison.variants import Variant, passes_of, score_rank
 from wineexp.comparison.verdict import Look, OtherWay, Verdict
@@ -62,7 +63,11 @@ def judge_both_ways(
     Only where all runs have recorded equally many passes, and for pairs of which a variant has dropout. The other
     way's verdicts are a family of their own.
     """
-    verdicts = judge_variants(judged, reference, margin, looks)
+    states = {variant.label: variant.state for variant in judged}
+    verdicts = tuple(
+        replace(verdict, lead=_lead(verdict, states))
+        for verdict in judge_variants(judged, reference, margin, looks)
+    )
     counts = passes_of(run for variant in judged for run in variant.runs)
     dropping = {variant.label for variant in judged if variant.spec and variant.spec.has_dropout()}
     if len(counts) != 1 or 0 in counts or not dropping:
@@ -77,6 +82,11 @@ def judge_both_ways(
         else verdict
         for verdict, other in zip(verdicts, other_verdicts, strict=True)
     )
+
+
+def _lead(verdict: Verdict, states: Mapping[str, State]) -> Lead | None:
+    ours, theirs = (states[label] for label in (verdict.variant_label, verdict.reference_label))
+    return lead(verdict.variant_label, ours, verdict.reference_label, theirs)
 
 
 def judge_errors(

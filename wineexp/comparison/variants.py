@@ -15,6 +15,7 @@ import pandas as pd
 
 from wineexp.comparison.crossing import compare_splits, crosses_splits
 from wineexp.comparison.estimate import Estimate
+from wineexp.comparison.learnt import State, state_of
 from wineexp.comparison.statistics import compare_errors
 from wineexp.errors import SelectionError, nearest
 from wineexp.runs.columns import says_the_same
@@ -194,6 +195,11 @@ class Variant:
     def figures(self) -> Figures:
         """What its finished runs score."""
         return self.score.figures_of(self.runs)
+
+    @cached_property
+    def state(self) -> State:
+        """What shows that it has not learnt, or not yet."""
+        return state_of(self.runs, self.unfinished, self.score, self.figures)
 
     @property
     def judged_score(self) -> float | None:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from wineexp.comparison.estimate import ALPHA, Estimate
+from wineexp.comparison.learnt import Lead
 from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.looks import Looks
 from wineexp.text import format_number, largest, one_line, telling_size
@@ -107,6 +108,8 @@ class Verdict:
         Whether all predictions of both are equal, bit for bit: then nothing is judged.
     other_way : OtherWay or None
         The verdict on the other way to predict, if it is known and dropout makes a difference.
+    lead : Lead or None
+        What is said first, if either variant has not learnt, or not yet.
     """
 
     variant_label: str
@@ -121,6 +124,7 @@ class Verdict:
     reference_error: float | None = None
     identical: bool = False
     other_way: OtherWay | None = None
+    lead: Lead | None = None
 
     @property
     def difference(self) -> Estimate:
@@ -244,8 +248,12 @@ class Verdict:
         return one_line(f"Verdict({self.sentence()})")
 
     def sentence(self) -> str:
-        """The verdict in words, with the figures; then, if it is known, that on the other way to predict."""
-        return f"{self._sentence()}{'. ' + self.other_way.sentence() if self.other_way else ''}"
+        """The verdict in words, with the figures.
+
+        Beside it, what shows that either has not learnt, and the verdict on the other way to predict, if known.
+        """
+        verdict = f"{self._sentence()}{'. ' + self.other_way.sentence() if self.other_way else ''}"
+        return self.lead.beside(verdict) if self.lead else verdict
 
     def _sentence(self) -> str:
         if self.identical:
@@ -272,7 +280,8 @@ class Verdict:
 
         The interval has the direction of the word: for a better variant, how much lower its errors are.
         """
-        return f"{self._answer()}{'; ' + self.other_way.words if self.other_way else ''}"
+        answer = f"{self._answer()}{'; ' + self.other_way.words if self.other_way else ''}"
+        return self.lead.beside(answer, "; ") if self.lead else answer
 
     def in_short(self) -> str:
         """``worse by 0.154 [0.090, 0.210]``."""

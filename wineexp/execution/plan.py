@@ -175,16 +175,7 @@ def make_plan(
     features, notes = check_table(specs, found.table)
     notes = (*found.notes, *check_effects(specs), *notes)
     table = found.table
-    known: dict[str, list[Run]] = {}
-    unreadable: dict[str, str] = {}
-    for path in run_folders(out):
-        run = Run(path)
-        try:
-            known.setdefault(run.record.key, []).append(run)
-        except NoRunError:
-            continue
-        except RunError as error:
-            unreadable[path.name.rpartition("-")[2]] = str(error)  # the directory's name still has its signature
+    known, unreadable = _known_runs(out)
     damaged: list[str] = []
     together: dict[str, list[RunSpec]] = {}
     for spec in specs:
@@ -234,6 +225,21 @@ def make_plan(
         features=features,
         notes=notes,
     )
+
+
+def _known_runs(out: Path) -> tuple[dict[str, list[Run]], dict[str, str]]:
+    """The runs of a folder by signature, and what is wrong with those whose record cannot be read."""
+    known: dict[str, list[Run]] = {}
+    unreadable: dict[str, str] = {}
+    for path in run_folders(out):
+        run = Run(path)
+        try:
+            known.setdefault(run.record.key, []).append(run)
+        except NoRunError:
+            continue
+        except RunError as error:
+            unreadable[path.name.rpartition("-")[2]] = str(error)  # the directory's name still has its signature
+    return known, unreadable
 
 
 def _recording_all(specs: Sequence[RunSpec]) -> RunSpec:

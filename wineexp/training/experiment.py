@@ -93,22 +93,20 @@ def run(
     saved, in_model = _saved(model, spec, split, table) if keep_model else (None, False)
     if large:
         runtime.give_back_memory()  # which saving has freed: the curves are drawn next
+    test = None if on_test is None else _predictions(split.test_rows, split.y_test, on_test, split.test_twins)
     result = RunResult(
         spec=spec,
         status="done",
         history=history,
         predictions=_predictions(split.valid_rows, split.y_valid, predicted, split.twins),
-        test_predictions=None
-        if on_test is None
-        else _predictions(split.test_rows, split.y_test, on_test, split.test_twins),
+        test_predictions=test,
         data=table_facts(table, split, in_model=in_model),
         metrics=metrics,
         timing=timing,
         environment=Environment(**runtime.environment(threads), **_made(fitted.compiler)),
         model=saved,
     )
-    if spec.mc_passes:
-        result = with_passes(result, model, split)
+    result = with_passes(result, model, split)
     return replace(result, timing=timing.model_copy(update={"run_seconds": time.perf_counter() - start}))
 
 

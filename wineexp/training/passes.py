@@ -120,8 +120,10 @@ def mean_of_passes(passes: Iterator[npt.NDArray[np.floating[Any]]]) -> Passes:
 def with_passes(result: RunResult, model: keras.Sequential | None, split: Split) -> RunResult:
     """A finished run's result with its spec's ``mc_passes``: ``predicted_mc``, its sd, and their metrics.
 
-    Without dropout every pass is the prediction itself, and no model is needed.
+    Without dropout every pass is the prediction itself, and no model is needed; unchanged if there are to be none.
     """
+    if not result.spec.mc_passes:
+        return result
 
     def passed(table: pd.DataFrame, x: Floats) -> pd.DataFrame:
         if not result.spec.has_dropout():

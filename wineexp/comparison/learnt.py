@@ -1,0 +1,124 @@
+"""Have the variants learnt anything? A verdict between networks that have not is no answer about a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wineexp.runs.learning import FALLING, learning
+from wineexp.runs.run import Run
+from wineexp.runs.score import Figures, Score
+from wineexp.text import format_number
+
+__all__ = ["Lead", "State", "lead", "state_of"]
+
+
+@dataclass(frozen=True)
+class State:
+    """What shows that a variant has not learnt, or not yet.
+
+    Attributes
+    ----------
+    loses : bool
+        Whether the score of all its seeds together is not below the best constant's.
+    constant : bool
+        Whether most of its seeds predict nearly the same for every row.
+    diverged : int
+        The number of its seeds that diverged.
+    falling : bool
+        Whether val_loss is still falling at the end, by the median of its seeds.
+    figures : str
+        ``val MAE 2.075, always predicting the training median 0.665``; empty if either is not known.
+    remedy : str or None
+        The flag that helps, if the target's scale is far from 1.
+    """
+
+    loses: bool = False
+    constant: bool = False
+    diverged: int = 0
+    falling: bool = False
+    figures: str = ""
+    remedy: str | None = None
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether it has learnt something, if perhaps not all yet."""
+        return not (self.loses or self.constant or self.diverged)
+
+    @property
+    def words(self) -> str:
+        """What shows it, worst first: ``loses to the constant, still falling``; empty if nothing does."""
+        found = {
+            f"{self.diverged} seed{'s' if self.diverged > 1 else ''} diverged": self.diverged > 0,
+            "predicts a constant": self.constant,
+            "loses to the constant": self.loses,
+            "still falling": self.falling,
+        }
+        return ", ".join(word for word, is_so in found.items() if is_so)
+
+
+def state_of(runs: Sequence[Run], unfinished: Sequence[Run], score: Score, figures: Figures) -> State:
+    """The state of a variant: of its finished runs, with their figures, and of the others."""
+    each = [learning(run, score) for run in runs]
+    falls = [one.falls for one in each if one.falls is not None]
+    constants = [one.constant_predictions for one in each]
+    known = figures.score is not None and figures.constant is not None
+    return State(
+        loses=known and figures.score >= figures.constant,  # type: ignore[operator]
+        constant=sum(map(bool, constants)) > len(constants) / 2,
+        diverged=sum(learning(run, score).diverged for run in unfinished),
+        falling=bool(falls) and float(np.median(falls)) > FALLING,
+        figures=_figures(score, figures) if known else "",
+        remedy=next((one.remedy for one in each if one.remedy), None),
+    )
+
+
+def _figures(score: Score, figures: Figures) -> str:
+    own, constant = (format_number(value or 0.0, ".3f", figures.constant) for value in figures[:2])
+    return f"{score.name} {own}, always predicting {score.constant_words} {constant}"
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What is said beside a verdict, if one of its variants has not learnt, or not yet.
+
+    Attributes
+    ----------
+    words : str
+        ``Neither has learnt yet: both lose to the constant``.
+    short : str
+        ``neither has learnt``.
+    is_first : bool
+        Whether it stands before the verdict: no difference between networks that have not learnt is an answer.
+    """
+
+    words: str
+    short: str
+    is_first: bool = True
+
+    def beside(self, verdict: str, separator: str = ". ") -> str:
+        """The verdict in words, with the lead before or behind it."""
+        return f"{self.words}. {verdict}" if self.is_first else f"{verdict}{separator}{self.words}"
+
+
+def lead(label: str, ours: State, reference: str, theirs: State) -> Lead | None:
+    """The lead of a verdict on ``label`` against ``reference``; None if both have learnt, and fall no more."""
+    remedy = ours.remedy or theirs.remedy
+    helps = f"; {remedy} may help" if remedy else ""
+    if not ours.has_learnt and not theirs.has_learnt:
+        why = f"{label}: {ours.words}; {reference}: {theirs.words}"
+        if ours.loses and theirs.loses:
+            why = f"both lose to the constant ({ours.figures}; {reference} {theirs.figures.partition(',')[0]})"
+        return Lead(f"Neither has learnt yet: {why}{helps}", "neither has learnt")
+    for name, state, short in ((label, ours, "has not learnt"), (reference, theirs, "reference has not learnt")):
+        if not state.has_learnt:
+            loses = "loses to the constant"
+            why = state.words.replace(loses, f"{loses} ({state.figures})")
+            return Lead(f"{name} has not learnt yet: {why}{helps}", short)
+    falling = [name for name, state in ((label, ours), (reference, theirs)) if state.falling]
+    if not falling:
+        return None
+    still = "both are still falling" if len(falling) == 2 else f"{falling[0]} is still falling"
+    return Lead(f"{still}, so more epochs may change this", "still falling", is_first=False)

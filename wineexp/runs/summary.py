@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from wineexp.data.table import Table
 from wineexp.errors import RunError
 from wineexp.listing import Column, Listing, as_text, row_texts
 from wineexp.runs.columns import COLUMNS, told_metrics
+from wineexp.runs.diagnosis import first_fault
 from wineexp.runs.directory import MODEL, RECORD
 from wineexp.runs.metrics import Stopping, stopping
 from wineexp.runs.number_table import read_columns
@@ -86,6 +88,8 @@ def summary(run: Run) -> str:
     if record.simulated:
         rows.append(("SIMULATED", f"the real table was not used; {NOT_ABOUT_WINE}"))
     rows.append(("files", f"{run.path}/"))
+    if run.status == "done" and (fault := first_fault(run)):
+        rows.append(("stands out", f"{fault.sentence}; wineexp why {shlex.quote(str(run.path))}"))
     lines = [f"{name:<15} {text}" for name, text in rows]
     if run.status != "done":
         details = [f"{'details':<15} {run.error_path}"] if run.error_path.exists() else []

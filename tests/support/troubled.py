@@ -88,7 +88,7 @@ FAULTY = {
         ("red wine", {"dropout": 0.5}),
         ("simulated", {"widths": "64x2", "dropout": 0.4, "seed": 3, "epochs": 100}),
     ),
-    "bn_lag": _each(
+    "moving_averages": _each(
         {**_LESSON, "epochs": 12, "bn": "after"},
         ("red wine", {"bn": "before", "seed": 1}), ("simulated", {"bn": "before", "widths": "64x2"}),
         ("red wine", {"bn": "none", "bn_input": True, "seed": 3}),
@@ -145,13 +145,13 @@ FAULTY = {
         ("simulated", {"dropout": 0.3, "seed": 1}),
         ("huge features", {"loss": "mse", "seed": 1}),
     ),
-    "small_batches": _each(
+    "few_rows": _each(
         {"widths": "64x2", "epochs": 20, "scale": "standard", "bn": "after"},
         ("linear", {"batch_size": 2}), ("few", {"batch_size": 4}),
         ("noisy", {"batch_size": 3, "bn": "before"}),
         ("curved", {"batch_size": 4}), ("pressure", {"batch_size": 2, "scale_target": "standard"}),
     ),
-    "slow_start": _each(
+    "cut": _each(
         {**_LESSON, "epochs": 300, "patience": 3},
         ("red wine", {"bn": "after"}), ("red wine", {"bn": "before", "seed": 1}),
         ("simulated", {"bn": "after"}),

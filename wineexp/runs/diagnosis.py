@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wineexp.notebook.card import Card, to_html
+from wineexp.runs.directory import SPEC
 from wineexp.runs.learning import SCALE_TARGET, Learning, learning
 from wineexp.runs.metrics import Stopping, stopping
 from wineexp.runs.record import Metrics
@@ -50,6 +51,10 @@ DEAD = 0.9
 
 #: val_loss over the last five epochs, over the best epoch's. Healthy: at most 1.05; planted: at least 1.26.
 PAST = 1.15
+
+#: The validation rows' MAE over that of the training rows, if these are learnt by heart. Where val_loss rises for
+#: another reason it is at most 1.37; planted: at least 2.7.
+BY_HEART = 1.5
 
 #: A loss over the median of the ten epochs around it. Healthy: at most 1.24; planted: at least 1.6.
 SPIKE = 1.5
@@ -200,15 +205,15 @@ class Cause:
         One line.
     evidence : callable
         The figures that show it, in words; None if the facts do not show it.
-    flags : callable
-        The flags to try.
+    tries : callable
+        What to try: flags for the run's spec, or a whole command.
     """
 
     key: str
     title: str
     meaning: str
     evidence: Callable[[Facts], str | None]
-    flags: Callable[[Facts], str]
+    tries: Callable[[Facts], str]
 
 
 @dataclass(frozen=True)
@@ -317,7 +322,7 @@ def _loses(facts: Facts) -> str | None:
 
 
 def _falling(facts: Facts) -> str | None:
-    if not facts.learning.still_falling or facts.learning.falls is None:
+    if not facts.learning.still_falling or facts.learning.falls is None or _past(facts):
         return None
     return (
         f"val_loss {_number(facts.val_loss[-1])} in the last of {count_of(len(facts.val_loss), 'epoch')}; at its "
@@ -326,7 +331,9 @@ def _falling(facts: Facts) -> str | None:
 
 
 def _past(facts: Facts) -> str | None:
-    losses = facts.val_loss
+    losses, train, valid = facts.val_loss, facts.metrics.train_mae, facts.metrics.val_mae
+    if train is None or valid is None or valid <= BY_HEART * train:
+        return None
     if facts.kept != len(losses) - 1 or len(losses) < 2 * AROUND:
         return None
     best, last = int(np.argmin(losses)), float(losses[-AROUND:].mean())
@@ -334,18 +341,19 @@ def _past(facts: Facts) -> str | None:
         return None
     return (
         f"val_loss was lowest in epoch {epoch_number(best)} of {len(losses)}, {_number(losses[best])}, and is "
-        f"{_number(last)} over the last {AROUND}"
+        f"{_number(last)} over the last {AROUND}; train MAE {_number(train)}, val MAE {_number(valid)}"
     )
 
 
 def _spikes(facts: Facts) -> str | None:
-    for name, losses in (("loss", facts.loss), ("val_loss", facts.val_loss)):
+    lags = _averages_lag(facts) is not None  # then val_loss jumps with the moving averages
+    for name, losses in (("loss", facts.loss), *([] if lags else [("val_loss", facts.val_loss)])):
         start = max(AROUND, len(losses) // 5 + 1)
         ratios = {epoch: _over_neighbours(losses, epoch) for epoch in range(start, len(losses) - 1)}
         high = [epoch for epoch, ratio in ratios.items() if ratio > SPIKE]
         if high:
             worst = max(high, key=ratios.__getitem__)
-            others = f"; so do {len(high) - 1} others" if len(high) > 1 else ""
+            others = f"; {len(high) - 1} more are as high" if len(high) > 2 else ""
             return (
                 f"epoch {epoch_number(worst)} has a {name} of {_number(losses[worst])}, {ratios[worst]:.1f} times "
                 f"that of the epochs around it{others}"
@@ -396,18 +404,25 @@ def _cut(facts: Facts) -> str | None:
     )
 
 
-def _below(facts: Facts) -> str | None:
+def _below(facts: Facts, how: str) -> str | None:
     """val_loss lies below loss, and the training rows would too, measured as the validation rows are."""
     both = facts.in_training
     loss, val_loss = float(facts.loss[-10:].mean()), float(facts.val_loss[-10:].mean())
     if val_loss >= loss or both is None or both[0] >= both[1]:
         return None
-    how = "dropout off" if facts.spec.has_dropout() else "the epoch's last weights"
-    error = "loss" if facts.spec.loss == "mae" else "error"
+    error = "loss" if facts.spec.loss == "mae" else "root mean squared error"
     return (
-        f"loss {_number(loss)} and val_loss {_number(val_loss)} over the last ten epochs; with {how} the training "
+        f"loss {_number(loss)} and val_loss {_number(val_loss)} over the last ten epochs; {how} the training "
         f"rows' {error} is {_number(both[0])}, not {_number(both[1])}"
     )
+
+
+def _below_by_dropout(facts: Facts) -> str | None:
+    return _below(facts, "with dropout off") if facts.spec.has_dropout() else None
+
+
+def _below_by_moving(facts: Facts) -> str | None:
+    return None if facts.spec.has_dropout() else _below(facts, "after the epoch")
 
 
 def _twins(facts: Facts) -> str | None:
@@ -442,13 +457,17 @@ def _scaled(facts: Facts) -> str | None:
 
 def _steadier(facts: Facts) -> str:
     """For units that died: a rate that is not above the usual, scaled features, an activation without a zero."""
-    return _slower(facts) if _is_fast(facts) else _scaled(facts) or "--activation elu"
+    if _is_fast(facts):
+        return _slower(facts)
+    return _scaled(facts) or ("--activation elu" if facts.spec.activation != "elu" else _longer(facts))
 
 
 def _less_dropout(facts: Facts) -> str:
     if _features_are_far(facts):
         return "--scale standard"
     rates = [rate / 2 for rate in facts.spec.rates()]
+    if not any(rates):
+        return f"--dropout-input {facts.spec.dropout_input / 2:g}"
     return f"--dropout {format_value(rates[0] if len(set(rates)) == 1 else rates)}"
 
 
@@ -460,56 +479,64 @@ def _quicker_averages(facts: Facts) -> str:
 
 def _better(facts: Facts) -> str:
     """For a run that loses to the constant, what its facts suggest first."""
+    for cause in (_DROPOUT, _AVERAGES, _DEAD):
+        if cause.evidence(facts):
+            return cause.tries(facts)
     if _is_fast(facts):
         return _slower(facts)
     if scaled := _scaled(facts):
         return scaled
-    train, valid = facts.metrics.train_mae, facts.metrics.val_mae
-    learns_by_heart = train is not None and valid is not None and valid > 1.5 * train
-    return _patience(facts) if learns_by_heart and facts.spec.patience is None else _longer(facts)
+    return _patience(facts) if _past(facts) else _longer(facts)
 
 
 def _patience(facts: Facts) -> str:
     return f"--patience {max(5, facts.spec.epochs // 10)}"
 
 
-_DIVERGED = Cause("diverged", "it diverged", "Its steps are too large for this table.", _diverged, _slower)
+def _third_curve(facts: Facts) -> str:
+    """A third curve; where it is there, a look inside."""
+    return f"wineexp inspect {shlex.quote(str(facts.path))}" if facts.spec.eval_train else "--eval-train"
+
+
+_BELOW = "val_loss lies below loss, which is no fault"
+
+_DIVERGED = Cause("diverged", "It diverged", "Its steps are too large for this table.", _diverged, _slower)
 _DROPOUT = Cause(
-    "dropout", "dropout shifts the predictions",
+    "dropout", "Dropout shifts the predictions",
     "The weights were trained to be right with units dropped; with all of them the sums are others.",
     _dropout_shifts, _less_dropout,
 )  # fmt: skip
 _AVERAGES = Cause(
-    "moving_averages", "batch norm's moving averages do not fit",
+    "moving_averages", "Batch norm's moving averages do not fit",
     "Predictions use them in place of each batch's own mean and variance.",
     _averages_lag, _quicker_averages,
 )  # fmt: skip
 _DEAD = Cause(
     "dead_units",
-    "units are dead",
+    "Units are dead",
     "They pass nothing on, and no gradient comes back to revive them.",
     _dead,
     _steadier,
 )
 _CONSTANT = Cause(
     "constant",
-    "it predicts a constant",
+    "It predicts a constant",
     "The features have no influence on what it predicts.",
     _constant,
     _steadier,
 )
 _LOSES = Cause(
     "loses",
-    "it loses to a constant",
+    "It loses to a constant",
     "It has learnt nothing yet that a single number would not say.",
     _loses,
     _better,
 )
 _FALLING = Cause(
-    "still_falling", "val_loss is still falling", "It was stopped before it had learnt what it can.",
+    "still_falling", "Its val_loss is still falling", "It was stopped before it had learnt what it can.",
     _falling, lambda facts: SCALE_TARGET if facts.learning.target_scale else _longer(facts),
 )  # fmt: skip
-_SPIKES = Cause("spikes", "the loss has spikes", "Single steps undo what many have learnt.", _spikes, _slower)
+_SPIKES = Cause("spikes", "The loss has spikes", "Single steps undo what many have learnt.", _spikes, _slower)
 
 #: The faults that values far from 1 can cause.
 _OF_SCALE = (_DIVERGED, _DROPOUT, _AVERAGES, _DEAD, _CONSTANT, _LOSES, _FALLING, _SPIKES)
@@ -518,27 +545,27 @@ _OF_SCALE = (_DIVERGED, _DROPOUT, _AVERAGES, _DEAD, _CONSTANT, _LOSES, _FALLING,
 FAULTS = (
     _DIVERGED, _DROPOUT, _AVERAGES, _DEAD, _CONSTANT, _LOSES, _FALLING,
     Cause(
-        "best_past", "its best epoch is long past", "Since then it has learnt the training rows by heart.",
+        "best_past", "Its best epoch is long past", "Since then it has learnt the training rows by heart.",
         _past, _patience,
     ),
     _SPIKES,
     Cause(
-        "target_scale", "the target is far from unit scale",
+        "target_scale", "The target is far from unit scale",
         "A network starts near 0 and takes steps of the learning rate's size, whatever the target's.",
         _target_scale, lambda _: SCALE_TARGET,
     ),
     Cause(
-        "feature_scale", "the features are far from unit scale",
+        "feature_scale", "The features are far from unit scale",
         "The largest of them decide what the first layer gives, and how far a step goes.",
         _feature_scale, lambda _: "--scale standard",
     ),
     Cause(
-        "few_rows", "batch norm has batches of few rows",
+        "few_rows", "Batch norm has batches of few rows",
         "Such means and variances are mostly noise, and unlike the moving averages that predict.",
         _few_rows, lambda _: "--batch-size 32",
     ),
     Cause(
-        "cut", "early stopping cut a slow start", "Patience ran out before it had begun to learn.",
+        "cut", "Early stopping cut a slow start", "Patience ran out before it had begun to learn.",
         _cut, lambda facts: f"--patience {max(20, 5 * (facts.spec.patience or 1))}",
     ),
 )  # fmt: skip
@@ -546,12 +573,15 @@ FAULTS = (
 #: What looks like a fault and is none.
 EXPLANATIONS = (
     Cause(
-        "val_loss_below", "val_loss lies below loss, which is no fault",
-        "loss is the mean over an epoch's batches while the weights still move, with dropout, if any, on.",
-        _below, lambda _: "--eval-train",
+        "val_loss_below", _BELOW, "Dropout is on while loss is measured, and off for val_loss.",
+        _below_by_dropout, _third_curve,
     ),
     Cause(
-        "twins", "rows seen in training score better",
+        "val_loss_below", _BELOW, "loss is the mean over an epoch in which the weights still improve.",
+        _below_by_moving, _third_curve,
+    ),
+    Cause(
+        "twins", "Rows seen in training score better",
         "Validation rows that equal a training row are remembered, not predicted.",
         _twins, lambda _: "--split grouped",
     ),
@@ -570,8 +600,10 @@ def _found(causes: tuple[Cause, ...], facts: Facts) -> Iterator[Finding]:
             continue  # nothing else is known of it
         evidence = cause.evidence(facts)
         if evidence is not None:
-            command = f"wineexp train {shlex.quote(str(facts.path / 'spec.yaml'))} {cause.flags(facts)}"
-            yield Finding(cause.key, cause.title, evidence, cause.meaning, command)
+            tried = cause.tries(facts)
+            if tried.startswith("--"):
+                tried = f"wineexp train {shlex.quote(str(facts.path / SPEC))} {tried}"
+            yield Finding(cause.key, cause.title, evidence, cause.meaning, tried)
 
 
 def first_fault(run: Run) -> Finding | None:

@@ -85,11 +85,11 @@ def summary(run: Run) -> str:
     """A finished run in a few lines; for another one, its outcome."""
     record = run.record
     rows = facts(run) if run.status == "done" else []
+    if run.status == "done" and (fault := first_fault(run)):
+        rows.append(("stands out", f"{fault.sentence}; see wineexp why {shlex.quote(str(run.path))}"))
     if record.simulated:
         rows.append(("SIMULATED", f"the real table was not used; {NOT_ABOUT_WINE}"))
     rows.append(("files", f"{run.path}/"))
-    if run.status == "done" and (fault := first_fault(run)):
-        rows.append(("stands out", f"{fault.sentence}; wineexp why {shlex.quote(str(run.path))}"))
     lines = [f"{name:<15} {text}" for name, text in rows]
     if run.status != "done":
         details = [f"{'details':<15} {run.error_path}"] if run.error_path.exists() else []

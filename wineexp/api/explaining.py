@@ -52,8 +52,8 @@ def why(run: Run | PathLike, *, out: PathLike = "outputs") -> Diagnosis:
     --------
     >>> import wineexp
     >>> run = wineexp.train(widths=8, epochs=2, data="simulated")
-    >>> [fault.key for fault in wineexp.why(run).faults]
-    ['loses']
+    >>> wineexp.why(run).faults[0].title
+    'It loses to a constant'
     """
     found = Run(read_run(run, out))
     check_run(found)

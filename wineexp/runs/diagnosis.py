@@ -62,16 +62,19 @@ SPIKE = 1.5
 #: Epochs on each side of one that might be a spike. In the first fifth losses fall too fast to have any.
 AROUND = 5
 
-#: The largest absolute value of an unscaled feature.
+#: The largest absolute value of an unscaled feature. On a made-up table (64x2, 60 epochs) skill is 0.62 up to 10, 0.55
+#: at 34, -0.06 at 100, -1.9 at 336.
 LARGE_FEATURE = 30.0
 
-#: Batches from which batch normalization's statistics are of use.
+#: Rows in a batch from which batch normalization's statistics are of use. On a made-up table (64x2) skill is 0.32,
+#: 0.44 and 0.50 with 2, 3 and 4 rows, 0.55 to 0.63 with more; without batch normalization 0.65 with any.
 FEW_ROWS = 5
 
-#: The training loss of a run that early stopping cut, over the constant's: it has not begun to learn.
+#: The training loss over the constant's of a run that has not begun to learn. Where nothing can be learnt it is about
+#: 1 at first, and falls as rows are learnt by heart; planted: at least 3.
 NOT_BEGUN = 1.2
 
-#: The MAE on twins over that on the others.
+#: The MAE on twins over that on the others, where it is said: healthy runs on the red-wine table have 0.6 to 0.85.
 TWINS = 0.9
 
 
@@ -385,9 +388,10 @@ def _features_are_far(facts: Facts) -> bool:
 
 
 def _few_rows(facts: Facts) -> str | None:
-    if not facts.normalizes or facts.spec.batch_size >= FEW_ROWS:
+    rows = min(facts.spec.batch_size, facts.train_rows)
+    if not facts.normalizes or rows >= FEW_ROWS:
         return None
-    return f"each of its means and variances in training is of {facts.spec.batch_size} rows"
+    return f"each mean and variance in training is of {count_of(rows, 'row')}"
 
 
 def _cut(facts: Facts) -> str | None:

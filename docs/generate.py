@@ -18,6 +18,7 @@ from wineexp.cli import COMMANDS
 from wineexp.comparison import columns as comparison_columns
 from wineexp.runs import inspection as inspection_columns
 from wineexp.runs.columns import COLUMNS, Column
+from wineexp.runs.diagnosis import EXPLANATIONS, FAULTS
 from wineexp.runs.record import Metrics
 from wineexp.specs.keras_names import ACTIVATIONS, OPTIMIZERS
 from wineexp.specs.run_spec import RunSpec
@@ -79,6 +80,12 @@ def inspection() -> str:
     return "\n".join(["| key | meaning |", "| --- | --- |", *rows])
 
 
+def faults() -> str:
+    """What `wineexp why` can find."""
+    rows = [f"| `{cause.key}` | {cause.title} | {cause.meaning} |" for cause in (*FAULTS, *EXPLANATIONS)]
+    return "\n".join(["| key | title | meaning |", "| --- | --- | --- |", *rows])
+
+
 def _column_table(found: Iterable[Column[Any]]) -> str:
     rows = [f"| `{column.key}` | {column.heading} | {column.meaning} |" for column in found]
     return "\n".join(["| key | heading | meaning |", "| --- | --- | --- |", *rows])
@@ -129,6 +136,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "columns": columns,
     "commands": commands,
     "comparison": comparison,
+    "faults": faults,
     "fields": fields,
     "inspection": inspection,
     "metrics": metrics,

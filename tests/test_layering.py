@@ -203,6 +203,7 @@ def loaded_by(*arguments):
         (["study", "--help"], 0),
         (["predict", "--help"], 0),
         (["inspect", "--help"], 0),
+        (["why", "--help"], 0),
         (["export", "--help"], 0),
         (["diff", "--help"], 0),
         (["rm", "--help"], 0),

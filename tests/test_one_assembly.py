@@ -121,7 +121,9 @@ AFTERWARDS = {
 RENAMED = {"spec_file": "spec", "configs": "config", "csv": "rows"}
 
 
-@pytest.mark.parametrize("name", ["train", "batch", "study", "compare", "report", "predict", "inspect", "diff"])
+@pytest.mark.parametrize(
+    "name", ["train", "batch", "study", "compare", "report", "predict", "inspect", "why", "diff"]
+)
 def test_every_flag_of_a_command_is_a_parameter_of_its_function(name):
     command = importlib.import_module(f"wineexp.cli.commands.{name}").command
     fields = set(wineexp.RunSpec.model_fields) if name == "train" else set()
@@ -170,6 +172,7 @@ def test_compare_says_the_same(here, cli, small_table):
         (["compare", "nowhere", "--out", "runs"], lambda: wineexp.compare("nowhere", out="runs")),
         (["inspect", "nowhere"], lambda: wineexp.inspect("nowhere")),
         (["inspect", "runs/8x1-s0-cross", "new.csv"], lambda: wineexp.inspect("runs/8x1-s0-cross", "new.csv")),
+        (["why", "nowhere"], lambda: wineexp.why("nowhere")),
         (["export", "tensorboard", "empty"], lambda: wineexp.export("empty", tensorboard="tb")),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",

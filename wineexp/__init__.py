@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wineexp.api.comparing import compare, report
+    from wineexp.api.explaining import why
     from wineexp.api.inspecting import inspect
     from wineexp.api.removing import remove
     from wineexp.api.saved_run import SavedRun, diff, load_runs, predict
@@ -42,6 +43,7 @@ __all__ = [
     "report",
     "study",
     "train",
+    "why",
 ]
 
 #: Name -> its module.
@@ -55,6 +57,7 @@ _ROOMS = {
     "export": "api.sending",
     "remove": "api.removing",
     "inspect": "api.inspecting",
+    "why": "api.explaining",
 }
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "Write one self-contained page: the answer, the curves, the table, the runs.",
     "predict": "Predict new rows with a saved run.",
     "inspect": "Look inside a saved run: its layers' activations, and whether its moving averages fit.",
+    "why": "Say what is wrong with a run, with its figures and a command to try.",
     "export": "Send finished runs to MLflow or TensorBoard, skipping those already sent.",
     "data": "Show which table would be used and why, fetch it, or add a copy of it.",
     "runs": "List runs as a table: filter, sort, choose columns.",
@@ -40,7 +41,7 @@ COMMANDS = {
 }
 
 #: Commands that load TensorFlow, here or in processes of their own.
-_WITH_TENSORFLOW = {"train", "batch", "study", "predict", "inspect"}
+_WITH_TENSORFLOW = {"train", "batch", "study", "predict", "inspect", "why"}
 
 
 class _Lazy(click.Group):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from wineexp.data.table import Table
 from wineexp.errors import RunError
 from wineexp.listing import Column, Listing, as_text, row_texts
 from wineexp.runs.columns import COLUMNS, told_metrics
+from wineexp.runs.diagnosis import first_fault
 from wineexp.runs.directory import MODEL, RECORD
 from wineexp.runs.metrics import Stopping, stopping
 from wineexp.runs.number_table import read_columns
@@ -83,6 +85,8 @@ def summary(run: Run) -> str:
     """A finished run in a few lines; for another one, its outcome."""
     record = run.record
     rows = facts(run) if run.status == "done" else []
+    if run.status == "done" and (fault := first_fault(run)):
+        rows.append(("stands out", f"{fault.sentence}; see wineexp why {shlex.quote(str(run.path))}"))
     if record.simulated:
         rows.append(("SIMULATED", f"the real table was not used; {NOT_ABOUT_WINE}"))
     rows.append(("files", f"{run.path}/"))

@@ -15,7 +15,7 @@ from wineexp.training.epoch import INFERENCE_ROWS
 from wineexp.training.model import derive_seed, keras_defaults
 from wineexp.training.trainer import shuffled
 
-__all__ = ["inspect_model"]
+__all__ = ["inspect_model", "predict_by_batch"]
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -126,6 +126,37 @@ def inspect_model(model: keras.Sequential, x: Floats, *, batch_size: int, seed: 
         normalization = _normalization(layer, before) if is_normalization else None
         layers.append(after.inside(layer.name, type(layer).__name__, normalization))
     return layers
+
+
+@keras_defaults()
+def predict_by_batch(model: keras.Sequential, x: Floats, *, batch_size: int, seed: int) -> Floats:
+    """Predictions with dropout off and batch normalization as in training, by the statistics of each batch.
+
+    What they differ by from the model's usual predictions is due to moving averages alone.
+
+    Parameters
+    ----------
+    model, x, batch_size, seed
+        As for :func:`inspect_model`.
+
+    Returns
+    -------
+    float32 array, shape (rows,)
+        As the model's last layer gives them.
+    """
+    predicted = np.empty(len(x), np.float32)
+    order = shuffled(len(x), derive_seed(seed, 0, "order"))(0)
+    for at in range(0, len(x), batch_size):
+        rows = order[at : at + batch_size]
+        values = x[rows]
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                state = [variable.value for variable in layer.non_trainable_variables]
+                values, _ = _train(layer, values, state)
+            else:
+                values = np.asarray(layer(values, training=False))
+        predicted[rows] = values[:, 0]
+    return predicted
 
 
 def _train(layer: keras.layers.Layer, values: Floats, state: Sequence[Any]) -> tuple[Floats, Sequence[Any]]:

@@ -1,0 +1,119 @@
+"""Why a run is as it is: its record and tables first, its model where that is needed and there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wineexp.api.inputs import PathLike, read_run
+from wineexp.api.saved_run import load_tensorflow
+from wineexp.data.sources import find_again
+from wineexp.data.split import Scaling, TargetScaling, split_table
+from wineexp.data.table import Table
+from wineexp.errors import DataError, RunError
+from wineexp.runs.diagnosis import Diagnosis, Facts, ModelFacts, diagnose
+from wineexp.runs.reader import check_run
+from wineexp.runs.run import Run
+
+__all__ = ["why"]
+
+#: Passes with dropout on: their mean is near enough to that of any number.
+PASSES = 50
+
+#: Activations that are 0 at most in a point, so that no unit is dead.
+_NEVER_DEAD = {
+    *("celu", "elu", "exponential", "gelu", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "selu"),
+    *("sigmoid", "silu", "softmax", "softplus", "softsign", "squareplus", "swish", "tanh"),
+}
+
+
+def why(run: Run | PathLike, *, out: PathLike = "outputs") -> Diagnosis:
+    """Say what is wrong with a run, each fault with its figures and a command to try, as ``wineexp why`` does.
+
+    Parameters
+    ----------
+    run : SavedRun or path-like
+        A run, its directory or a file of it; or its directory name, signature, label or study in ``out``. It is
+        done, or diverged.
+    out : path-like
+        The folder in which to look up runs by name.
+
+    Returns
+    -------
+    Diagnosis
+        With ``faults`` (worst first) and ``explanations``, each with ``key``, ``title``, ``evidence``, ``meaning``
+        and ``command``, and ``left_out``: what needs a model or a table that is not there.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, or several have that name; if it is damaged, or neither done nor diverged.
+
+    Examples
+    --------
+    >>> import wineexp
+    >>> run = wineexp.train(widths=8, epochs=2, data="simulated")
+    >>> wineexp.why(run).faults[0].title
+    'It loses to a constant'
+    """
+    found = Run(read_run(run, out))
+    check_run(found)
+    if found.status != "done" and found.record.reason != "diverged":
+        raise RunError(
+            f"{found.path}: expected a run that is done or diverged, found one that is {found.record.outcome}"
+        )
+    model, left_out = _of_model(found)
+    faults, explanations = diagnose(Facts.of(found, model))
+    title = f"{'SIMULATED TABLE: ' if found.record.simulated else ''}{found.label}, seed {found.spec.seed}"
+    return Diagnosis(found.path, title, tuple(faults), tuple(explanations), left_out)
+
+
+def _of_model(run: Run) -> tuple[ModelFacts | None, tuple[str, ...]]:
+    """What the model tells, or else what is left out for want of it."""
+    spec = run.spec
+    open_questions = {
+        "whether dropout shifts the predictions": spec.has_dropout() and not spec.mc_passes,
+        "whether batch norm's moving averages fit": spec.bn != "none" or spec.bn_input,
+        "dead units": spec.activation not in _NEVER_DEAD,
+    }
+    questions = [question for question, is_open in open_questions.items() if is_open]
+    if run.status != "done" or not questions:
+        return None, ()
+    if not run.model_path.is_file():
+        return None, (f"left out, as the run has no model: {', '.join(questions)}",)
+    try:
+        table = find_again(run.record.data, None)
+    except DataError:
+        return None, (
+            f"left out, as the run's table is not found, nor named by $WINEEXP_DATA: {', '.join(questions)}",
+        )
+    return _ask(run, table), ()
+
+
+def _ask(run: Run, table: Table) -> ModelFacts:
+    """What the model tells about the run's own rows."""
+    load_tensorflow(run)
+    from wineexp.training.inspection import inspect_model, predict_by_batch
+    from wineexp.training.passes import mean_of_passes
+    from wineexp.training.prediction import load_model
+
+    spec, data, model = run.spec, run.record.data, load_model(run)
+    split = split_table(table, spec)
+    scaled, own_units = Scaling.of(data.scaling), TargetScaling.of(data, spec.scale_target).inverse
+    x_train, x_valid = (
+        scaled(split.encoding(table.frame.loc[rows])) for rows in (split.train_rows, split.valid_rows)
+    )
+    how = {"batch_size": spec.batch_size, "seed": spec.seed}
+    layers = [layer for layer in inspect_model(model, x_valid, **how) if layer.kind in ("Dense", "Activation")]
+    passes = by_batch = None
+    if spec.has_dropout() and not spec.mc_passes:
+        passes = mean_of_passes(model, spec, x_valid, PASSES, own_units).mean
+    if spec.bn != "none" or spec.bn_input:
+        by_batch = own_units(predict_by_batch(model, x_train, **how))
+    return ModelFacts(
+        passes_mae=None if passes is None else float(np.abs(split.y_valid - passes).mean()),
+        passes_mean=None if passes is None else float(passes.mean()),
+        batches_mae=None
+        if by_batch is None
+        else float(np.abs(split.y_train.astype(np.float64) - by_batch).mean()),
+        dead=tuple((layer.name, layer.inference.dead) for layer in layers[:-1]),
+    )

@@ -93,7 +93,7 @@ def _ask(run: Run, table: Table) -> ModelFacts:
     """What the model tells about the run's own rows."""
     load_tensorflow(run)
     from wineexp.training.inspection import inspect_model, predict_by_batch
-    from wineexp.training.passes import mean_of_passes
+    from wineexp.training.passes import drop_passes, mean_of_passes
     from wineexp.training.prediction import load_model
 
     spec, data, model = run.spec, run.record.data, load_model(run)
@@ -106,7 +106,7 @@ def _ask(run: Run, table: Table) -> ModelFacts:
     layers = [layer for layer in inspect_model(model, x_valid, **how) if layer.kind in ("Dense", "Activation")]
     passes = by_batch = None
     if spec.has_dropout() and not spec.mc_passes:
-        passes = mean_of_passes(model, spec, x_valid, PASSES, own_units).mean
+        passes = mean_of_passes(map(own_units, drop_passes(model, spec, x_valid, PASSES))).mean
     if spec.bn != "none" or spec.bn_input:
         by_batch = own_units(predict_by_batch(model, x_train, **how))
     return ModelFacts(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from wineexp.runs.learning import FALLING, learning
+from wineexp.runs.learning import learning
 from wineexp.runs.run import Run
 from wineexp.runs.score import Figures, Score
 from wineexp.text import format_number
@@ -28,7 +26,7 @@ class State:
     diverged : int
         The number of its seeds that diverged.
     falling : bool
-        Whether val_loss is still falling at the end, by the median of its seeds.
+        Whether val_loss is still falling at the end, for most of its seeds.
     figures : str
         ``val MAE 2.075, always predicting the training median 0.665``; empty if either is not known.
     remedy : str or None
@@ -62,17 +60,21 @@ class State:
 def state_of(runs: Sequence[Run], unfinished: Sequence[Run], score: Score, figures: Figures) -> State:
     """The state of a variant: of its finished runs, with their figures, and of the others."""
     each = [learning(run, score) for run in runs]
-    falls = [one.falls for one in each if one.falls is not None]
-    constants = [one.constant_predictions for one in each]
     known = figures.score is not None and figures.constant is not None
     return State(
         loses=known and figures.score >= figures.constant,  # type: ignore[operator]
-        constant=sum(map(bool, constants)) > len(constants) / 2,
+        constant=_most(one.constant_predictions for one in each),
         diverged=sum(learning(run, score).diverged for run in unfinished),
-        falling=bool(falls) and float(np.median(falls)) > FALLING,
+        falling=_most(one.still_falling for one in each),
         figures=_figures(score, figures) if known else "",
         remedy=next((one.remedy for one in each if one.remedy), None),
     )
+
+
+def _most(facts: Iterable[bool | None]) -> bool:
+    """Whether something is so for more than half of the seeds."""
+    each = list(map(bool, facts))
+    return sum(each) > len(each) / 2
 
 
 def _figures(score: Score, figures: Figures) -> str:

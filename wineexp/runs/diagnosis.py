@@ -62,16 +62,16 @@ SPIKE = 1.5
 #: Epochs on each side of one that might be a spike. In the first fifth losses fall too fast to have any.
 AROUND = 5
 
-#: The largest absolute value of an unscaled feature. On a made-up table (64x2, 60 epochs) skill is 0.62 up to 10, 0.55
-#: at 34, -0.06 at 100, -1.9 at 336.
+#: The largest absolute value of an unscaled feature. On a made-up table (64x2, 60 epochs) skill is 0.62 up to 10,
+#: 0.55 at 34, -0.06 at 100, -1.9 at 336.
 LARGE_FEATURE = 30.0
 
 #: Rows in a batch from which batch normalization's statistics are of use. On a made-up table (64x2) skill is 0.32,
 #: 0.44 and 0.50 with 2, 3 and 4 rows, 0.55 to 0.63 with more; without batch normalization 0.65 with any.
 FEW_ROWS = 5
 
-#: The training loss over the constant's of a run that has not begun to learn. Where nothing can be learnt it is about
-#: 1 at first, and falls as rows are learnt by heart; planted: at least 3.
+#: The training loss over the constant's of a run that has not begun to learn. Where nothing can be learnt it is
+#: about 1 at first, and falls as rows are learnt by heart; planted: at least 3.
 NOT_BEGUN = 1.2
 
 #: The MAE on twins over that on the others, where it is said: healthy runs on the red-wine table have 0.6 to 0.85.

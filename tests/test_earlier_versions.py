@@ -63,6 +63,7 @@ def test_records_are_read_as_of_schema_1_and_lose_nothing():
                 **{"test_fraction": 0.0, "weight_decay": 0.0, "eval_train": False, "precision": "float32"},
                 **{"features": None, "drop": None, "encode": "none", "group": None},
                 **{"dropout_input": 0.0, "dropout_place": "before_bn", "scale_target": "none"},
+                "mc_passes": 0,
             },
         }
 

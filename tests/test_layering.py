@@ -237,7 +237,7 @@ def test_comparing_showing_and_reporting_never_load_tensorflow_nor_open_a_model(
     for arguments in (
         ["compare", runs, "-o", str(tmp_path / "x.png")], ["report", runs, "-o", str(tmp_path / "x.html")],
         ["runs", runs], ["show", str(run.path)], ["show", run.signature[:6], "--out", runs],
-        ["diff", run.signature, str(run.path), "--out", runs],
+        ["diff", run.signature, str(run.path), "--out", runs], ["why", str(run.path)],
     ):  # fmt: skip
         code, *loaded = loaded_by(*arguments)
         assert code == "0"

@@ -58,5 +58,5 @@ def _candidates(name, value):
     if float in kinds:
         return [0.4, 0.05, 2.5]
     if int in kinds:
-        return [1] if value is None else [value + 1] if isinstance(value, int) else [(9,)]
+        return [1] if value is None else [value + 1, value + 2] if isinstance(value, int) else [(9,)]
     return ["another"]

@@ -62,8 +62,8 @@ SPIKE = 1.5
 #: Epochs on each side of one that might be a spike. In the first fifth losses fall too fast to have any.
 AROUND = 5
 
-#: The largest absolute value of an unscaled feature. On a made-up table (64x2, 60 epochs) skill is 0.62 up to
-#: 10, 0.55 at 34, -0.06 at 100, -1.9 at 336.
+#: The largest absolute value of an unscaled feature. On a made-up table (64x2, 60 epochs) skill is 0.62 up to 10,
+#: 0.55 at 34, -0.06 at 100, -1.9 at 336.
 LARGE_FEATURE = 30.0
 
 #: Rows in a batch from which batch normalization's statistics are of use. On a made-up table (64x2) skill is 0.32,

@@ -194,7 +194,7 @@ def test_no_runs_is_said_so(cli, tmp_path):
 def test_the_metrics_are_those_of_a_finished_run(small_table, tensorflow):
     from wineexp.training import experiment
 
-    spec = RunSpec.parse({"widths": "4", "epochs": 1, "test_fraction": 0.1})
+    spec = RunSpec.parse({"widths": "4", "epochs": 1, "test_fraction": 0.1, "mc_passes": 2})
     measured = experiment.run(spec, small_table, threads=1).metrics.model_fields_set
     assert measured == set(Metrics.model_fields) <= COLUMNS.keys()
 

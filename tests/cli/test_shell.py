@@ -51,7 +51,7 @@ def completed_by_bash(line, cwd):
         ("wineexp train --bn ", ["none", "before", "after"]),
         ("wineexp train --activation sig", ["sigmoid"]),
         ("wineexp train --optimizer ada", ["adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw"]),
-        ("wineexp runs --sort val_m", ["val_mae", "val_mae_mc", "val_mae_se", "val_mae_twins", "val_mae_unseen"]),
+        ("wineexp runs --sort val_m", ["val_mae", "val_mae_se", "val_mae_twins", "val_mae_unseen", "val_mae_mc"]),
         ("wineexp runs --where dropo", ["dropout=", "dropout_input=", "dropout_place="]),
         ("wineexp batch x.yaml --set bn_m", ["bn_momentum="]),
         ("wineexp compare --layout ", ["auto", "overlay", "grid", "verdict"]),

@@ -105,8 +105,10 @@ def reader(monkeypatch, tmp_path, red_wine_path, tensorflow):
     def smaller(spec):
         return RunSpec.parse({**spec.settings(), "widths": [8] * len(spec.widths), "epochs": 2})
 
-    def small(spec, table, **options):
-        return replace(guarded_run(smaller(spec), table, **options), spec=spec)
+    def small(spec, table, base=None, **options):
+        if base is not None:  # a run that is amended keeps what it recorded
+            spec = base.spec.model_copy(update={"mc_passes": spec.mc_passes})
+        return replace(guarded_run(smaller(spec), table, base=base, **options), spec=spec)
 
     def build_smaller(spec, features):
         return build_model(smaller(spec), features)

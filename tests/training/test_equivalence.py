@@ -295,24 +295,6 @@ def test_a_last_batch_of_one_row_is_trained_on_as_keras_does():
         np.testing.assert_allclose(mine, plain, rtol=1e-4, atol=2e-6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_xla_compiles_every_activation_to_the_same_numbers(activation):
-    from wineexp.training.epoch import EpochSettings
-    from wineexp.training.model import build_model, build_optimizer
-    from wineexp.training.trainer import Trainer, shuffled
-
-    losses = []
-    for xla in (False, True):
-        model = build_model(RunSpec.parse({"widths": "8", "activation": activation, "bn": "before"}), 5)
-        made = Trainer(
-            model, build_optimizer("sgd", 0.01), EpochSettings("mae", 20, xla=xla), data(60), data(20, 1)
-        )
-        losses.append(made.fit(epochs=2, order=shuffled(60, 0)).history["loss"])
-        made.close()
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
-
-
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_weight_decay_is_kerass_own_on_kernels_over_25_steps(name, xla):

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from support.processor import multiplying_bfloat16
 
+from wineexp.specs.keras_names import ACTIVATIONS
 from wineexp.specs.run_spec import RunSpec
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -251,3 +252,20 @@ def test_kernels_are_recorded_as_they_are_where_tensorflow_was_there_first():
         "assert run.record.environment.onednn is port.IsMklEnabled(), run.record.environment"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_run_that_xla_compiles_trains_with_every_activation(small_table, monkeypatch, activation):
+    """The epoch's number was too large for a C long: the lesson with elu, or any but relu, did not train."""
+    from wineexp.training import experiment, trainer_cache
+
+    fields = {"bn": "before", "dropout": 0.1, "optimizer": "sgd", "learning_rate": 0.01}
+    spec = RunSpec.parse({"widths": "4,4", "epochs": 2, "activation": activation, **fields})
+    losses = {}
+    for xla in (True, False):
+        monkeypatch.setattr(trainer_cache, "xla_repays", lambda *_, xla=xla: xla)
+        result = experiment.guarded_run(spec, small_table, threads=1)
+        assert (result.status, result.error) == ("done", None)
+        losses[xla] = result.history["loss"].to_numpy()
+    np.testing.assert_allclose(losses[True], losses[False], rtol=1e-4)

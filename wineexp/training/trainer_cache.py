@@ -122,5 +122,8 @@ class TrainerCache:
 
 
 def _number(shape: object) -> int:
-    """A number that is the same for a shape in every process, with room for a million after it."""
-    return int.from_bytes(hashlib.sha256(repr(shape).encode()).digest()[:6], "big") * 10**6
+    """A number that is the same for a shape in every process, with room for a million after it.
+
+    TensorFlow takes such a number for a C long, of 64 bits: 40 bits of the hash and a million need 60.
+    """
+    return int.from_bytes(hashlib.sha256(repr(shape).encode()).digest()[:5], "big") * 10**6

@@ -152,6 +152,7 @@ def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
         "sgd": 27,
         "looks": 100,
         "regularizers": 40,
+        "order": 25,
     }
     folder = ROOT / "configs"
     assert {path.stem for path in folder.rglob("*.yaml")} == set(counts)

@@ -52,7 +52,7 @@ def test_the_other_way_stands_wherever_the_verdict_does(both):
     assert told in found._repr_html_()
     drawn = found.draw(layout="verdict")
     texts = [text.get_text() for axes in drawn.axes for text in axes.texts]
-    assert any("worse; dropout left on: worse" in text for text in texts)
+    assert "dropout left on: worse" in texts
     (other,) = found.as_json()["other_way"]
     assert (other["judged"], other["verdict"]) == ("val_mae_mc", "worse")
     assert json.dumps(other)
@@ -90,13 +90,42 @@ def test_where_passes_are_missing_it_says_that_they_would_tell(small_table, tmp_
     assert found.verdicts[0].other_way is None
 
 
+def test_a_variant_without_dropout_needs_no_passes(small_table, tmp_path):
+    """Its mean of passes is its prediction, whether it was recorded or not."""
+    for seed in range(3):
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.3)
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.6, mc_error=0.35, dropout=0.3, mc_passes=100)
+    (verdict,) = compare_runs(load([tmp_path])).verdicts
+    assert verdict.other_way.verdict.kind == "worse"
+    found = compare_runs(load([tmp_path]), score=ScoreChoice("mae_mc"))
+    rows = {row["variant"]: row for row in found.rows()}
+    assert rows["dropout 0"]["val_mae_mc"] == pytest.approx(rows["dropout 0"]["val_mae"], rel=1e-5)
+
+
+def test_a_variant_without_passes_costs_only_its_own_verdict_the_other_way(both, small_table, tmp_path):
+    for seed in range(3):
+        fabricate.save(tmp_path, small_table, seed=seed, error=0.5, dropout=0.5)
+    found = compare_runs(load([both, tmp_path]))
+    assert verdict_on(found, "dropout 0.3, bn none").other_way is not None
+    assert verdict_on(found, "dropout 0.5, bn none").other_way is None
+
+
 @pytest.mark.parametrize(
     ("counts", "message"),
-    [((0, 100), "expected mc_passes in every run"), ((50, 100), "expected as many passes in every run; found")],
+    [
+        ((0, 100), "expected mc_passes in every run with dropout, found none in .* with mc_passes 100 adds them"),
+        ((50, 100), "expected as many passes in every run; found"),
+    ],
 )
 def test_unequal_numbers_of_passes_are_not_judged(small_table, tmp_path, counts, message):
-    for dropout, passes in zip((0, 0.3), counts, strict=True):
-        fabricate.save(tmp_path, small_table, dropout=dropout, mc_passes=passes)
+    for seed, passes in enumerate(counts):
+        fabricate.save(tmp_path, small_table, seed=seed)
+        fabricate.save(tmp_path, small_table, seed=seed, dropout=0.3, error=0.4, mc_passes=passes)
     with pytest.raises(SelectionError, match=message):
         compare_runs(load([tmp_path]), score=ScoreChoice("mae_mc"))
-    assert all(verdict.other_way is None for verdict in compare_runs(load([tmp_path])).verdicts)
+    found = compare_runs(load([tmp_path]))
+    assert all(verdict.other_way is None for verdict in found.verdicts)
+    row = next(row for row in found.rows() if row["variant"] == "dropout 0.3")
+    assert row["val_mae_mc"] is None, "means of other numbers of passes are other predictions"
+    if found.verdicts[0].kind == "worse":
+        assert any("as runs have other numbers of passes" in note for note in found.notes)

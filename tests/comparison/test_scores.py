@@ -7,11 +7,13 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_s
 from support import fabricate
 from support.configs import read_config
 
+import wineexp
 from wineexp.api.comparing import compare
 from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.estimate import ALPHA
 from wineexp.comparison.judge import judge_errors
 from wineexp.errors import ConfigError, SelectionError
+from wineexp.page.charts import judged_variants
 from wineexp.page.render import render
 from wineexp.page.repeat import config_text
 from wineexp.runs.reader import load
@@ -240,3 +242,31 @@ def test_another_score_in_a_config_is_refused_with_its_line(tmp_path):
     config.write_text("name: a\nruns:\n  - {}\njudge: r2\n")
     with pytest.raises(ConfigError, match=r"4: judge: expected one of mae, rmse.*; found 'r2'"):
         read_config(config)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"judge": "mae_mc"}, "expected the same mc_passes in every run with dropout, for mae_mc; found 0"),
+        ({"judge_rows": "test"}, "expected test rows in every run; test_fraction: 0.15"),
+    ],
+)
+def test_a_study_that_cannot_be_judged_so_is_refused_before_training(small_table, tmp_path, how, message):
+    config = {"defaults": {"widths": 8, "epochs": 2}, "grid": {"dropout": [0, 0.3]}}
+    with pytest.raises(SelectionError, match=message):
+        wineexp.study(config, data=small_table.frame, out=tmp_path / "runs", page=False, jobs=0, **how)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_page_draws_the_errors_of_the_judged_rows_and_predictions(small_table, tmp_path):
+    for dropout in (0, 0.3):
+        fabricate.save(
+            tmp_path, small_table, error=0.3, mc_error=0.1, dropout=dropout, mc_passes=9, test_fraction=0.15
+        )
+    found = compare_runs(load([tmp_path]), score=ScoreChoice("mae_mc"))
+    shown = [variant for variant in found.variants if variant.runs]
+    (dropped,) = [one for one in judged_variants(found, shown) if one["label"] == "dropout 0.3"]
+    (run,) = next(variant.runs for variant in shown if variant.label == "dropout 0.3")
+    table = run.test_predictions.sort_values("row")
+    np.testing.assert_allclose(dropped["predicted"], table["predicted_mc"], rtol=1e-5)
+    assert "one point per test row" in render(found)

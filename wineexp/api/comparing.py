@@ -67,8 +67,9 @@ def compare(
         ``"val_mae<0.6"``, nothing is judged.
     margin : float, optional
         The size below which a difference in the score does not matter: a variant may then be the same within it.
-    judge : {"mae", "rmse"}
-        The score: mean absolute error, or root mean squared error.
+    judge : {"mae", "rmse", "mae_mc", "rmse_mc"}
+        The score: mean absolute error, or root mean squared error; with ``_mc`` of the mean of ``mc_passes``, with
+        dropout left on.
     judge_rows : {"valid", "test"}, optional
         The rows that judge; by default test rows, if all runs have them, else validation rows.
     out : path-like

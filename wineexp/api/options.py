@@ -115,7 +115,7 @@ class Judging:
     reference : str or None
     margin : float or None
         In the unit of the score.
-    judge : {"mae", "rmse"} or None
+    judge : {"mae", "rmse", "mae_mc", "rmse_mc"} or None
         None: as a study's config says, else ``mae``.
     judge_rows : {"valid", "test"} or None
         None: test rows, if the runs have them.

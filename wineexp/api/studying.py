@@ -20,6 +20,7 @@ from wineexp.comparison.comparison import Comparison, Layout, compare_runs
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.scale import Metric, Scale, seed_mean, shared_scale
 from wineexp.comparison.variants import group_specs, named_variant
+from wineexp.errors import SelectionError
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
 from wineexp.execution.plan import Plan
@@ -32,7 +33,7 @@ from wineexp.runs.reader import load
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.study_file import FIGURE, PAGE, TABLE, PlannedLooks, record_study, write_down
 from wineexp.runs.writer import restore_runs
-from wineexp.specs.fields import Judge, JudgedRows
+from wineexp.specs.fields import Judge, JudgedRows, ScoreChoice
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_text, one_line
@@ -219,8 +220,24 @@ def plan_study(config: Config, judging: Judging, source: Source, *, page: bool) 
     judging.check()
     margin = config.margin if judging.margin is None else judging.margin
     score = judging.choice(config.judge)
+    _check_score(score, config.specs)
     plan = replace(plan_config(config, source), name=config.trial_name, margin=margin, score=score)
     return plan, None if judging.reference is None else _planned_reference(plan, judging.reference)
+
+
+def _check_score(score: ScoreChoice, specs: Sequence[RunSpec]) -> None:
+    """Raise ``SelectionError``, before any training, if these runs cannot be judged by that score."""
+    if score.rows == "test" and not all(spec.test_fraction for spec in specs):
+        raise SelectionError(
+            "judge rows: expected test rows in every run; test_fraction: 0.15 in the config's defaults, or "
+            "--set test_fraction=0.15, holds some out"
+        )
+    counts = sorted({spec.mc_passes for spec in specs if spec.has_dropout()})
+    if score.judge.endswith("_mc") and (0 in counts or len(counts) > 1):
+        raise SelectionError(
+            f"judge: expected the same mc_passes in every run with dropout, for {score.judge}; found "
+            f"{', '.join(map(str, counts))}; mc_passes: 100 in the config's defaults, or --set mc_passes=100"
+        )
 
 
 @dataclass

@@ -299,7 +299,8 @@ def judge_options(default: Judge | None) -> Callable[[Command], Command]:
             type=click.Choice(JUDGED_BY),
             default=default,
             show_default=default is not None,
-            help=f"The score: mean absolute error, or root mean squared error.{otherwise}",
+            help="The score: mean absolute error, or root mean squared error; with _mc of the mean of "
+            f"passes with dropout left on (mc_passes).{otherwise}",
         )
         return score(rows(function))
 

@@ -25,7 +25,7 @@ __all__ = ["show_plan", "tell_comparison"]
 def show_plan(plan: Plan, form: str, where: Where) -> None:
     """Print the plan: every run that may be trained, their number, and the time that they will take."""
     tell_table(plan)
-    print_table(Listing.of(_plan_columns(plan), plan.entries), form)
+    print_table(Listing.of(_plan_columns(plan), plan.entries).filled("amend"), form)
     if plan.looks is not None:
         _tell_looks(plan, plan.looks)
     waiting, count = len(plan.waiting), len(plan.entries)
@@ -70,7 +70,10 @@ def _plan_columns(plan: Plan) -> list[Column[PlanEntry]]:
         Column("seed", "seed", "", lambda entry: entry.spec.seed),
         Column("parameters", "parameters", "", lambda entry: plan.parameters(entry.spec), number(",d")),
         Column("before", "before", "what stands for it", lambda e: e.before.status if e.before else "new"),
-        Column("train", "train", "whether it is to be trained", lambda entry: entry.train),
+        Column(
+            "train", "train", "whether it is to be trained", lambda entry: entry.train and entry.amends is None
+        ),
+        Column("amend", "amend", "whether only its passes are missing", lambda e: True if e.amends else None),
     ]
 
 

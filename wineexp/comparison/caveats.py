@@ -153,7 +153,13 @@ class Caveats:
             for verdict in verdicts
             if verdict.kind == "worse" and verdict.other_way is None and verdict.variant_label in dropping
         ]
-        if losing and not self.judged[0].score.of_passes:
+        counts = set().union(*(one.passes for one in self.judged))
+        if losing and len(counts) > 1:
+            self._notes.append(
+                f"{some_of(losing)}: judged with dropout off alone, as runs have other numbers of passes: "
+                f"{', '.join(map(str, sorted(counts)))}; mc_passes {max(counts)} for all would judge both ways"
+            )
+        elif losing and not self.judged[0].score.of_passes:
             self._notes.append(
                 f"{some_of(losing)}: judged with dropout off, as Keras predicts; with mc_passes: 100 the mean of "
                 "passes with dropout left on is judged too, and nothing is trained again"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -108,8 +108,11 @@ def _recorded(score: Score) -> Column[Entry]:
     metric = run_columns.COLUMNS[score.key]
 
     def value(entry: Entry) -> float | None:
-        scores = [getattr(run.known_metrics, score.key) for run in entry.variant.runs]
-        return None if None in scores else score.mean(scores)
+        variant = entry.variant
+        if score.of_passes and len(variant.passes) > 1:
+            return None  # means of other numbers of passes are other predictions
+        figures = replace(variant, score=score).figures if variant.judged else score.figures_of(variant.runs)
+        return figures.score
 
     meaning = f"{metric.meaning}{MEAN}"
     return Column(score.key, metric.heading, meaning, value, _ERROR, unit=TARGET, measure=TARGET)
@@ -215,6 +218,12 @@ _REST: tuple[Column[Entry], ...] = (
         lambda entry: entry.group,
     ),
     Column(
+        "other_way",
+        "other way",
+        "the verdict on the other way to predict: with dropout left on, or off",
+        lambda entry: entry.verdict.other_way.words if entry.verdict and entry.verdict.other_way else None,
+    ),
+    Column(
         "learnt",
         "not learnt",
         "what shows that it has not learnt, or not yet: loses to the constant, still falling, ...",
@@ -269,7 +278,19 @@ def on_page(score: Score) -> tuple[Column[Entry], ...]:
     """The columns of the page."""
     known = columns(score)
     after = ("difference", "p", "detectable", "seeds_needed", "outlying_seeds", *_last(score))
-    keys = ("look", "group", "seeds", "splits", score.key, "low", "high", "learnt", score.other_way.key, *after)
+    keys = (
+        "look",
+        "group",
+        "seeds",
+        "splits",
+        score.key,
+        "low",
+        "high",
+        "learnt",
+        "other_way",
+        score.other_way.key,
+        *after,
+    )
     return (known["variant"], _WORD, *(known[key] for key in keys))
 
 

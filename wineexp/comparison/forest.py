@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
@@ -46,6 +47,7 @@ class _Row:
     word: str = ""
     colour: str = GREY
     size: float | None = None
+    beside: str = ""
 
 
 def forest(
@@ -108,12 +110,10 @@ def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mappin
             one.variant_label,
             one.difference,
             one.interval,
-            (f"{one.lead.short}; " if one.lead else "")
-            + one.word
-            + (f"; {one.other_way.in_a_word}" if one.other_way else "")
-            + letters.get(one.variant_label, ""),
+            one.word + letters.get(one.variant_label, ""),
             INK[one.kind],
             one.size,
+            one.beside,
         )
         for one in sorted(verdicts, key=lambda verdict: verdict.difference.mean)
     ]
@@ -141,7 +141,9 @@ def _draw_row(ax: Axes, shares: Axes, place: int, row: _Row) -> None:
     if row.estimate is None:
         ax.text(-0.8, place, label, transform=beside, fontsize=8.5, color="#555555", va="center", parse_math=False)
         return
-    ax.text(-0.02, place, label, transform=beside, fontsize=8.5, va="center", ha="right", parse_math=False)
+    at_left: dict[str, Any] = {"transform": beside, "va": "center", "ha": "right", "parse_math": False}
+    ax.text(-0.02, place - (0.16 if row.beside else 0.0), label, fontsize=8.5, **at_left)
+    ax.text(-0.02, place + 0.26, row.beside, fontsize=7, color="#555555", **at_left)
     mean = row.estimate.mean
     told = format_interval(mean, *(row.interval or (None, None)), form="+.3f", size=row.size)
     if row.interval is not None:

@@ -16,7 +16,7 @@ from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.learnt import Lead, State, lead
 from wineexp.comparison.statistics import compare_errors, compare_unpaired, holm, letters
-from wineexp.comparison.variants import Variant, passes_of, score_rank
+from wineexp.comparison.variants import Variant, score_rank
 from wineexp.comparison.verdict import Look, OtherWay, Verdict
 from wineexp.runs.score import VAL_MAE, Score
 from wineexp.specs.looks import Looks
@@ -58,30 +58,27 @@ def judge_variants(
 def judge_both_ways(
     judged: Sequence[Variant], reference: Variant, margin: float | None = None, looks: Looks | None = None
 ) -> tuple[Verdict, ...]:
-    """As :func:`judge_variants`, each with the verdict on the other way to predict: with dropout left on, or off.
+    """As :func:`judge_variants`, with what shows that a variant has not learnt, and the other way to predict.
 
-    Only where all runs have recorded equally many passes, and for pairs of which a variant has dropout. The other
-    way's verdicts are a family of their own.
+    The other way is with dropout left on, or off. It is judged for pairs of which a variant has dropout, and whose
+    runs with dropout have all recorded as many passes. These verdicts are a family of their own.
     """
     states = {variant.label: variant.state for variant in judged}
-    verdicts = tuple(
-        replace(verdict, lead=_lead(verdict, states))
-        for verdict in judge_variants(judged, reference, margin, looks)
-    )
-    counts = passes_of(run for variant in judged for run in variant.runs)
-    dropping = {variant.label for variant in judged if variant.spec and variant.spec.has_dropout()}
-    if len(counts) != 1 or 0 in counts or not dropping:
-        return verdicts
-    (passes,) = counts
-    others = [replace(variant, score=variant.score.other_way) for variant in judged]
-    (base,) = (other for other in others if other.label == reference.label)
-    other_verdicts = judge_variants(others, base, margin, looks)
-    return tuple(
-        replace(verdict, other_way=OtherWay(other, passes, is_on=base.score.of_passes))
-        if dropping & {verdict.variant_label, verdict.reference_label}
-        else verdict
-        for verdict, other in zip(verdicts, other_verdicts, strict=True)
-    )
+    found = judge_variants(judged, reference, margin, looks)
+    verdicts = [replace(verdict, lead=_lead(verdict, states)) for verdict in found]
+    own = reference.passes
+    passes = {variant.label: variant.passes | own for variant in judged}
+    both = {label for label, counts in passes.items() if len(counts) == 1 and 0 not in counts}
+    others = [one for one in judged if one is reference or one.label in both]
+    if not both - {reference.label}:
+        return tuple(verdicts)
+    others = [replace(variant, score=variant.score.other_way) for variant in others]
+    base = next(other for other in others if other.label == reference.label)
+    ways = {
+        other.variant_label: OtherWay(other, max(passes[other.variant_label]), base.score.of_passes)
+        for other in judge_variants(others, base, margin, looks)
+    }
+    return tuple(replace(verdict, other_way=ways.get(verdict.variant_label)) for verdict in verdicts)
 
 
 def _lead(verdict: Verdict, states: Mapping[str, State]) -> Lead | None:

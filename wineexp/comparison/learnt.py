@@ -27,8 +27,9 @@ class State:
         The number of its seeds that diverged.
     falling : bool
         Whether val_loss is still falling at the end, for most of its seeds.
-    figures : str
-        ``val MAE 2.075, always predicting the training median 0.665``; empty if either is not known.
+    own, constant_gives : str
+        Its score and the best constant's, for people: ``val MAE 2.075``, ``always predicting the training median
+        gives 0.665``; empty if either is not known.
     remedy : str or None
         The flag that helps, if the target's scale is far from 1.
     """
@@ -37,7 +38,8 @@ class State:
     constant: bool = False
     diverged: int = 0
     falling: bool = False
-    figures: str = ""
+    own: str = ""
+    constant_gives: str = ""
     remedy: str | None = None
 
     @property
@@ -60,13 +62,14 @@ class State:
 def state_of(runs: Sequence[Run], unfinished: Sequence[Run], score: Score, figures: Figures) -> State:
     """The state of a variant: of its finished runs, with their figures, and of the others."""
     each = [learning(run, score) for run in runs]
-    known = figures.score is not None and figures.constant is not None
+    own, constant_gives = _figures(score, figures)
     return State(
-        loses=known and figures.score >= figures.constant,  # type: ignore[operator]
+        loses=bool(own) and figures.score >= figures.constant,  # type: ignore[operator]
         constant=_most(one.constant_predictions for one in each),
         diverged=sum(learning(run, score).diverged for run in unfinished),
         falling=_most(one.still_falling for one in each),
-        figures=_figures(score, figures) if known else "",
+        own=own,
+        constant_gives=constant_gives,
         remedy=next((one.remedy for one in each if one.remedy), None),
     )
 
@@ -77,9 +80,12 @@ def _most(facts: Iterable[bool | None]) -> bool:
     return sum(each) > len(each) / 2
 
 
-def _figures(score: Score, figures: Figures) -> str:
-    own, constant = (format_number(value or 0.0, ".3f", figures.constant) for value in figures[:2])
-    return f"{score.name} {own}, always predicting {score.constant_words} {constant}"
+def _figures(score: Score, figures: Figures) -> tuple[str, str]:
+    """The score and the best constant's, for people; both empty if either is not known."""
+    if figures.score is None or figures.constant is None:
+        return "", ""
+    own, constant = (format_number(value, ".3f", figures.constant) for value in (figures.score, figures.constant))
+    return f"{score.name} {own}", f"always predicting {score.constant_words} gives {constant}"
 
 
 @dataclass(frozen=True)
@@ -102,22 +108,26 @@ class Lead:
 
     def beside(self, verdict: str, separator: str = ". ") -> str:
         """The verdict in words, with the lead before or behind it."""
-        return f"{self.words}. {verdict}" if self.is_first else f"{verdict}{separator}{self.words}"
+        if self.is_first:
+            return f"{self.words}. {verdict}"
+        words = self.words.replace("both are", "Both are", 1) if separator == ". " else self.words
+        return f"{verdict}{separator}{words}"
 
 
 def lead(label: str, ours: State, reference: str, theirs: State) -> Lead | None:
     """The lead of a verdict on ``label`` against ``reference``; None if both have learnt, and fall no more."""
     remedy = ours.remedy or theirs.remedy
-    helps = f"; {remedy} may help" if remedy else ""
+    helps = f"; scale_target standard ({remedy}) may help" if remedy else ""
     if not ours.has_learnt and not theirs.has_learnt:
         why = f"{label}: {ours.words}; {reference}: {theirs.words}"
         if ours.loses and theirs.loses:
-            why = f"both lose to the constant ({ours.figures}; {reference} {theirs.figures.partition(',')[0]})"
+            shown = f"{ours.constant_gives}; {label} has {ours.own}, {reference} {theirs.own}"
+            why = f"both lose to the constant ({shown})"
         return Lead(f"Neither has learnt yet: {why}{helps}", "neither has learnt")
     for name, state, short in ((label, ours, "has not learnt"), (reference, theirs, "reference has not learnt")):
         if not state.has_learnt:
             loses = "loses to the constant"
-            why = state.words.replace(loses, f"{loses} ({state.figures})")
+            why = state.words.replace(loses, f"{loses} ({state.own}, {state.constant_gives})")
             return Lead(f"{name} has not learnt yet: {why}{helps}", short)
     falling = [name for name, state in ((label, ours), (reference, theirs)) if state.falling]
     if not falling:

@@ -196,6 +196,11 @@ class Variant:
         """What its finished runs score."""
         return self.score.figures_of(self.runs)
 
+    @property
+    def passes(self) -> set[int]:
+        """See :func:`passes_of`."""
+        return passes_of(self.runs)
+
     @cached_property
     def state(self) -> State:
         """What shows that it has not learnt, or not yet."""
@@ -274,17 +279,18 @@ def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_spli
 
 
 def passes_of(runs: Iterable[Run]) -> set[int]:
-    """The numbers of passes with dropout on that runs have recorded; 0 for none."""
-    return {run.spec.mc_passes for run in runs if run.is_recorded}
+    """The numbers of passes that runs with dropout have recorded, 0 for none; without dropout any number is."""
+    return {run.spec.mc_passes for run in runs if run.is_recorded and run.spec.has_dropout()}
 
 
 def _check_passes(runs: Sequence[Run]) -> None:
-    """Raise ``SelectionError`` unless all runs have recorded the same number of passes."""
-    by_count = {run.spec.mc_passes: run for run in runs}
+    """Raise ``SelectionError`` unless all runs with dropout have recorded the same number of passes."""
+    by_count = {run.spec.mc_passes: run for run in runs if run.spec.has_dropout()}
     if 0 in by_count:
+        wanted = max(by_count) or 100
         raise SelectionError(
-            f"judge: expected mc_passes in every run, for the mean of passes; found none in {by_count[0].path}; "
-            "the same training with --mc-passes 100 adds them, and trains nothing again if the model is there"
+            f"judge: expected mc_passes in every run with dropout, found none in {by_count[0].path}; the same "
+            f"training with mc_passes {wanted} adds them, and trains nothing again if the model is there"
         )
     if len(by_count) > 1:
         (one, first), (other, second) = list(by_count.items())[:2]

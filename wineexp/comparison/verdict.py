@@ -283,6 +283,13 @@ class Verdict:
         answer = f"{self._answer()}{'; ' + self.other_way.words if self.other_way else ''}"
         return self.lead.beside(answer, "; ") if self.lead else answer
 
+    @property
+    def beside(self) -> str:
+        """What stands beside the word: ``neither has learnt; dropout left on: cannot tell``; perhaps empty."""
+        return "; ".join(
+            part for part in (self.lead and self.lead.short, self.other_way and self.other_way.in_a_word) if part
+        )
+
     def in_short(self) -> str:
         """``worse by 0.154 [0.090, 0.210]``."""
         if self.interval is None:

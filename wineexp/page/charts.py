@@ -107,7 +107,8 @@ def judged_variants(comparison: Comparison, shown: Sequence[Variant]) -> list[di
 
 
 def _errors(role: str, variant: Variant, number: int) -> dict[str, Any]:
-    tables = [run.predictions for run in variant.runs if run.predictions is not None]
+    predictions = map(variant.score.predictions, variant.runs)
+    tables = [table for table in predictions if table is not None]
     by_row = pd.concat(tables).groupby("row")[["actual", "predicted"]].mean()  # over seeds, and splits
     actual, predicted = (by_row[column].to_numpy(np.float64) for column in by_row)
     # The golden ratio spreads the points evenly without randomness, so that a page is reproducible.

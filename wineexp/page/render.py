@@ -81,6 +81,7 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "overlay": {screen: overlay_chart(drawn, screen) for screen in SCREENS} if shown else {},
         "errors": errors_charts(drawn) if judged else {},
         "step": drawn_rows(judged),
+        "judged_rows": "test" if comparison.score.on_test else "validation",
         "several": any(len(variant.runs) > 1 for variant in shown),
         "judged": [variant["label"] for variant in judged],
         "judged_text": "; ".join(names),

@@ -41,7 +41,7 @@ PHONE = ("variant", "verdict")
 SCREEN = ("seeds", "splits", "difference_told", "p", "train_mae", "train_rmse", "gap", "skill")
 
 #: Columns that say something only beside a reference.
-_COMPARED = ("verdict", "difference_told", "p", "detectable", "seeds_needed", "look", "group")
+_COMPARED = ("verdict", "other_way", "difference_told", "p", "detectable", "seeds_needed", "look", "group")
 
 
 def _difference_told(entry: Entry) -> str | None:
@@ -163,7 +163,18 @@ def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
     if not comparison.verdicts:
         return None
     ordered = sorted(comparison.verdicts, key=lambda verdict: verdict.difference.mean)
-    rows = [_Row(v.variant_label, v.kind, v.word, v.difference.mean, v.interval, v.p, v.size) for v in ordered]
+    rows = [
+        _Row(
+            f"{verdict.variant_label} ({verdict.beside})" if verdict.beside else verdict.variant_label,
+            verdict.kind,
+            verdict.word,
+            verdict.difference.mean,
+            verdict.interval,
+            verdict.p,
+            verdict.size,
+        )
+        for verdict in ordered
+    ]
     return _placed(rows, comparison.verdicts[0].margin)
 
 

@@ -415,9 +415,10 @@ def _below(facts: Facts, how: str) -> str | None:
     if val_loss >= loss or both is None or both[0] >= both[1]:
         return None
     error = "loss" if facts.spec.loss == "mae" else "root mean squared error"
+    last = f"the last {count_of(min(10, len(facts.loss)), 'epoch')}"
     return (
-        f"loss {_number(loss)} and val_loss {_number(val_loss)} over the last ten epochs; {how} the training "
-        f"rows' {error} is {_number(both[0])}, not {_number(both[1])}"
+        f"loss {_number(loss)} and val_loss {_number(val_loss)} over {last}; {how} the training rows' {error} is "
+        f"{_number(both[0])}, not {_number(both[1])}"
     )
 
 
@@ -433,6 +434,8 @@ def _twins(facts: Facts) -> str | None:
     twins, unseen = facts.metrics.val_mae_twins, facts.metrics.val_mae_unseen
     if twins is None or unseen is None or twins >= TWINS * unseen:
         return None
+    if facts.learning.loses_to_constant:
+        return None  # nothing was learnt, so nothing by heart
     return f"val MAE {_number(twins)} on rows that were also trained on, {_number(unseen)} on the others"
 
 
@@ -440,7 +443,8 @@ def _twins(facts: Facts) -> str | None:
 
 
 def _slower(facts: Facts) -> str:
-    return f"--learning-rate {(facts.spec.learning_rate or 0.001) / 10:.2g}"
+    usual = optimizer_defaults({"optimizer": facts.spec.optimizer})["learning_rate"]
+    return f"--learning-rate {min(usual, (facts.spec.learning_rate or usual) / 10):.2g}"
 
 
 def _longer(facts: Facts) -> str:

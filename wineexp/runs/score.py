@@ -153,8 +153,8 @@ class Score:
     def predictions(self, run: Run) -> pd.DataFrame | None:
         """``row, actual, predicted, twin`` of the judged rows; None if the run does not have what is judged."""
         table = run.test_predictions if self.on_test else run.predictions
-        if table is None or not self.of_passes:
-            return table
+        if table is None or not self.of_passes or not run.spec.has_dropout():
+            return table  # without dropout every pass is the prediction itself
         return table.assign(predicted=table["predicted_mc"]) if "predicted_mc" in table else None
 
     def constant(self, data: TableFacts) -> float | None:

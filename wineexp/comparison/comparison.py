@@ -259,6 +259,7 @@ class Comparison:
                     "difference": other.difference.mean,
                     "low": other.interval[0] if other.interval else None,
                     "high": other.interval[1] if other.interval else None,
+                    "level": other.level,
                     "p": told_p(other.p),
                 }
                 for verdict, other in self._both_ways()

@@ -85,8 +85,8 @@ def summary(run: Run) -> str:
     """A finished run in a few lines; for another one, its outcome."""
     record = run.record
     rows = facts(run) if run.status == "done" else []
-    if run.status == "done" and (fault := first_fault(run)):
-        rows.append(("stands out", f"{fault.sentence}; see wineexp why {shlex.quote(str(run.path))}"))
+    if fault := _worst_fault(run):
+        rows.append(("stands out", fault))
     if record.simulated:
         rows.append(("SIMULATED", f"the real table was not used; {NOT_ABOUT_WINE}"))
     rows.append(("files", f"{run.path}/"))
@@ -200,10 +200,16 @@ def _epochs(run: Run) -> int:
         return sum(1 for _ in file) - 1
 
 
+def _worst_fault(run: Run) -> str | None:
+    """The worst fault of a finished run that shows without its model."""
+    fault = first_fault(run) if run.status == "done" else None
+    return f"{fault.sentence}; see wineexp why {shlex.quote(str(run.path))}" if fault else None
+
+
 def whole_run(run: Run) -> str:
     """Everything that is known about a run."""
     record = run.record
-    spent, stopped = time_spent(record), _stopping(run)
+    spent, stopped, fault = time_spent(record), _stopping(run), _worst_fault(run)
     parts = [
         f"{record.directory}: {record.outcome}, recorded {record.recorded}",
         *([f"names\n{indent(_lines(record.names))}"] if record.names else []),
@@ -214,6 +220,7 @@ def whole_run(run: Run) -> str:
         _block("data", record.data.model_dump(mode="json", exclude=_UNTOLD, exclude_unset=True)),
         _block("metrics", told_metrics(record.metrics)),
         *([f"early stopping\n{indent(stopped.words)}"] if stopped else []),
+        *([f"stands out\n{indent(fault)}"] if fault else []),
         f"where the time went\n{indent(align(spent, right=(1, 2)) if spent else 'none')}",
         _block("environment", record.environment.known()),
         "files\n" + indent("\n".join(str(path) for path in sorted(run.path.iterdir()))),

@@ -27,7 +27,7 @@ def real(red_wine, tensorflow, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pools(real):
-    found = list(benchmark.pool(real))
+    found = list(benchmark.pool(load([real])))
     assert [len(errors) for _, errors in found] == [20, 20]
     return [errors for _, errors in found]
 

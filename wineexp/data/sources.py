@@ -121,7 +121,7 @@ def at_hand(facts: TableFacts) -> Table | None:
         return simulated_table()
     try:
         table = _near()
-    except (DataError, OSError):
+    except (DataError, DownloadError, OSError):  # such as a cache without a home
         return None
     return table if table is not None and table.fingerprint == facts.fingerprint else None
 

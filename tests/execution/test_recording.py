@@ -171,5 +171,18 @@ def test_a_run_that_cannot_be_amended_stays_as_it_was(small_table, tmp_path):
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
 
 
+def test_a_model_that_is_not_the_runs_own_is_not_asked_for_passes(small_table, tmp_path, tensorflow):
+    """Its checksum may agree, as whoever wrote the record may have written that too."""
+    (run,) = train([passes(0)], small_table, tmp_path / "runs")
+    (other,) = train([passes(0, seed=1)], small_table, tmp_path / "other")
+    run.model_path.write_bytes(other.model_path.read_bytes())
+    facts = {"model.keras": other.record.files["model.keras"].model_dump()}
+    records.rewrite(run.path, lambda record: record["files"].update(facts), sealed=True)
+    before = run.predictions_path.read_bytes()
+    with pytest.raises(RunError, match=r"cannot be amended: .*does not reproduce its recorded predictions"):
+        train([passes(4)], small_table, tmp_path / "runs")
+    assert run.predictions_path.read_bytes() == before
+
+
 def no_room(spec, table, *, threads, **options):
     return unfinished(spec, table, "error", "no room", history=history_frame([]), threads=threads)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 
@@ -14,7 +18,21 @@ from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
 from wineexp.training.keras_internals import saved_model
 
-__all__ = ["build_model", "build_optimizer", "derive_seed", "keras_defaults", "model_bytes"]
+__all__ = [
+    "WEIGHTS",
+    "build_model",
+    "build_optimizer",
+    "derive_seed",
+    "keras_defaults",
+    "model_bytes",
+    "restore_weights",
+]
+
+#: The weights within a ``.keras`` file.
+WEIGHTS = "model.weights.h5"
+
+#: Bytes that a model's weights may take beyond their own: names, an index.
+SLACK = 1_000_000
 
 #: The purposes of a layer's seeds; the position is part of the seed, so append only.
 PURPOSES = ("kernel", "dropout", "order", "passes")
@@ -109,6 +127,29 @@ def model_bytes(model: keras.Sequential) -> bytes:
     """The bytes of the model's ``.keras`` file, as if never compiled: no optimizer, no loss."""
     with _uncompiled(model):
         return saved_model(model)
+
+
+def restore_weights(model: keras.Sequential, path: Path, features: int) -> None:
+    """Give a model, built anew, the weights of a ``.keras`` file; raise ``ValueError`` if they cannot be its own.
+
+    Nothing else of the file is used, so no config in it can have an effect.
+    """
+    # 4 bytes each; a dropout layer also stores the two numbers of its seed, a scaling layer two per feature
+    _check_size(path, 4 * (model.count_params() + 2 * len(model.layers) + 4 * features))
+    model.load_weights(path)
+
+
+def _check_size(path: Path, expected: int) -> None:
+    """Raise ``ValueError`` if a model's weights would unpack to more bytes than expected; nothing is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        packed = archive.getinfo(WEIGHTS)
+        if packed.file_size > 2 * expected + SLACK:
+            raise ValueError(f"expected weights of {expected:,} bytes, found {packed.file_size:,}")
+        with h5py.File(io.BytesIO(archive.read(packed)), "r") as weights:
+            sizes: list[int] = []
+            weights.visititems(lambda _, item: sizes.append(getattr(item, "nbytes", 0)))  # groups have none
+    if sum(sizes) > expected + SLACK:
+        raise ValueError(f"expected weights of {expected:,} bytes, found {sum(sizes):,}, compressed")
 
 
 @contextlib.contextmanager

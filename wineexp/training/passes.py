@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -26,8 +27,8 @@ from wineexp.specs.run_spec import RunSpec
 from wineexp.training.epoch import INFERENCE_ROWS
 from wineexp.training.keras_internals import allow_tracing_again
 from wineexp.training.masks import Masks
-from wineexp.training.model import build_model, derive_seed, keras_defaults
-from wineexp.training.trainer import without_optimizing_graphs
+from wineexp.training.model import build_model, derive_seed, keras_defaults, restore_weights
+from wineexp.training.trainer import predict, without_optimizing_graphs
 
 __all__ = ["Passes", "amend", "drop_passes", "mean_of_passes", "with_passes"]
 
@@ -141,6 +142,15 @@ def with_passes(result: RunResult, model: keras.Sequential | None, split: Split)
     return replace(result, predictions=valid, test_predictions=test, metrics=metrics)
 
 
+def _check_predictions(model: keras.Sequential, result: RunResult, split: Split) -> None:
+    """Raise ``ValueError`` unless the model predicts, but for rounding, what its run recorded."""
+    assert result.predictions is not None
+    recorded = result.predictions["predicted"].to_numpy()
+    predicted = split.target_scaling.inverse(predict(model, split.x_valid))
+    if not np.allclose(predicted, recorded, rtol=1e-2, atol=1e-2 * float(np.abs(recorded).max())):
+        raise ValueError("its model does not reproduce its recorded predictions")
+
+
 @keras_defaults()
 def amend(result: RunResult, spec: RunSpec, table: Table) -> RunResult:
     """A finished run's result, as read back, with the ``mc_passes`` of ``spec``, which trains the same.
@@ -155,6 +165,7 @@ def amend(result: RunResult, spec: RunSpec, table: Table) -> RunResult:
         with tempfile.NamedTemporaryFile(suffix=".keras") as file:
             file.write(result.model)
             file.flush()
-            model.load_weights(file.name)
+            restore_weights(model, Path(file.name), len(split.features))
+        _check_predictions(model, result, split)
     amended = replace(result, spec=result.spec.model_copy(update={"mc_passes": spec.mc_passes}))
     return with_passes(amended, model, split)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -23,15 +19,12 @@ from wineexp.runs.directory import MODEL
 from wineexp.runs.integrity import check_hash
 from wineexp.runs.new_rows import NewRows
 from wineexp.runs.run import Run
-from wineexp.training.model import build_model, keras_defaults
+from wineexp.training.model import build_model, keras_defaults, restore_weights
 from wineexp.training.passes import Passes, drop_passes, mean_of_passes
-from wineexp.training.scaling_layers import WEIGHTS, check_scaling
+from wineexp.training.scaling_layers import check_scaling
 from wineexp.training.trainer import predict
 
 __all__ = ["check_model", "load_model", "measure_predictions", "predict_rows", "scale_rows"]
-
-#: Bytes that a model's weights may take beyond their own: names, an index.
-SLACK = 1_000_000
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -56,28 +49,13 @@ def load_model(run: Run) -> keras.Sequential:
     features = len(run.record.data.features)
     model = build_model(run.spec, features)
     try:
-        # 4 bytes each; a dropout layer also stores the two numbers of its seed, a scaling layer two per feature
-        _check_size(run.model_path, 4 * (model.count_params() + 2 * len(model.layers) + 4 * features))
-        model.load_weights(run.model_path)
+        restore_weights(model, run.model_path, features)
         check_scaling(run)
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged or hostile file raises whatever Keras meets in it
         raise RunError(f"{run.model_path}: cannot be loaded: {first_line(error)}") from None
     return model
-
-
-def _check_size(path: Path, expected: int) -> None:
-    """Raise ``ValueError`` if a model's weights would unpack to more bytes than expected; nothing is unpacked."""
-    with zipfile.ZipFile(path) as archive:
-        packed = archive.getinfo(WEIGHTS)
-        if packed.file_size > 2 * expected + SLACK:
-            raise ValueError(f"expected weights of {expected:,} bytes, found {packed.file_size:,}")
-        with h5py.File(io.BytesIO(archive.read(packed)), "r") as weights:
-            sizes: list[int] = []
-            weights.visititems(lambda _, item: sizes.append(getattr(item, "nbytes", 0)))  # groups have none
-    if sum(sizes) > expected + SLACK:
-        raise ValueError(f"expected weights of {expected:,} bytes, found {sum(sizes):,}, compressed")
 
 
 def _why_not(run: Run) -> str:

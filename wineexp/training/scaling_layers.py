@@ -21,11 +21,9 @@ from wineexp.data.split import Scaling, TargetScaling
 from wineexp.errors import RunError
 from wineexp.runs.run import Run
 from wineexp.text import count_of
+from wineexp.training.model import WEIGHTS
 
-__all__ = ["WEIGHTS", "as_saved", "carry_scaling", "check_scaling", "takes_raw"]
-
-#: The weights within a ``.keras`` file.
-WEIGHTS = "model.weights.h5"
+__all__ = ["as_saved", "carry_scaling", "check_scaling", "takes_raw"]
 
 #: The range in which a Normalization divides by a spread as it is: below, Keras puts its epsilon, 1e-7, instead;
 #: far above, float32 cannot hold the square.

@@ -59,7 +59,7 @@ WORSE = errors(5, 0.9), errors(5, 0.6, dice=8)
         ),
         (
             {"dropout": 0.3, "bn": "after", "dropout_place": "after_bn"}, {"bn": "after"},
-            "Do dropout 0.3 and placing dropout after batch norm help together?",
+            "Does dropout 0.3 with dropout after batch norm help?",
         ),
         ({"bn": "after"}, {}, "Does batch norm after the activation help?"),
         (

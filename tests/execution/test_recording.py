@@ -55,8 +55,8 @@ def test_asked_for_with_and_without_one_run_records_it(small_table, tmp_path):
         found = plan(specs, small_table, tmp_path)
         assert [entry.spec.eval_train for entry in found.entries] == [True]
         assert [entry.spec.eval_train for entry in found.part({PLAIN}).entries] == [True]
-    grid = read_mapping({"defaults": FIELDS, "grid": {"eval_train": [False, True]}, "seeds": 2}).specs
-    assert len(plan(grid, small_table, tmp_path).entries) == 2
+    study = read_mapping({"defaults": FIELDS, "runs": [{}, {"eval_train": True}], "seeds": 2}).specs
+    assert len(plan(study, small_table, tmp_path).entries) == 2
 
 
 @pytest.mark.parametrize("fields", [{"eval_train": True}, {"min_delta": 0.5}, {"bn_momentum": 0.5}])

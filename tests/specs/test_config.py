@@ -28,6 +28,7 @@ TRAPS = [
     ("runs: [{}]\ndropout: 0.3\n", ":2: dropout: unknown key (it belongs under defaults)"),
     ("grid: {}\n", ":1: grid: expected at least one field, found none"),
     ("grid: {dropout: []}\n", ":1: grid: dropout: expected a list of values, found an empty list"),
+    ("grid: {mc_passes: [10, 20]}\n", ":1: grid: mc_passes: expected one value, under defaults, as"),
     ("grid: {dropout: 0.3}\n", ":1: grid: dropout: expected a list of values, found 0.3"),
     ("runs: []\n", ":1: runs: expected at least one run, found none"),
     ("seeds: 0\ngrid: {dropout: [0.1]}\n", ":1: seeds: expected how many"),
@@ -194,6 +195,10 @@ def problems_of(text, tmp_path):
                 "4: lr: unknown field (did you mean 'learning_rate'?)",
                 *("2: dropout", "1: epochs", "3: test_fraction"),
             ],
+        ),
+        (
+            "judge_rows: test\nseeds: 2\n",
+            ["1: judge_rows: unknown key (the judged rows are given by --judge-rows, judge_rows= in Python)"],
         ),
         ("widths: 0\ndropout: [0.1, 0.2]\n", ["1: widths"]),
         ("train_fraction: 2\ntest_fraction: 0.5\n", ["1: train_fraction"]),

@@ -53,8 +53,8 @@ def test_of_forty_healthy_runs_at_most_one_has_a_fault(diagnosed):
 def test_the_model_is_asked_on_the_runs_own_rows(tables, diagnosed):
     """A layer whose units are all dead, and the passes that mc_passes would record."""
     from wineexp.api.explaining import _ask
-    from wineexp.runs.diagnosis import Facts
     from wineexp.runs.run import Run
+    from wineexp.runs.symptoms import Facts
 
     fields = {"widths": "16,8", "epochs": 3, "dropout": 0.3, "bn": "after", "scale": "standard", "mc_passes": 50}
     cases = [("few", fields), ("few", {**fields, "mc_passes": 0})]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from wineexp.api.inputs import PathLike, read_run
@@ -9,10 +11,14 @@ from wineexp.api.saved_run import load_tensorflow
 from wineexp.data.sources import find_again
 from wineexp.data.split import Scaling, TargetScaling, split_table
 from wineexp.data.table import Table
-from wineexp.errors import DataError, RunError
-from wineexp.runs.diagnosis import Diagnosis, Facts, ModelFacts, diagnose
+from wineexp.errors import DataError
+from wineexp.runs.diagnosis import Diagnosis, diagnose, unfinished
 from wineexp.runs.reader import check_run
 from wineexp.runs.run import Run
+from wineexp.runs.symptoms import Facts, ModelFacts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["why"]
 
@@ -26,14 +32,23 @@ _NEVER_DEAD = {
 }
 
 
-def why(run: Run | PathLike, *, out: PathLike = "outputs") -> Diagnosis:
+def why(
+    run: Run | PathLike,
+    *,
+    data: PathLike | pd.DataFrame | None = None,
+    sep: str | None = None,
+    out: PathLike = "outputs",
+) -> Diagnosis:
     """Say what is wrong with a run, each fault with its figures and a command to try, as ``wineexp why`` does.
 
     Parameters
     ----------
     run : SavedRun or path-like
-        A run, its directory or a file of it; or its directory name, signature, label or study in ``out``. It is
-        done, or diverged.
+        A run, its directory or a file of it; or its directory name, signature, label or study in ``out``.
+    data : path-like or DataFrame, optional
+        The run's table, for what only its model can tell; by default it is searched for as in ``train``.
+    sep : str, optional
+        The separator of a CSV; by default it is found from the content.
     out : path-like
         The folder in which to look up runs by name.
 
@@ -46,7 +61,9 @@ def why(run: Run | PathLike, *, out: PathLike = "outputs") -> Diagnosis:
     Raises
     ------
     RunError
-        If there is no such run, or several have that name; if it is damaged, or neither done nor diverged.
+        If there is no such run, or several have that name; if it is damaged.
+    DataError
+        If ``data`` is not the run's table.
 
     Examples
     --------
@@ -57,17 +74,17 @@ def why(run: Run | PathLike, *, out: PathLike = "outputs") -> Diagnosis:
     """
     found = Run(read_run(run, out))
     check_run(found)
-    if found.status != "done" and found.record.reason != "diverged":
-        raise RunError(
-            f"{found.path}: expected a run that is done or diverged, found one that is {found.record.outcome}"
-        )
-    model, left_out = _of_model(found)
-    faults, explanations = diagnose(Facts.of(found, model))
     title = f"{'SIMULATED TABLE: ' if found.record.simulated else ''}{found.label}, seed {found.spec.seed}"
+    if found.status != "done" and found.record.reason != "diverged":
+        return Diagnosis(found.path, title, (unfinished(found),), ())
+    model, left_out = _of_model(found, data, sep)
+    faults, explanations = diagnose(Facts.of(found, model))
     return Diagnosis(found.path, title, tuple(faults), tuple(explanations), left_out)
 
 
-def _of_model(run: Run) -> tuple[ModelFacts | None, tuple[str, ...]]:
+def _of_model(
+    run: Run, data: PathLike | pd.DataFrame | None, sep: str | None
+) -> tuple[ModelFacts | None, tuple[str, ...]]:
     """What the model tells, or else what is left out for want of it."""
     spec = run.spec
     open_questions = {
@@ -81,11 +98,11 @@ def _of_model(run: Run) -> tuple[ModelFacts | None, tuple[str, ...]]:
     if not run.model_path.is_file():
         return None, (f"left out, as the run has no model: {', '.join(questions)}",)
     try:
-        table = find_again(run.record.data, None)
-    except DataError:
-        return None, (
-            f"left out, as the run's table is not found, nor named by $WINEEXP_DATA: {', '.join(questions)}",
-        )
+        table = find_again(run.record.data, data, sep=sep)
+    except DataError as error:
+        if data is not None:
+            raise
+        return None, (f"left out, for want of the run's table: {', '.join(questions)}; {error}",)
     return _ask(run, table), ()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Verdict
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec, varying
-from wineexp.specs.wording import asked, plural_noun, without
+from wineexp.specs.wording import asked, plural_noun, without, worded
 
 __all__ = ["Question", "ask", "quoted"]
 
@@ -98,7 +98,18 @@ def _of_labels(variant: Variant, reference: Variant) -> str:
 
 
 def _of_settings(variant: Variant, reference: Variant, fields: Sequence[str]) -> str:
-    ours, theirs = (_phrases(_spec(side), fields) for side in (variant, reference))
+    specs = _spec(variant), _spec(reference)
+    idle = {field for spec in specs for field in spec.without_effect()} & set(fields)
+    if len(idle) < len(fields):  # where dropout stands is part of switching it on, not a second change
+        fields = [field for field in fields if field not in idle]
+    else:
+        idle = set()
+    ours, theirs = (_phrases(spec, fields) for spec in specs)
+    for phrases, spec in zip((ours, theirs), specs, strict=True):
+        own = sorted(idle - {*spec.without_effect()})
+        told = " and ".join(worded(field, getattr(spec, field)) for field in own)
+        if told and phrases[fields[-1]]:
+            phrases[fields[-1]] += f" with {told}"
     noun = plural_noun(fields[0])
     if not any(theirs.values()) and all(ours.values()):
         together = " together" if len(fields) > 1 else ""

@@ -418,7 +418,13 @@ class OtherWay:
     def words(self) -> str:
         """``with dropout left on, the mean of 100 passes: worse by 0.090 [0.050, 0.130]``."""
         way = f"with dropout left on, the mean of {self.passes} passes" if self.is_on else "with dropout off"
-        return f"{way}: {self.verdict.in_short()}"
+        return f"{way}: {self.verdict.in_short()}{self._level}"
+
+    @property
+    def _level(self) -> str:
+        """The interval's level, where it is another than 95 %."""
+        level = self.verdict.level
+        return "" if level is None or abs(level - (1 - ALPHA)) < 1e-9 else f" ({100 * level:.3g} %)"
 
     @property
     def in_a_word(self) -> str:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wineexp.errors import SpecError, closest
+from wineexp.errors import SpecError, closest, folded
 from wineexp.specs.fields import JUDGED_BY, MIN_SPLITS, Judge, is_label, read_seeds
 from wineexp.specs.looks import Looks, make_looks
-from wineexp.specs.parsing import FIELD_ALIASES, KEY_ALIASES, RUN_KEYS, STUDY_KEYS, field_hint
-from wineexp.specs.run_spec import RunSpec, check_effects
+from wineexp.specs.parsing import BESIDE, FIELD_ALIASES, KEY_ALIASES, RUN_KEYS, STUDY_KEYS, field_hint
+from wineexp.specs.run_spec import RECORDING_FIELDS, RunSpec, check_effects
 from wineexp.specs.yaml_lines import LinedValue, kind_of, read_yaml
 
 __all__ = ["MAX_RUNS", "Config", "StudyReader"]
@@ -273,7 +273,10 @@ class StudyReader:
     def _grid(self, grid: dict[str, LinedValue], defaults: dict[str, LinedValue]) -> list[dict[str, LinedValue]]:
         axes: list[list[tuple[str, LinedValue]]] = []
         for key, value in grid.items():
-            if isinstance(value.data, list) and value.data:
+            if key in RECORDING_FIELDS and isinstance(value.data, list) and len(value.data) > 1:
+                text = "expected one value, under defaults, as it changes what is recorded, not what is trained"
+                self.problem(value.line, f"grid: {key}: {text}; found {len(value.data)}")
+            elif isinstance(value.data, list) and value.data:
                 axes.append([(key, item) for item in value.data])
             else:
                 kind = "an empty list" if value.data == [] else kind_of(value.data)
@@ -301,7 +304,7 @@ def _section(key: str, value: LinedValue) -> str | None:
     """The study's key that ``key`` is or likely means; None for a field, or a name closer to a field."""
     if key in STUDY_KEYS:
         return key
-    if key in RunSpec.model_fields:
+    if key in RunSpec.model_fields or folded(key) in BESIDE:
         return None
     if isinstance(value.data, dict):
         return closest(key, ("defaults", "grid"), KEY_ALIASES)

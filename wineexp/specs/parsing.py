@@ -17,6 +17,7 @@ from wineexp.specs.fields import checked, choices_of, is_legal, items_of, kinds_
 from wineexp.specs.marks import marks_of
 
 __all__ = [
+    "BESIDE",
     "FIELD_ALIASES",
     "KEY_ALIASES",
     "RUN_KEYS",
@@ -57,10 +58,11 @@ KEY_ALIASES = each_alias(
 )
 
 #: Folded alias -> where it is given. It is not part of a spec: the same spec trains on any table, in any folder.
-_BESIDE = each_alias(
+BESIDE = each_alias(
     {
         "the table is given by --data FILE, data= in Python": "data table dataset datafile datapath csv file",
         "the folder is given by --out, out= in Python": "out output outputs outdir outputdir savedir folder",
+        "the judged rows are given by --judge-rows, judge_rows= in Python": "judgerows judgedrows",
         "workers are given by --jobs, jobs= in Python": "jobs njobs workers nworkers numworkers processes",
     }
 )
@@ -72,8 +74,8 @@ def field_hint(name: str, legal: Iterable[str], form: str = "{!r}") -> str:
     ``form`` shows the field, if it is not written as its name alone. For a setting that is not part of a spec, the
     hint says where it is given.
     """
-    if folded(name) in _BESIDE:
-        return f" ({_BESIDE[folded(name)]})"
+    if folded(name) in BESIDE:
+        return f" ({BESIDE[folded(name)]})"
     field = closest(name, legal, FIELD_ALIASES)
     if field is None:
         return ""

@@ -119,7 +119,11 @@ def command(
         checked = check_runs(checked)
     rows = [row(run) if isinstance(run, Run) else damaged_row(path, run) for path, run in checked]
     count = sum(row["status"] == "damaged" for row in rows)
-    print_table(view.of(rows), form, empty="no runs")
+    listing = view.of(rows)
+    print_table(listing, form, empty="no runs")
+    losing = sum((row.get("skill") or 0.0) < 0 for row in listing.rows)
+    if losing:
+        note(f"{count_of(losing, 'run')} with a skill below 0: worse than a constant; wineexp why RUN says why")
     if check:
         say(f"{len(checked)} runs checked, {count} damaged")
     elif count:

@@ -124,8 +124,14 @@ def test_a_study_on_dask_gives_the_bytes_of_one_process_and_survives_a_killed_wo
     assert code == 0, err
     code, _, err = cli("batch", config, "--data", small_csv, "--out", tmp_path / "whole", "--dask", address)
     assert code == 0, err
-    assert numbers(tmp_path / "whole") == numbers(tmp_path / "plain")
+    trained = numbers(tmp_path / "plain")
+    assert numbers(tmp_path / "whole") == trained
     assert all(run.model_path.exists() for run in find_runs(tmp_path / "whole"))
+    for where in (["--out", tmp_path / "plain", "--jobs", 0], ["--out", tmp_path / "whole", "--dask", address]):
+        code, _, err = cli("batch", config, "--set", "mc_passes=4", "--data", small_csv, *where)
+        assert code == 0, err
+    assert numbers(tmp_path / "whole") == numbers(tmp_path / "plain"), "amended on the cluster too"
+    assert {run.spec.mc_passes for run in find_runs(tmp_path / "whole")} == {4}
 
     begun, killed = set(), []
 
@@ -141,7 +147,7 @@ def test_a_study_on_dask_gives_the_bytes_of_one_process_and_survives_a_killed_wo
     batch(read_config(config).specs, small_table, tmp_path / "killed", waiting, Killer())
     assert killed
     assert [run.status for run in find_runs(tmp_path / "killed")] == ["done"] * 12
-    assert numbers(tmp_path / "killed") == numbers(tmp_path / "plain")
+    assert numbers(tmp_path / "killed") == trained
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import wineexp
 from wineexp.errors import RunError
 from wineexp.execution.batch_run import execute
 from wineexp.execution.executor import InProcess
+from wineexp.execution.progress import BatchProgress
 from wineexp.execution.workers import LocalWorkers
 from wineexp.runs.result import history_frame, unfinished
 from wineexp.runs.run import Run
@@ -127,10 +128,11 @@ def test_a_finished_run_is_amended_to_the_passes_asked_for_and_not_trained_again
 
 
 @pytest.mark.parametrize("executor", [LocalWorkers(1), InProcess(1)], ids=["a worker", "this process"])
-def test_a_run_is_amended_wherever_runs_are_trained(executor, small_table, tmp_path, tensorflow):
+def test_a_run_is_amended_wherever_runs_are_trained(executor, small_table, tmp_path, tensorflow, capsys):
     (before,) = train([passes(0)], small_table, tmp_path)
     found = plan([passes(4)], small_table, tmp_path)
-    (after,) = execute(found, executor).runs
+    (after,) = execute(found, executor, BatchProgress()).runs
+    assert "[1/1] amended      " in capsys.readouterr().err
     assert kept(Run(after.path)) == kept(before)
     assert after.record.spec.mc_passes == 4
 

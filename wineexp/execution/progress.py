@@ -90,14 +90,15 @@ class BatchProgress(Observer):
             known = run.spec in self.view.names  # else another process's, which gave it another name
             width = self.view.console.width - BESIDE_NAME
             name = self.view.name(run.spec, width) if known else run.label
-            self.view.tell(outcome(run, name))
+            self.view.tell(outcome(run, name, amended=run.spec in standing.amended))
             return
         facts = [f"{standing.failed} failed"] * bool(standing.failed)
         left = standing.seconds_left
         if run.status != "interrupted" and left is not None:
             facts.append(f"about {format_duration(left)} left")
         counted = f"[{standing.done + standing.failed}/{standing.planned}]"
-        line = f"{counted} {outcome(run, f'{run.label} seed {run.spec.seed}')}"
+        told = outcome(run, f"{run.label} seed {run.spec.seed}", amended=run.spec in standing.amended)
+        line = f"{counted} {told}"
         print_err(f"{line}  ({', '.join(facts)})" if facts else line)
 
 

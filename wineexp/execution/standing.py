@@ -44,6 +44,10 @@ class LossesSoFar:
         self.epochs, self.loss, self.val_loss = epoch + 1, loss, val_loss
 
 
+#: A training step costs as much as so many passes forward.
+PASSES_A_STEP = 3
+
+
 class Standing:
     """The counts of a plan's runs that are to be trained.
 
@@ -51,12 +55,15 @@ class Standing:
     ----------
     planned, done, failed, interrupted : int
         An interrupted run is still to be trained, so it is no progress.
+    amended : set of RunSpec
+        Those whose finished runs only get their passes.
     running : dict of RunSpec to LossesSoFar
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.specs = plan.waiting
+        self.amended = {entry.spec for entry in plan.entries if entry.train and entry.amends is not None}
         self.planned = len(self.specs)
         self.done = self.failed = self.interrupted = 0
         self.running: dict[RunSpec, LossesSoFar] = {}
@@ -114,7 +121,10 @@ class Standing:
         return self._constants[key]
 
     def _work_of(self, spec: RunSpec) -> float:
-        return operations(spec, len(self._plan.table.frame), self._plan.parameters(spec))
+        training = operations(spec, len(self._plan.table.frame), self._plan.parameters(spec))
+        if spec not in self.amended:
+            return training
+        return training * spec.mc_passes / (PASSES_A_STEP * spec.epochs + spec.mc_passes)
 
 
 #: Runs are similar if their parameters differ at most by this factor; beyond it the time per parameter changes.

@@ -244,14 +244,16 @@ def time_spent(record: Record) -> list[tuple[str, str, str]]:
     return [(name, f"{seconds:.2f} s", f"{seconds / whole:.0%}") for name, seconds in parts.items()]
 
 
-def outcome(run: Run, name: str) -> str:
-    """A run that has just ended, in a line, under ``name``."""
+def outcome(run: Run, name: str, *, amended: bool = False) -> str:
+    """A run that has just ended, or was amended, in a line, under ``name``."""
     record, metrics = run.record, run.record.metrics
     if run.status == "done":
         error = "not finite"
         if metrics.val_mae is not None and metrics.val_mae_se is not None:
             se = format_number(metrics.val_mae_se, size=metrics.val_mae)
             error = f"{format_number(metrics.val_mae)} ± {se}"
+        if amended:
+            return f"amended      {name}  val MAE {error}, as before  {run.spec.mc_passes} passes"
         return f"done         {name}  val MAE {error}  {record.timing.run_seconds:.1f} s"
     if run.status == "interrupted":
         return f"interrupted  {name}  {count_of(_epochs(run), 'epoch')} kept"

@@ -1,4 +1,4 @@
-"""Is the verdict honest? Figures behind "95 %", "80 % of the time" and "p < 0.001".
+"""Is the verdict honest? Figures behind "95 %" and "p < 0.001"; promises.py has the others.
 
     python benchmarks/verdict.py                     # about fifteen minutes on two cores
     python benchmarks/verdict.py --pool FOLDER       # on existing runs with many seeds per variant
@@ -7,10 +7,9 @@
 1. Real training: groups of seeds of the *same* variant are compared; whatever is told apart is false. Two equal
    variants, by each score, families of nine, and planned looks, through the same function as ``wineexp study``.
 2. Simulated differences of known size: how often the interval holds the truth, in easy and in hard cases.
-3. The same at the smallest detectable difference: how often it is found, alone and among several comparisons.
-4. Two variants that differ by exactly the margin: how often they are called the same within it.
-5. Splits of subtables of the real table: how often the interval holds the truth about the whole table.
-6. What flatters: choosing the lowest, choosing the reference, adding seeds and judging again, a seed that failed.
+3. Two variants that differ by exactly the margin: how often they are called the same within it.
+4. Splits of subtables of the real table: how often the interval holds the truth about the whole table.
+5. What flatters: choosing the lowest, choosing the reference, adding seeds and judging again, a seed that failed.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ import pandas as pd
 from wineexp.comparison.crossing import compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.judge import judge_errors
-from wineexp.comparison.statistics import Difference, compare_errors, compare_unpaired
+from wineexp.comparison.statistics import compare_errors, compare_unpaired
 from wineexp.comparison.variants import group_runs, passes_of
 from wineexp.comparison.verdict import MARGIN_LEVEL
 from wineexp.data.sources import find_table
@@ -99,18 +98,6 @@ def coverage(seeds: int, effects: tuple[float, float, float], draws: int, start:
         low, high = compare_errors(draw(dice, 0.02, seeds, effects, case)).interval()
         held += low <= 0.02 <= high
     return held / draws
-
-
-def power(seeds: int, effects: tuple[float, float, float], draws: int, start: int, comparisons: int = 1) -> float:
-    """Share of simulated tables, with the smallest detectable difference as truth, in which it is detected."""
-    seed, row, rest = effects
-    level = ALPHA / comparisons
-    truth = Difference(0.0, seeds, ROWS, seed**2, row**2, rest**2).detectable(alpha=level)
-    dice, found = np.random.default_rng(start), 0
-    for _ in range(draws):
-        low, high = compare_errors(draw(dice, truth, seeds, effects)).interval(1 - level)
-        found += not low <= 0 <= high
-    return found / draws
 
 
 def same_at_the_margin(seeds: int, effects: tuple[float, float, float], draws: int, margin: float) -> float:
@@ -373,14 +360,7 @@ def report_simulated(draws: int) -> None:
     for case in HARD:
         found = [coverage(seeds, EFFECTS["64x3, bn or none"], draws, seeds, case) for seeds in (3, 5, 10, 20)]
         print(f"   {case:<24}{shares(found)}", flush=True)
-    for comparisons in (1, 5, 9):
-        print(
-            f"3. the detectable difference is found (goal 75 to 90 %), {comparisons} comparisons; 3, 5, 10 seeds"
-        )
-        for case, effects in EFFECTS.items():
-            found = [power(seeds, effects, draws, seeds, comparisons) for seeds in (3, 5, 10)]
-            print(f"   {case:<24}{shares(found)}", flush=True)
-    print("4. called the same within 0.05 where the difference is 0.05 (goal at most 6 %); 3, 5, 10, 20 seeds")
+    print("3. called the same within 0.05 where the difference is 0.05 (goal at most 6 %); 3, 5, 10, 20 seeds")
     for case, effects in EFFECTS.items():
         found = [same_at_the_margin(seeds, effects, draws, 0.05) for seeds in (3, 5, 10, 20)]
         print(f"   {case:<24}{shares(found)}", flush=True)
@@ -397,7 +377,7 @@ def report_splits(draws: int) -> None:
     y = frame["quality"].to_numpy(np.float64)
     x = frame.drop(columns="quality").to_numpy(np.float64)
     x = (x - x.mean(0)) / x.std(0)
-    print(f"5. splits of subtables, {draws} draws: coverage (goal 93 to 97 %), the cautious one's, half-width")
+    print(f"4. splits of subtables, {draws} draws: coverage (goal 93 to 97 %), the cautious one's, half-width")
     for rows in (200, 400):
         for splits in (5, 10):
             for own in (True, False):
@@ -410,7 +390,7 @@ def report_splits(draws: int) -> None:
 def report_choices(pools: Sequence[tuple[str, np.ndarray]], draws: int) -> None:
     """What flatters."""
     dice, effects = np.random.default_rng(6), EFFECTS["64x3, bn or none"]
-    print(f"6. what flatters, {draws} draws; real training, each variant of the pool")
+    print(f"5. what flatters, {draws} draws; real training, each variant of the pool")
     for members in (6, 20):
         found = [lowest(errors, members, 3, max(1, draws // 4), dice) for _, errors in pools]
         told = "  ".join(f"{value:+.4f}" for value in found)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wineexp.comparison.judge import judge_errors
-from wineexp.comparison.statistics import compare_errors, holm
+from wineexp.comparison.multiple import holm
+from wineexp.comparison.statistics import compare_errors
 from wineexp.specs.looks import make_looks
 
 LOOKS = make_looks([3, 5, 8])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wineexp.comparison.statistics import holm, letters
+from wineexp.comparison.multiple import holm, letters
 
 
 def test_holms_correction_by_hand():

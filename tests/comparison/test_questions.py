@@ -156,7 +156,10 @@ def test_cannot_tell_says_so_and_what_it_would_take():
         f"a difference of {question.verdict.detectable:.3f} would be detected 80 % of the time" in question.detail
     )
     assert question.verdict.needed is not None
-    assert f"the one seen would need about {question.verdict.needed} seeds" in question.detail
+    assert (
+        f"about {question.verdict.needed} seeds would find the one seen, if it is as large as that"
+        in question.detail
+    )
     assert question.detail.startswith("5 seeds; ")
     assert "uncertainty from seeds" in question.detail
 

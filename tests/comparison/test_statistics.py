@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
 from wineexp.comparison.effects import factorial_contrasts, simple_contrasts
-from wineexp.comparison.statistics import Difference, compare_errors, compare_unpaired
+from wineexp.comparison.statistics import compare_errors, compare_unpaired
 
 TABLES = arrays(
     np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=6),
@@ -148,17 +148,12 @@ def test_intervals_cover_a_simulated_truth(seeds, sizes):
 @pytest.mark.parametrize("sizes", [(0.0, 0.2, 0.25), (0.02, 0.4, 0.3), (0.2, 0.3, 0.2), (0.035, 0.0, 0.2)])
 def test_a_difference_of_the_detectable_size_is_detected_four_times_in_five(seeds, sizes):
     random = np.random.RandomState(seeds)
-    truth = Difference(0.0, seeds, 480, *(size**2 for size in sizes)).detectable()
-    tables = [compare_errors(drawn(random, seeds, sizes, truth)) for _ in range(500)]
-    found = sum(abs(table.mean) > table.half(0.975) for table in tables)
-    assert 0.75 <= found / 500 <= 0.90
-
-
-def test_the_detectable_size_with_one_seed_is_that_of_scipys_t_test():
-    truth = Difference(0.0, 1, 10, 0.0, 1.0, 0.0).detectable()
-    values = np.random.RandomState(0).normal(truth, 1, size=(4000, 10))
-    found = (stats.ttest_1samp(values, 0, axis=1).pvalue < 0.05).mean()
-    assert found == pytest.approx(0.8, abs=0.02)
+    found = 0
+    for _ in range(500):  # a study, and then another with the difference that the first called detectable
+        truth = compare_errors(drawn(random, seeds, sizes)).detectable()
+        table = compare_errors(drawn(random, seeds, sizes, truth))
+        found += abs(table.mean) > table.half(0.975)
+    assert 0.75 <= found / 500 <= (0.97 if sizes[0] == 0 else 0.90), "cautious where seeds have no effect"
 
 
 def test_the_needed_seeds_make_the_difference_detectable():
@@ -233,9 +228,11 @@ def test_other_seeds_in_each_cover_a_simulated_truth(one, other):
 @pytest.mark.parametrize("comparisons", [5, 9])
 def test_the_detectable_size_is_that_under_the_correction_in_force(comparisons):
     random, alpha, sizes = np.random.RandomState(0), 0.05 / comparisons, (0.05, 0.3, 0.3)
-    truth = Difference(0.0, 5, 480, *(size**2 for size in sizes)).detectable(alpha=alpha)
-    tables = [compare_errors(drawn(random, 5, sizes, truth)) for _ in range(500)]
-    found = sum(abs(table.mean) > table.half(1 - alpha / 2) for table in tables)
+    found = 0
+    for _ in range(500):
+        truth = compare_errors(drawn(random, 5, sizes)).detectable(alpha=alpha)
+        table = compare_errors(drawn(random, 5, sizes, truth))
+        found += abs(table.mean) > table.half(1 - alpha / 2)
     assert 0.75 <= found / 500 <= 0.90
 
 

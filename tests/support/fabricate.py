@@ -7,13 +7,12 @@ from dataclasses import replace
 from unittest import mock
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from wineexp.data.split import split_table, table_facts
 from wineexp.runs.metrics import baselines, measure, of_passes
 from wineexp.runs.record import Environment, Metrics, Timing
-from wineexp.runs.result import RunResult, history_frame, unfinished
+from wineexp.runs.result import RunResult, history_frame, predictions_frame, unfinished
 from wineexp.runs.writer import write_run
 from wineexp.specs.run_spec import RunSpec
 
@@ -41,10 +40,8 @@ def result(spec, table, *, error=0.1, own=0.01, train_error=0.05, losses=None, m
         spec=spec,
         status="done",
         history=history,
-        predictions=_frame(split.valid_rows, split.y_valid, predicted, split.twins),
-        test_predictions=None
-        if on_test is None
-        else _frame(split.test_rows, split.y_test, on_test, split.test_twins),
+        predictions=predictions_frame(split, predicted),
+        test_predictions=None if on_test is None else predictions_frame(split, on_test, test=True),
         metrics=measure(baselines(spec.loss, split), history, train, valid, split.twins, test),
         data=table_facts(table, split),
         timing=Timing(epochs=len(history), fit_seconds=2.0, first_epoch_seconds=1.1, run_seconds=2.5),
@@ -73,10 +70,6 @@ def _predicted(actual, spec, error, own):
     seeds = np.random.RandomState(spec.seed)
     size = error * rows + own * seeds.normal() + 0.2 * error * seeds.normal(size=len(rows))
     return actual + size, size
-
-
-def _frame(rows, actual, predicted, twins):
-    return pd.DataFrame({"row": rows, "actual": actual, "predicted": predicted, "twin": twins})
 
 
 def write(found, out, *, drawn=False, **options):

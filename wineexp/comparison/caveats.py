@@ -46,6 +46,7 @@ class Caveats:
             )
         self._of_outliers()
         self._of_judged_rows()
+        self._of_clusters()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -84,6 +85,11 @@ class Caveats:
                     f"{variant.label}: seed {seed} stands out: {variant.metric} {shown}, the others {low} to "
                     f"{high}. It is kept, and intervals may be too narrow: look at its curves"
                 )
+
+    def _of_clusters(self) -> None:
+        unknown = [variant.label for variant in self.judged if variant.clusters is None]
+        if unknown and len(unknown) == len(self.judged):
+            self._notes.append("clusters unknown: rows count one by one, also those that belong together")
 
     def _of_judged_rows(self) -> None:
         if not self.judged:
@@ -136,8 +142,8 @@ class Caveats:
         unpaired = [verdict.variant_label for verdict in verdicts if not verdict.paired and verdict.p is not None]
         if unpaired:
             self._notes.append(
-                f"{some_of(unpaired)}: seeds differ from the reference's, so rows are paired and seeds are not; "
-                "the same seeds in both tell more"
+                f"{some_of(unpaired)}: seeds differ from the reference's, so rows are paired, and seeds as far as "
+                "both have them"
             )
         if len(self.judged) > MOST_GROUPED:
             self._notes.append(

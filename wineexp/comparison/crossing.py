@@ -6,6 +6,13 @@ differences minus the mean of all, T their number, J the splits and n the rows:
 
     V_split = J / (J - 1) sum_k (sum_r E)^2 / T^2,   V_row = sum_r (sum_k E)^2 / T^2,   V_cell = sum E^2 / T^2,
 
+Rows that belong together are one cluster: with ``C[k, g]`` the sum of E over the rows of cluster g on split k,
+
+    V_row - V_cell = sum c_g [(sum_k C)^2 - sum_k C^2] / T^2,   c_g = 1 / (1 - T_g / T),
+
+``T_g`` the number of E in cluster g. Their degrees of freedom are ``(sum v)^2 / sum v^2 - 1`` with ``v = T_g^2``;
+n - 1 where each row is one of its own.
+
 The squared half-width is ``max(0, V_row - V_cell) t^2(n - 1) + V_split t^2(J - 1)``: two-way clustered errors
 (Cameron, Gelbach and Miller, Journal of Business & Economic Statistics 29, 2011) with Cochran's sum of parts. The
 t-test over splits treats splits as independent, though they share most training rows: its 95 % intervals covered
@@ -32,14 +39,17 @@ import numpy.typing as npt
 import pandas as pd
 import scipy
 
-from wineexp.comparison.estimate import Estimate, chi_squares
+from wineexp.comparison.clusters import FEWEST_CLUSTERS, Clusters
+from wineexp.comparison.estimate import Estimate, Scenarios, chi_squares, likely_squares
 from wineexp.comparison.statistics import mean_squares
 from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.run_spec import RunSpec
+from wineexp.text import count_of
 
 __all__ = ["SplitDifference", "SplitErrors", "compare_splits", "crosses_splits"]
 
 Floats = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.int64]
 
 #: Split -> seed -> errors, or their differences, by row of the table.
 SplitErrors = Mapping[int, Mapping[int, pd.Series]]
@@ -54,6 +64,10 @@ class SplitDifference(Estimate):
     mean : float
     rows, splits : int
         Distinct rows that were judged in any split, and splits.
+    clusters : int
+        Of these rows; 0 if each is one of its own.
+    row_degrees : float
+        Degrees of freedom of the rows' part.
     seeds : int
         Per split, at least.
     shared_seeds : int
@@ -74,9 +88,19 @@ class SplitDifference(Estimate):
     row_variance: float
     seed_variance: float
     cautious_variance: float
+    clusters: int
+    row_degrees: float
 
     unit = "splits"
-    untold = "one seed in all splits"
+
+    @property
+    def untold(self) -> str:
+        few = 0 < self.clusters < FEWEST_CLUSTERS and self.fewest > 1
+        return f"{count_of(self.clusters, 'cluster')} of rows" if few else "one seed in all splits"
+
+    @property
+    def tells(self) -> bool:
+        return self.fewest > 1 and not 0 < self.clusters < FEWEST_CLUSTERS
 
     @property
     def fewest(self) -> int:
@@ -90,12 +114,13 @@ class SplitDifference(Estimate):
     def half(self, quantile: float) -> float:
         return math.sqrt(self._squares(np.array(self.split_variance), quantile, self.splits))
 
-    def halves(self, quantile: float, seeds: int | None) -> Floats:
-        """As :meth:`Estimate.halves`, with ``seeds`` the number of splits."""
+    def scenarios(self, quantile: float, seeds: int | None) -> Scenarios:
+        """As :meth:`Estimate.scenarios`, with ``seeds`` the number of splits."""
         splits = seeds or self.splits
-        drawn = chi_squares(splits) * self.split_variance * self.splits / splits
-        found: Floats = np.sqrt(self._squares(drawn, quantile, splits))
-        return found
+        true = likely_squares(self.split_variance, self.splits - 1, 0.0) * self.splits / splits
+        drawn = self._squares(chi_squares(splits - 1)[None, :] * true[:, None], quantile, splits)
+        spread = np.sqrt(max(0.0, self.row_variance) + max(0.0, self.seed_variance) + true)
+        return Scenarios(np.sqrt(drawn), spread)
 
     def parts(self) -> dict[str, float]:
         return {
@@ -104,22 +129,20 @@ class SplitDifference(Estimate):
             "rows": max(0.0, self.row_variance),
         }
 
-    def spread(self, seeds: int | None) -> float:
-        by_split = self.split_variance * self.splits / (seeds or self.splits)
-        return math.sqrt(max(0.0, self.row_variance) + max(0.0, self.seed_variance) + by_split)
-
     def cautious(self, level: float) -> tuple[float, float]:
         """Nadeau and Bengio's interval."""
         half = math.sqrt(self.cautious_variance) * float(scipy.special.stdtrit(self.splits - 1, (1 + level) / 2))
         return self.mean - half, self.mean + half
 
     def _squares(self, by_split: Floats, quantile: float, splits: int) -> Any:
-        degrees = (self.rows - 1, max(1, splits - 1), max(1, self.shared_seeds - 1))
+        degrees = (self.row_degrees, max(1, splits - 1), max(1, self.shared_seeds - 1))
         rows, across, seeds = (scipy.special.stdtrit(number, quantile) ** 2 for number in degrees)
         return max(0.0, self.row_variance) * rows + max(0.0, self.seed_variance) * seeds + by_split * across
 
 
-def compare_splits(differences: SplitErrors, train_rows: int) -> SplitDifference:
+def compare_splits(
+    differences: SplitErrors, train_rows: int, clusters: pd.Series | None = None
+) -> SplitDifference:
     """Return the mean of differences over splits and rows, with the parts of its variance.
 
     Parameters
@@ -128,6 +151,8 @@ def compare_splits(differences: SplitErrors, train_rows: int) -> SplitDifference
         For each validation row of the split: absolute error of one variant minus that of the other.
     train_rows : int
         Rows that each split trains on.
+    clusters : Series, optional
+        The label of each row's cluster, by row of the table; by default each row is one of its own.
 
     Raises
     ------
@@ -145,7 +170,14 @@ def compare_splits(differences: SplitErrors, train_rows: int) -> SplitDifference
     names, row = np.unique(indices, return_inverse=True)
     mean, total, count = float(values.mean()), len(values), len(means)
     rest = values - mean
-    by_split, by_row = np.bincount(np.repeat(np.arange(count), sizes), rest), np.bincount(row, rest)
+    split = np.repeat(np.arange(count), sizes)
+    by_split = np.bincount(split, rest)
+    cluster = None if clusters is None else Clusters.of(clusters.reindex(names).to_numpy())
+    if cluster is None:
+        row_variance = (float((np.bincount(row, rest) ** 2).sum()) - float((rest**2).sum())) / total**2
+        row_degrees = float(len(names) - 1)
+    else:
+        row_variance, row_degrees = _of_rows(rest, cluster.codes[row], split)
     shared, seed_variance = _shared_seeds(differences)
     return SplitDifference(
         mean,
@@ -154,10 +186,34 @@ def compare_splits(differences: SplitErrors, train_rows: int) -> SplitDifference
         min(map(len, differences.values())),
         shared,
         count / (count - 1) * float((by_split**2).sum()) / total**2,
-        (float((by_row**2).sum()) - float((rest**2).sum())) / total**2,
+        row_variance,
         seed_variance,
         (1 / count + float(sizes.mean()) / train_rows) * float((by_split / sizes).var(ddof=1)),
+        0 if cluster is None else cluster.count,
+        row_degrees,
     )
+
+
+def _of_rows(rest: Floats, cluster: Labels, split: Labels) -> tuple[float, float]:
+    """``V_row - V_cell`` of clusters, and its degrees of freedom.
+
+    Parameters
+    ----------
+    rest : array of shape (cells,)
+        Differences less their mean, one for each row on each of its splits.
+    cluster, split : int64, shape (cells,)
+        The cluster and the split of each, from 0.
+    """
+    total, sizes = len(rest), np.bincount(cluster)
+    within, cell = np.unique(cluster * (int(split.max()) + 1) + split, return_inverse=True)
+    of_cells = np.bincount(cell, rest)
+    squares = np.bincount(within // (int(split.max()) + 1), of_cells**2, len(sizes))
+    share = 1 - sizes / total
+    weights = np.divide(1.0, share, out=np.zeros_like(share), where=share > 0)
+    excess = np.bincount(cluster, rest, len(sizes)) ** 2 - squares
+    working = sizes.astype(np.float64) ** 2
+    degrees = float(working.sum() ** 2 / (working**2).sum()) - 1
+    return float((weights * excess).sum()) / total**2, max(1.0, degrees)
 
 
 def _shared_seeds(differences: SplitErrors) -> tuple[int, float]:

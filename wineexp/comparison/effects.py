@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.comparison.clusters import Clusters
 from wineexp.comparison.crossing import compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
-from wineexp.comparison.statistics import compare_errors, holm
+from wineexp.comparison.multiple import holm
+from wineexp.comparison.statistics import compare_errors
 from wineexp.comparison.variants import Variant, order
 from wineexp.comparison.verdict import Kind, adjusted_level, format_p, told_p
 from wineexp.listing import Column, Listing
@@ -261,7 +263,7 @@ def judge_effects(
     estimate = (_over_splits if across else _over_seeds)(ordered, shared, shape)
     names = [[format_value(value) for value in levels] for levels in values]
     found = _judged(factorial_contrasts(shape), estimate, fields, names, reference)
-    if any(effect.difference.fewest < 2 for effect in found):
+    if not all(effect.difference.tells for effect in found):
         return ()
     real = {tuple(effect.levels) for effect in found if effect.kind == "interaction" and effect.real}
     pairs = itertools.combinations(range(len(fields)), 2)
@@ -272,7 +274,9 @@ def judge_effects(
 def _over_seeds(cells: Sequence[Variant], seeds: Sequence[int], shape: tuple[int, ...]) -> EstimateContrast:
     stacked = [cell.score.linear(np.stack([cell.errors[seed] for seed in seeds])) for cell in cells]
     errors = np.stack(stacked).reshape(*shape, *stacked[0].shape)
-    return lambda contrast: compare_errors(contrast.of(errors))
+    labels = next((cell.clusters for cell in cells if cell.clusters is not None), None)
+    clusters = None if labels is None else Clusters.of(labels.to_numpy())
+    return lambda contrast: compare_errors(contrast.of(errors), clusters)
 
 
 def _over_splits(cells: Sequence[Variant], splits: Sequence[int], shape: tuple[int, ...]) -> EstimateContrast:
@@ -291,12 +295,14 @@ def _over_splits(cells: Sequence[Variant], splits: Sequence[int], shape: tuple[i
     for (split, seed, rows), part in zip(places, parts, strict=True):
         errors.setdefault(split, {})[seed] = part, rows
 
+    labels = next((cell.clusters for cell in cells if cell.clusters is not None), None)
+
     def estimate(contrast: Contrast) -> Estimate:
         found = {
             split: {seed: pd.Series(contrast.of(values), rows) for seed, (values, rows) in seeds.items()}
             for split, seeds in errors.items()
         }
-        return compare_splits(found, cells[0].train_rows)
+        return compare_splits(found, cells[0].train_rows, labels)
 
     return estimate
 

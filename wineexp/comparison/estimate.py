@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # its parts load at their first use: training needs none of them
 
-__all__ = ["ALPHA", "Estimate", "chi_squares"]
+from wineexp.text import count_of
+
+__all__ = ["ALPHA", "Estimate", "Scenarios", "chi_squares", "likely_squares"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -20,8 +23,27 @@ ALPHA = 0.05
 #: The share of samples in which a true difference of the detectable size is found.
 POWER = 0.8
 
+#: Evenly probable values that stand for a distribution.
+DRAWS = 40
+
 #: No tail below this is computed: towards 0 the half-width of an interval grows without bound.
 LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Scenarios:
+    """Equally probable outcomes of a new study, for equally probable true variances of seeds.
+
+    Attributes
+    ----------
+    halves : array of shape (true variances, outcomes)
+        Half-widths that the study may have.
+    spreads : array of shape (true variances,)
+        The true standard deviation of its mean.
+    """
+
+    halves: Floats
+    spreads: Floats
 
 
 class Estimate(ABC):
@@ -32,16 +54,32 @@ class Estimate(ABC):
     mean : float
         In the errors' unit; below 0 the first variant errs less.
     rows : int
+    clusters : int
+        Of these rows; 0 if each is one of its own.
     """
 
     mean: float
     rows: int
 
+    clusters: int
+
     #: More of these would make the estimate more precise.
     unit = "seeds"
 
-    #: Why nothing can be concluded if :attr:`fewest` is 1.
-    untold = "one seed"
+    @property
+    def untold(self) -> str:
+        """Why nothing can be concluded, unless it :attr:`tells`."""
+        return "one seed"
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything can be concluded: there are enough seeds, and clusters of rows."""
+        return self.fewest > 1
+
+    @property
+    def clusters_told(self) -> str:
+        """``, 456 clusters of 480 rows``; empty if each row is one of its own."""
+        return f", {count_of(self.clusters, 'cluster')} of {self.rows} rows" if self.clusters else ""
 
     @property
     @abstractmethod
@@ -58,16 +96,12 @@ class Estimate(ABC):
         """Half the width of the interval whose upper end is at ``quantile``, from 0.5 to 1."""
 
     @abstractmethod
-    def halves(self, quantile: float, seeds: int | None) -> Floats:
-        """Possible half-widths, equally probable, if the estimated variances are the true ones.
+    def scenarios(self, quantile: float, seeds: int | None) -> Scenarios:
+        """What a new study may find, with the quantile of :meth:`half`; with ``seeds`` in each, and the same rows.
 
-        The mean squares of seeds vary as chi-squared; the rows' mean square, with many degrees, is taken at its
-        expectation. With ``seeds``: for that many in each variant, and the same rows.
+        Neither this study's variances nor those of the new one are the true ones. Both mean squares of seeds vary
+        as chi-squared; the rows' mean square, with many degrees, is taken at its expectation.
         """
-
-    @abstractmethod
-    def spread(self, seeds: int | None) -> float:
-        """Standard deviation of the mean, with ``seeds`` as in :meth:`halves`; variances below 0 count as 0."""
 
     @abstractmethod
     def parts(self) -> dict[str, float]:
@@ -98,40 +132,60 @@ class Estimate(ABC):
         tail: float = scipy.optimize.brentq(lambda q: self.half(1 - q) - size, LEAST, 0.5, xtol=1e-14)
         return min(1.0, 2 * tail)
 
-    def detectable(self, seeds: int | None = None, alpha: float = ALPHA) -> float:
-        """The smallest true difference that would be called real, with p below ``alpha``, in 80 % of samples.
+    def detectable(self, seeds: int | None = None, alpha: float = ALPHA) -> float | None:
+        """The true difference that a new study would call real, with p below ``alpha``, in 80 % of samples.
 
-        With ``seeds``: for that many in each variant, and the same rows.
+        With ``seeds``: for that many in each variant, and the same rows. How well the variances are known counts:
+        a study that took them for the true ones would find such a difference in 60 to 77 %. None with 2 seeds or
+        fewer, from which next to nothing is known of them.
         """
-        half, spread = self.halves(1 - alpha / 2, seeds), self.spread(seeds)
-        if spread == 0:
+        if self.fewest < 3:
+            return None
+        found = self.scenarios(1 - alpha / 2, seeds)
+        half, spread = found.halves, found.spreads[:, None]
+        if not spread.any():
             return 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
 
-        def lack(size: float) -> float:
-            found = scipy.special.ndtr((size - half) / spread) + scipy.special.ndtr((-size - half) / spread)
-            return float(np.mean(found)) - POWER
+            def lack(size: float) -> float:
+                told = scipy.special.ndtr((size - half) / spread) + scipy.special.ndtr((-size - half) / spread)
+                return float(np.nanmean(told)) - POWER
 
-        largest = float(half.max()) + 5 * spread
-        found: float = scipy.optimize.brentq(lack, 0.0, largest, xtol=1e-6 * largest)
-        return found
+            largest = float(half.max()) + 5 * float(spread.max())
+            size: float = scipy.optimize.brentq(lack, 0.0, largest, xtol=1e-6 * largest)
+        return size
 
     def seeds_needed(self, size: float, alpha: float = ALPHA, most: int = 1000) -> int | None:
         """How many seeds would detect a true difference of ``size``; None if ``most`` would not.
 
-        Also None with one seed: then it is unknown how seeds differ.
+        Also None with 2 seeds or fewer: then too little is known of how seeds differ.
         """
-        if self.fewest < 2 or self.detectable(most, alpha) > size:
+
+        def detects(seeds: int) -> bool:
+            found = self.detectable(seeds, alpha)
+            return found is not None and found <= size
+
+        if not detects(most):
             return None
         low, high = 1, most  # the detectable size falls with the seeds
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if self.detectable(middle, alpha) <= size else (middle, high)
+            low, high = (low, middle) if detects(middle) else (middle, high)
         return high
 
 
 @lru_cache(maxsize=1024)
-def chi_squares(seeds: int, count: int = 200) -> Floats:
-    """Evenly probable values of a mean square over its expectation, with ``seeds - 1`` degrees."""
-    degrees = max(1, seeds - 1)
+def chi_squares(degrees: float, count: int = DRAWS) -> Floats:
+    """Evenly probable values of a mean square over its expectation; with at least one degree of freedom."""
+    degrees = max(1.0, degrees)
     values: Floats = scipy.special.chdtri(degrees, 1 - (np.arange(count) + 0.5) / count) / degrees
+    return values
+
+
+def likely_squares(found: float, degrees: float, least: float) -> Floats:
+    """Evenly probable true values of a mean square that was found with some degrees of freedom, ``least`` or more.
+
+    The true one is the found one over chi-squared per degree; it cannot be below the mean square of the rest.
+    """
+    values: Floats = np.maximum(least, found / chi_squares(degrees))
     return values

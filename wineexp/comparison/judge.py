@@ -12,10 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 import scipy
 
+from wineexp.comparison.clusters import Clusters
 from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.learnt import Lead, State, lead
-from wineexp.comparison.statistics import compare_errors, compare_unpaired, holm, letters
+from wineexp.comparison.multiple import holm, letters
+from wineexp.comparison.statistics import compare_seeds
 from wineexp.comparison.variants import Variant, score_rank
 from wineexp.comparison.verdict import Look, OtherWay, Verdict
 from wineexp.runs.score import VAL_MAE, Score
@@ -51,7 +53,8 @@ def judge_variants(
     else:
         errors = {variant.label: variant.errors for variant in judged}
         ended = {variant.label: variant.ended for variant in judged}
-        found = judge_errors(errors, reference.label, margin, looks, ended, identical, reference.score)
+        clusters = _clusters(reference, *judged)
+        found = judge_errors(errors, reference.label, margin, looks, ended, identical, reference.score, clusters)
     return tuple(replace(verdict, metric=reference.metric) for verdict in found)
 
 
@@ -94,6 +97,7 @@ def judge_errors(
     ended: Mapping[str, Collection[int]] | None = None,
     identical: Collection[str] = (),
     score: Score = VAL_MAE,
+    clusters: Clusters | None = None,
 ) -> tuple[Verdict, ...]:
     """Every other label against the reference, with Holm's correction over those that can be judged.
 
@@ -114,10 +118,12 @@ def judge_errors(
     identical : collection of labels
         Variants whose predictions all equal the reference's, bit for bit: they are not counted as comparisons.
     score : Score, optional
+    clusters : Clusters, optional
+        Rows that belong together; by default each is one of its own.
     """
     theirs, ended = errors[reference], ended or errors
     looked = {
-        label: _looked(ours, theirs, looks, set(ended[label]) & set(ended[reference]), score)
+        label: _looked(ours, theirs, looks, set(ended[label]) & set(ended[reference]), score, clusters)
         for label, ours in errors.items()
         if label != reference
     }
@@ -157,19 +163,24 @@ def _verdicts(
 
 
 def _looked(
-    ours: Errors, theirs: Errors, looks: Looks | None, ended: Collection[int], score: Score
+    ours: Errors,
+    theirs: Errors,
+    looks: Looks | None,
+    ended: Collection[int],
+    score: Score,
+    clusters: Clusters | None,
 ) -> tuple[Look, ...]:
     """Each look that both have reached, with the seeds left in it; look 0 if there is none yet."""
     if looks is None:
-        return (Look(_difference(ours, theirs, score)),)
+        return (Look(_difference(ours, theirs, score, clusters)),)
     found = []
     for number, weight in enumerate(looks.weights, 1):
         seeds = looks.at(number)
         one, other = ({seed: errors[seed] for seed in seeds if seed in errors} for errors in (ours, theirs))
         if not all(seed in ended for seed in seeds) or not (one and other):
             break
-        found.append(Look(_difference(one, other, score), weight, number))
-    return tuple(found) or (Look(_difference(ours, theirs, score), looks.weights[0], 0),)
+        found.append(Look(_difference(one, other, score, clusters), weight, number))
+    return tuple(found) or (Look(_difference(ours, theirs, score, clusters), looks.weights[0], 0),)
 
 
 def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
@@ -185,7 +196,7 @@ def judge_groups(judged: Sequence[Variant]) -> dict[str, str]:
     if any(len(_shared_splits(ordered[one], ordered[other])) < 2 for one, other in pairs):
         return {}
     differences = [_difference_of(ordered[one], ordered[other]) for one, other in pairs]
-    if any(difference.fewest < 2 for difference in differences):
+    if not all(difference.tells for difference in differences):
         return {}
     corrected = holm([difference.p for difference in differences])
     apart = [pair for pair, p in zip(pairs, corrected, strict=True) if p < ALPHA]
@@ -213,13 +224,11 @@ def outlying_seeds(variant: Variant) -> list[int]:
     return [worst] if failed else []
 
 
-def _difference(ours: Errors, theirs: Errors, score: Score) -> Estimate:
-    """The difference of scores: paired by seed if both have the same seeds, else over all of them."""
-    one, other = np.stack(list(ours.values())), np.stack(list(theirs.values()))
-    unit = score.unit(one, other)
-    if ours.keys() == theirs.keys():
-        return compare_errors(unit * np.stack([ours[seed] - theirs[seed] for seed in ours]))
-    return compare_unpaired(unit * one, unit * other)
+def _difference(ours: Errors, theirs: Errors, score: Score, clusters: Clusters | None) -> Estimate:
+    """The difference of scores, paired by the seeds that both have."""
+    unit = score.unit(*(np.stack(list(errors.values())) for errors in (ours, theirs)))
+    one, other = ({seed: unit * values for seed, values in errors.items()} for errors in (ours, theirs))
+    return compare_seeds(one, other, clusters)
 
 
 def _difference_of(variant: Variant, reference: Variant) -> Estimate:
@@ -228,7 +237,7 @@ def _difference_of(variant: Variant, reference: Variant) -> Estimate:
     On a split where their seeds differ, the means over the seeds are compared.
     """
     if not variant.across_splits:
-        return _difference(variant.errors, reference.errors, variant.score)
+        return _difference(variant.errors, reference.errors, variant.score, _clusters(variant, reference))
     ours, theirs = variant.split_errors, reference.split_errors
     shared = _shared_splits(variant, reference)
     unit = variant.score.unit(*(_all_errors(splits, shared) for splits in (ours, theirs)))
@@ -240,7 +249,18 @@ def _difference_of(variant: Variant, reference: Variant) -> Estimate:
         else:  # this split's own seed, unless other splits have it too
             seed = -1 if _repeats(ours) or _repeats(theirs) else -1 - split
             found[split] = {seed: unit * (_seed_mean(one) - _seed_mean(other))}
-    return compare_splits(found, variant.train_rows)
+    return compare_splits(found, variant.train_rows, _labels(variant, reference))
+
+
+def _labels(*variants: Variant) -> pd.Series | None:
+    """The clusters of the judged rows, from the first variant that knows them."""
+    return next((one.clusters for one in variants if one.clusters is not None), None)
+
+
+def _clusters(*variants: Variant) -> Clusters | None:
+    """:func:`_labels` of one split; None too if every row is one of its own."""
+    labels = _labels(*variants)
+    return None if labels is None else Clusters.of(labels.to_numpy())
 
 
 def _all_errors(splits: SplitErrors, shared: Sequence[int]) -> Floats:

@@ -18,9 +18,16 @@ one over rows. What is subtracted from the seeds' part is multiplied by at most 
 seeds that agree by chance would have no part left far out in the tail: with 3 seeds, p < 0.001 came up 2 to 7
 times too often. With 2 seeds nothing is subtracted: ``MS_seed`` with 1 degree, ``MS_row - MS_rest`` with R - 1.
 
-**Other seeds in each.** Rows are paired, seeds are not. The differences of the variants' row means contain the
-rows' effect and a share of each variant's rest, which is subtracted; each variant's seeds have their own mean
-square and degrees.
+**Rows that belong together.** R is the number of clusters, and the mean squares are those of :mod:`.clusters`.
+
+**Other seeds in each, or some in common.** Rows are paired. Of C seeds in common, each gives the difference
+``(C / S_a) x_s - (C / S_b) y_s`` of its two means over rows; the others of each variant are a sample of their own.
+The seeds' part is the sum of the variances of these means, with Satterthwaite's degrees of freedom (Welch's where
+no seeds are in common), kept from ``S_min - 1`` to ``2 (S_min - 1)``, or from ``C - 1`` to ``S_max - 1``: pooling
+the variances would be wrong where they differ by 4. The rows' part is the variance of the difference of all means,
+less the rest's share in it. With 2 seeds, and with unequal numbers below 4 or more than twice each other, each
+variance is multiplied by the quantile of its own degrees instead: Welch's would miss 6.7 % with 3 against 10.
+Fewer than 3 seeds in common are taken as none. Which of these is used never depends on the outcome.
 
 ``benchmarks/verdict.py`` measures how often all of this is wrong.
 """
@@ -28,7 +35,7 @@ square and degrees.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,24 +43,65 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from wineexp.comparison.estimate import Estimate, chi_squares
+from wineexp.comparison.clusters import FEWEST_CLUSTERS, Clusters
+from wineexp.comparison.estimate import Estimate, Scenarios, chi_squares, likely_squares
 
 __all__ = [
     "Difference",
     "Seeds",
     "UnpairedDifference",
     "compare_errors",
+    "compare_seeds",
     "compare_unpaired",
-    "holm",
-    "letters",
     "mean_squares",
 ]
 
 Floats = npt.NDArray[np.floating[Any]]
 
+#: Seeds in common below which a pair is taken as having none.
+FEWEST_COMMON = 3
+
+
+class _OverRows(Estimate):
+    """What both kinds of differences have of their rows.
+
+    Attributes
+    ----------
+    rows : int
+    row_variance : float
+        Of one cluster's effect; may be below 0.
+    clusters : int
+        0 if every row is one of its own.
+    row_degrees : float
+        Degrees of freedom of the rows' part; 0 for one less than the rows.
+    """
+
+    rows: int
+    row_variance: float
+    clusters: int
+    row_degrees: float
+
+    @property
+    def units(self) -> int:
+        """The clusters, or the rows where each is one of its own."""
+        return self.clusters or self.rows
+
+    @property
+    def degrees(self) -> float:
+        return self.row_degrees or self.rows - 1
+
+    @property
+    def untold(self) -> str:
+        few = 0 < self.clusters < FEWEST_CLUSTERS and self.fewest > 1
+        return f"{self.clusters} cluster{'s' if self.clusters > 1 else ''} of rows" if few else "one seed"
+
+    @property
+    def tells(self) -> bool:
+        return self.fewest > 1 and not 0 < self.clusters < FEWEST_CLUSTERS
+
 
 @dataclass(frozen=True)
-class Difference(Estimate):
+class Difference(_OverRows):
     """A mean difference, the same seeds in both variants, with its variance components.
 
     Attributes
@@ -61,8 +109,10 @@ class Difference(Estimate):
     mean : float
     seeds, rows : int
     seed_variance, row_variance, rest_variance : float
-        Estimated variance of one seed's effect, of one row's, and of the rest; the first two may be below 0.
-        With one seed the first is 0 and the second holds the rest: they cannot be separated.
+        Estimated variance of one seed's effect, of one row's (or cluster's), and of the rest; the first two may be
+        below 0. With one seed the first is 0 and the second holds the rest: they cannot be separated.
+    clusters, row_degrees
+        See :class:`_OverRows`.
     """
 
     mean: float
@@ -71,6 +121,8 @@ class Difference(Estimate):
     seed_variance: float
     row_variance: float
     rest_variance: float
+    clusters: int = 0
+    row_degrees: float = 0.0
 
     @property
     def fewest(self) -> int:
@@ -81,134 +133,229 @@ class Difference(Estimate):
         return f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
 
     def half(self, quantile: float) -> float:
-        by_seed = np.array(self.rows * self.seed_variance + self.rest_variance)
+        by_seed = np.array(self.units * self.seed_variance + self.rest_variance)
         return math.sqrt(self._squares(by_seed, quantile, self.seeds))
 
-    def halves(self, quantile: float, seeds: int | None) -> Floats:
+    def scenarios(self, quantile: float, seeds: int | None) -> Scenarios:
         count = seeds or self.seeds
-        expected = self.rows * max(0.0, self.seed_variance) + self.rest_variance
-        found: Floats = np.sqrt(self._squares(chi_squares(count) * expected, quantile, count))
-        return found
+        found = self.units * self.seed_variance + self.rest_variance
+        true = likely_squares(found, self.seeds - 1, self.rest_variance)
+        drawn = self._squares(chi_squares(count - 1)[None, :] * true[:, None], quantile, count)
+        by_row = max(0.0, self.row_variance) / self.units + self.rest_variance / (count * self.units)
+        return Scenarios(np.sqrt(drawn), np.sqrt(by_row + (true - self.rest_variance) / self.units / count))
 
     def parts(self) -> dict[str, float]:
         return {
             "seeds": max(0.0, self.seed_variance) / self.seeds,
-            "rows": max(0.0, self.row_variance) / self.rows,
-            "both": self.rest_variance / (self.seeds * self.rows),
+            "rows": max(0.0, self.row_variance) / self.units,
+            "both": self.rest_variance / (self.seeds * self.units),
         }
-
-    def spread(self, seeds: int | None) -> float:
-        count = seeds or self.seeds
-        by_row = max(0.0, self.row_variance) / self.rows + self.rest_variance / (count * self.rows)
-        return math.sqrt(by_row + max(0.0, self.seed_variance) / count)
 
     def _squares(self, seed_square: Floats, quantile: float, seeds: int) -> Any:
         """The sum of both squared parts, each with its own quantile, for mean squares of seeds."""
-        by_row = _t(quantile, self.rows - 1)
+        by_row = _t(quantile, self.degrees)
         if seeds == 1 or self.seeds == 1:
             alone = max(0.0, self.row_variance) + self.rest_variance / seeds
-            return alone / self.rows * by_row**2 * np.ones_like(seed_square)
+            return alone / self.units * by_row**2 * np.ones_like(seed_square)
         by_seed = _t(quantile, seeds - 1)
         row_square = seeds * self.row_variance + self.rest_variance
         if seeds == 2:
             row_part = max(0.0, row_square - self.rest_variance)
-            return (row_part * by_row**2 + seed_square * by_seed**2) / (seeds * self.rows)
+            return (row_part * by_row**2 + seed_square * by_seed**2) / (seeds * self.units)
         share = min(1.0, self.rest_variance / row_square) if row_square > 0 else 1.0
         row_part = max(0.0, row_square - share * self.rest_variance)
         taken = (1 - share) * self.rest_variance * min(by_seed, _t(0.975, seeds - 1)) ** 2
         seed_part = np.maximum(0.0, seed_square * by_seed**2 - taken)
-        return (row_part * by_row**2 + seed_part) / (seeds * self.rows)
+        return (row_part * by_row**2 + seed_part) / (seeds * self.units)
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """The seeds of one variant: their number, the variance of a seed's effect (may be below 0) and of the rest."""
+    """A sample of seeds: those of one variant, or those in common.
+
+    Attributes
+    ----------
+    count : int
+    seed_variance, rest_variance : float
+        Of a seed's effect (may be below 0), and of the rest.
+    weight : float
+        The weight of this sample's mean in the difference.
+    of : int
+        The seeds from which the variances are estimated; 0 for its own.
+    """
 
     count: int
     seed_variance: float
     rest_variance: float
+    weight: float = 1.0
+    of: int = 0
+
+    @property
+    def degrees(self) -> int:
+        return (self.of or self.count) - 1
+
+    def variance(self, units: int) -> float:
+        """Of the weighted mean, rows' effects aside; ``units`` clusters."""
+        return self.weight**2 * (self.seed_variance + self.rest_variance / units) / self.count
+
+    def rest(self, units: int) -> float:
+        """The rest's share of :meth:`variance`."""
+        return self.weight**2 * self.rest_variance / units / self.count
 
 
 @dataclass(frozen=True)
-class UnpairedDifference(Estimate):
-    """A mean difference of two variants with different seeds; rows are paired.
+class UnpairedDifference(_OverRows):
+    """A mean difference of two variants that do not have the same seeds; rows are paired.
 
     Attributes
     ----------
     mean : float
     rows : int
     row_variance : float
-        Estimated variance of one row's effect on the difference; may be below 0. If a variant has one seed, it
-        includes that variant's rest, which cannot be separated.
-    groups : tuple of two Seeds
+        Estimated variance of one row's (or cluster's) effect on the difference; may be below 0. If a variant has
+        one seed, it includes that variant's rest, which cannot be separated.
+    groups : tuple of Seeds
+        Each variant's seeds; or those in common, then the others of each.
+    clusters, row_degrees
+        See :class:`_OverRows`.
+    counts : tuple of two ints
+        Seeds of each variant, if some are in common.
     """
 
     mean: float
     rows: int
     row_variance: float
-    groups: tuple[Seeds, Seeds]
+    groups: tuple[Seeds, ...]
+    clusters: int = 0
+    row_degrees: float = 0.0
+    counts: tuple[int, ...] = ()
+
+    @property
+    def common(self) -> int:
+        """Seeds in common."""
+        return self.groups[0].count if self.counts else 0
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return self.counts or tuple(group.count for group in self.groups)
 
     @property
     def fewest(self) -> int:
-        return min(group.count for group in self.groups)
+        return min(self._counts)
 
     @property
     def seeds_told(self) -> str:
-        one, other = (group.count for group in self.groups)
-        return f"{one} seeds each" if one == other else f"{one} and {other} seeds"
+        one, other = self._counts
+        told = f"{one} seeds each" if one == other else f"{one} and {other} seeds"
+        return f"{told}, {self.common} in common" if self.common else told
+
+    @property
+    def _bounds(self) -> tuple[int, int] | None:
+        """The least and the most degrees of freedom of the seeds' part; None if each variance has its own."""
+        low, high = min(self._counts), max(self._counts)
+        if self.common:
+            return self.common - 1, high - 1
+        close = low == high > 2 or (low >= 4 and high <= 2 * low)
+        return (low - 1, 2 * (low - 1)) if close else None
+
+    def _seed_degrees(self) -> float:
+        """Satterthwaite's degrees of freedom of the seeds' part, within :attr:`_bounds`."""
+        known = [group for group in self.groups if group.degrees > 0]
+        variances = np.array([group.variance(self.units) for group in known])
+        squares = float((variances**2 / [group.degrees for group in known]).sum()) if known else 0.0
+        low, high = self._bounds or (1, sum(group.degrees for group in known) or 1)
+        return float(np.clip(variances.sum() ** 2 / squares, low, high)) if squares > 0 else float(high)
 
     def half(self, quantile: float) -> float:
-        squares = [self.rows * group.seed_variance + group.rest_variance for group in self.groups]
-        counts = [group.count for group in self.groups]
-        return math.sqrt(self._squares(np.array([squares]), quantile, counts)[0])
+        return math.sqrt(self._by_row(quantile) + self._by_seed(quantile))
 
-    def halves(self, quantile: float, seeds: int | None) -> Floats:
-        counts = [seeds or group.count for group in self.groups]
-        expected = [self.rows * max(0.0, g.seed_variance) + g.rest_variance for g in self.groups]
-        one, other = (chi_squares(count, 30) * square for count, square in zip(counts, expected, strict=True))
-        drawn = np.stack(np.meshgrid(one, other), axis=-1).reshape(-1, 2)
-        found: Floats = np.sqrt(self._squares(drawn, quantile, counts))
-        return found
+    def _by_row(self, quantile: float) -> float:
+        return max(0.0, self.row_variance) / self.units * _t(quantile, self.degrees) ** 2
+
+    def _by_seed(self, quantile: float) -> float:
+        """The seeds' squared part, with one quantile or each with its own."""
+        known = [group for group in self.groups if group.degrees > 0]
+        if self._bounds is not None:
+            return sum(group.variance(self.units) for group in known) * _t(quantile, self._seed_degrees()) ** 2
+        return sum(group.variance(self.units) * _t(quantile, group.degrees) ** 2 for group in known)
+
+    def scenarios(self, quantile: float, seeds: int | None) -> Scenarios:
+        """With ``seeds``: as many in each, of which the same share is in common."""
+        more = (seeds or self.fewest) / self.fewest
+        found = sum(group.variance(self.units) for group in self.groups)
+        rest = sum(group.rest(self.units) for group in self.groups)
+        degrees = self._seed_degrees()
+        true = likely_squares(found, degrees, rest) / more
+        new = max(1.0, degrees * ((seeds or self.fewest) - 1) / max(1, self.fewest - 1))
+        if self._bounds is None and more == 1 and found > 0:
+            factor = self._by_seed(quantile) / found
+        else:
+            factor = _t(quantile, new) ** 2
+        drawn = self._by_row(quantile) + chi_squares(new)[None, :] * true[:, None] * factor
+        return Scenarios(np.sqrt(drawn), np.sqrt(max(0.0, self.row_variance) / self.units + true))
 
     def parts(self) -> dict[str, float]:
+        rest = sum(group.rest(self.units) for group in self.groups)
         return {
-            "seeds": sum(max(0.0, group.seed_variance) / group.count for group in self.groups),
-            "rows": max(0.0, self.row_variance) / self.rows,
-            "both": sum(group.rest_variance / (group.count * self.rows) for group in self.groups),
+            "seeds": sum(max(0.0, group.seed_variance) * group.weight**2 / group.count for group in self.groups),
+            "rows": max(0.0, self.row_variance) / self.units,
+            "both": rest,
         }
 
-    def spread(self, seeds: int | None) -> float:
-        parts = [
-            (max(0.0, group.seed_variance) + group.rest_variance / self.rows) / (seeds or group.count)
-            for group in self.groups
-        ]
-        return math.sqrt(max(0.0, self.row_variance) / self.rows + sum(parts))
 
-    def _squares(self, seed_squares: Floats, quantile: float, counts: list[int]) -> Floats:
-        """As :meth:`Difference._squares`; ``seed_squares`` has both mean squares of seeds, shape (draws, 2)."""
-        squares = max(0.0, self.row_variance) / self.rows * _t(quantile, self.rows - 1) ** 2
-        factors = [_t(quantile, count - 1) ** 2 / (count * self.rows) if count > 1 else 0.0 for count in counts]
-        found: Floats = squares + seed_squares @ np.array(factors)
-        return found
-
-
-def _t(quantile: float, degrees: int) -> float:
+def _t(quantile: float, degrees: float) -> float:
     return float(scipy.special.stdtrit(degrees, quantile))  # stats.t.ppf calls this, at a hundred times its cost
 
 
-def compare_errors(difference: Floats) -> Difference:
+def compare_seeds(
+    ours: Mapping[int, Floats], theirs: Mapping[int, Floats], clusters: Clusters | None = None
+) -> Difference | UnpairedDifference:
+    """Return the mean difference of two variants, paired by the seeds that both have.
+
+    Parameters
+    ----------
+    ours, theirs : mapping of int to array of shape (rows,)
+        Seed -> absolute errors on the same rows.
+    clusters : Clusters, optional
+        Rows that belong together; by default each is one of its own.
+
+    Raises
+    ------
+    ValueError
+        As :func:`compare_errors`.
+    """
+    if ours.keys() == theirs.keys():
+        return compare_errors(np.stack([ours[seed] - theirs[seed] for seed in ours]), clusters)
+    one, other = (np.stack(list(errors.values())) for errors in (ours, theirs))
+    common = [seed for seed in ours if seed in theirs]
+    if len(common) < FEWEST_COMMON:
+        return compare_unpaired(one, other, clusters)
+    shares = len(common) / len(one), len(common) / len(other)
+    paired = np.stack([shares[0] * ours[seed] - shares[1] * theirs[seed] for seed in common])
+    groups = [_sample(_checked(paired), clusters)]
+    for errors, table in ((ours, one), (theirs, other)):
+        extra = len(errors) - len(common)
+        if extra:
+            own = _sample(_checked(table), clusters)
+            groups.append(Seeds(extra, own.seed_variance, own.rest_variance, extra / len(errors), len(errors)))
+    return _unpaired(one, other, groups, clusters, (len(one), len(other)))
+
+
+def compare_errors(difference: Floats, clusters: Clusters | None = None) -> Difference:
     """Return the mean of paired differences with its variance components.
 
     Parameters
     ----------
     difference : array of shape (seeds, rows)
         Absolute error of one variant minus the other's, for the same seed and row.
+    clusters : Clusters, optional
+        Rows that belong together; by default each is one of its own.
 
     Returns
     -------
     Difference
         Components by the analysis of variance, ``(MS_seed - MS_rest) / rows`` and ``(MS_row - MS_rest) /
-        seeds``; either may be below 0.
+        seeds``, with clusters for rows where there are any; either may be below 0.
 
     Raises
     ------
@@ -217,40 +364,60 @@ def compare_errors(difference: Floats) -> Difference:
     """
     table = _checked(difference)
     seeds, rows = table.shape
-    mean = float(table.mean())
+    mean, units = float(table.mean()), rows if clusters is None else clusters.count
+    by_row = table.mean(axis=0)
+    of_rows = () if clusters is None else (clusters.count, clusters.degrees(by_row))
     if seeds == 1:
-        return Difference(mean, 1, rows, 0.0, float(table.var(ddof=1)), 0.0)
-    ms_seed, ms_row, ms_rest = mean_squares(table)
-    return Difference(mean, seeds, rows, (ms_seed - ms_rest) / rows, (ms_row - ms_rest) / seeds, ms_rest)
+        return Difference(mean, 1, rows, 0.0, _row_variance(by_row, clusters), 0.0, *of_rows)
+    ms_seed, ms_row, ms_rest = mean_squares(table, clusters)
+    found = (ms_seed - ms_rest) / units, (ms_row - ms_rest) / seeds, ms_rest
+    return Difference(mean, seeds, rows, *found, *of_rows)
 
 
-def compare_unpaired(errors: Floats, reference: Floats) -> UnpairedDifference:
-    """Return the mean difference of two variants with different seeds, with its variance components.
+def compare_unpaired(errors: Floats, reference: Floats, clusters: Clusters | None = None) -> UnpairedDifference:
+    """Return the mean difference of two variants without seeds in common, with its variance components.
 
     Parameters
     ----------
     errors, reference : arrays of shape (seeds, rows), each with its own number of seeds
         Absolute errors of each variant on the same rows.
+    clusters : Clusters, optional
+        As in :func:`compare_errors`.
 
     Raises
     ------
     ValueError
         As :func:`compare_errors`, or if the numbers of rows differ.
     """
-    tables = _checked(errors), _checked(reference)
-    rows = tables[0].shape[1]
-    if tables[1].shape[1] != rows:
-        raise ValueError(f"expected errors on the same rows, found {rows} and {tables[1].shape[1]}")
-    groups, rest = [], 0.0
-    for table in tables:
-        if len(table) == 1:
-            groups.append(Seeds(1, 0.0, 0.0))
-            continue
-        ms_seed, _, ms_rest = mean_squares(table)
-        groups.append(Seeds(len(table), (ms_seed - ms_rest) / rows, ms_rest))
-        rest += ms_rest / len(table)
-    by_row = tables[0].mean(axis=0) - tables[1].mean(axis=0)
-    return UnpairedDifference(float(by_row.mean()), rows, float(by_row.var(ddof=1)) - rest, (groups[0], groups[1]))
+    one, other = _checked(errors), _checked(reference)
+    if one.shape[1] != other.shape[1]:
+        raise ValueError(f"expected errors on the same rows, found {one.shape[1]} and {other.shape[1]}")
+    return _unpaired(one, other, [_sample(table, clusters) for table in (one, other)], clusters)
+
+
+def _unpaired(
+    one: Floats, other: Floats, groups: list[Seeds], clusters: Clusters | None, counts: tuple[int, ...] = ()
+) -> UnpairedDifference:
+    by_row = one.mean(axis=0) - other.mean(axis=0)
+    rest = sum(group.weight**2 * group.rest_variance / group.count for group in groups)
+    of_rows = (0, 0.0) if clusters is None else (clusters.count, clusters.degrees(by_row))
+    row_variance = _row_variance(by_row, clusters) - rest
+    return UnpairedDifference(float(by_row.mean()), len(by_row), row_variance, tuple(groups), *of_rows, counts)
+
+
+def _sample(table: Floats, clusters: Clusters | None) -> Seeds:
+    """The variances of a sample of seeds, of shape (seeds, rows); both 0 with one seed."""
+    if len(table) == 1:
+        return Seeds(1, 0.0, 0.0)
+    ms_seed, _, ms_rest = mean_squares(table, clusters)
+    return Seeds(len(table), (ms_seed - ms_rest) / (clusters.count if clusters else table.shape[1]), ms_rest)
+
+
+def _row_variance(by_row: Floats, clusters: Clusters | None) -> float:
+    """The variance of rows, or of what stands for it with clusters: their number times that of the mean."""
+    if clusters is None:
+        return float(by_row.var(ddof=1))
+    return clusters.mean_square(clusters.deviations(by_row))
 
 
 def _checked(values: Floats) -> Floats:
@@ -260,65 +427,15 @@ def _checked(values: Floats) -> Floats:
     return table
 
 
-def mean_squares(table: Floats) -> tuple[float, float, float]:
-    """The mean squares of seeds, rows and rest of a table of shape (seeds, rows), at least 2 of each."""
+def mean_squares(table: Floats, clusters: Clusters | None = None) -> tuple[float, float, float]:
+    """The mean squares of seeds, rows (or clusters) and rest of a table of (seeds, rows), at least 2 of each."""
     seeds, rows = table.shape
     by_seed, by_row = table.mean(axis=1), table.mean(axis=0)
+    if clusters is not None:
+        apart = clusters.deviations(table)
+        mean = apart.mean(axis=0)
+        ms_seed = clusters.count * float(by_seed.var(ddof=1))
+        return ms_seed, seeds * clusters.mean_square(mean), clusters.mean_square(apart - mean) / (seeds - 1)
     rest = table - by_seed[:, None] - by_row[None, :] + table.mean()
     ms_rest = float((rest**2).sum()) / ((seeds - 1) * (rows - 1))
     return rows * float(by_seed.var(ddof=1)), seeds * float(by_row.var(ddof=1)), ms_rest
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Probabilities corrected for several comparisons: Holm (Scandinavian Journal of Statistics 6, 1979)."""
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    corrected, largest = [0.0] * len(p), 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[i]))
-        corrected[i] = largest
-    return corrected
-
-
-def letters(count: int, apart: Collection[tuple[int, int]]) -> list[str]:
-    """Letters for ``count`` variants: two share a letter exactly if they cannot be told apart.
-
-    Insert and absorb (Piepho, Journal of Computational and Graphical Statistics 13, 2004): each letter is a column
-    of members. Every pair that is told apart splits the columns that hold both, and a column that another one
-    contains is dropped. Pairs that are not told apart stay together in some column, as a split takes one member of
-    its pair out of each copy.
-
-    Parameters
-    ----------
-    count : int
-    apart : collection of pairs of int
-        Pairs of places that are told apart.
-
-    Returns
-    -------
-    list of str
-        ``a`` for those that share the first variant's letter, and so on, in the order of the variants; after ``z``
-        come ``aa``, ``ab``, and the letters are then separated by commas.
-    """
-    columns = [frozenset(range(count))] if count else []
-    for one, other in apart:
-        split = []
-        for column in columns:
-            both = one in column and other in column
-            split += [column - {one}, column - {other}] if both else [column]
-        columns = [
-            column
-            for place, column in enumerate(split)
-            if not any(column < rest or (column == rest and place > at) for at, rest in enumerate(split))
-        ]
-    columns.sort(key=sorted)
-    names = [_name(number) for number in range(len(columns))]
-    separator = "," if len(columns) > 26 else ""
-    return [
-        separator.join(name for name, column in zip(names, columns, strict=True) if place in column)
-        for place in range(count)
-    ]
-
-
-def _name(number: int) -> str:
-    name = chr(ord("a") + number % 26)
-    return name if number < 26 else _name(number // 26 - 1) + name

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.comparison.clusters import Clusters
 from wineexp.comparison.crossing import compare_splits, crosses_splits
 from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.learnt import State, state_of
 from wineexp.comparison.statistics import compare_errors
 from wineexp.errors import SelectionError, nearest
+from wineexp.runs.clusters import clusters_of
 from wineexp.runs.columns import says_the_same
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.run import Run
@@ -156,6 +158,20 @@ class Variant:
             found.setdefault(run.spec.split_seed, {})[run.spec.seed] = _errors(run, self.score)
         return found
 
+    @cached_property
+    def clusters(self) -> pd.Series | None:
+        """The label of each judged row's cluster, by row, in the table's order; None if a run's are not known."""
+        found: dict[int, pd.Series] = {}
+        for run in self.runs:
+            if run.spec.split_seed not in found:
+                predictions = self.score.predictions(run)
+                labels = None if predictions is None else clusters_of(run, predictions)
+                if labels is None:
+                    return None
+                found[run.spec.split_seed] = labels
+        every: pd.Series = pd.concat(list(found.values()))
+        return every[~every.index.duplicated()].sort_index()
+
     def predicts_as(self, other: Variant) -> bool:
         """Whether both have the same seeds and splits, and all their predictions are equal, bit for bit."""
         ours, theirs = ({_seed(run): run for run in one.runs} for one in (self, other))
@@ -225,8 +241,9 @@ class Variant:
             return None
         if self.across_splits:
             several = len(self.split_errors) > 1
-            return compare_splits(self.split_errors, self.train_rows) if several else None
-        return compare_errors(np.stack(list(self.errors.values())))
+            return compare_splits(self.split_errors, self.train_rows, self.clusters) if several else None
+        clusters = None if self.clusters is None else Clusters.of(self.clusters.to_numpy())
+        return compare_errors(np.stack(list(self.errors.values())), clusters)
 
 
 def _errors(run: Run, score: Score) -> pd.Series:

@@ -62,8 +62,8 @@ class Look:
 
     @property
     def told(self) -> bool:
-        """Whether the look was taken, and it is known how seeds differ."""
-        return self.number > 0 and self.difference.fewest > 1
+        """Whether the look was taken, and there are seeds and clusters of rows enough to conclude anything."""
+        return self.number > 0 and self.difference.tells
 
     @property
     def p(self) -> float:
@@ -266,10 +266,11 @@ class Verdict:
         if self.kind == "same":
             but = f"; {self._direction}, but by less than matters" if self._real else ""
             same = f"{self.variant_label} and {self.reference_label} are the same within {self.margin:g}"
-            return f"{same}: {figures}{but}"
+            return f"{same}: {figures}{self.difference.clusters_told}{but}"
         figures += f", p {format_p(self.p)}"
         if self.comparisons > 1:
             figures += f" (of {self.comparisons} comparisons)"
+        figures += self.difference.clusters_told
         if self.kind != "cannot tell":
             return f"{self.variant_label} is {self.kind} than {self.reference_label}{self._found()}: {figures}"
         return f"{pair}: {self._open()}; {figures}.{self._alone()} {self._outlook()}"
@@ -350,11 +351,13 @@ class Verdict:
 
     def _needs(self) -> list[str]:
         """The difference that would be detected, and the seeds that the observed one would need."""
-        size = self._amount(self.detectable or 0.0)
-        detected = f"a difference of {size} would be detected 80 % of the time"
+        if self.detectable is None:
+            return []
+        detected = f"a difference of {self._amount(self.detectable)} would be detected 80 % of the time"
         if self.needed is None:
             return [detected]
-        return [detected, f"the one seen would need about {self.needed} {self.difference.unit}"]
+        unit = self.difference.unit
+        return [detected, f"about {self.needed} {unit} would find the one seen, if it is as large as that"]
 
     def _found(self) -> str:
         """The planned look at which it was found."""
@@ -380,7 +383,8 @@ class Verdict:
     def _outlook(self) -> str:
         last = self.looks.counts[-1] if self.looks else 0
         seeds = f"the {last} seeds of the last look" if last else self.difference.seeds_told
-        return f"With {seeds}, {'; '.join(self._needs())}"
+        needs = "; ".join(self._needs())
+        return f"With {seeds}, {needs}" if needs else f"{seeds} do not show what could be detected"
 
     def told(self, value: float, form: str = "+.3f") -> str:
         """A difference of errors for people, with the decimals that all of these figures have."""

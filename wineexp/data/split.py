@@ -22,6 +22,7 @@ __all__ = [
     "Scaling",
     "Split",
     "TargetScaling",
+    "cluster_labels",
     "identity",
     "normalizes",
     "row_groups",
@@ -71,6 +72,17 @@ def row_groups(table: Table, columns: Collection[str], spec: RunSpec) -> Labels:
     edges = coo_array((np.ones(len(frame)), (groups, nodes + same)), shape=(nodes + len(frame),) * 2)
     labels = connected_components(edges, directed=False)[1][groups]
     return np.asarray(pd.factorize(labels)[0], dtype=np.int64)
+
+
+def cluster_labels(table: Table, columns: Collection[str], spec: RunSpec) -> Labels:
+    """The cluster of each row, shape (rows,): the first row of its :func:`row_groups`."""
+    return _by_first_row(table.frame, row_groups(table, columns, spec))
+
+
+def _by_first_row(frame: pd.DataFrame, groups: Labels) -> Labels:
+    first = np.unique(groups, return_index=True)[1]
+    labels: Labels = frame.index.to_numpy(np.int64)[first[groups]]
+    return labels
 
 
 def whole_groups(frame: pd.DataFrame, groups: Labels, fraction: float, seed: int) -> pd.DataFrame:
@@ -195,7 +207,9 @@ class Split:
     train_rows, valid_rows, test_rows : int64, shape (rows of that side,)
         The table's index of each row.
     twins, test_twins : bool, shape (rows of that side,)
-        Whether the row also occurs, value for value, in the training rows: see :func:`.grouping.identity`.
+        Whether the row also occurs, value for value, in the training rows: see :func:`identity`.
+    clusters : int64, shape (rows of the table,)
+        Each row's cluster: see :func:`cluster_labels`.
     """
 
     encoding: Encoding
@@ -214,6 +228,7 @@ class Split:
     y_test: Floats
     test_rows: npt.NDArray[np.int64]
     test_twins: npt.NDArray[np.bool_]
+    clusters: Labels
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -289,6 +304,7 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         y_test=y_test,
         test_rows=test.index.to_numpy(np.int64),
         test_twins=np.isin(same[test.index], trained),
+        clusters=_by_first_row(frame, same if groups is None else groups),
     )
 
 

@@ -161,7 +161,7 @@ def read_result(run: Run) -> RunResult:
     """
     record, tables = run.record, run.read_tables()
     valid, test = (
-        None if table is None else table[["row", "actual", "predicted", "twin"]]
+        None if table is None else table.drop(columns=["predicted_mc", "predicted_mc_sd"], errors="ignore")
         for table in (tables.predictions, tables.test_predictions)
     )
     return RunResult(

@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy.typing as npt
 import pandas as pd
 
 from wineexp import runtime
 from wineexp.data.facts import TableFacts
-from wineexp.data.split import split_table, table_facts
+from wineexp.data.split import Split, split_table, table_facts
 from wineexp.data.table import Table
 from wineexp.runs.metrics import baselines
 from wineexp.runs.record import Environment, Metrics, Reason, Status, Timing
 from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["LOSS_COLUMNS", "RunResult", "history_frame", "unfinished"]
+__all__ = ["LOSS_COLUMNS", "RunResult", "history_frame", "predictions_frame", "unfinished"]
+
+Array = npt.NDArray[Any]
 
 #: A history's losses; the third only with ``eval_train``.
 LOSS_COLUMNS = ("loss", "val_loss", "train_loss")
@@ -36,7 +39,7 @@ class RunResult:
     data, metrics, timing, environment
         As in run.json; see :mod:`wineexp.runs.record`.
     predictions : pandas.DataFrame or None
-        ``row, actual, predicted, twin`` of each validation row; None unless done.
+        ``row, actual, predicted, twin, cluster`` of each validation row; None unless done.
     test_predictions : pandas.DataFrame or None
         The same of each test row; None if there are none.
     model : bytes or None
@@ -57,6 +60,16 @@ class RunResult:
     test_predictions: pd.DataFrame | None = None
     model: bytes | None = None
     error: str | None = None
+
+
+def predictions_frame(split: Split, predicted: Array, *, test: bool = False) -> pd.DataFrame:
+    """``row, actual, predicted, twin, cluster`` of each validation row, or test row, in the table's order."""
+    if test:
+        rows, actual, twins = split.test_rows, split.y_test, split.test_twins
+    else:
+        rows, actual, twins = split.valid_rows, split.y_valid, split.twins
+    columns = {"row": rows, "actual": actual, "predicted": predicted, "twin": twins}
+    return pd.DataFrame({**columns, "cluster": split.clusters[rows]})
 
 
 def history_frame(rows: Iterable[Sequence[float]]) -> pd.DataFrame:

@@ -23,6 +23,9 @@ _HISTORY_COLUMNS = ("epoch", *LOSS_COLUMNS[:2])
 _PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
 _PASSES_COLUMNS = ("predicted_mc", "predicted_mc_sd")
 
+#: Earlier versions did not write it.
+_CLUSTER = "cluster"
+
 
 class Tables(NamedTuple):
     """The content of a run's CSVs.
@@ -32,7 +35,8 @@ class Tables(NamedTuple):
     history : pandas.DataFrame
         ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
     predictions, test_predictions : pandas.DataFrame or None
-        ``row, actual, predicted, twin`` and, with ``mc_passes``, ``predicted_mc, predicted_mc_sd``; None unless
+        ``row, actual, predicted, twin, cluster`` (not in earlier runs) and, with ``mc_passes``, ``predicted_mc,
+        predicted_mc_sd``; None unless
         the run is done and has such rows.
     """
 
@@ -100,6 +104,9 @@ def _contradiction(predictions: Columns, rows: int, table_rows: int, twins: int 
         return f"expected {rows} rows of the table's {table_rows}, found {len(row)}"
     if len(np.unique(row)) < len(row):
         return "a row occurs twice"
+    cluster = predictions.get(_CLUSTER, row)
+    if cluster.min() < 0 or (cluster > row).any():
+        return "expected clusters by the first of their rows"
     found = int(twin.sum())
     if not ((twin == 0) | (twin == 1)).all() or (twins is not None and found != twins):
         return f"expected {'0 or 1' if twins is None else f'{twins} twins, as recorded'}, found {found}"
@@ -120,8 +127,8 @@ def _lacking(predictions: Columns, spec: RunSpec) -> str | None:
 
 def _read(path: Path, columns: tuple[str, ...], content: bytes) -> Columns:
     try:
-        optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else _PASSES_COLUMNS
-        return read_columns(content, columns, ("epoch", "row", "twin"), optional)
+        optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else (_CLUSTER, *_PASSES_COLUMNS)
+        return read_columns(content, columns, ("epoch", "row", "twin", _CLUSTER), optional)
     except (ValueError, OverflowError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path}: cannot be read: {text}") from None

@@ -12,7 +12,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 
 from wineexp import runtime, signals
 from wineexp.data.split import Split, split_table, table_facts
@@ -20,7 +19,7 @@ from wineexp.data.table import Table
 from wineexp.errors import WineexpError
 from wineexp.runs.metrics import baselines, measure
 from wineexp.runs.record import Environment, Timing
-from wineexp.runs.result import LOSS_COLUMNS, RunResult, history_frame, unfinished
+from wineexp.runs.result import LOSS_COLUMNS, RunResult, history_frame, predictions_frame, unfinished
 from wineexp.specs.run_spec import RunSpec
 from wineexp.training.keras_internals import uses_onednn
 from wineexp.training.model import build_model, derive_seed, keras_defaults, model_bytes
@@ -93,12 +92,12 @@ def run(
     saved, in_model = _saved(model, spec, split, table) if keep_model else (None, False)
     if large:
         runtime.give_back_memory()  # which saving has freed: the curves are drawn next
-    test = None if on_test is None else _predictions(split.test_rows, split.y_test, on_test, split.test_twins)
+    test = None if on_test is None else predictions_frame(split, on_test, test=True)
     result = RunResult(
         spec=spec,
         status="done",
         history=history,
-        predictions=_predictions(split.valid_rows, split.y_valid, predicted, split.twins),
+        predictions=predictions_frame(split, predicted),
         test_predictions=test,
         data=table_facts(table, split, in_model=in_model),
         metrics=metrics,
@@ -121,10 +120,6 @@ def _saved(model: keras.Sequential, spec: RunSpec, split: Split, table: Table) -
     takes_raw_rows = spec.scale != "none" and takes_raw(split.scaling, split.encoding(table.frame))
     whole = carry_scaling(model, split.scaling if takes_raw_rows else None, split.target_scaling)
     return model_bytes(whole), takes_raw_rows
-
-
-def _predictions(rows: Any, actual: Any, predicted: Any, twins: Any) -> pd.DataFrame:
-    return pd.DataFrame({"row": rows, "actual": actual, "predicted": predicted, "twin": twins})
 
 
 def guarded_run(

@@ -1,0 +1,261 @@
+"""What the verdicts promise, measured on made-up tables whose truth is known.
+
+python benchmarks/promises.py [--draws 2000] [--part clusters detected plan disjoint partly]
+
+Nothing is trained, so it takes minutes. Each number is a share of so many draws, in percent; one of 2,000 draws at
+5 % has a standard error of 0.5. Seeds of the dice from 7000 on were used for nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+
+from wineexp.comparison.clusters import Clusters
+from wineexp.comparison.crossing import compare_splits
+from wineexp.comparison.estimate import ALPHA, Estimate
+from wineexp.comparison.judge import judge_errors
+from wineexp.comparison.statistics import compare_errors, compare_seeds
+from wineexp.runtime import environment
+
+#: Standard deviations of a seed's effect on a difference, of a row's, and of the rest.
+EFFECTS = {
+    "typical": (0.05, 0.30, 0.30),
+    "large seed effect": (0.15, 0.30, 0.35),
+    "large row effect": (0.10, 0.70, 0.25),
+    "rest only": (0.0, 0.0, 0.30),
+    "no seed effect": (0.0, 0.20, 0.25),
+}
+
+ROWS = 480
+
+Cell = tuple[str, Callable[[int, int], float]]
+
+
+def sizes_of(kind: str) -> np.ndarray:
+    """The sizes of clusters."""
+    if kind == "48 of 10":
+        return np.full(48, 10)
+    if kind == "240 pairs":
+        return np.full(240, 2)
+    if kind == "1 to 40":
+        return np.random.default_rng(40).integers(1, 41, 24)
+    if kind == "5 of 20":
+        return np.full(5, 20)
+    return np.ones(ROWS, int)
+
+
+def clustered(dice: np.random.Generator, seeds: int, codes: np.ndarray, correlation: float) -> np.ndarray:
+    """Differences with true mean 0, shape (seeds, rows); rows and rest are correlated within clusters."""
+    count = int(codes.max()) + 1
+
+    def together(shape: tuple[int, ...]) -> np.ndarray:
+        shared, own = dice.normal(0, 1, (*shape, count)), dice.normal(0, 1, (*shape, len(codes)))
+        return np.sqrt(correlation) * shared[..., codes] + np.sqrt(1 - correlation) * own
+
+    return 0.05 * dice.normal(0, 1, (seeds, 1)) + 0.3 * together(()) + 0.3 * together((seeds,))
+
+
+def missed(kind: str, seeds: int, correlation: float, draws: int, start: int) -> float:
+    """Share of tables whose 95 % interval misses the truth."""
+    dice, codes = np.random.default_rng(start), np.repeat(np.arange(len(sizes_of(kind))), sizes_of(kind))
+    clusters = Clusters.of(codes)
+    found = (compare_errors(clustered(dice, seeds, codes, correlation), clusters) for _ in range(draws))
+    return float(np.mean([abs(one.mean) > one.half(0.975) for one in found]))
+
+
+def missed_over_splits(kind: str, splits: int, correlation: float, draws: int, start: int) -> float:
+    """The same over splits with seeds of their own: each judges three tenths of the clusters."""
+    dice, sizes = np.random.default_rng(start), sizes_of(kind)
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    labels, miss = pd.Series(codes), 0
+    for _ in range(draws):
+        shared = dice.normal(0, 0.3, len(sizes))[codes] * np.sqrt(correlation)
+        by_row = shared + dice.normal(0, 0.3, len(codes)) * np.sqrt(1 - correlation)
+        found = {}
+        for split in range(splits):
+            judged = np.flatnonzero(np.isin(codes, dice.permutation(len(sizes))[: max(2, int(0.3 * len(sizes)))]))
+            cell = np.sqrt(correlation) * dice.normal(0, 0.3, len(sizes))[codes[judged]]
+            cell += np.sqrt(1 - correlation) * dice.normal(0, 0.3, len(judged))
+            found[split] = {split: pd.Series(by_row[judged] + cell + 0.05 * dice.normal(), judged)}
+        one = compare_splits(found, int(0.7 * len(codes)), labels)
+        miss += abs(one.mean) > one.half(0.975)
+    return miss / draws
+
+
+def table(dice: np.random.Generator, mean: float, seeds: int, effects: tuple[float, float, float]) -> np.ndarray:
+    """Differences of shape (seeds, rows)."""
+    seed, row, rest = effects
+    by_row, by_seed = dice.normal(0, row, (1, ROWS)), dice.normal(0, seed, (seeds, 1))
+    return mean + by_seed + by_row + dice.normal(0, rest, (seeds, ROWS))
+
+
+def detected(effects: tuple[float, float, float], seeds: int, comparisons: int, draws: int, start: int) -> float:
+    """Share of new studies that find the difference which a pilot of as many seeds calls detectable."""
+    dice, found, alpha = np.random.default_rng(start), 0, ALPHA / comparisons
+    for _ in range(draws):
+        size = compare_errors(table(dice, 0.0, seeds, effects)).detectable(alpha=alpha)
+        one = compare_errors(table(dice, size or 0.0, seeds, effects))
+        found += abs(one.mean) > one.half(1 - alpha / 2)
+    return found / draws
+
+
+def planned(effects: tuple[float, float, float], seeds: int, draws: int, start: int) -> float:
+    """Share of new studies, of as many seeds as a pilot's plan asks for, that find the difference planned for.
+
+    The difference is the one that 8 seeds would truly detect. Pilots that say that seeds cannot do it count not.
+    """
+    dice, found, used = np.random.default_rng(start), 0, 0
+    large = table(np.random.default_rng(1), 0.0, 400, effects)
+    size = compare_errors(large).detectable(8) or 0.0
+    for _ in range(draws):
+        needed = compare_errors(table(dice, 0.0, seeds, effects)).seeds_needed(size, most=100)
+        if needed is None:
+            continue
+        one = compare_errors(table(dice, size, max(2, needed), effects))
+        used, found = used + 1, found + (abs(one.mean) > one.half(0.975))
+    return found / used if used else float("nan")
+
+
+def two(
+    dice: np.random.Generator, counts: tuple[int, int], common: int, sds: tuple[float, float], correlation: float
+) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Errors of two equal variants, seed to rows, some seeds in common; effects of seeds have these sds."""
+    base = dice.normal(0, 0.3, ROWS)
+    shared = dice.normal(0, 1, common)
+    sides = []
+    for side, (count, sd) in enumerate(zip(counts, sds, strict=True)):
+        by_row = base + dice.normal(0, 0.15, ROWS)
+        effect = np.sqrt(1 - correlation) * dice.normal(0, 1, count)
+        effect[:common] += np.sqrt(correlation) * shared
+        effect[common:] += np.sqrt(correlation) * dice.normal(0, 1, count - common)
+        errors = 0.6 + by_row + sd * effect[:, None] + dice.normal(0, 0.2, (count, ROWS))
+        numbers = [*range(common), *range(1000 * (side + 1), 1000 * (side + 1) + count - common)]
+        sides.append(dict(zip(numbers, errors, strict=True)))
+    return sides[0], sides[1]
+
+
+def false(
+    counts: tuple[int, int], common: int, sds: tuple[float, float], correlation: float, draws: int, start: int
+) -> float:
+    """Share of equal variants that are told apart at 5 %."""
+    dice, wrong = np.random.default_rng(start), 0
+    for _ in range(draws):
+        one: Estimate = compare_seeds(*two(dice, counts, common, sds, correlation))
+        wrong += abs(one.mean) > one.half(0.975)
+    return wrong / draws
+
+
+def width(counts: tuple[int, int], common: int, correlation: float, draws: int, start: int) -> float:
+    """Mean half-width over that of five pairs, of one set of tables, less 1."""
+    dice, ours, pairs = np.random.default_rng(start), [], []
+    for _ in range(draws):
+        one, other = two(dice, (5, 5), 5, (0.05, 0.05), correlation)
+        pairs.append(compare_seeds(one, other).half(0.975))
+        kept = dict(list(other.items())[:common])
+        new = dict(list(two(dice, (5, 5), 0, (0.05, 0.05), correlation)[1].items())[: counts[1] - common])
+        ours.append(compare_seeds(one, kept | new).half(0.975))
+    return float(np.mean(ours) / np.mean(pairs) - 1)
+
+
+def nine(seeds: int, sds: tuple[float, float], draws: int, start: int) -> float:
+    """Share of families of nine equal variants against a reference, all of other seeds, in which any is told."""
+    dice, wrong = np.random.default_rng(start), 0
+    for _ in range(draws):
+        base = dice.normal(0, 0.3, ROWS)
+        errors = {}
+        for number in range(10):
+            by_row = base + dice.normal(0, 0.15, ROWS)
+            sd = sds[number % 2]
+            values = 0.6 + by_row + dice.normal(0, sd, (seeds, 1)) + dice.normal(0, 0.2, (seeds, ROWS))
+            errors[str(number)] = dict(zip(range(100 * number, 100 * number + seeds), values, strict=True))
+        wrong += any(verdict.is_told for verdict in judge_errors(errors, "0"))
+    return wrong / draws
+
+
+def cells(part: str) -> Iterator[Cell]:
+    """The cells of a part of the report."""
+    if part == "clusters":
+        for kind in ("48 of 10", "1 to 40", "240 pairs", "5 of 20"):
+            for correlation in (0.0, 0.1, 0.3, 0.5):
+                for seeds in (3, 5, 10):
+                    yield f"{kind}, {correlation}, {seeds} seeds", partial(missed, kind, seeds, correlation)
+        for kind in ("48 of 10", "1 to 40", "240 pairs"):
+            for correlation in (0.0, 0.1, 0.3, 0.5):
+                for splits in (5, 10):
+                    told = f"{kind}, {correlation}, {splits} splits"
+                    yield told, partial(missed_over_splits, kind, splits, correlation)
+    elif part == "detected":
+        for name, effects in EFFECTS.items():
+            for comparisons in (1, 9):
+                for seeds in (3, 5, 10):
+                    told = f"{name}, {seeds} seeds, {comparisons} comparisons"
+                    yield told, partial(detected, effects, seeds, comparisons)
+    elif part == "plan":
+        for name in ("typical", "large seed effect", "large row effect"):
+            for seeds in (3, 5, 10):
+                yield f"{name}, pilot of {seeds} seeds", partial(planned, EFFECTS[name], seeds)
+    elif part == "disjoint":
+        for ratio in (1, 2, 4, 16):
+            for seeds in (2, 3, 5, 10):
+                sds = 0.05, 0.05 * ratio**0.5
+                yield f"{seeds} and {seeds}, 1 : {ratio}", partial(false, (seeds, seeds), 0, sds, 0.0)
+            for counts in ((5, 10), (3, 10), (10, 5), (10, 3), (4, 5)):
+                yield f"{counts[0]} and {counts[1]}, 1 : {ratio}", partial(false, counts, 0, sds, 0.0)
+        for ratio in (1, 4):
+            for seeds in (3, 5):
+                yield f"any of nine, {seeds} seeds, 1 : {ratio}", partial(nine, seeds, (0.05, 0.05 * ratio**0.5))
+    else:
+        cases = {
+            "4 of 5": ((5, 5), 4),
+            "3 of 5": ((5, 5), 3),
+            "one failed": ((5, 4), 4),
+            "3 of 3 and 5": ((3, 5), 3),
+        }
+        for name, (counts, common) in cases.items():
+            for correlation in (0.0, 0.3, 0.6, 0.9):
+                sds = 0.05, 0.05
+                yield f"{name}, correlation {correlation}", partial(false, counts, common, sds, correlation)
+            yield f"{name}, 1 : 4", partial(false, counts, common, (0.05, 0.1), 0.3)
+        for name, (counts, common) in list(cases.items())[:3]:
+            for correlation in (0.0, 0.3, 0.6, 0.9):
+                told = f"{name}, correlation {correlation}: half-width over five pairs, less 1"
+                yield told, partial(width, counts, common, correlation)
+
+
+PARTS = ("clusters", "detected", "plan", "disjoint", "partly")
+
+
+def report(parts: Iterable[str], draws: int) -> None:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        for part in parts:
+            named = list(cells(part))
+            found = [pool.submit(cell, draws, 7000 + number) for number, (_, cell) in enumerate(named)]
+            print(part, flush=True)
+            rates = [one.result() for one in found]
+            for (name, _), rate in zip(named, rates, strict=True):
+                print(f"  {name:<70}{100 * rate:7.1f} %", flush=True)
+            own = [rate for (name, _), rate in zip(named, rates, strict=True) if "half-width" not in name]
+            least, most, mean = (100 * value for value in (min(own), max(own), np.mean(own)))
+            print(f"  {len(own)} cells: {least:.1f} to {most:.1f} %, mean {mean:.1f} %")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--part", nargs="*", choices=PARTS, default=PARTS)
+    options = parser.parse_args()
+    print(environment(1)["processor"])
+    report(options.part, options.draws)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

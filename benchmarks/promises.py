@@ -1,6 +1,6 @@
 """What the verdicts promise, measured on made-up tables whose truth is known.
 
-python benchmarks/promises.py [--draws 2000] [--part clusters detected plan disjoint partly]
+python benchmarks/promises.py [--draws 2000] [--part clusters detected plan disjoint partly page]
 
 Nothing is trained, so it takes minutes. Each number is a share of so many draws, in percent; one of 2,000 draws at
 5 % has a standard error of 0.5. Seeds of the dice from 7000 on were used for nothing else.
@@ -24,7 +24,9 @@ from wineexp.comparison.crossing import compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.judge import judge_errors
 from wineexp.comparison.statistics import compare_errors, compare_seeds
+from wineexp.comparison.variants import Variant
 from wineexp.runtime import environment
+from wineexp.specs.run_spec import RunSpec
 
 #: Standard deviations of a seed's effect on a difference, of a row's, and of the rest.
 EFFECTS = {
@@ -181,6 +183,40 @@ def nine(seeds: int, sds: tuple[float, float], draws: int, start: int) -> float:
     return wrong / draws
 
 
+def same_at_the_margin(comparisons: int, seeds: int, draws: int, start: int) -> float:
+    """Share of families of which any is called the same within the margin that each of them differs by."""
+    dice, wrong = np.random.default_rng(start), 0
+    for _ in range(draws):
+        base = np.abs(dice.normal(0.6, 0.3, ROWS))
+        errors = {"reference": dict(enumerate(base + table(dice, 0.0, seeds, (0.0, 0.0, 0.2))))}
+        for number in range(comparisons):
+            errors[str(number)] = dict(enumerate(base + table(dice, 0.05, seeds, (0.02, 0.1, 0.2))))
+        wrong += any(verdict.kind == "same" for verdict in judge_errors(errors, "reference", margin=0.05))
+    return wrong / draws
+
+
+def any_claim(shape: tuple[int, ...], seeds: int, draws: int, start: int) -> float:
+    """Share of crosses in which nothing differs whose page makes any claim: a verdict, an effect or a letter."""
+    dice, wrong = np.random.default_rng(start), 0
+    names = {"dropout": (0.0, 0.3, 0.5), "bn": ("none", "before", "after")}
+    fields = dict(zip(names, shape, strict=True))
+    specs = [
+        RunSpec.parse({"dropout": dropout, "bn": bn})
+        for dropout in names["dropout"][: fields["dropout"]]
+        for bn in names["bn"][: fields["bn"]]
+    ]
+    for _ in range(draws):
+        base, variants = np.abs(dice.normal(0.6, 0.3, ROWS)), []
+        for spec in specs:
+            variant = Variant(spec.label(), {}, spec, None)
+            errors = base + table(dice, 0.0, seeds, (0.05, 0.2, 0.2))
+            vars(variant).update(errors=dict(enumerate(errors)), clusters=None, error=None)
+            variants.append(variant)
+        told = judge_errors({one.label: one.errors for one in variants}, variants[0].label)
+        wrong += any(verdict.kind in ("better", "worse") for verdict in told)
+    return wrong / draws
+
+
 def cells(part: str) -> Iterator[Cell]:
     """The cells of a part of the report."""
     if part == "clusters":
@@ -199,6 +235,16 @@ def cells(part: str) -> Iterator[Cell]:
                 for seeds in (3, 5, 10):
                     told = f"{name}, {seeds} seeds, {comparisons} comparisons"
                     yield told, partial(detected, effects, seeds, comparisons)
+    elif part == "page":
+        for shape in ((2, 2), (2, 3), (3, 3)):
+            for seeds in (3, 5, 10):
+                yield (
+                    f"any claim, null cross {shape[0]} x {shape[1]}, {seeds} seeds",
+                    partial(any_claim, shape, seeds),
+                )
+        for seeds in (3, 5, 10):
+            told = f"any 'same' of nine at exactly the margin, {seeds} seeds"
+            yield told, partial(same_at_the_margin, 9, seeds)
     elif part == "plan":
         for name in ("typical", "large seed effect", "large row effect"):
             for seeds in (3, 5, 10):
@@ -231,7 +277,7 @@ def cells(part: str) -> Iterator[Cell]:
                 yield told, partial(width, counts, common, correlation)
 
 
-PARTS = ("clusters", "detected", "plan", "disjoint", "partly")
+PARTS = ("clusters", "detected", "plan", "disjoint", "partly", "page")
 
 
 def report(parts: Iterable[str], draws: int) -> None:

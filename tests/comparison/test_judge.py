@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from PIL import Image, PngImagePlugin
 from support import fabricate, records
 
 from wineexp.api.comparing import compare
+from wineexp.comparison.caveats import Caveats
 from wineexp.comparison.comparison import compare_runs
 from wineexp.comparison.effects import effect_sections
 from wineexp.comparison.judge import judge_errors
@@ -321,6 +323,65 @@ def test_a_reference_chosen_for_being_lowest_is_noted(cross):
     assert any("if it was chosen for that" in note for note in compare_runs(runs, reference=lowest).notes)
     for settled in (compare_runs(runs, reference=lowest, planned=True), compare_runs(runs)):
         assert not any("if it was chosen for that" in note for note in settled.notes)
+
+
+def test_a_reference_chosen_for_being_highest_is_noted_too(cross):
+    runs = load([cross])
+    highest = compare_runs(runs).entries[-1].variant.label
+    (note,) = [note for note in compare_runs(runs, reference=highest).notes if "if it was chosen for that" in note]
+    assert note.startswith("the reference has the highest val MAE of 4: ")
+
+
+def test_runs_chosen_by_their_seconds_are_not_judged(cross):
+    found = compare(cross, where="seconds<9")
+    assert found.verdicts == ()
+    assert any(note.startswith("chosen by results (seconds<9): no verdict") for note in found.notes)
+
+
+def test_the_same_within_a_margin_is_corrected_over_the_comparisons(small_table, tmp_path):
+    """By Holm, and its interval's level goes with the word: inside the margin exactly if it is called the same."""
+    errors_of([0.300, 0.310, 0.290], tmp_path, small_table)
+    for dropout, shift in ((0.1, 0.0), (0.2, 0.008), (0.3, 0.014), (0.4, 0.018)):
+        errors_of([0.302 + shift, 0.311 + shift, 0.290 + shift], tmp_path, small_table, dropout=dropout)
+    margin = 0.02
+    verdicts = compare_runs(load([tmp_path]), margin=margin).verdicts
+    plain = {one.variant_label: one.difference.same_p(margin) for one in verdicts}
+    ranked = sorted(plain, key=plain.get)
+    by_hand, largest = {}, 0.0
+    for rank, label in enumerate(ranked):
+        largest = max(largest, min(1.0, (len(ranked) - rank) * plain[label]))
+        by_hand[label] = largest
+    assert {one.variant_label: one.same_p for one in verdicts} == pytest.approx(by_hand)
+    assert {one.kind == "same" for one in verdicts} == {True, False}
+    for one in verdicts:
+        low, high = one.difference.interval(0.90)
+        assert (plain[one.variant_label] < 0.05) == (-margin < low and high < margin)
+        if one.kind == "same":
+            assert max(map(abs, one.interval)) < margin
+            assert one.level >= 0.90
+
+
+def test_effects_and_letters_are_claims_only_where_a_verdict_is_told(cross):
+    found = compare_runs(load([cross]))
+    assert any(effect.real for effect in found.effects)
+    assert found.claims == sum(one.kind in ("better", "worse") for one in found.verdicts) + sum(
+        one.real for one in found.effects
+    )
+    open_ones = tuple(replace(verdict, p=1.0) for verdict in found.verdicts)
+    exploring = replace(found, verdicts=open_ones)
+    assert {verdict.word for verdict in exploring.verdicts} == {"cannot tell"}
+    assert exploring.claims == 0
+    effects = [one for one in exploring.sentences() if one not in {verdict.sentence() for verdict in open_ones}]
+    assert effects
+    assert all(sentence.startswith("exploring: ") for sentence in effects)
+    assert any(str(part).startswith("exploring, no claims") for part in exploring.parts())
+    assert not any(effect["claim"] for effect in exploring.as_json()["effects"])
+    told = Caveats(found.variants, list(found.variants))
+    before = len(told.notes)
+    told.of_letters(found.verdicts, found.groups)
+    assert len(told.notes) == before
+    told.of_letters(open_ones, found.groups)
+    assert told.notes[-1].startswith("the letters tell variants apart, and no verdict does")
 
 
 def test_runs_chosen_by_their_results_are_not_judged(cross):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wineexp.comparison.crossing import SplitDifference
 from wineexp.comparison.estimate import ALPHA
@@ -136,7 +136,12 @@ class Caveats:
 
     def of_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Seeds that differ, the cautious interval over splits, and more variants than can be grouped."""
-        cautious = [_cautious(verdict) for verdict in verdicts if isinstance(verdict.difference, SplitDifference)]
+        # With seeds in common to all splits that variance lacks their part, and is the less cautious one.
+        cautious = [
+            _cautious(verdict, verdict.difference)
+            for verdict in verdicts
+            if isinstance(verdict.difference, SplitDifference) and not verdict.difference.shared_seeds
+        ]
         if cautious:
             self._notes.append(f"more cautious, by Nadeau and Bengio's correction: {'; '.join(cautious)}")
         unpaired = [verdict.variant_label for verdict in verdicts if not verdict.paired and verdict.p is not None]
@@ -149,6 +154,13 @@ class Caveats:
             self._notes.append(
                 f"{len(self.judged)} variants: all pairs are compared for up to {MOST_GROUPED}, "
                 "so there are no groups"
+            )
+
+    def of_letters(self, verdicts: Sequence[Verdict], groups: Mapping[str, str]) -> None:
+        """Letters that tell variants apart where no verdict does: of the two families only one may claim."""
+        if len(set(groups.values())) > 1 and not any(one.kind in ("better", "worse") for one in verdicts):
+            self._notes.append(
+                "the letters tell variants apart, and no verdict does: they are exploring, no claims"
             )
 
     def of_dropout(self, verdicts: Sequence[Verdict]) -> None:
@@ -179,16 +191,19 @@ class Caveats:
         )
 
     def of_reference(self, reference: Variant, *, chosen_now: bool) -> None:
-        """A reference that was chosen after the results were known, and has the lowest error."""
-        if chosen_now and len(self.judged) > 2 and reference is min(self.judged, key=score_rank):
-            self._notes.append(
-                f"the reference has the lowest {reference.metric} of {len(self.judged)}: if it was chosen for "
-                "that, differences to it are called real too often (up to 8 % instead of 5 where there are none)"
-            )
+        """A reference that was chosen after the results were known, and has the lowest or the highest error."""
+        ranked = sorted(self.judged, key=score_rank)
+        ends = {"lowest": ("8", ranked[:1]), "highest": ("6.4", ranked[-1:])}
+        for end, (share, at_end) in ends.items():
+            if chosen_now and len(ranked) > 2 and reference in at_end:
+                self._notes.append(
+                    f"the reference has the {end} {reference.metric} of {len(ranked)}: if it was chosen for that, "
+                    f"differences to it are called real too often (up to {share} % instead of 5 where there are "
+                    "none)"
+                )
 
 
-def _cautious(verdict: Verdict) -> str:
-    assert isinstance(verdict.difference, SplitDifference)
-    low, high = verdict.difference.cautious(verdict.level or 1 - ALPHA)
-    figures = format_interval(verdict.difference.mean, low, high, form="+.3f", size=verdict.size)
+def _cautious(verdict: Verdict, difference: SplitDifference) -> str:
+    low, high = difference.cautious(verdict.level or 1 - ALPHA)
+    figures = format_interval(difference.mean, low, high, form="+.3f", size=verdict.size)
     return f"{verdict.variant_label} {figures}"

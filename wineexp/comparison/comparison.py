@@ -18,7 +18,7 @@ from wineexp.comparison.caveats import Caveats
 from wineexp.comparison.columns import RARE, Entry, columns, on_terminal
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.drawing import Judged
-from wineexp.comparison.effects import FAMILY, Effect, effect_listings, effect_sentences, judge_effects
+from wineexp.comparison.effects import Effect, effect_listings, effect_sentences, family, judge_effects
 from wineexp.comparison.forest import forest
 from wineexp.comparison.judge import judge_both_ways, judge_groups
 from wineexp.comparison.layouts import MAX_PANELS, grid, overlay
@@ -119,6 +119,16 @@ class Comparison:
         """What always predicting the best constant scores, over all runs; None if that is not known."""
         known = [one.figures.constant for one in self.variants if one.figures.constant is not None]
         return self.score.mean(known) if known else None
+
+    @property
+    def claims(self) -> int:
+        """Differences that are called real: verdicts, and effects if there is any such verdict.
+
+        Effects and letters alone are exploring. ``benchmarks/promises.py`` measures how often nothing differs and
+        any is claimed.
+        """
+        told = sum(verdict.kind in ("better", "worse") for verdict in self.verdicts)
+        return told + sum(effect.real for effect in self.effects) if told else 0
 
     @cached_property
     def best(self) -> Variant | None:
@@ -223,18 +233,21 @@ class Comparison:
             ]
             parts.append("\n".join(["not ranked:", *lines]))
         if self.effects:
-            parts += [f"{FAMILY}:", *effect_listings(self.effects)]
+            parts += [f"{family(claimed=bool(self.claims))}:", *effect_listings(self.effects)]
         return [*parts, "\n".join(self.sentences())] if self.sentences() else parts or ["no finished runs"]
 
     def sentences(self) -> list[str]:
         """The answer in words: the verdicts, best first, then what the factors do."""
         ordered = sorted(self.verdicts, key=lambda verdict: verdict.difference.mean)
-        return [verdict.sentence() for verdict in ordered] + effect_sentences(self.effects)
+        effects = effect_sentences(self.effects)
+        if not self.claims:
+            effects = [f"{EXPLORING}: {sentence}" for sentence in effects]
+        return [verdict.sentence() for verdict in ordered] + effects
 
     def plan(self, size: float) -> list[str]:
         """The seeds a new study needs to find a true difference of ``size`` in 80 % of samples, by variant.
 
-        The variances seen here are taken as the true ones, and the number of comparisons stays the same. The seeds
+        That the variances seen here are not the true ones counts; as many comparisons are judged. The seeds
         are those of a *new* study: adding them to these runs and judging again is not the same test.
         """
         count = max((verdict.comparisons for verdict in self.verdicts), default=1)
@@ -246,7 +259,9 @@ class Comparison:
         """The whole comparison as plain values: variants, effects, unfinished runs, notes."""
         return {
             "variants": self.rows(),
-            "effects": [effect.as_json() for effect in self.effects],
+            "effects": [
+                effect.as_json() | {"claim": effect.real and bool(self.claims)} for effect in self.effects
+            ],
             "unfinished": [
                 {"run": str(run.path), "status": run.status, "reason": run.record.reason}
                 for run in self.unfinished
@@ -327,6 +342,9 @@ class WholeFrame(pd.DataFrame):
         )
 
 
+#: Before effects that are no claims.
+EXPLORING = "exploring"
+
 #: Splits that a variant must share with the reference to be judged, if some of their runs failed.
 LEAST_SPLITS = 3
 
@@ -399,6 +417,7 @@ def compare_runs(
         effects, groups = judge_effects(judged, chosen, looks.at(1)), {}
     else:
         effects, groups = judge_effects(judged, chosen), judge_groups(judged)
+        told.of_letters(verdicts, groups)
     return Comparison(tuple(variants), chosen, verdicts, effects, told.notes, groups)
 
 

@@ -124,13 +124,24 @@ class Estimate(ABC):
     @property
     def p(self) -> float:
         """Two-sided probability of a mean at least this far from 0 if there is no difference; never quite 0."""
-        size = abs(self.mean)
+        return min(1.0, 2 * self._tail(abs(self.mean)))
+
+    def same_p(self, margin: float) -> float:
+        """The probability of a mean at least this near to 0 if the difference is as large as ``margin``.
+
+        The larger of two one-sided tests (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987):
+        below 0.05 exactly if the 90 % interval lies inside the margin.
+        """
+        return self._tail(margin - abs(self.mean)) if abs(self.mean) < margin else 1.0
+
+    def _tail(self, size: float) -> float:
+        """The share beyond ``size`` on one side: where half an interval is that wide; from 1e-12 to 0.5."""
         if size <= self.half(0.5 + LEAST):
-            return 1.0
+            return 0.5
         if size >= self.half(1 - LEAST):
-            return 2 * LEAST
+            return LEAST
         tail: float = scipy.optimize.brentq(lambda q: self.half(1 - q) - size, LEAST, 0.5, xtol=1e-14)
-        return min(1.0, 2 * tail)
+        return tail
 
     def detectable(self, seeds: int | None = None, alpha: float = ALPHA) -> float | None:
         """The true difference that a new study would call real, with p below ``alpha``, in 80 % of samples.

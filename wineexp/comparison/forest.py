@@ -117,15 +117,16 @@ def _rows(verdicts: Sequence[Verdict], effects: Sequence[Effect], groups: Mappin
         )
         for one in sorted(verdicts, key=lambda verdict: verdict.difference.mean)
     ]
+    claimed = any(one.kind in ("better", "worse") for one in verdicts)
     for heading, found in effect_sections(effects):
-        rows.append(_Row(heading))
+        rows.append(_Row(heading if claimed else f"exploring, no claims: {heading}"))
         rows += [
             _Row(
                 one.change,
                 one.difference,
                 one.interval,
                 one.word,
-                COLOURS[4] if one.real else GREY,
+                COLOURS[4] if one.real and claimed else GREY,
                 one.size,
             )
             for one in found

@@ -144,6 +144,8 @@ def _verdicts(
     judged = {label: found for label, found in looked.items() if label not in identical}
     told = [label for label, found in judged.items() if any(look.told for look in found)]
     corrected = dict(zip(told, holm([min(look.p for look in looked[label]) for label in told]), strict=True))
+    near = [] if margin is None else [min(look.same_p(margin) for look in looked[label]) for label in told]
+    same = dict(zip(told, holm(near), strict=False))
     count = max(1, len(told))
     return tuple(
         Verdict(
@@ -157,6 +159,7 @@ def _verdicts(
             looks,
             reference_error=error,
             identical=label in identical,
+            same_p=same.get(label),
         )
         for label, found in looked.items()
     )

@@ -74,6 +74,10 @@ class Look:
         """
         return min(1.0, self.difference.p / self.weight) if self.told else 1.0
 
+    def same_p(self, margin: float) -> float:
+        """The same of the probability that goes with the margin: see :meth:`Estimate.same_p`."""
+        return min(1.0, self.difference.same_p(margin) / self.weight) if self.told else 1.0
+
     def interval(self, level: float) -> tuple[float, float]:
         """This look's part of an interval that all looks together miss in ``1 - level`` of cases."""
         return self.difference.interval(1 - (1 - level) * self.weight)
@@ -110,6 +114,9 @@ class Verdict:
         The verdict on the other way to predict, if it is known and dropout makes a difference.
     lead : Lead or None
         What is said first, if either variant has not learnt, or not yet.
+    same_p : float or None
+        As ``p``, of a difference as large as the margin, corrected for all comparisons too: below 0.05 it is the
+        same within it.
     """
 
     variant_label: str
@@ -125,6 +132,7 @@ class Verdict:
     identical: bool = False
     other_way: OtherWay | None = None
     lead: Lead | None = None
+    same_p: float | None = None
 
     @property
     def difference(self) -> Estimate:
@@ -156,10 +164,7 @@ class Verdict:
 
     @property
     def _same(self) -> bool:
-        if self.margin is None:
-            return False
-        inside = [look.interval(MARGIN_LEVEL) for look in self.looked if look.told]
-        return any(-self.margin < low and high < self.margin for low, high in inside)
+        return self.same_p is not None and self.same_p < ALPHA
 
     @property
     def _direction(self) -> Literal["better", "worse"]:
@@ -197,7 +202,17 @@ class Verdict:
         """The level of the interval that belongs to the word: it excludes 0 exactly if the word says so."""
         if self.p is None:
             return None
-        return MARGIN_LEVEL if self.kind == "same" else adjusted_level(self.plain_p, self.p)
+        if self.kind == "same":
+            return self._same_level
+        return adjusted_level(self.plain_p, self.p)
+
+    @property
+    def _same_level(self) -> float:
+        """The level at which the interval lies inside the margin exactly if it is called the same."""
+        assert self.margin is not None
+        assert self.same_p is not None
+        plain = min(look.same_p(self.margin) for look in self.looked)
+        return 1 - (1 - MARGIN_LEVEL) * plain / self.same_p if plain else MARGIN_LEVEL
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
@@ -316,7 +331,7 @@ class Verdict:
             return f"{'Yes' if self.kind == 'better' else 'No'}: {self.in_short()} {metric}"
         figures = f"{metric} {self.told(mean)} [{self.told(low)}, {self.told(high)}]"
         if self.kind == "same":
-            level = f"{100 * MARGIN_LEVEL:.0f} %"
+            level = f"{100 * (self.level or MARGIN_LEVEL):.3g} %"
             return f"No difference that matters: same within {self.margin:g}, {figures} ({level})"
         if self.next_look is not None:
             return f"Cannot tell yet: {figures}; train to {self.next_look} seeds"

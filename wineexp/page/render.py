@@ -7,7 +7,7 @@ from typing import Any
 
 from wineexp import extras, runtime
 from wineexp.comparison.comparison import Comparison
-from wineexp.comparison.effects import FAMILY
+from wineexp.comparison.effects import family
 from wineexp.comparison.variants import Variant
 from wineexp.notebook.card import template
 from wineexp.page import tables, words
@@ -102,5 +102,5 @@ def _tables(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "facts": tables.facts(comparison) if len(comparison.variants) == 1 and shown else [],
         "unfinished": [f"{run.record.outcome} {short_path(run.path)}" for run in comparison.unfinished],
         "effects": effect_bars(comparison.effects),
-        "family": FAMILY,
+        "family": family(claimed=bool(comparison.claims)),
     }

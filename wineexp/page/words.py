@@ -16,7 +16,7 @@ from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.run import Run
 from wineexp.specs.wording import setting_words
-from wineexp.text import format_interval, format_number, short_source
+from wineexp.text import count_of, format_interval, format_number, short_source
 
 __all__ = [
     "brackets",
@@ -32,6 +32,9 @@ __all__ = [
     "val_losses",
     "without_places",
 ]
+
+#: Crosses of 2 x 2 to 3 x 3 equal variants that make any claim, 3 to 10 seeds: ``benchmarks/promises.py``.
+WRONG_PAGES = "3 to 5 %"
 
 #: Limit of names in one sentence; the others are counted.
 MOST_NAMED = 5
@@ -107,7 +110,15 @@ def brackets(comparison: Comparison) -> str:
     over = "splits" if any(variant.across_splits for variant in judged) else "seeds"
     over = f"over {over} and rows" if any(len(variant.runs) > 1 for variant in judged) else "over rows"
     wider = ", wider where several comparisons are judged" if len(comparison.verdicts) > 1 else ""
-    return f"In brackets: 95 % intervals {over}{wider}."
+    return f"In brackets: 95 % intervals {over}{wider}.{_claims(comparison)}"
+
+
+def _claims(comparison: Comparison) -> str:
+    """How many differences the page calls real, and how often such a page is wrong."""
+    if not comparison.verdicts:
+        return ""
+    count = count_of(comparison.claims, "claim").replace("0 claims", "no claim")
+    return f" This page makes {count}; {WRONG_PAGES} of pages on which nothing differs make any."
 
 
 def target(comparison: Comparison) -> str:

@@ -198,7 +198,7 @@ class Condition:
     @property
     def about_results(self) -> bool:
         """Whether it is about a run's results, not its spec."""
-        return self.column in Metrics.model_fields
+        return self.column in Metrics.model_fields or self.column == "seconds"
 
     def met(self, row: Row) -> bool:
         """Whether ``row`` meets it. A missing value is neither below nor above anything."""

@@ -18,6 +18,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
+from run_all import processor
 
 from wineexp.comparison.clusters import Clusters
 from wineexp.comparison.crossing import compare_splits
@@ -25,7 +26,6 @@ from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.judge import judge_errors
 from wineexp.comparison.statistics import compare_errors, compare_seeds
 from wineexp.comparison.variants import Variant
-from wineexp.runtime import environment
 from wineexp.specs.run_spec import RunSpec
 
 #: Standard deviations of a seed's effect on a difference, of a row's, and of the rest.
@@ -299,7 +299,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--part", nargs="*", choices=PARTS, default=PARTS)
     options = parser.parse_args()
-    print(environment(1)["processor"])
+    print(processor())
     report(options.part, options.draws)
 
 

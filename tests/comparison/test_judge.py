@@ -454,8 +454,16 @@ def test_where_the_sizes_differ_every_label_has_its_own(small_table, tmp_path):
         ("empty-folder/", None, "expected a run directory or a folder of them; found no run.json in it"),
         ("x.txt", b"", "expected a run directory, a folder of them, a history.csv or a curves.png"),
         ("x.yaml", b"", "or a curves.png; instead of a config give the name of its study"),
-        ("x.csv", b"", "expected a header with a column loss or val_loss; found none"),
-        ("x.csv", b"a,b\n1,2\n", "expected a header with a column loss or val_loss; found a; b"),
+        (
+            "x.csv",
+            b"",
+            "expected a header with a column loss or val_loss, or with actual and predicted; found none",
+        ),
+        (
+            "x.csv",
+            b"a,b\n1,2\n",
+            "expected a header with a column loss or val_loss, or with actual and predicted; found a; b",
+        ),
         ("x.csv", b"epoch,loss,val_loss\n0,much,1\n", "column 'loss': expected a number"),
         ("x.csv", b"\xff\xfe\x00", "cannot be read"),
         ("x.png", b"no picture", "expected a curves.png written by wineexp"),

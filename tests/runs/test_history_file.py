@@ -92,7 +92,7 @@ def test_forms_that_are_read(tmp_path, text, expected):
     assert found.notes == tuple(f"{tmp_path / 'mine.csv'}: {note}" for note in expected.notes)
 
 
-NO_LOSS = ":1: expected a header with a column loss or val_loss; found "
+NO_LOSS = ":1: expected a header with a column loss or val_loss, or with actual and predicted; found "
 NO_NUMBER = ":4: column 'loss': expected a number, or NA or nothing for none; found "
 HEAD = "epoch,loss,val_loss\n0,0.5,0.7\n1,0.4,0.6\n"
 REFUSED = {

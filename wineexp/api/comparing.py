@@ -8,16 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from wineexp import extras
-from wineexp.api.inputs import PathLike, Runs, read_meant
+from wineexp.api.inputs import Compared, PathLike, read_compared
 from wineexp.api.options import Drawing, Judging
 from wineexp.api.saved_run import in_order
 from wineexp.comparison.comparison import Comparison, compare_runs
-from wineexp.errors import RunError, SelectionError
+from wineexp.errors import RunError, SelectionError, nearest
 from wineexp.outputs import write_output
 from wineexp.runs.columns import Condition, parse_conditions, row
 from wineexp.runs.curves import save
 from wineexp.runs.directory import is_run
 from wineexp.runs.names import Meant, Place
+from wineexp.runs.prediction_file import Given, LonePredictions
 from wineexp.runs.reader import load
 from wineexp.runs.run import Run
 from wineexp.runs.study_file import LOOKS, studies_with_looks
@@ -40,12 +41,13 @@ FIGURE_FORMATS = (".png", ".svg", ".pdf")
 
 
 def compare(
-    *runs: Runs,
+    *runs: Compared,
     reference: Run | PathLike | None = None,
     where: str | Sequence[str] = (),
     margin: float | None = None,
     judge: Judge = "mae",
     judge_rows: JudgedRows | None = None,
+    deterministic: str | Sequence[str] = (),
     out: PathLike = "outputs",
     on_damaged: OnDamaged | None = None,
 ) -> Comparison:
@@ -53,8 +55,9 @@ def compare(
 
     Parameters
     ----------
-    *runs : SavedRun or path-like, or sequences of them
-        Run directories, folders of them, history CSVs, curves PNGs; or the directory names, signatures, labels or
+    *runs : SavedRun, path-like or DataFrame, or sequences of them
+        Run directories, folders of them, history CSVs, curves PNGs; predictions of any tool, as a CSV, as
+        ``"NAME=FILE"`` or as a DataFrame (see docs/formats.md); or the directory names, signatures, labels or
         studies of runs in ``out``. If a folder, a label or a study has runs on the simulated table beside real
         ones, the simulated ones are left out, with a note; if they are given themselves, they are refused beside
         real ones.
@@ -72,6 +75,8 @@ def compare(
         dropout left on.
     judge_rows : {"valid", "test"}, optional
         The rows that judge; by default test rows, if all runs have them, else validation rows.
+    deterministic : str or sequence of str
+        The names of predictions that would be the same if they were fitted again: they have no seeds.
     out : path-like
         The folder in which to look up runs by name.
     on_damaged : callable, optional
@@ -100,9 +105,10 @@ def compare(
     conditions = parse_conditions(where)
     judging = Judging(margin=margin, judge=judge, judge_rows=judge_rows)
     judging.check()
-    meant = read_meant(runs, out)
-    places = [one.place for one in meant]
-    found, unchecked = _with_tables_checked(load(places, on_damaged or _warn), places, on_damaged or _warn)
+    meant = read_compared(runs, out)
+    places = [one.place if isinstance(one, Meant) else one for one in meant]
+    loaded = _with_fixed(load(places, on_damaged or _warn), deterministic)
+    found, unchecked = _with_tables_checked(loaded, places, on_damaged or _warn)
     texts = [where] if isinstance(where, str) else list(where)
     if conditions:
         chosen = [run for run in found if _meets(run, conditions)]
@@ -122,7 +128,7 @@ def compare(
 
 
 def report(
-    *runs: Runs,
+    *runs: Compared,
     output: PathLike = "report.html",
     title: str | None = None,
     reference: Run | PathLike | None = None,
@@ -130,6 +136,7 @@ def report(
     margin: float | None = None,
     judge: Judge = "mae",
     judge_rows: JudgedRows | None = None,
+    deterministic: str | Sequence[str] = (),
     out: PathLike = "outputs",
     on_damaged: OnDamaged | None = None,
 ) -> Path:
@@ -140,7 +147,7 @@ def report(
     output : path-like
     title : str, optional
         The title of the page.
-    *runs, reference, where, margin, judge, judge_rows, out, on_damaged
+    *runs, reference, where, margin, judge, judge_rows, deterministic, out, on_damaged
         As in :func:`compare`.
 
     Raises
@@ -167,6 +174,7 @@ def report(
         margin=margin,
         judge=judge,
         judge_rows=judge_rows,
+        deterministic=deterministic,
         out=out,
         on_damaged=on_damaged,
     )
@@ -194,11 +202,38 @@ def check_figure_name(path: Path) -> str:
     return form[1:]
 
 
+def _with_fixed(runs: list[Run], names: str | Sequence[str]) -> list[Run]:
+    """The runs, where predictions of these names are marked as the same if they were fitted again.
+
+    Raises
+    ------
+    SelectionError
+        If there are no predictions of such a name, or several on one split: then something does change.
+    """
+    wanted = (names,) if isinstance(names, str) else tuple(names)
+    lone = [run for run in runs if isinstance(run.alone, LonePredictions)]
+    for name in wanted:
+        own = [run.split_seed for run in lone if run.label == name]
+        if not own:
+            legal = sorted({run.label for run in lone})
+            hint = nearest(name, legal) or (f"; there are: {some_of(legal)}" if legal else "")
+            raise SelectionError(f"deterministic: expected the name of predictions, found {name!r}{hint}")
+        if len(set(own)) < len(own):
+            raise SelectionError(f"deterministic: expected one table of {name!r}, found {len(own)}")
+
+    def marked(run: Run) -> Run:
+        if isinstance(run.alone, LonePredictions) and run.label in wanted:
+            return replace(run, alone=replace(run.alone, is_fixed=True))
+        return run
+
+    return [marked(run) for run in runs]
+
+
 def _with_tables_checked(
-    runs: list[Run], places: Sequence[Place], on_damaged: OnDamaged
+    runs: list[Run], places: Sequence[Place | Given], on_damaged: OnDamaged
 ) -> tuple[list[Run], tuple[str, ...]]:
     """The runs whose records agree with their tables, and notes on unchecked ones; a run given directly raises."""
-    done = [(run.path, run.record) for run in runs if run.predictions is not None]
+    done = [(run.path, run.record) for run in runs if run.is_recorded and run.predictions is not None]
     damaged, notes = check_tables(done)
     for path, error in damaged.items():
         if path in places or len(damaged) == len(runs):
@@ -222,7 +257,7 @@ def _with_looks_told(comparison: Comparison) -> Comparison:
     return replace(comparison, notes=(*comparison.notes, note))
 
 
-def _without_stand_ins(runs: list[Run], places: Sequence[Place]) -> tuple[list[Run], list[str]]:
+def _without_stand_ins(runs: list[Run], places: Sequence[Place | Given]) -> tuple[list[Run], list[str]]:
     """The runs without those on the simulated table that only happen to lie beside real ones, and a note on these.
 
     If a folder, a label or a study has both, the simulated ones were not meant: they are a first try, from before
@@ -246,11 +281,11 @@ def _without_stand_ins(runs: list[Run], places: Sequence[Place]) -> tuple[list[R
     return [run for run in runs if run.path not in left], [told]
 
 
-def _lacking(meant: Sequence[Meant]) -> list[str]:
+def _lacking(meant: Sequence[Meant | Given]) -> list[str]:
     """A note for each study with missing runs."""
     notes = []
     for one in meant:
-        if one.study is not None and one.lacking:
+        if isinstance(one, Meant) and one.study is not None and one.lacking:
             by_looks = (one.study / LOOKS).exists()
             why = "removed, or not needed at its looks" if by_looks else "the same `wineexp study` trains them"
             count = f"{count_of(len(one.lacking), 'run')} of {len(one.lacking) + len(one.place)}"  # type: ignore[arg-type]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from wineexp.api.options import PathLike
 from wineexp.errors import ConfigError, RunError, SpecError
@@ -14,14 +15,19 @@ from wineexp.runs.run import Run
 from wineexp.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from wineexp.runs.prediction_file import Given
     from wineexp.specs.config import Config
 
 __all__ = [
+    "Compared",
     "PathLike",
     "Runs",
     "Spec",
     "Study",
     "flat",
+    "read_compared",
     "read_meant",
     "read_run",
     "read_runs",
@@ -38,6 +44,9 @@ Study: TypeAlias = "PathLike | Mapping[str, Any] | Sequence[RunSpec] | Sequence[
 
 #: Runs: a run, a path or a name (see :mod:`wineexp.runs.names`), or several of them.
 Runs = Run | PathLike | Sequence[Run | PathLike]
+
+#: What is compared: runs, or predictions of any tool, as a path, as ``NAME=PATH`` or as a DataFrame.
+Compared: TypeAlias = "Runs | pd.DataFrame | Sequence[Run | PathLike | pd.DataFrame]"
 
 
 def read_spec(spec: Spec | None, fields: Mapping[str, Any]) -> RunSpec:
@@ -120,8 +129,36 @@ def read_meant(given: Sequence[Runs], out: PathLike) -> list[Meant]:
         for item in flat(given)
     ]
     if not found:
-        raise RunError("expected runs: run directories, folders of them, history CSVs or curves PNGs; found none")
+        raise RunError(
+            "expected runs: run directories, folders of them, history CSVs, predictions or curves PNGs; found none"
+        )
     return found
+
+
+def read_compared(given: Sequence[Compared], out: PathLike) -> list[Meant | Given]:
+    """As :func:`read_meant`; predictions may also be given as a DataFrame, or as ``NAME=PATH``."""
+    from wineexp.runs.prediction_file import Given
+
+    found: list[Meant | Given] = []
+    for item in given:
+        if _is_frame(item):
+            found.append(Given(item))
+        elif isinstance(item, Sequence) and not isinstance(item, str):
+            found += read_compared(item, out) if item else []
+        elif isinstance(item, str) and not os.path.exists(item) and os.path.exists(item.partition("=")[2] or "?"):
+            name, _, path = item.partition("=")
+            found.append(Given(Path(path), name))
+        else:
+            found += read_meant([item], out)  # type: ignore[list-item]  # refuses what is none
+    if not found:
+        read_meant([], out)  # says what was expected
+    return found
+
+
+def _is_frame(value: object) -> TypeGuard[pd.DataFrame]:
+    """Whether ``value`` is a DataFrame; pandas is not loaded for that."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
 def read_run(given: Run | PathLike, out: PathLike) -> Path:

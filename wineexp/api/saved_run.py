@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import pandas as pd
 
 from wineexp import runtime
-from wineexp.api.inputs import PathLike, Runs, read_run, read_runs
+from wineexp.api.inputs import Compared, PathLike, Runs, read_run, read_runs
 from wineexp.data.dialect import NUMBER
 from wineexp.data.facts import same_table
 from wineexp.errors import RunError, folded
@@ -29,6 +28,8 @@ from wineexp.text import count_of, csv_cell, format_number, largest, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from wineexp.runs.prediction_file import Given
 
 __all__ = ["Predictions", "SavedRun", "SavedRuns", "diff", "in_order", "load_runs", "load_tensorflow", "predict"]
 
@@ -424,7 +425,7 @@ def load_runs(*folders: Runs, where: str | Sequence[str] = (), out: PathLike = "
     return SavedRuns(chosen, ordered=in_order(folders, places[0]))
 
 
-def in_order(given: Runs | Sequence[Runs], first: Place) -> bool:
+def in_order(given: Compared | Sequence[Compared], first: Place | Given) -> bool:
     """Whether the order of runs was chosen by someone, so that the first of them is the reference.
 
     It was if they were given one by one, by path, name or as themselves, or if they are a study's, which has its
@@ -444,8 +445,8 @@ def in_order(given: Runs | Sequence[Runs], first: Place) -> bool:
     return not isinstance(first, Path) or not first.is_dir() or is_run(first)
 
 
-def _is_empty(given: Runs) -> bool:
-    return not isinstance(given, (Run, str, os.PathLike)) and all(map(_is_empty, given))
+def _is_empty(given: Compared) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str) and all(map(_is_empty, given))
 
 
 def _runs(place: Place) -> Iterable[Run]:

@@ -102,7 +102,8 @@ def refuse_settings(command: click.Command, words: Sequence[str]) -> None:
     for word in _positional(command, words):
         name, equals, value = word.partition("=")
         field = closest(name, RunSpec.model_fields, FIELD_ALIASES) if equals and "/" not in name else None
-        if field is None or Path(word).exists():
+        named = "--deterministic" in flags and value and Path(value).exists()  # predictions, as NAME=FILE
+        if field is None or named or Path(word).exists():
             continue
         if flag(field) in flags:
             switch = flag(field) if value.lower() == "true" else f"--no-{flag(field)[2:]}"

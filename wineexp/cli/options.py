@@ -263,6 +263,13 @@ def selection_options(function: Command) -> Command:
         ),
         margin_option("The size below which a difference in the score does not matter."),
         judge_options("mae"),
+        click.option(
+            "--deterministic",
+            metavar="NAME",
+            multiple=True,
+            help="Predictions that would be the same if they were fitted again, as of ridge regression: they have "
+            "no seeds. May be given several times.",
+        ),
     ]
     for option in reversed(options):
         function = option(function)

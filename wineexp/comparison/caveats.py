@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from wineexp.comparison.crossing import SplitDifference
@@ -36,13 +37,13 @@ class Caveats:
                 f"{some_of(blind)}: curves only, no verdict: a CSV or PNG does not hold the predictions; "
                 "give the run directories"
             )
-        single = [variant.label for variant in judged if len(variant.runs) == 1]
+        single = [one.label for one in judged if len(one.runs) == 1 and not one.runs[0].is_fixed]
         self._of_splits()
         self._of_units([variant for variant in variants if variant.runs])
         if len(judged) > 1 and single:
             self._notes.append(
                 f"one seed only ({some_of(single)}): cannot tell, as another seed may reverse the difference. "
-                "Train more: --seeds 5"
+                f"{_more_seeds(judged)}"
             )
         self._of_outliers()
         self._of_judged_rows()
@@ -97,7 +98,12 @@ class Caveats:
         patient = {variant.spec.patience is not None for variant in self.judged if variant.spec}
         score = self.judged[0].score
         if score.on_test:
-            rows = {run.record.data.test_rows for variant in self.judged for run in variant.runs}
+            rows = {
+                len(table)
+                for variant in self.judged
+                for table in map(score.predictions, variant.runs)
+                if table is not None
+            }
             counted = f"{min(rows)} test rows" if len(rows) == 1 else "test rows"
             stopped = "; early stopping chose the epoch on validation rows" if True in patient else ""
             self._notes.append(f"judged on {counted}, which neither trained nor chose anything{stopped}")
@@ -140,7 +146,9 @@ class Caveats:
         cautious = [
             _cautious(verdict, verdict.difference)
             for verdict in verdicts
-            if isinstance(verdict.difference, SplitDifference) and not verdict.difference.shared_seeds
+            if isinstance(verdict.difference, SplitDifference)
+            and not verdict.difference.shared_seeds
+            and math.isfinite(verdict.difference.cautious_variance)
         ]
         if cautious:
             self._notes.append(f"more cautious, by Nadeau and Bengio's correction: {'; '.join(cautious)}")
@@ -201,6 +209,12 @@ class Caveats:
                     f"differences to it are called real too often (up to {share} % instead of 5 where there are "
                     "none)"
                 )
+
+
+def _more_seeds(judged: Sequence[Variant]) -> str:
+    if all(run.is_recorded for variant in judged for run in variant.runs):
+        return "Train more: --seeds 5"
+    return "Give more of them, or say with --deterministic NAME which would be the same again"
 
 
 def _cautious(verdict: Verdict, difference: SplitDifference) -> str:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from wineexp.comparison.caveats import Caveats
 from wineexp.comparison.columns import RARE, Entry, columns, on_terminal
-from wineexp.comparison.crossing import crosses_splits
+from wineexp.comparison.crossing import share_splits
 from wineexp.comparison.drawing import Judged
 from wineexp.comparison.effects import Effect, effect_listings, effect_sentences, family, judge_effects
 from wineexp.comparison.forest import forest
@@ -24,7 +24,7 @@ from wineexp.comparison.judge import judge_both_ways, judge_groups
 from wineexp.comparison.layouts import MAX_PANELS, grid, overlay
 from wineexp.comparison.questions import Question, ask, quoted
 from wineexp.comparison.scale import Style
-from wineexp.comparison.variants import Variant, choose_reference, group_runs, score_rank
+from wineexp.comparison.variants import Variant, choose_reference, group_runs, score_rank, splits_of
 from wineexp.comparison.verdict import Verdict, told_p
 from wineexp.data.split import ROW_FIELDS
 from wineexp.errors import RunError, SelectionError
@@ -32,6 +32,7 @@ from wineexp.listing import TARGET, Listing, Part
 from wineexp.notebook.card import Answer, Card, to_html
 from wineexp.runs.curves import save
 from wineexp.runs.display import SIMULATED
+from wineexp.runs.prediction_file import LonePredictions
 from wineexp.runs.reader import known_tables
 from wineexp.runs.run import Run
 from wineexp.runs.score import VAL_MAE, Score
@@ -213,12 +214,17 @@ class Comparison:
             if not self.verdicts:
                 raise SelectionError("there are no verdicts to draw; --layout overlay draws the curves")
             return forest(self.verdicts, self.effects, name, self.groups)
+        drawn = [variant for variant in self.variants if variant.has_curves or not variant.runs]
+        if self.entries and not any(variant.has_curves for variant in drawn):
+            if not self.verdicts:
+                raise SelectionError("predictions have no curves, and alone no verdict: there is nothing to draw")
+            return forest(self.verdicts, self.effects, name, self.groups)
         judged = Judged(self.verdicts, self.effects, self.groups)
         draw = grid if layout == "grid" or (layout == "auto" and self._wants_panels()) else overlay
-        return draw(self.variants, self.reference, style or Style(), name, judged)
+        return draw(drawn, self.reference, style or Style(), name, judged)
 
     def _wants_panels(self) -> bool:
-        shown = [variant for variant in self.variants if variant.runs]
+        shown = [variant for variant in self.variants if variant.has_curves]
         most = OVERLAID_SINGLE if all(len(variant.runs) == 1 for variant in shown) else OVERLAID
         return most < len(shown) <= MAX_PANELS
 
@@ -391,7 +397,7 @@ def compare_runs(
         reference does not exist.
     """
     # Failed runs count: they were meant to be judged.
-    across_splits = crosses_splits([run.spec for run in runs if run.is_recorded])
+    across_splits = share_splits(splits_of(runs).values())
     _check_together(runs, ACROSS_SPLITS if across_splits else ())
     variants = group_runs(runs, score, across_splits=across_splits)
     chosen = choose_reference(variants, runs, reference, first)
@@ -428,6 +434,7 @@ def _check_together(runs: Sequence[Run], free: Collection[str]) -> None:
         _same(known, "kind", "real and simulated runs cannot be ranked against each other")
     _same_table(known)
     _same_rows(known)
+    _same_as_given([run for run in runs if run.predictions is not None])
     for name in (name for name in ROW_FIELDS if name not in free):
         values: dict[str, Run] = {}
         for run in known:
@@ -462,6 +469,32 @@ def _same_rows(runs: Sequence[Run]) -> None:
                     f"runs on different splits cannot be compared: {first.path} and {run.path} have other "
                     "validation rows: a column that differs in every row is used in one and left out of the other"
                 )
+
+
+def _same_as_given(runs: Sequence[Run]) -> None:
+    """Raise ``SelectionError`` unless lone predictions are of the others' rows and targets on their split."""
+    first: dict[int, tuple[Run, pd.Series]] = {}
+    for run in sorted(runs, key=lambda run: not run.is_recorded):
+        table = run.predictions
+        assert table is not None
+        targets = table.set_index("row")["actual"].astype(np.float32).sort_index()
+        other, known = first.setdefault(run.split_seed, (run, targets))
+        if run.is_recorded:
+            continue
+        told = f"predictions of other rows cannot be compared: {run.path} has {len(targets)} and {other.path}"
+        if len(targets) != len(known):
+            raise SelectionError(f"{told} {len(known)}")
+        if not targets.index.equals(known.index):
+            lone = isinstance(run.alone, LonePredictions) and not run.alone.has_rows
+            reason = "and a column row is missing, so their targets must be equal in their order" if lone else ""
+            raise SelectionError(f"{told} as many, but others{reason and '; ' + reason}")
+        differ = targets.to_numpy() != known.to_numpy()
+        if differ.any():
+            row = targets.index[differ][0]
+            raise SelectionError(
+                f"predictions of other targets cannot be compared: in row {row} {run.path} has "
+                f"{targets[row]:g} and {other.path} {known[row]:g}"
+            )
 
 
 def _same(runs: Sequence[Run], fact: str, refusal: str) -> None:

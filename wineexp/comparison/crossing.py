@@ -30,7 +30,7 @@ seeds, the splits' part contains that effect, and the interval is half as wide.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ from wineexp.specs.fields import MIN_SPLITS
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import count_of
 
-__all__ = ["SplitDifference", "SplitErrors", "compare_splits", "crosses_splits"]
+__all__ = ["SplitDifference", "SplitErrors", "compare_splits", "crosses_splits", "share_splits"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.int64]
@@ -76,7 +76,7 @@ class SplitDifference(Estimate):
         The splits' part of the variance of the mean, the rows' part, and the shared seeds' part. The latter two
         may be below 0.
     cautious_variance : float
-        Nadeau and Bengio's variance of the mean.
+        Nadeau and Bengio's variance of the mean; NaN if the number of training rows is not known.
     """
 
     mean: float
@@ -141,7 +141,7 @@ class SplitDifference(Estimate):
 
 
 def compare_splits(
-    differences: SplitErrors, train_rows: int, clusters: pd.Series | None = None
+    differences: SplitErrors, train_rows: int | None, clusters: pd.Series | None = None
 ) -> SplitDifference:
     """Return the mean of differences over splits and rows, with the parts of its variance.
 
@@ -149,8 +149,8 @@ def compare_splits(
     ----------
     differences : mapping of split to (mapping of seed to Series)
         For each validation row of the split: absolute error of one variant minus that of the other.
-    train_rows : int
-        Rows that each split trains on.
+    train_rows : int or None
+        Rows that each split trains on; None if that is not known, and so Nadeau and Bengio's variance is not.
     clusters : Series, optional
         The label of each row's cluster, by row of the table; by default each row is one of its own.
 
@@ -188,7 +188,7 @@ def compare_splits(
         count / (count - 1) * float((by_split**2).sum()) / total**2,
         row_variance,
         seed_variance,
-        (1 / count + float(sizes.mean()) / train_rows) * float((by_split / sizes).var(ddof=1)),
+        (1 / count + float(sizes.mean()) / (train_rows or math.nan)) * float((by_split / sizes).var(ddof=1)),
         0 if cluster is None else cluster.count,
         row_degrees,
     )
@@ -229,10 +229,15 @@ def _shared_seeds(differences: SplitErrors) -> tuple[int, float]:
     return len(common), (ms_seed - ms_rest) / table.size
 
 
-def crosses_splits(specs: Sequence[RunSpec]) -> bool:
+def crosses_splits(specs: Iterable[RunSpec]) -> bool:
     """Whether specs are variants that share enough splits to be judged over them."""
     splits: dict[RunSpec, set[int]] = {}
     for spec in specs:
         splits.setdefault(spec.without_seed(across_splits=True), set()).add(spec.split_seed)
-    found = list(splits.values())
+    return share_splits(splits.values())
+
+
+def share_splits(splits: Iterable[set[int]]) -> bool:
+    """Whether variants with these splits share enough of them to be judged over them."""
+    found = list(splits)
     return bool(found) and len(set.intersection(*found)) >= MIN_SPLITS

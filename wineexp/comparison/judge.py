@@ -17,7 +17,7 @@ from wineexp.comparison.crossing import SplitErrors, compare_splits
 from wineexp.comparison.estimate import ALPHA, Estimate
 from wineexp.comparison.learnt import Lead, State, lead
 from wineexp.comparison.multiple import holm, letters
-from wineexp.comparison.statistics import compare_seeds
+from wineexp.comparison.statistics import FIXED, Errors, compare_seeds
 from wineexp.comparison.variants import Variant, score_rank
 from wineexp.comparison.verdict import Look, OtherWay, Verdict
 from wineexp.runs.score import VAL_MAE, Score
@@ -34,10 +34,6 @@ MOST_GROUPED = 30
 #: variant together) and its error exceeds the others' mean by the share ``FAILED``. If seeds agree closely, even a
 #: small distance is improbable.
 OUTLYING, FAILED = 0.02, 0.2
-
-
-#: Seed -> errors, shape (rows,).
-Errors = Mapping[int, Floats]
 
 
 def judge_variants(
@@ -73,9 +69,10 @@ def judge_both_ways(
     passes = {variant.label: variant.passes | own for variant in judged}
     both = {label for label, counts in passes.items() if len(counts) == 1 and 0 not in counts}
     others = [one for one in judged if one is reference or one.label in both]
-    if not both - {reference.label}:
-        return tuple(verdicts)
     others = [replace(variant, score=variant.score.other_way) for variant in others]
+    others = [variant for variant in others if variant.judged]
+    if not both - {reference.label} or reference.label not in {one.label for one in others} or len(others) < 2:
+        return tuple(verdicts)
     base = next(other for other in others if other.label == reference.label)
     ways = {
         other.variant_label: OtherWay(other, max(passes[other.variant_label]), base.score.of_passes)
@@ -127,7 +124,11 @@ def judge_errors(
         for label, ours in errors.items()
         if label != reference
     }
-    paired = {label: looks is not None or errors[label].keys() == theirs.keys() for label in looked}
+    fixed = {label for label, found in errors.items() if FIXED in found}
+    paired = {
+        label: looks is not None or bool({label, reference} & fixed) or errors[label].keys() == theirs.keys()
+        for label in looked
+    }
     error = score.of_errors(float(np.mean([values.mean() for values in theirs.values()])))
     return _verdicts(looked, reference, margin, looks, paired, identical, error)
 
@@ -250,7 +251,7 @@ def _difference_of(variant: Variant, reference: Variant) -> Estimate:
         if one.keys() == other.keys():
             found[split] = {seed: unit * (errors - other[seed]) for seed, errors in one.items()}
         else:  # this split's own seed, unless other splits have it too
-            seed = -1 if _repeats(ours) or _repeats(theirs) else -1 - split
+            seed = -1 if any(_repeats(side) for side in (ours, theirs)) else -1 - split
             found[split] = {seed: unit * (_seed_mean(one) - _seed_mean(other))}
     return compare_splits(found, variant.train_rows, _labels(variant, reference))
 
@@ -280,7 +281,7 @@ def _shared_splits(variant: Variant, reference: Variant) -> list[int]:
 
 def _repeats(splits: SplitErrors) -> bool:
     """Whether a seed is used on several splits."""
-    seeds = [seed for found in splits.values() for seed in found]
+    seeds = [seed for found in splits.values() for seed in found if seed != FIXED]
     return len(set(seeds)) < len(seeds)
 
 

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,12 @@ import scipy
 
 from wineexp.comparison.clusters import FEWEST_CLUSTERS, Clusters
 from wineexp.comparison.estimate import Estimate, Scenarios, chi_squares, likely_squares
+from wineexp.text import count_of
 
 __all__ = [
+    "FIXED",
     "Difference",
+    "Errors",
     "Seeds",
     "UnpairedDifference",
     "compare_errors",
@@ -92,12 +95,15 @@ class _OverRows(Estimate):
 
     @property
     def untold(self) -> str:
-        few = 0 < self.clusters < FEWEST_CLUSTERS and self.fewest > 1
-        return f"{self.clusters} cluster{'s' if self.clusters > 1 else ''} of rows" if few else "one seed"
+        return f"{count_of(self.clusters, 'cluster')} of rows" if self.has_few_clusters else "one seed"
+
+    @property
+    def has_few_clusters(self) -> bool:
+        return 0 < self.clusters < FEWEST_CLUSTERS
 
     @property
     def tells(self) -> bool:
-        return self.fewest > 1 and not 0 < self.clusters < FEWEST_CLUSTERS
+        return self.fewest > 1 and not self.has_few_clusters
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,8 @@ class Difference(_OverRows):
         below 0. With one seed the first is 0 and the second holds the rest: they cannot be separated.
     clusters, row_degrees
         See :class:`_OverRows`.
+    is_fixed : bool
+        Whether training either again would change nothing: then rows alone tell.
     """
 
     mean: float
@@ -123,13 +131,20 @@ class Difference(_OverRows):
     rest_variance: float
     clusters: int = 0
     row_degrees: float = 0.0
+    is_fixed: bool = False
 
     @property
     def fewest(self) -> int:
         return self.seeds
 
     @property
+    def tells(self) -> bool:
+        return (self.is_fixed or self.fewest > 1) and not self.has_few_clusters
+
+    @property
     def seeds_told(self) -> str:
+        if self.is_fixed:
+            return "both deterministic"
         return f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
 
     def half(self, quantile: float) -> float:
@@ -307,15 +322,23 @@ def _t(quantile: float, degrees: float) -> float:
     return float(scipy.special.stdtrit(degrees, quantile))  # stats.t.ppf calls this, at a hundred times its cost
 
 
+#: Seed -> errors, shape (rows,).
+Errors = Mapping[int, Floats]
+
+#: Stands for every seed, where training again would change nothing.
+FIXED = -(2**40)
+
+
 def compare_seeds(
-    ours: Mapping[int, Floats], theirs: Mapping[int, Floats], clusters: Clusters | None = None
+    ours: Errors, theirs: Errors, clusters: Clusters | None = None
 ) -> Difference | UnpairedDifference:
     """Return the mean difference of two variants, paired by the seeds that both have.
 
     Parameters
     ----------
     ours, theirs : mapping of int to array of shape (rows,)
-        Seed -> absolute errors on the same rows.
+        Seed -> absolute errors on the same rows. With the one seed :data:`FIXED`, training again would change
+        nothing: it stands beside every seed of the other, and has no seeds' part.
     clusters : Clusters, optional
         Rows that belong together; by default each is one of its own.
 
@@ -324,6 +347,12 @@ def compare_seeds(
     ValueError
         As :func:`compare_errors`.
     """
+    if FIXED in ours and FIXED in theirs:
+        return replace(compare_errors((ours[FIXED] - theirs[FIXED])[None, :], clusters), is_fixed=True)
+    if FIXED in ours or FIXED in theirs:
+        seeds = [seed for seed in (*ours, *theirs) if seed != FIXED]
+        stacked = [_of_seed(ours, seed) - _of_seed(theirs, seed) for seed in seeds]
+        return compare_errors(np.stack(stacked), clusters)
     if ours.keys() == theirs.keys():
         return compare_errors(np.stack([ours[seed] - theirs[seed] for seed in ours]), clusters)
     one, other = (np.stack(list(errors.values())) for errors in (ours, theirs))
@@ -339,6 +368,10 @@ def compare_seeds(
             own = _sample(_checked(table), clusters)
             groups.append(Seeds(extra, own.seed_variance, own.rest_variance, extra / len(errors), len(errors)))
     return _unpaired(one, other, groups, clusters, (len(one), len(other)))
+
+
+def _of_seed(errors: Errors, seed: int) -> Floats:
+    return errors[FIXED if FIXED in errors else seed]
 
 
 def compare_errors(difference: Floats, clusters: Clusters | None = None) -> Difference:

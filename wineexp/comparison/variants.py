@@ -17,7 +17,7 @@ from wineexp.comparison.clusters import Clusters
 from wineexp.comparison.crossing import compare_splits, crosses_splits
 from wineexp.comparison.estimate import Estimate
 from wineexp.comparison.learnt import State, state_of
-from wineexp.comparison.statistics import compare_errors
+from wineexp.comparison.statistics import FIXED, compare_errors
 from wineexp.errors import SelectionError, nearest
 from wineexp.runs.clusters import clusters_of
 from wineexp.runs.columns import says_the_same
@@ -38,6 +38,7 @@ __all__ = [
     "order",
     "passes_of",
     "score_rank",
+    "splits_of",
 ]
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -106,9 +107,17 @@ class Variant:
 
     @cached_property
     def errors(self) -> dict[int, Floats]:
-        """Seed -> errors (see :meth:`Score.errors`), shape (judged rows,), in the table's order; for one split."""
+        """Seed -> errors (see :meth:`Score.errors`), shape (judged rows,), in the table's order; for one split.
+
+        The seed is :data:`~.statistics.FIXED` if training again would change nothing.
+        """
         assert not self.across_splits
-        return {run.spec.seed: _errors(run, self.score).to_numpy() for run in self.runs}
+        return {self._seed(run): _errors(run, self.score).to_numpy() for run in self.runs}
+
+    @property
+    def has_curves(self) -> bool:
+        """Whether there is anything to draw by epoch: lone predictions have no history."""
+        return any(len(run.history) for run in self.runs)
 
     @cached_property
     def epochs(self) -> npt.NDArray[np.int64]:
@@ -155,26 +164,34 @@ class Variant:
         """Split -> seed -> errors by judged row."""
         found: dict[int, dict[int, pd.Series]] = {}
         for run in self.runs:
-            found.setdefault(run.spec.split_seed, {})[run.spec.seed] = _errors(run, self.score)
+            found.setdefault(run.split_seed, {})[self._seed(run)] = _errors(run, self.score)
         return found
+
+    @staticmethod
+    def _seed(run: Run) -> int:
+        return FIXED if run.is_fixed else run.seed
 
     @cached_property
     def clusters(self) -> pd.Series | None:
         """The label of each judged row's cluster, by row, in the table's order; None if a run's are not known."""
         found: dict[int, pd.Series] = {}
         for run in self.runs:
-            if run.spec.split_seed not in found:
+            if run.split_seed not in found:
                 predictions = self.score.predictions(run)
                 labels = None if predictions is None else clusters_of(run, predictions)
                 if labels is None:
                     return None
-                found[run.spec.split_seed] = labels
+                found[run.split_seed] = labels
         every: pd.Series = pd.concat(list(found.values()))
         return every[~every.index.duplicated()].sort_index()
 
     def predicts_as(self, other: Variant) -> bool:
         """Whether both have the same seeds and splits, and all their predictions are equal, bit for bit."""
-        ours, theirs = ({_seed(run): run for run in one.runs} for one in (self, other))
+        # Seeds that are not named go by their place.
+        ours, theirs = (
+            {(run.split_seed, run.seed if run.seed >= 0 else -place): run for place, run in enumerate(one.runs, 1)}
+            for one in (self, other)
+        )
         return ours.keys() == theirs.keys() and all(
             np.array_equal(self._predicted(ours[key]), other._predicted(theirs[key])) for key in ours
         )
@@ -189,17 +206,17 @@ class Variant:
     def ended(self) -> set[int]:
         """The seeds of its runs that have ended, finished or failed; an interrupted one has not."""
         over = [*self.runs, *(run for run in self.unfinished if run.status == "failed")]
-        return {run.spec.seed for run in over if run.is_recorded}
+        return {run.seed for run in over}
 
     @property
     def seeds(self) -> list[int]:
         """The seeds of its finished runs, without repetition."""
-        return list(dict.fromkeys(run.spec.seed for run in self.runs if run.is_recorded))
+        return list(dict.fromkeys(run.seed for run in self.runs if run.predictions is not None))
 
     @property
-    def train_rows(self) -> int:
-        """The number of rows that each run was trained on."""
-        return next(run.record.data.train_rows for run in self.runs if run.is_recorded)
+    def train_rows(self) -> int | None:
+        """The number of rows that each run was trained on; None if that is not known."""
+        return next((run.record.data.train_rows for run in self.runs if run.is_recorded), None)
 
     def mean(self, metric: str) -> float | None:
         """The mean of a metric over the finished seeds; None if a run lacks it."""
@@ -276,10 +293,9 @@ def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_spli
     score = Score(choice.judge, on_test=bool(judged) and without is None and choice.rows != "valid")
     if score.of_passes:
         _check_passes(judged)
-    together: dict[RunSpec | Run, list[Run]] = {}
+    together: dict[RunSpec | Run | str, list[Run]] = {}
     for run in runs:
-        key = run.spec.without_seed(across_splits=across_splits) if run.is_recorded else run
-        together.setdefault(key, []).append(run)
+        together.setdefault(_variant_key(run, across_splits=across_splits), []).append(run)
     specs = {key: [run.spec for run in same if run.is_recorded] for key, same in together.items()}
     fields = varying(key for key in together if isinstance(key, RunSpec))
     variants = []
@@ -295,6 +311,22 @@ def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_spli
     return _in_order(variants, fields)
 
 
+def _variant_key(run: Run, *, across_splits: bool) -> RunSpec | Run | str:
+    """What runs of one variant share: the spec but for the seed, or the name of predictions."""
+    if run.is_recorded:
+        return run.spec.without_seed(across_splits=across_splits)
+    return run.label if run.predictions is not None else run
+
+
+def splits_of(runs: Iterable[Run]) -> dict[RunSpec | Run | str, set[int]]:
+    """The splits of each variant that has predictions or a spec."""
+    found: dict[RunSpec | Run | str, set[int]] = {}
+    for run in runs:
+        if run.is_recorded or run.predictions is not None:
+            found.setdefault(_variant_key(run, across_splits=True), set()).add(run.split_seed)
+    return found
+
+
 def passes_of(runs: Iterable[Run]) -> set[int]:
     """The numbers of passes that runs with dropout have recorded, 0 for none; without dropout any number is."""
     return {run.spec.mc_passes for run in runs if run.is_recorded and run.spec.has_dropout()}
@@ -302,7 +334,7 @@ def passes_of(runs: Iterable[Run]) -> set[int]:
 
 def _check_passes(runs: Sequence[Run]) -> None:
     """Raise ``SelectionError`` unless all runs with dropout have recorded the same number of passes."""
-    by_count = {run.spec.mc_passes: run for run in runs if run.spec.has_dropout()}
+    by_count = {run.spec.mc_passes: run for run in runs if run.is_recorded and run.spec.has_dropout()}
     if 0 in by_count:
         wanted = max(by_count) or 100
         raise SelectionError(
@@ -355,7 +387,7 @@ def _told(spec: RunSpec, settings: Iterable[str]) -> list[str]:
 
 
 def _seed(run: Run) -> tuple[int, int]:
-    return (run.spec.split_seed, run.spec.seed) if run.is_recorded else (0, 0)
+    return run.split_seed, run.seed
 
 
 def _in_order(variants: Sequence[Variant], fields: Sequence[str]) -> list[Variant]:

@@ -57,15 +57,16 @@ def payload(
     comparison: Comparison, shown: Sequence[Variant], judged: Sequence[dict[str, Any]], target: str
 ) -> dict[str, Any]:
     """All values to draw, JSON-ready; values that are not finite are None."""
-    scale, numbers = shared_scale(shown), colour_numbers(shown)
+    curves = [variant for variant in shown if variant.has_curves]
+    scale, numbers = shared_scale(curves), colour_numbers(shown)
     return {
-        "variants": [_lines(scale, variant) for variant in shown],
+        "variants": [_lines(scale, variant) for variant in curves],
         "colours": {
             scheme: [colours[number] for number in numbers.values()]
             for scheme, colours in (("light", COLOURS), ("dark", DARK_COLOURS))
         },
         "baseline": scale.baseline,
-        "axis": loss_axis_of(shown, scale, Style()),
+        "axis": loss_axis_of(curves, scale, Style()),
         "epochs": scale.epochs,
         "loss_name": "loss / the constant's" if scale.relative else scale.loss_name,
         "judged": judged,

@@ -34,7 +34,10 @@ def render(comparison: Comparison, *, title: str | None = None) -> str:
         When the extra ``report`` is not installed.
     """
     extras.require("report", "the report")
-    shown = [variant for variant in comparison.variants if variant.runs]
+    # Curves first: what is drawn goes by its place.
+    shown = sorted(
+        (variant for variant in comparison.variants if variant.runs), key=lambda one: not one.has_curves
+    )
     heading = title or words.heading(comparison)
     page: str = template("wineexp.page", "report.html.j2").render(
         title=heading,
@@ -74,11 +77,12 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
 
     judged = judged_variants(comparison, shown)
     names = words.judged_names(comparison, judged)
+    curves = [variant for variant in shown if variant.has_curves]
     drawn = payload(comparison, shown, judged, words.target(comparison))
     return {
-        "curves_caption": words.curves_caption(shown),
-        "overlay_text": words.overlay_text(shown),
-        "overlay": {screen: overlay_chart(drawn, screen) for screen in SCREENS} if shown else {},
+        "curves_caption": words.curves_caption(curves),
+        "overlay_text": words.overlay_text(curves),
+        "overlay": {screen: overlay_chart(drawn, screen) for screen in SCREENS} if curves else {},
         "errors": errors_charts(drawn) if judged else {},
         "step": drawn_rows(judged),
         "judged_rows": "test" if comparison.score.on_test else "validation",

@@ -172,7 +172,8 @@ def data_text(comparison: Comparison) -> str:
     """The table, its split, and the settings that all variants share."""
     data = next((run.record.data for run in comparison.runs if run.is_recorded), None)
     if data is None:
-        return "Only the curves of these runs are known."
+        known = "curves" if any(variant.has_curves for variant in comparison.variants) else "predictions"
+        return f"Only the {known} of these are known."
     spec = next(variant.spec for variant in comparison.variants if variant.spec)
     sharing = "all variants" if all(variant.spec for variant in comparison.variants) else "those of known settings"
     shared = "" if len(comparison.variants) == 1 else f"What {sharing} share: "

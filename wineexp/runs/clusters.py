@@ -25,6 +25,8 @@ def clusters_of(run: Run, predictions: pd.DataFrame) -> pd.Series | None:
     rows = pd.Index(predictions["row"].to_numpy(), name="row")
     if "cluster" in predictions:
         return pd.Series(predictions["cluster"].to_numpy(), rows)
+    if not run.is_recorded:
+        return None
     try:
         return pd.Series(_of_table(_Asked(run))[rows], rows)
     except DataError:

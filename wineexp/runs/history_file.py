@@ -65,6 +65,12 @@ class LoneHistory:
     number: int | None
     notes: tuple[str, ...]
 
+    #: What only predictions have.
+    name = ""
+    seed = split = 0
+    is_fixed = False
+    predictions = None
+
     @property
     def metrics(self) -> Metrics:
         """The metrics that follow from the losses alone."""
@@ -142,7 +148,8 @@ def _form(path: Path, content: bytes) -> _Form:
             raise RunError(f"{where}: column {name!r} occurs twice in the header: leave one")
     if not set(names) & set(LOSS_COLUMNS[:2]):
         shown = some_of([one_line(name)[:40] for name in names]) or "none"
-        raise RunError(f"{where}: expected a header with a column loss or val_loss; found {shown}")
+        expected = "a header with a column loss or val_loss, or with actual and predicted"
+        raise RunError(f"{where}: expected {expected}; found {shown}")
     index = 0 if names[0] in INDEX_NAMES else None
     losses = [(name, names.index(name)) for name in LOSS_COLUMNS if name in names]
     return _Form(separator, names, names.index(EPOCH) if EPOCH in names else index, losses)

@@ -174,7 +174,7 @@ def _is_constant(predictions: pd.DataFrame) -> bool:
 
 
 def _target_scale(run: Run, predictions: pd.DataFrame) -> TargetScale | None:
-    if run.spec.scale_target != "none":
+    if not run.is_recorded or run.spec.scale_target != "none":
         return None
     actual = predictions["actual"].to_numpy(np.float64)
     mean, sd = float(actual.mean()), float(actual.std())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from wineexp.data.encoding import check_columns
 from wineexp.data.facts import TableFacts, same_table
@@ -18,6 +19,7 @@ from wineexp.runs.history_file import read_history
 from wineexp.runs.integrity import check_files, checked, each_checked
 from wineexp.runs.names import Place
 from wineexp.runs.picture import read_png
+from wineexp.runs.prediction_file import Given, LonePredictions, are_predictions, read_predictions
 from wineexp.runs.result import RunResult
 from wineexp.runs.run import Run
 from wineexp.runs.tables import read_history_alone, recorded_targets
@@ -26,13 +28,13 @@ from wineexp.runs.verification import check_tables
 __all__ = ["check_run", "check_runs", "is_of", "known_tables", "load", "read_result", "verify"]
 
 
-def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = None) -> list[Run]:
+def load(places: Sequence[Place | Given], damaged: Callable[[RunError], None] | None = None) -> list[Run]:
     """Read run directories, folders of them, history CSVs and curves PNGs, in any mix.
 
     Parameters
     ----------
-    places : sequence of Path or tuple of Path
-        A tuple holds the run directories that a name stands for.
+    places : sequence of Path, tuple of Path or Given
+        A tuple holds the run directories that a name stands for; the last are predictions with a name, or a table.
     damaged : callable, optional
         Called with the error of each unreadable run in a folder or tuple; a run given directly raises.
 
@@ -47,22 +49,52 @@ def load(places: Sequence[Place], damaged: Callable[[RunError], None] | None = N
     RunError
         For a path that does not exist, holds no run, or is neither a history CSV nor a PNG written by wineexp.
     """
-    runs: dict[str | Run, Run] = {}
-    given = [run for place in places for run in _load(place, damaged)]
+    runs: dict[str | tuple[Run, str], Run] = {}
+    given = [run for number, place in enumerate(places) for run in _load(place, damaged, number)]
+    given = with_rows(given)
     tables = known_tables(given)
     for run in given:
         key = run.spec.signature(tables[run]) if run.is_recorded else _resolved(run)
         if key not in runs or _tells_more(run, runs[key]):
             runs[key] = run
     if places and not runs:
-        first = places[0] if isinstance(places[0], Path) else places[0][0].parent
+        first = places[0][0].parent if isinstance(places[0], tuple) else places[0]
         raise RunError(f"{first}: expected runs, found none that is not damaged; see wineexp runs --check")
     return list(runs.values())
 
 
-def _resolved(run: Run) -> Run:
-    """The identity of a lone history, however its path is written."""
-    return replace(run, path=run.path.resolve())
+def _resolved(run: Run) -> tuple[Run, str]:
+    """The identity of a lone history or lone predictions, however the path is written."""
+    return replace(run, path=run.path.resolve()), run.label
+
+
+def with_rows(runs: Sequence[Run]) -> list[Run]:
+    """The runs, where lone predictions that do not say which rows they are have those of the others.
+
+    Their rows are the others' in the table's order, if there are as many with equal targets.
+    """
+    known = {run.split_seed: run for run in reversed(runs) if run.predictions is not None and _has_rows(run)}
+    found = []
+    for run in runs:
+        if isinstance(run.alone, LonePredictions) and not run.alone.has_rows and run.split_seed in known:
+            theirs = known[run.split_seed].predictions
+            assert theirs is not None
+            theirs = theirs.sort_values("row")
+            own = run.alone.predictions
+            if len(own) == len(theirs) and _equal(own["actual"], theirs["actual"]):
+                table = own.assign(row=theirs["row"].to_numpy())
+                run = replace(run, alone=replace(run.alone, predictions=table, has_rows=True))
+        found.append(run)
+    return found
+
+
+def _has_rows(run: Run) -> bool:
+    return not isinstance(run.alone, LonePredictions) or run.alone.has_rows
+
+
+def _equal(one: pd.Series, other: pd.Series) -> bool:
+    """Whether targets are equal in the precision of a run."""
+    return np.array_equal(one.to_numpy(np.float32), other.to_numpy(np.float32))
 
 
 def _tells_more(run: Run, other: Run) -> bool:
@@ -229,8 +261,10 @@ def verify(runs: Sequence[Run], *, large: bool = False) -> tuple[list[Run], dict
     return [run for run in sound if run.path not in others], damaged | others, notes
 
 
-def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[Run]:
-    if not isinstance(path, Path):
+def _load(path: Place | Given, damaged: Callable[[RunError], None] | None, number: int = 0) -> Iterator[Run]:
+    if isinstance(path, Given):
+        yield from _load_predictions(path, number)
+    elif not isinstance(path, Path):
         yield from _load_several(path, damaged)
     elif is_run(path):
         yield checked(Run(path), _read)
@@ -244,7 +278,7 @@ def _load(path: Place, damaged: Callable[[RunError], None] | None) -> Iterator[R
     elif path.suffix.lower() == ".png":
         yield Run.of_file(path, *read_png(path))
     elif path.suffix.lower() == ".csv":
-        yield from _load_csv(path)
+        yield from _load_csv(path, number)
     else:
         config = path.suffix.lower() in (".yaml", ".yml")
         hint = "; instead of a config give the name of its study" if config else ""
@@ -269,9 +303,16 @@ def _read(run: Run) -> Run:
     return run
 
 
-def _load_csv(path: Path) -> Iterator[Run]:
-    """One or several lone histories; if the file lies in a run directory, that gives label and record."""
+def _load_predictions(given: Given, number: int) -> Iterator[Run]:
+    path = given.table if isinstance(given.table, Path) else Path(f"DataFrame {number + 1}")
+    yield from (Run(path, found.number, found) for found in read_predictions(given, number))
+
+
+def _load_csv(path: Path, number: int) -> Iterator[Run]:
+    """One or several lone histories, or predictions; a history in a run directory has label and record."""
     if path.name == HISTORY and is_run(path.parent):
         yield Run.of_file(path, Run(path.parent).record, read_history_alone(path))
+    elif are_predictions(path):
+        yield from _load_predictions(Given(path), number)
     else:
         yield from (Run(path, history.number, history) for history in read_history(path))

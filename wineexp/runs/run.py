@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # these load pandas
     import pandas as pd
 
     from wineexp.runs.history_file import LoneHistory
+    from wineexp.runs.prediction_file import LonePredictions
     from wineexp.runs.tables import Tables
 
 __all__ = ["Run", "find_runs", "readable_runs"]
@@ -46,13 +47,13 @@ class Run:
         Its directory, or that file.
     number : int or None
         From 1, in a history file of several trainings.
-    alone : LoneHistory or None
-        A history CSV without a run directory: nothing else is known of its run.
+    alone : LoneHistory, LonePredictions or None
+        A history or predictions without a run directory: nothing else is known of its run.
     """
 
     path: Path
     number: int | None = field(default=None, repr=False)
-    alone: LoneHistory | None = field(default=None, repr=False, compare=False)
+    alone: LoneHistory | LonePredictions | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of_file(cls, path: Path, record: Record, history: pd.DataFrame) -> Run:
@@ -97,12 +98,26 @@ class Run:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether it has a record, and so a spec: a lone history has none."""
+        """Whether it has a record, and so a spec: a lone history has none, nor have lone predictions."""
         return self.alone is None
 
     @property
     def spec(self) -> RunSpec:
         return self.record.spec
+
+    @property
+    def seed(self) -> int:
+        """Its spec's; of lone predictions, as they say or a number below 0 of their own."""
+        return self.record.spec.seed if self.alone is None else self.alone.seed
+
+    @property
+    def split_seed(self) -> int:
+        return self.record.spec.split_seed if self.alone is None else self.alone.split
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether training it again is known to change nothing."""
+        return self.alone is not None and self.alone.is_fixed
 
     @property
     def status(self) -> Status:
@@ -113,6 +128,8 @@ class Run:
         """Its name, or the settings that differ from the defaults; for a lone history, the file's name."""
         if self.alone is None:
             return self.record.label
+        if self.alone.name:
+            return self.alone.name
         name = self.path.parent.resolve().name if self.path.name == HISTORY else self.path.stem
         name = re.sub(r"[^\x20-\x7e\w]", "", name)
         return name if self.number is None else f"{name}, training {self.number}"
@@ -140,7 +157,7 @@ class Run:
 
         With ``mc_passes`` also ``predicted_mc`` and ``predicted_mc_sd``.
         """
-        return None if self.alone else self._tables.predictions
+        return self.alone.predictions if self.alone else self._tables.predictions
 
     @property
     def test_predictions(self) -> pd.DataFrame | None:

@@ -152,8 +152,8 @@ class Score:
 
     def predictions(self, run: Run) -> pd.DataFrame | None:
         """``row, actual, predicted, twin`` of the judged rows; None if the run does not have what is judged."""
-        table = run.test_predictions if self.on_test else run.predictions
-        if table is None or not self.of_passes or not run.spec.has_dropout():
+        table = run.test_predictions if self.on_test and run.is_recorded else run.predictions
+        if table is None or not self.of_passes or (run.is_recorded and not run.spec.has_dropout()):
             return table  # without dropout every pass is the prediction itself
         return table.assign(predicted=table["predicted_mc"]) if "predicted_mc" in table else None
 
@@ -166,12 +166,14 @@ class Score:
         metrics, table = run.known_metrics, self.predictions(run)
         # Passes over the training rows are not recorded.
         score, train = getattr(metrics, self.key), None if self.of_passes else getattr(metrics, self.train_key)
-        if self == VAL_MAE:
+        if self == VAL_MAE and run.is_recorded:
             return Figures(score, metrics.baseline_mae, train, metrics.val_mae_twins, metrics.val_mae_unseen)
         if table is None:
             return Figures(score, None, train)
         actual, predicted = (table[name].to_numpy() for name in ("actual", "predicted"))
         errors, twins = self.errors(actual, predicted), table["twin"].to_numpy(bool)
+        if not run.is_recorded:
+            return Figures(self._over(errors), None, None)
         constant = self.constant(run.record.data)
         return Figures(
             self._over(errors) if score is None else score,

@@ -36,10 +36,11 @@ def command(
 ) -> None:
     """Compare runs: one figure, one table, and which differences are real.
 
-    RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix; or a directory name,
-    signature, label or study of runs in OUT. A CSV may also come from Keras's CSVLogger or a saved History. Runs
+    RUN is a run directory, a folder of them, a history.csv, a saved curves.png or a CSV with predictions of any
+    tool (actual,predicted; NAME=FILE names them), in any mix; or a directory name, signature, label or study of
+    runs in OUT. A CSV may also come from Keras's CSVLogger or a saved History. Runs
     that differ only in the seed are one variant. Each variant is compared with the reference on the validation
-    rows, paired by seed and by row: better, worse or cannot tell. CSV and PNG files hold no predictions, so they
+    rows, paired by seed and by row: better, worse or cannot tell. Histories and PNGs hold no predictions, so they
     give curves but no verdict. If a folder also has runs on the real table, those on the simulated one are left
     out.
     """

@@ -20,8 +20,9 @@ from wineexp.cli.tables import collector_at_rest
 def command(runs: tuple[str, ...], output: Path, title: str | None, **selection: Any) -> None:
     """Write one self-contained page: the answer, the curves, the table, the runs.
 
-    RUN is a run directory, a folder of them, a history.csv or a saved curves.png, in any mix; or a directory name,
-    signature, label or study of runs in OUT. The page
+    RUN is a run directory, a folder of them, a history.csv, a saved curves.png or a CSV with predictions of any
+    tool (actual,predicted; NAME=FILE names them), in any mix; or a directory name, signature, label or study of
+    runs in OUT. The page
     opens from an email, in any browser, without a network. Needs the extra wineexp[report].
     """
     from wineexp.api.comparing import report

@@ -125,6 +125,7 @@ def reader(monkeypatch, tmp_path, red_wine_path, tensorflow):
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     table = pd.read_csv(red_wine_path, sep=None, engine="python")
     table.head(9).to_csv(tmp_path / "new-wines.csv", index=False)
+    shutil.copy(red_wine_path, tmp_path / "winequality-red.csv")
     return tmp_path
 
 
@@ -138,6 +139,13 @@ def prepare(cli, folder):
     shutil.copy(run / "curves.png", folder / "mailed.png")
     (folder / "colleague").mkdir()
     shutil.copy(run / "history.csv", folder / "colleague" / "history.csv")
+
+
+def prepare_predictions(page, folder):
+    """The predictions that a page's Python makes, for its commands."""
+    if page.name == "predictions.md" and not (folder / "ridge.csv").exists():
+        for text in blocks(page, "python"):
+            exec(compile(text, page.name, "exec"), {"__name__": "page"})
 
 
 def expand(word, folder):
@@ -163,6 +171,7 @@ def test_every_command_that_is_shown_works(page, reader, cli):
                 continue
             assert words[0] == "wineexp", line
             prepare(cli, reader)
+            prepare_predictions(page, reader)
             words = words[1 : words.index(">") if ">" in words else None]
             code, out, err = cli(*(part for word in words for part in expand(word, reader)))
             assert code == 0, f"{line}\n{out}\n{err}"

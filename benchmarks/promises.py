@@ -1,6 +1,6 @@
 """What the verdicts promise, measured on made-up tables whose truth is known.
 
-python benchmarks/promises.py [--draws 2000] [--part clusters detected plan disjoint partly page]
+python benchmarks/promises.py [--draws 2000] [--part clusters detected plan disjoint partly page skewed]
 
 Nothing is trained, so it takes minutes. Each number is a share of so many draws, in percent; one of 2,000 draws at
 5 % has a standard error of 0.5. Seeds of the dice from 7000 on were used for nothing else.
@@ -217,6 +217,26 @@ def any_claim(shape: tuple[int, ...], seeds: int, draws: int, start: int) -> flo
     return wrong / draws
 
 
+def skewed(
+    shape: str, rows: int, seeds: int, effects: tuple[float, float, float], draws: int, start: int
+) -> float:
+    """Share of tables with skewed effects of rows whose 95 % interval misses the truth."""
+    dice, miss = np.random.default_rng(start), 0
+    seed, row, rest = effects
+    for _ in range(draws):
+        if shape == "exponential":
+            by_row = dice.exponential(1, rows) - 1
+        else:
+            sd = float(shape.split()[-1])
+            by_row = (dice.lognormal(0, sd, rows) - np.exp(sd**2 / 2)) / np.sqrt(
+                (np.exp(sd**2) - 1) * np.exp(sd**2)
+            )
+        values = row * by_row + seed * dice.normal(0, 1, (seeds, 1)) + rest * dice.normal(0, 1, (seeds, rows))
+        one = compare_errors(values)
+        miss += abs(one.mean) > one.half(0.975)
+    return miss / draws
+
+
 def cells(part: str) -> Iterator[Cell]:
     """The cells of a part of the report."""
     if part == "clusters":
@@ -235,6 +255,13 @@ def cells(part: str) -> Iterator[Cell]:
                 for seeds in (3, 5, 10):
                     told = f"{name}, {seeds} seeds, {comparisons} comparisons"
                     yield told, partial(detected, effects, seeds, comparisons)
+    elif part == "skewed":
+        for name, effects in {"typical": (0.05, 0.3, 0.3), "rows": (0.0, 0.5, 0.1)}.items():
+            for shape in ("exponential", "lognormal 1.0", "lognormal 1.5"):
+                for rows in (30, 120, 480):
+                    for seeds in (3, 10):
+                        told = f"{shape}, {rows} rows, {seeds} seeds, {name} effects"
+                        yield told, partial(skewed, shape, rows, seeds, effects)
     elif part == "page":
         for shape in ((2, 2), (2, 3), (3, 3)):
             for seeds in (3, 5, 10):
@@ -277,7 +304,7 @@ def cells(part: str) -> Iterator[Cell]:
                 yield told, partial(width, counts, common, correlation)
 
 
-PARTS = ("clusters", "detected", "plan", "disjoint", "partly", "page")
+PARTS = ("clusters", "detected", "plan", "disjoint", "partly", "page", "skewed")
 
 
 def report(parts: Iterable[str], draws: int) -> None:

@@ -237,3 +237,12 @@ def test_what_is_called_deterministic_must_be_one_table():
         wineexp.compare(frames, deterministic="rigde")
     with pytest.raises(SelectionError, match="expected one table of 'net', found 2"):
         wineexp.compare(frames, deterministic="net")
+
+
+def test_a_difference_that_a_few_rows_decide_is_noted():
+    far = noise(1)
+    far[3] += 60
+    found = wineexp.compare([table(noise(2), variant="a"), table(far, variant="b")], deterministic=["a", "b"])
+    (note,) = [note for note in found.notes if "a few rows decide" in note]
+    factor = found.verdicts[0].difference.widening
+    assert note.startswith(f"b: a few rows decide the difference, so its interval is {factor:.1f} times as wide")

@@ -158,6 +158,12 @@ class Caveats:
                 f"{some_of(unpaired)}: seeds differ from the reference's, so rows are paired, and seeds as far as "
                 "both have them"
             )
+        for verdict in verdicts:
+            if verdict.p is not None and (factor := getattr(verdict.difference, "widening", 1.0)) > 1:
+                self._notes.append(
+                    f"{verdict.variant_label}: a few rows decide the difference, so its interval is {factor:.1f} "
+                    "times as wide as if all weighed alike: look at these rows' errors"
+                )
         if len(self.judged) > MOST_GROUPED:
             self._notes.append(
                 f"{len(self.judged)} variants: all pairs are compared for up to {MOST_GROUPED}, "

@@ -2,6 +2,7 @@
 
     python benchmarks/verdict.py                     # about fifteen minutes on two cores
     python benchmarks/verdict.py --pool FOLDER       # on existing runs with many seeds per variant
+    python benchmarks/verdict.py --pool FILE.csv     # or on predictions of any tool, in minutes: nothing is trained
     python benchmarks/verdict.py --draws 200         # fewer draws: coarser, quicker
 
 1. Real training: groups of seeds of the *same* variant are compared; whatever is told apart is false. Two equal
@@ -407,7 +408,11 @@ def report_choices(pools: Sequence[tuple[str, np.ndarray]], draws: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pool", type=Path, help="a folder of runs with many seeds of each variant")
+    parser.add_argument(
+        "--pool",
+        type=Path,
+        help="a folder of runs, or a CSV of predictions (docs/predictions.md), with many seeds of each variant",
+    )
     parser.add_argument(
         "--draws", type=int, default=2000, help="pairs, simulated tables; a fifth of that for splits"
     )

@@ -57,6 +57,18 @@ def test_the_first_of_the_config_is_the_reference_unless_another_is_named(study)
     assert next(line for line in out.splitlines() if " reference " in line).startswith("dropout 0.3, bn after")
 
 
+def test_variants_added_to_a_judged_study_are_counted(study, tmp_path):
+    _, _, first = study("--no-report")
+    _, _, again = study("--no-report")
+    assert "added after" not in first + again
+    path = tmp_path / "two.yaml"
+    path.write_text(path.read_text().replace("[0, 0.3]", "[0, 0.3, 0.5]"))
+    for _ in range(2):
+        _, _, err = study("--no-report")
+        assert "note: 2 variants added after the study had been judged with 4: if that was because of" in err
+    assert len(json.loads((tmp_path / "out" / "two_by_two" / "study.json").read_text())["judged"]) == 4
+
+
 def test_what_failed_is_listed_and_the_rest_is_compared(study, tmp_path):
     code, out, _ = study(
         "--no-report", "--set", "optimizer=sgd", "--set", "learning_rate=1e30", "--set", "loss=mse"

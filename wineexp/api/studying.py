@@ -31,7 +31,7 @@ from wineexp.runs.directory import directory_name, folder_name
 from wineexp.runs.display import counted, runs_card
 from wineexp.runs.reader import load
 from wineexp.runs.result import LOSS_COLUMNS
-from wineexp.runs.study_file import FIGURE, PAGE, TABLE, PlannedLooks, record_study, write_down
+from wineexp.runs.study_file import FIGURE, PAGE, TABLE, PlannedLooks, record_judged, record_study, write_down
 from wineexp.runs.writer import restore_runs
 from wineexp.specs.fields import Judge, JudgedRows, ScoreChoice
 from wineexp.specs.looks import Looks
@@ -206,6 +206,8 @@ def run_study(
     with watched(exporters, observer) as watching:
         study = _Study(plan, executor, watching, folder, reference, where.fail_fast)
         comparison = study.all_at_once() if plan.looks is None else study.by_looks(plan.looks)
+        if comparison is not None and comparison.verdicts and plan.looks is None:
+            comparison = _with_added_told(comparison, folder)
         if comparison is not None and exporters:
             send_study(exporters, _facts(comparison, plan.name), watching)
     if comparison is not None:
@@ -313,6 +315,16 @@ class _Study:
             looks=self.plan.looks,
             score=self.plan.score,
         )
+
+
+def _with_added_told(comparison: Comparison, folder: Path) -> Comparison:
+    """The comparison, with a note if variants were added after the study had been judged.
+
+    Planned looks have a record of their own.
+    """
+    judged = [variant for variant in comparison.variants if variant.judged]
+    note = record_judged(folder, [variant.runs[0].record.variant_key for variant in judged])
+    return comparison if note is None else replace(comparison, notes=(*comparison.notes, note))
 
 
 def _write_study(comparison: Comparison, plan: Plan, folder: Path, drawing: Drawing, *, page: bool) -> Comparison:

@@ -30,8 +30,8 @@ variance is multiplied by the quantile of its own degrees instead: Welch's would
 Fewer than 3 seeds in common are taken as none. Which of these is used never depends on the outcome.
 
 **Where few rows decide.** All of that takes means of rows as normal. Where single rows weigh so much that they are
-not, intervals miss the truth in 10 to 26 % (30 to 480 rows, lognormal with a standard deviation of 1.5). What shows
-it is the skewness of the difference's own distribution, ``|sum u^3| / (R^3 V^1.5)`` with the rows' (or clusters')
+not, intervals miss the truth in 10 to 26 % (30 to 480 rows, lognormal with a standard deviation of 1.5). The
+skewness of the difference's own distribution shows it, ``|sum u^3| / (R^3 V^1.5)`` with the rows' (or clusters')
 deviations u and the whole variance V; above :data:`SKEWED` an interval is widened by ``1 + 6`` times it.
 
 ``benchmarks/verdict.py`` and ``promises.py`` measure how often all of this is wrong.

@@ -2,7 +2,7 @@
 
     python benchmarks/verdict.py                     # about fifteen minutes on two cores
     python benchmarks/verdict.py --pool FOLDER       # on existing runs with many seeds per variant
-    python benchmarks/verdict.py --pool FILE.csv     # or on predictions of any tool, in minutes: nothing is trained
+    python benchmarks/verdict.py --pool FILE.csv     # or on predictions of any tool: nothing is trained
     python benchmarks/verdict.py --draws 200         # fewer draws: coarser, quicker
 
 1. Real training: groups of seeds of the *same* variant are compared; whatever is told apart is false. Two equal

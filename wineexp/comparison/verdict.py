@@ -342,7 +342,8 @@ class Verdict:
         """Seeds, probability and the sources of the uncertainty; if it cannot tell, what is needed for that."""
         parts = [self.difference.seeds_told]
         if self.p is None or self.level is None:
-            return f"{parts[0]}; train more: --seeds 5" if self.kind == "one seed" else parts[0]
+            more = self.kind == "one seed" and self.difference.fewest < 2
+            return f"{parts[0]}; train more: --seeds 5" if more else parts[0]
         if self.kind == "cannot tell":
             parts += self._needs()
         if self.looks is not None and self.found_at is not None:
@@ -362,7 +363,8 @@ class Verdict:
         return text if float(text) else text.removeprefix("-")
 
     def _on_these_rows(self) -> str:
-        return f"{self.metric} {self.told(self.difference.mean)} on these rows, and another seed may reverse it"
+        others = "another seed" if self.difference.fewest < 2 or self.kind != "one seed" else "other rows"
+        return f"{self.metric} {self.told(self.difference.mean)} on these rows, and {others} may reverse it"
 
     def _needs(self) -> list[str]:
         """The difference that would be detected, and the seeds that the observed one would need."""

@@ -25,6 +25,9 @@ __all__ = ["Given", "LonePredictions", "are_predictions", "read_predictions"]
 #: The columns that every such table has.
 NEEDED = ("actual", "predicted")
 
+#: Characters of a variant's name; a config allows as many.
+MOST_NAME = 200
+
 #: The least and the most of a seed, a split and a row.
 _WHOLE = {"seed": (0, 2**32 - 1), "split": (0, 2**32 - 1), "row": (0, 2**62)}
 
@@ -135,7 +138,7 @@ def read_predictions(given: Given, start: int) -> Iterator[LonePredictions]:
     for number, (key, part) in enumerate(parts, 1):
         label, *rest = key
         known = dict(zip(keys, (int(str(value)) for value in rest), strict=True))
-        yield _one(where, str(label), part, known, -1 - start, number if count > 1 else None)
+        yield _one(where, one_line(str(label))[:MOST_NAME], part, known, -1 - start, number if count > 1 else None)
 
 
 def _one(

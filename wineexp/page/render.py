@@ -105,6 +105,6 @@ def _tables(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "values": tables.sort_values(comparison),
         "facts": tables.facts(comparison) if len(comparison.variants) == 1 and shown else [],
         "unfinished": [f"{run.record.outcome} {short_path(run.path)}" for run in comparison.unfinished],
-        "effects": effect_bars(comparison.effects),
+        "effects": effect_bars(comparison.effects, claimed=bool(comparison.claims)),
         "family": family(claimed=bool(comparison.claims)),
     }

@@ -178,12 +178,20 @@ def verdict_bars(comparison: Comparison) -> dict[str, Any] | None:
     return _placed(rows, comparison.verdicts[0].margin)
 
 
-def effect_bars(effects: Sequence[Effect]) -> list[dict[str, Any]]:
-    """Each section of the effects with its heading; all on one axis, so that sections can be compared."""
+def effect_bars(effects: Sequence[Effect], *, claimed: bool) -> list[dict[str, Any]]:
+    """Each section of the effects with its heading; all on one axis, so that sections can be compared.
+
+    Unless ``claimed``, none has the colour of a claim.
+    """
+
+    def row(e: Effect) -> _Row:
+        outcome, word = (e.outcome, e.word) if claimed else ("cannot tell", f"exploring: {e.word}")
+        return _Row(e.change, outcome, word, e.difference.mean, e.interval, e.p, e.size)
+
     sections = [
         (
             heading,
-            [_Row(e.change, e.outcome, e.word, e.difference.mean, e.interval, e.p, e.size) for e in section],
+            [row(e) for e in section],
         )
         for heading, section in effect_sections(effects)
     ]

@@ -246,3 +246,48 @@ def test_a_difference_that_a_few_rows_decide_is_noted():
     (note,) = [note for note in found.notes if "a few rows decide" in note]
     factor = found.verdicts[0].difference.widening
     assert note.startswith(f"b: a few rows decide the difference, so its interval is {factor:.1f} times as wide")
+
+
+def test_a_deterministic_one_over_splits_has_no_seeds_part(small_table, tmp_path):
+    """Whether the runs beside it have seeds of their own on each split or the same ones: by their differences."""
+    from wineexp.comparison.crossing import compare_splits
+
+    for own in (True, False):
+        out = tmp_path / f"own {own}"
+        for split in range(5):
+            for seed in range(3):
+                fields = {"seed": seed + 10 * split * own, "split_seed": split}
+                fabricate.save(out, small_table, error=0.3, own=0.02, **fields)
+        runs = wineexp.load_runs(out=out)
+        mean = [
+            run.predictions.assign(
+                predicted=run.predictions["actual"].mean(), variant="mean", split=run.spec.split_seed
+            )
+            for run in runs
+            if run.spec.seed % 10 == 0
+        ]
+        (verdict,) = wineexp.compare(out, mean, deterministic="mean").verdicts
+        expected = {}
+        for run in runs:
+            table = run.predictions.set_index("row")
+            theirs = (table["actual"] - table["actual"].mean()).abs()
+            ours = (table["actual"] - table["predicted"]).abs()
+            expected.setdefault(run.spec.split_seed, {})[run.spec.seed] = theirs - ours
+        by_hand = compare_splits(expected, 84)
+        assert verdict.interval == pytest.approx(by_hand.interval())
+        assert verdict.difference.shared_seeds == (0 if own else 3)
+
+
+def test_predictions_without_a_split_are_of_the_runs_split_and_those_of_another_are_refused(small_table, tmp_path):
+    """As rows of other splits would be paired by their place."""
+    for seed in range(3):
+        fabricate.save(tmp_path / "out", small_table, error=0.3, own=0.02, seed=seed, split_seed=7)
+    (run, *_) = wineexp.load_runs(out=tmp_path / "out")
+    own = run.predictions[["row", "actual", "predicted"]]
+    assert wineexp.compare(tmp_path / "out", own, deterministic="DataFrame 2").verdicts
+    with pytest.raises(SelectionError, match="predictions of different splits cannot be compared: "):
+        wineexp.compare(tmp_path / "out", own.assign(split=3))
+    fabricate.save(tmp_path / "other", small_table, error=0.3, split_seed=8)
+    (other,) = wineexp.load_runs(out=tmp_path / "other")
+    with pytest.raises(SelectionError, match="predictions of other rows cannot be compared"):
+        wineexp.compare(tmp_path / "out", other.predictions[["row", "actual", "predicted"]])

@@ -434,7 +434,7 @@ def _check_together(runs: Sequence[Run], free: Collection[str]) -> None:
         _same(known, "kind", "real and simulated runs cannot be ranked against each other")
     _same_table(known)
     _same_rows(known)
-    _same_as_given([run for run in runs if run.predictions is not None])
+    _same_as_given([run for run in runs if run.predictions is not None], one_split="split_seed" not in free)
     for name in (name for name in ROW_FIELDS if name not in free):
         values: dict[str, Run] = {}
         for run in known:
@@ -471,8 +471,15 @@ def _same_rows(runs: Sequence[Run]) -> None:
                 )
 
 
-def _same_as_given(runs: Sequence[Run]) -> None:
+def _same_as_given(runs: Sequence[Run], *, one_split: bool) -> None:
     """Raise ``SelectionError`` unless lone predictions are of the others' rows and targets on their split."""
+    splits = {run.split_seed: run for run in runs}
+    if one_split and len(splits) > 1 and not all(run.is_recorded for run in runs):
+        here, there = list(splits.items())[:2]
+        raise SelectionError(
+            f"predictions of different splits cannot be compared: {here[1].path} has split {here[0]} and "
+            f"{there[1].path} split {there[0]}; give every variant the same {MIN_SPLITS} splits or more"
+        )
     first: dict[int, tuple[Run, pd.Series]] = {}
     for run in sorted(runs, key=lambda run: not run.is_recorded):
         table = run.predictions

@@ -248,7 +248,13 @@ def _difference_of(variant: Variant, reference: Variant) -> Estimate:
     found = {}
     for split in shared:
         one, other = ours[split], theirs[split]
-        if one.keys() == other.keys():
+        if FIXED in one or FIXED in other:
+            seeds = [seed for seed in (*one, *other) if seed != FIXED] or [-1 - split]
+            found[split] = {
+                seed: unit * (one[FIXED if FIXED in one else seed] - other[FIXED if FIXED in other else seed])
+                for seed in seeds
+            }
+        elif one.keys() == other.keys():
             found[split] = {seed: unit * (errors - other[seed]) for seed, errors in one.items()}
         else:  # this split's own seed, unless other splits have it too
             seed = -1 if any(_repeats(side) for side in (ours, theirs)) else -1 - split

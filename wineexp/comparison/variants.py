@@ -211,7 +211,7 @@ class Variant:
     @property
     def seeds(self) -> list[int]:
         """The seeds of its finished runs, without repetition."""
-        return list(dict.fromkeys(run.seed for run in self.runs if run.predictions is not None))
+        return list(dict.fromkeys(run.seed for run in self.runs if run.is_recorded or run.predictions is not None))
 
     @property
     def train_rows(self) -> int | None:

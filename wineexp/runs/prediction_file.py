@@ -59,8 +59,8 @@ class LonePredictions:
         Below 0 for a seed that the table does not name: each such table is a seed of its own.
     predictions : pandas.DataFrame
         ``row, actual, predicted, twin`` and, where they were given, ``cluster`` and ``predicted_mc``.
-    has_rows : bool
-        Whether the table says which rows these are; else they are numbered in its order.
+    has_rows, has_split : bool
+        Whether the table says which rows these are, and of which split; else rows are numbered in its order.
     is_fixed : bool
         Whether fitting it again would change nothing.
     """
@@ -70,6 +70,7 @@ class LonePredictions:
     split: int
     predictions: pd.DataFrame
     has_rows: bool
+    has_split: bool = True
     is_fixed: bool = False
     number: int | None = None
     notes: tuple[str, ...] = ()
@@ -155,7 +156,8 @@ def _one(
     table = part.drop(columns=["row", "seed", "split"], errors="ignore").assign(row=rows, twin=0)
     order = ["row", *NEEDED, "twin", *(column for column in ("cluster", "predicted_mc") if column in part)]
     seed = known.get("seed", own_seed)
-    return LonePredictions(name, seed, known.get("split", 0), table[order], has_rows, number=number)
+    split = known.get("split", 0)
+    return LonePredictions(name, seed, split, table[order], has_rows, "split" in known, number=number)
 
 
 def _read(path: Path) -> pd.DataFrame:

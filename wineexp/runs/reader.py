@@ -69,10 +69,14 @@ def _resolved(run: Run) -> tuple[Run, str]:
 
 
 def with_rows(runs: Sequence[Run]) -> list[Run]:
-    """The runs, where lone predictions that do not say which rows they are have those of the others.
+    """The runs, where lone predictions that do not say which rows they are, or of which split, have the others'.
 
-    Their rows are the others' in the table's order, if there are as many with equal targets.
+    The split is the others', if these have one. The rows are theirs in the table's order, if there are as many
+    with equal targets.
     """
+    splits = {run.split_seed for run in runs if run.predictions is not None and _has_split(run)}
+    if len(splits) == 1:
+        runs = [_of_split(run, min(splits)) for run in runs]
     known = {run.split_seed: run for run in reversed(runs) if run.predictions is not None and _has_rows(run)}
     found = []
     for run in runs:
@@ -86,6 +90,16 @@ def with_rows(runs: Sequence[Run]) -> list[Run]:
                 run = replace(run, alone=replace(run.alone, predictions=table, has_rows=True))
         found.append(run)
     return found
+
+
+def _of_split(run: Run, split: int) -> Run:
+    if isinstance(run.alone, LonePredictions) and not run.alone.has_split:
+        return replace(run, alone=replace(run.alone, split=split, has_split=True))
+    return run
+
+
+def _has_split(run: Run) -> bool:
+    return not isinstance(run.alone, LonePredictions) or run.alone.has_split
 
 
 def _has_rows(run: Run) -> bool:

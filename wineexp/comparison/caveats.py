@@ -207,7 +207,7 @@ class Caveats:
     def of_reference(self, reference: Variant, *, chosen_now: bool) -> None:
         """A reference that was chosen after the results were known, and has the lowest or the highest error."""
         ranked = sorted(self.judged, key=score_rank)
-        ends = {"lowest": ("8", ranked[:1]), "highest": ("6.4", ranked[-1:])}
+        ends = {"lowest": ("9", ranked[:1]), "highest": ("6.4", ranked[-1:])}
         for end, (share, at_end) in ends.items():
             if chosen_now and len(ranked) > 2 and reference in at_end:
                 self._notes.append(

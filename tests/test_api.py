@@ -38,7 +38,7 @@ def test_train_gives_the_run_that_the_command_saves(here, cli, tensorflow):
     assert run.status == "done"
     assert list(run.history.columns) == ["epoch", "loss", "val_loss"]
     assert len(run.history) == 2
-    assert set(run.predictions) == {"row", "actual", "predicted", "twin"}
+    assert set(run.predictions) == {"row", "actual", "predicted", "twin", "cluster"}
     assert run.metrics["val_mae"] > 0
     (ax,) = run.plot().axes
     assert ax.get_xlabel() == "epoch"

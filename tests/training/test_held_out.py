@@ -29,7 +29,7 @@ def run(small_table, tmp_path_factory, tensorflow):
 def test_metrics_on_test_rows_are_those_of_the_saved_predictions(run, small_table):
     assert run.status == "done"
     found = pd.read_csv(run.path / "test_predictions.csv")
-    assert list(found) == ["row", "actual", "predicted", "twin"]
+    assert list(found) == ["row", "actual", "predicted", "twin", "cluster"]
     data, metrics = run.record.data, run.record.metrics
     assert (data.train_rows, data.valid_rows, data.test_rows) == (84, 18, 18)
     error = (found["actual"] - found["predicted"]).abs()

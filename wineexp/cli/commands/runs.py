@@ -122,7 +122,7 @@ def command(
     listing = view.of(rows)
     print_table(listing, form, empty="no runs")
     losing = sum((row.get("skill") or 0.0) < 0 for row in listing.rows)
-    if losing:
+    if losing and not check:
         note(f"{count_of(losing, 'run')} with a skill below 0: worse than a constant; wineexp why RUN says why")
     if check:
         say(f"{len(checked)} runs checked, {count} damaged")

@@ -291,3 +291,11 @@ def test_predictions_without_a_split_are_of_the_runs_split_and_those_of_another_
     (other,) = wineexp.load_runs(out=tmp_path / "other")
     with pytest.raises(SelectionError, match="predictions of other rows cannot be compared"):
         wineexp.compare(tmp_path / "out", other.predictions[["row", "actual", "predicted"]])
+
+
+def test_the_mean_of_passes_of_predictions_is_judged_where_they_have_it():
+    frames = [table(noise(v), variant=f"v{v}", predicted_mc=ACTUAL + noise(9 + v)) for v in range(2)]
+    found = wineexp.compare(frames, table(noise(3), variant="bare"), deterministic=["v0", "v1"], judge="mae_mc")
+    assert found.best.judged_score == pytest.approx(min(np.abs(noise(9)).mean(), np.abs(noise(10)).mean()))
+    assert [verdict.variant_label for verdict in found.verdicts] == ["v1"]
+    assert "bare: not judged: no column predicted_mc, the mean of passes" in found.notes

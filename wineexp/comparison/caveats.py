@@ -31,7 +31,11 @@ class Caveats:
             if run.alone is not None
             for note in run.alone.notes
         )
-        blind = [variant.label for variant in variants if variant.runs and not variant.judged]
+        without = [variant for variant in variants if variant.runs and not variant.judged]
+        blind = [variant.label for variant in without if variant.has_curves]
+        if len(blind) < len(without):
+            labels = some_of([variant.label for variant in without if not variant.has_curves])
+            self._notes.append(f"{labels}: not judged: no column predicted_mc, the mean of passes")
         if blind:
             self._notes.append(
                 f"{some_of(blind)}: curves only, no verdict: a CSV or PNG does not hold the predictions; "
@@ -83,7 +87,7 @@ class Caveats:
                 scores, size = (own, min(means.values()), max(means.values())), largest(means.values())
                 shown, low, high = (format_number(score, ".3f", size) for score in scores)
                 self._notes.append(
-                    f"{variant.label}: seed {seed} stands out: {variant.metric} {shown}, the others {low} to "
+                    f"{variant.label}: {_called(seed)} stands out: {variant.metric} {shown}, the others {low} to "
                     f"{high}. It is kept, and intervals may be too narrow: look at its curves"
                 )
 
@@ -215,6 +219,11 @@ class Caveats:
                     f"differences to it are called real too often (up to {share} % instead of 5 where there are "
                     "none)"
                 )
+
+
+def _called(seed: int) -> str:
+    """A seed in words; one below 0 is that of a table of predictions without seeds, by its place."""
+    return f"seed {seed}" if seed >= 0 else f"table {-seed}"
 
 
 def _more_seeds(judged: Sequence[Variant]) -> str:

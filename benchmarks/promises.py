@@ -2,8 +2,9 @@
 
 python benchmarks/promises.py [--draws 2000] [--part clusters detected plan disjoint partly page skewed]
 
-Nothing is trained, so it takes minutes. Each number is a share of so many draws, in percent; one of 2,000 draws at
-5 % has a standard error of 0.5. Seeds of the dice from 7000 on were used for nothing else.
+Nothing is trained, so it takes minutes. Each part ends with a table as docs/verdict.md has it. Each number is a
+share of so many draws, in percent; one of 2,000 draws at 5 % has a standard error of 0.5. Seeds of the dice from
+7000 on were used for nothing else.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,7 +41,16 @@ EFFECTS = {
 
 ROWS = 480
 
-Cell = tuple[str, Callable[[int, int], float]]
+CORRELATIONS = (0.0, 0.1, 0.3, 0.5)
+
+
+class Cell(NamedTuple):
+    """One rate: its row and column in docs/verdict.md, its own name, and what measures it in some draws."""
+
+    row: str
+    column: str
+    name: str
+    measure: Callable[[int, int], float]
 
 
 def sizes_of(kind: str) -> np.ndarray:
@@ -237,94 +248,148 @@ def skewed(
     return miss / draws
 
 
-def cells(part: str) -> Iterator[Cell]:
-    """The cells of a part of the report."""
-    if part == "clusters":
-        for kind in ("48 of 10", "1 to 40", "240 pairs", "5 of 20"):
-            for correlation in (0.0, 0.1, 0.3, 0.5):
-                for seeds in (3, 5, 10):
-                    yield f"{kind}, {correlation}, {seeds} seeds", partial(missed, kind, seeds, correlation)
-        for kind in ("48 of 10", "1 to 40", "240 pairs"):
-            for correlation in (0.0, 0.1, 0.3, 0.5):
-                for splits in (5, 10):
-                    told = f"{kind}, {correlation}, {splits} splits"
-                    yield told, partial(missed_over_splits, kind, splits, correlation)
-    elif part == "detected":
-        for name, effects in EFFECTS.items():
-            for comparisons in (1, 9):
-                for seeds in (3, 5, 10):
-                    told = f"{name}, {seeds} seeds, {comparisons} comparisons"
-                    yield told, partial(detected, effects, seeds, comparisons)
-    elif part == "skewed":
-        for name, effects in {"typical": (0.05, 0.3, 0.3), "rows": (0.0, 0.5, 0.1)}.items():
-            for shape in ("exponential", "lognormal 1.0", "lognormal 1.5"):
-                for rows in (30, 120, 480):
-                    for seeds in (3, 10):
-                        told = f"{shape}, {rows} rows, {seeds} seeds, {name} effects"
-                        yield told, partial(skewed, shape, rows, seeds, effects)
-    elif part == "page":
-        for shape in ((2, 2), (2, 3), (3, 3)):
+def of_clusters() -> Iterator[Cell]:
+    kinds = {
+        "48 of 10": "48 clusters of 10 rows",
+        "1 to 40": "24 clusters of 1 to 40 rows",
+        "240 pairs": "240 pairs",
+        "5 of 20": "5 clusters of 20 rows",
+    }
+    for kind, row in kinds.items():
+        for correlation in CORRELATIONS:
             for seeds in (3, 5, 10):
-                yield (
-                    f"any claim, null cross {shape[0]} x {shape[1]}, {seeds} seeds",
-                    partial(any_claim, shape, seeds),
+                told = f"{kind}, {correlation}, {seeds} seeds"
+                yield Cell(row, f"{seeds} seeds", told, partial(missed, kind, seeds, correlation))
+    for kind in list(kinds)[:3]:
+        for correlation in CORRELATIONS:
+            for splits in (5, 10):
+                told = f"{kind}, {correlation}, {splits} splits"
+                yield Cell(
+                    kinds[kind], f"{splits} splits", told, partial(missed_over_splits, kind, splits, correlation)
                 )
-        for seeds in (3, 5, 10):
-            told = f"any 'same' of nine at exactly the margin, {seeds} seeds"
-            yield told, partial(same_at_the_margin, 9, seeds)
-    elif part == "plan":
-        for name in ("typical", "large seed effect", "large row effect"):
+
+
+def of_detected() -> Iterator[Cell]:
+    for name, effects in EFFECTS.items():
+        row = (
+            "the detectable difference, alone and among 9 comparisons"
+            if effects[0]
+            else "where seeds have no effect"
+        )
+        for comparisons in (1, 9):
             for seeds in (3, 5, 10):
-                yield f"{name}, pilot of {seeds} seeds", partial(planned, EFFECTS[name], seeds)
-    elif part == "disjoint":
-        for ratio in (1, 2, 4, 16):
-            for seeds in (2, 3, 5, 10):
-                sds = 0.05, 0.05 * ratio**0.5
-                yield f"{seeds} and {seeds}, 1 : {ratio}", partial(false, (seeds, seeds), 0, sds, 0.0)
-            for counts in ((5, 10), (3, 10), (10, 5), (10, 3), (4, 5)):
-                yield f"{counts[0]} and {counts[1]}, 1 : {ratio}", partial(false, counts, 0, sds, 0.0)
-        for ratio in (1, 4):
-            for seeds in (3, 5):
-                yield f"any of nine, {seeds} seeds, 1 : {ratio}", partial(nine, seeds, (0.05, 0.05 * ratio**0.5))
-    else:
-        cases = {
-            "4 of 5": ((5, 5), 4),
-            "3 of 5": ((5, 5), 3),
-            "one failed": ((5, 4), 4),
-            "3 of 3 and 5": ((3, 5), 3),
-        }
-        for name, (counts, common) in cases.items():
-            for correlation in (0.0, 0.3, 0.6, 0.9):
-                sds = 0.05, 0.05
-                yield f"{name}, correlation {correlation}", partial(false, counts, common, sds, correlation)
-            yield f"{name}, 1 : 4", partial(false, counts, common, (0.05, 0.1), 0.3)
-        for name, (counts, common) in list(cases.items())[:3]:
-            for correlation in (0.0, 0.3, 0.6, 0.9):
-                told = f"{name}, correlation {correlation}: half-width over five pairs, less 1"
-                yield told, partial(width, counts, common, correlation)
+                told = f"{name}, {seeds} seeds, {comparisons} comparisons"
+                yield Cell(row, f"{seeds} seeds", told, partial(detected, effects, seeds, comparisons))
 
 
-PARTS = ("clusters", "detected", "plan", "disjoint", "partly", "page", "skewed")
+def of_plans() -> Iterator[Cell]:
+    for name in ("typical", "large seed effect", "large row effect"):
+        for seeds in (3, 5, 10):
+            measure = partial(planned, EFFECTS[name], seeds)
+            yield Cell(
+                "with as many seeds as --plan says", f"{seeds} seeds", f"{name}, pilot of {seeds} seeds", measure
+            )
+
+
+def of_disjoint() -> Iterator[Cell]:
+    for ratio in (1, 2, 4, 16):
+        sds = 0.05, 0.05 * ratio**0.5
+        for counts in ((2, 2), (3, 3), (5, 5), (10, 10), (5, 10), (3, 10), (10, 5), (10, 3), (4, 5)):
+            row = f"{counts[0]} and {counts[1]} seeds"
+            yield Cell(row, f"1 : {ratio}", f"{row}, 1 : {ratio}", partial(false, counts, 0, sds, 0.0))
+    for ratio in (1, 4):
+        for seeds in (3, 5):
+            row = f"any of nine, {seeds} seeds each, after Holm"
+            measure = partial(nine, seeds, (0.05, 0.05 * ratio**0.5))
+            yield Cell(row, f"1 : {ratio}", f"{row}, 1 : {ratio}", measure)
+
+
+def of_partly() -> Iterator[Cell]:
+    cases = {
+        "4 of 5": ((5, 5), 4),
+        "3 of 5": ((5, 5), 3),
+        "one failed": ((5, 4), 4),
+        "3 of 3 and 5": ((3, 5), 3),
+    }
+    for name, (counts, common) in cases.items():
+        for correlation in (0.0, 0.3, 0.6, 0.9):
+            measure = partial(false, counts, common, (0.05, 0.05), correlation)
+            yield Cell(name, "told apart", f"{name}, correlation {correlation}", measure)
+        measure = partial(false, counts, common, (0.05, 0.1), 0.3)
+        yield Cell(name, "told apart, variances 1 : 4", f"{name}, 1 : 4", measure)
+    for name, (counts, common) in list(cases.items())[:3]:
+        for correlation in (0.0, 0.3, 0.6, 0.9):
+            column = f"width over five pairs' less 1, correlation {correlation}"
+            yield Cell(name, column, f"{name}: {column}", partial(width, counts, common, correlation))
+
+
+def of_pages() -> Iterator[Cell]:
+    for shape in ((2, 2), (2, 3), (3, 3)):
+        for seeds in (3, 5, 10):
+            row = f"any claim, null cross {shape[0]} x {shape[1]}"
+            yield Cell(row, f"{seeds} seeds", f"{row}, {seeds} seeds", partial(any_claim, shape, seeds))
+    for seeds in (3, 5, 10):
+        row = "any 'same' of nine at exactly the margin"
+        yield Cell(row, f"{seeds} seeds", f"{row}, {seeds} seeds", partial(same_at_the_margin, 9, seeds))
+
+
+def of_skewed() -> Iterator[Cell]:
+    for name, effects in {"typical": (0.05, 0.3, 0.3), "rows": (0.0, 0.5, 0.1)}.items():
+        for shape in ("exponential", "lognormal 1.0", "lognormal 1.5"):
+            for rows in (30, 120, 480):
+                for seeds in (3, 10):
+                    told = f"{shape}, {rows} rows, {seeds} seeds, {name} effects"
+                    measure = partial(skewed, shape, rows, seeds, effects)
+                    yield Cell(f"{shape} rows", f"{rows} rows", told, measure)
+
+
+#: Each part of the report with its cells.
+PARTS: dict[str, Callable[[], Iterator[Cell]]] = {
+    "clusters": of_clusters,
+    "detected": of_detected,
+    "plan": of_plans,
+    "disjoint": of_disjoint,
+    "partly": of_partly,
+    "page": of_pages,
+    "skewed": of_skewed,
+}
+
+
+def markdown(cells: Sequence[Cell], rates: Sequence[float]) -> str:
+    """The least and the largest rate of each row and column, as docs/verdict.md has them."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for cell, rate in zip(cells, rates, strict=True):
+        found.setdefault(cell.row, {}).setdefault(cell.column, []).append(100 * rate)
+    columns = list(dict.fromkeys(cell.column for cell in cells))
+
+    def told(values: Sequence[float]) -> str:
+        ends = list(dict.fromkeys(f"{end:.1f}" for end in (min(values), max(values)))) if values else []
+        return f"{' to '.join(ends)} %" if ends else ""
+
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    lines += [[row, *(told(rates.get(column, [])) for column in columns)] for row, rates in found.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def report(parts: Iterable[str], draws: int) -> None:
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
         for part in parts:
-            named = list(cells(part))
-            found = [pool.submit(cell, draws, 7000 + number) for number, (_, cell) in enumerate(named)]
-            print(part, flush=True)
+            cells = list(PARTS[part]())
+            found = [pool.submit(cell.measure, draws, 7000 + number) for number, cell in enumerate(cells)]
             rates = [one.result() for one in found]
-            for (name, _), rate in zip(named, rates, strict=True):
-                print(f"  {name:<70}{100 * rate:7.1f} %", flush=True)
-            own = [rate for (name, _), rate in zip(named, rates, strict=True) if "half-width" not in name]
+            print(f"{part}\n")
+            for cell, rate in zip(cells, rates, strict=True):
+                print(f"  {cell.name:<78}{100 * rate:7.1f} %")
+            own = [rate for cell, rate in zip(cells, rates, strict=True) if not cell.column.startswith("width")]
             least, most, mean = (100 * value for value in (min(own), max(own), np.mean(own)))
-            print(f"  {len(own)} cells: {least:.1f} to {most:.1f} %, mean {mean:.1f} %")
+            print(f"  {len(own)} cells: {least:.1f} to {most:.1f} %, mean {mean:.1f} %\n")
+            print(f"{markdown(cells, rates)}\n", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--part", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--part", nargs="*", choices=list(PARTS), default=list(PARTS))
     options = parser.parse_args()
     print(processor())
     report(options.part, options.draws)

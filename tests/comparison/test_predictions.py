@@ -170,8 +170,17 @@ def test_beside_runs_they_stand_in_table_figure_and_page(cli, runs, tmp_path):
 def test_alone_they_have_a_table_and_nothing_to_draw(cli, tmp_path):
     table(noise(1)).to_csv(tmp_path / "a.csv", index=False)
     code, out, err = cli("compare", tmp_path / "a.csv", "-o", tmp_path / "f.png")
-    assert (code, out) == (2, "")
-    assert "predictions have no curves, and alone no verdict: there is nothing to draw" in err
+    assert code == 0, err
+    assert f"{np.abs(noise(1)).mean():.4f}" in out
+    assert "note: predictions have no curves, and alone no verdict: there is nothing to draw" in err
+    assert not (tmp_path / "f.png").exists()
+    found = wineexp.compare(tmp_path / "a.csv")
+    assert "val MAE" in found._repr_html_()
+    with pytest.raises(SelectionError, match="nothing to draw"):
+        found.draw()
+    code, _, err = cli("report", tmp_path / "a.csv", "-o", tmp_path / "f.html")
+    assert code == 0, err
+    assert "Where the errors are" in (tmp_path / "f.html").read_text()
 
 
 OTHER_ROWS = {

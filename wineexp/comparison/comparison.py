@@ -214,14 +214,19 @@ class Comparison:
             if not self.verdicts:
                 raise SelectionError("there are no verdicts to draw; --layout overlay draws the curves")
             return forest(self.verdicts, self.effects, name, self.groups)
+        if not self.is_drawable:
+            raise SelectionError(NOTHING_TO_DRAW)
         drawn = [variant for variant in self.variants if variant.has_curves or not variant.runs]
         if self.entries and not any(variant.has_curves for variant in drawn):
-            if not self.verdicts:
-                raise SelectionError("predictions have no curves, and alone no verdict: there is nothing to draw")
             return forest(self.verdicts, self.effects, name, self.groups)
         judged = Judged(self.verdicts, self.effects, self.groups)
         draw = grid if layout == "grid" or (layout == "auto" and self._wants_panels()) else overlay
         return draw(drawn, self.reference, style or Style(), name, judged)
+
+    @property
+    def is_drawable(self) -> bool:
+        """Whether there are curves or verdicts to draw; predictions alone have neither."""
+        return not self.entries or bool(self.verdicts) or any(one.has_curves for one in self.variants)
 
     def _wants_panels(self) -> bool:
         shown = [variant for variant in self.variants if variant.has_curves]
@@ -305,7 +310,7 @@ class Comparison:
             SIMULATED if self.simulated else "",
             tuple(lines),
             tuple(Answer(one.question, one.answer, one.detail, one.verdict.kind) for one in self.questions),
-            figure=save(self.draw(title=title), "png") if self.entries else None,
+            figure=save(self.draw(title=title), "png") if self.entries and self.is_drawable else None,
             alt=" ".join(["Learning curves.", *self.sentences()]),
             tables=(table.filled(),) if self.entries else (),
             notes=(*left_out, *self.notes),
@@ -347,6 +352,9 @@ class WholeFrame(pd.DataFrame):
             "display.max_columns", None, "display.max_colwidth", None, "display.max_rows", rows
         )
 
+
+#: Why a comparison has no figure.
+NOTHING_TO_DRAW = "predictions have no curves, and alone no verdict: there is nothing to draw"
 
 #: Before effects that are no claims.
 EXPLORING = "exploring"

@@ -49,11 +49,13 @@ def command(
     parse_conditions(where)  # report mistakes before loading anything heavy
 
     from wineexp.api.comparing import check_figure_name, compare, write_figure
+    from wineexp.comparison.comparison import NOTHING_TO_DRAW
 
     check_figure_name(output)
     comparison = compare(runs, where=where, **selection, on_damaged=lambda error: note(f"left out: {error}"))
-    write_figure(comparison, output, drawing)
-    say(f"figure: {output}")
+    if comparison.is_drawable:
+        write_figure(comparison, output, drawing)
+        say(f"figure: {output}")
     planned = None if plan is None else comparison.plan(plan)
     told = [] if planned is None else ["\n".join(planned) or "nothing to plan: there are no verdicts"]
     print_result(
@@ -64,5 +66,5 @@ def command(
     )
     for text in planned or [] if form == "csv" else []:
         note(text.strip())
-    for text in comparison.notes:
+    for text in (*comparison.notes, *([] if comparison.is_drawable else [NOTHING_TO_DRAW])):
         note(text)

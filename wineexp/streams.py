@@ -68,8 +68,12 @@ def print_json(value: Any) -> None:
 
 def print_err(text: str) -> None:
     """Print a line on stderr, if there is anyone to read it."""
-    with contextlib.suppress(OSError, ValueError):  # full, gone, or closed
+    try:
         _write(sys.stderr, visible(text) + "\n")
+    except OSError:  # full, or gone
+        _drop(sys.stderr)
+    except ValueError:
+        pass  # closed
 
 
 def _print_out(text: str) -> None:
@@ -85,10 +89,10 @@ def refusing_stdout() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        _drop_stdout()
+        _drop(sys.stdout)
         raise ClosedPipeError("stdout was closed by its reader") from None
     except OSError as error:
-        _drop_stdout()
+        _drop(sys.stdout)
         raise OutputError(f"stdout: cannot be written: {error.strerror or error}") from None
 
 
@@ -100,9 +104,13 @@ def _write(stream: TextIO | None, text: str) -> None:
     stream.flush()
 
 
-def _drop_stdout() -> None:
-    """Send the rest of its buffer to the null device; otherwise Python would complain of it at exit."""
+def _drop(stream: TextIO) -> None:
+    """Send the rest of its buffer to the null device, and what follows.
+
+    Otherwise Python would complain of it at exit, and whoever else writes there would fail: with Python 3.11.2 a
+    training ended without a word, with exit code 120.
+    """
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)

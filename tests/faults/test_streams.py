@@ -150,3 +150,11 @@ def test_paths_that_are_not_utf_8_are_paths(here):
     ):
         done = shell(f"$WINEEXP {command}", here)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_after_a_line_that_stderr_did_not_take_whoever_writes_there_goes_on(tmp_path):
+    """Else what a library writes or flushes fails: with Python 3.11.2 a training ended so, without a word."""
+    code = "import sys; from wineexp.streams import print_err; print_err('a line'); print('ok', flush=True); "
+    code += "sys.stderr.write('a library'); sys.stderr.flush()"
+    done = shell(f'{sys.executable} -c "{code}" 2>/dev/full', tmp_path)
+    assert (done.returncode, done.stdout) == (0, "ok\n")

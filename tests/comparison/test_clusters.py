@@ -134,6 +134,16 @@ def test_runs_say_which_rows_belong_together_and_every_sentence_counts_them(cli,
     assert "clusters unknown" not in err
 
 
+def test_beside_runs_the_runs_say_what_belongs_together(paired, tmp_path):
+    """Predictions with a cluster of its own for each row, as the reference: they do not make more of the rows."""
+    runs_of(paired, tmp_path / "out")
+    runs = wineexp.load_runs(out=tmp_path / "out")
+    own = runs[0].predictions.assign(cluster=runs[0].predictions["row"], variant="mine")
+    found = wineexp.compare(own, runs, deterministic="mine")
+    assert found.reference.label == "mine"
+    assert {verdict.difference.clusters for verdict in found.verdicts} == {len(own) // 2}
+
+
 def test_earlier_runs_find_them_through_their_table_or_say_that_they_do_not_know(
     cli, paired, tmp_path, monkeypatch
 ):

@@ -263,8 +263,9 @@ def _difference_of(variant: Variant, reference: Variant) -> Estimate:
 
 
 def _labels(*variants: Variant) -> pd.Series | None:
-    """The clusters of the judged rows, from the first variant that knows them."""
-    return next((one.clusters for one in variants if one.clusters is not None), None)
+    """The clusters of the judged rows, from the first variant that knows them; runs before what others say."""
+    ordered = sorted(variants, key=lambda variant: variant.spec is None)
+    return next((one.clusters for one in ordered if one.clusters is not None), None)
 
 
 def _clusters(*variants: Variant) -> Clusters | None:

@@ -29,7 +29,6 @@ BAD = [
     ({"input_dropout": 0.2}, "input_dropout", "unknown field (did you mean 'dropout_input'?)"),
     ({"dropout": [0.1, 0.2, 0.3], "widths": [8, 8]}, "dropout", "found 3 rates: 0.1, 0.2, 0.3"),
     ({"widths": [0]}, "widths", "found [0]"),
-    ({"widths": []}, "widths", "found []"),
     ({"widths": ""}, "widths", "found ''"),
     ({"widths": "64x"}, "widths", "found '64x'"),
     ({"widths": "64x0"}, "widths", "found '64x0'"),
@@ -90,6 +89,22 @@ def test_all_problems_come_at_once():
     with pytest.raises(SpecError) as error:
         RunSpec.parse({"dropout": 2, "bn": "x", "nonsense": 1, "seed": "a"})
     assert {field for field, _ in error.value.problems} == {"dropout", "bn", "nonsense", "seed"}
+
+
+def test_no_widths_are_a_linear_model_and_what_is_about_hidden_layers_has_no_effect_there():
+    spellings = ["none", None, []]
+    specs = [RunSpec.parse({"widths": spelling}) for spelling in spellings]
+    beside = {"dropout": [0.1, 0.2], "bn": "after", "bn_momentum": 0.5, "activation": "tanh"}
+    specs.append(RunSpec.parse({"widths": "none", **beside}))
+    assert len({spec.signature("t") for spec in specs}) == 1
+    assert {spec.label() for spec in specs} == {"linear"}
+    assert specs[-1].describe().startswith("linear model, adam")
+    assert specs[-1].layer_plan() == (("Dense", 1, (1, "linear")),)
+    assert not specs[-1].has_dropout()
+    assert not specs[-1].normalizes()
+    kept = RunSpec(widths="none", bn_input=True, dropout_input=0.2, bn_momentum=0.5)
+    assert [layer.kind for layer in kept.layer_plan()] == ["BatchNormalization", "Dropout", "Dense"]
+    assert kept.label() == "linear-dropout_input0.2-bn_input-bn_momentum0.5"
 
 
 @pytest.mark.parametrize(

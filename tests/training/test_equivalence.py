@@ -13,7 +13,10 @@ from wineexp.specs.run_spec import RunSpec
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
-VARIANTS = [{"bn": "none"}, {"bn": "before"}, {"bn": "after"}, {"bn": "none", "bn_input": True}]
+VARIANTS = [
+    {"bn": "none"}, {"bn": "before"}, {"bn": "after"}, {"bn": "none", "bn_input": True},
+]  # fmt: skip
+LINEAR = [{"bn": "none", "widths": "none", "bn_input": bn_input} for bn_input in (False, True)]
 
 
 def optimizers():
@@ -44,7 +47,7 @@ def optimizers():
         pytest.param("rmsprop", "mse", True, 1, marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [*VARIANTS, *LINEAR])
 def test_25_steps_equal_those_of_train_on_batch(variant, optimizer, loss, xla, operations, monkeypatch):
     import keras
 

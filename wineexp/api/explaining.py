@@ -89,8 +89,8 @@ def _of_model(
     spec = run.spec
     open_questions = {
         "whether dropout shifts the predictions": spec.has_dropout() and not spec.mc_passes,
-        "whether batch norm's moving averages fit": spec.bn != "none" or spec.bn_input,
-        "dead units": spec.activation not in _NEVER_DEAD,
+        "whether batch norm's moving averages fit": spec.normalizes(),
+        "dead units": bool(spec.widths) and spec.activation not in _NEVER_DEAD,
     }
     questions = [question for question, is_open in open_questions.items() if is_open]
     if run.status != "done" or not questions:
@@ -124,7 +124,7 @@ def _ask(run: Run, table: Table) -> ModelFacts:
     passes = by_batch = None
     if spec.has_dropout() and not spec.mc_passes:
         passes = mean_of_passes(map(own_units, drop_passes(model, spec, x_valid, PASSES))).mean
-    if spec.bn != "none" or spec.bn_input:
+    if spec.normalizes():
         by_batch = own_units(predict_by_batch(model, x_train, **how))
     return ModelFacts(
         passes_mae=None if passes is None else float(np.abs(split.y_valid - passes).mean()),

@@ -369,7 +369,8 @@ def _variant(spec: RunSpec, seeds: Sequence[RunSpec], fields: Sequence[str]) -> 
 
 def _label(spec: RunSpec, name: str | None, settings: dict[str, str]) -> str:
     told = {field: settings[field] for field in _told(spec, settings)}
-    text = ", ".join(value if field == "widths" else f"{field} {value}" for field, value in told.items())
+    words = {"widths": "linear" if told.get("widths") == "none" else told.get("widths")}
+    text = ", ".join(words.get(field) or f"{field} {value}" for field, value in told.items())
     text = text or ("plain" if settings else "")
     if name is None:
         return text or spec.label()

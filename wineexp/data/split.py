@@ -24,7 +24,6 @@ __all__ = [
     "TargetScaling",
     "cluster_labels",
     "identity",
-    "normalizes",
     "row_groups",
     "split_notes",
     "split_table",
@@ -400,7 +399,7 @@ def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, st
         )
     notes |= {("rounding", name): note for name, note in _rounding_notes(table, spec, split).items()}
     trained = len(split.y_train)
-    if normalizes(spec) and (note := _batch_note(spec.batch_size, trained)):
+    if spec.normalizes() and (note := _batch_note(spec.batch_size, trained)):
         notes["batches", f"{trained} by {spec.batch_size}"] = f"{table.source}: {note}"
     return notes
 
@@ -420,11 +419,6 @@ def _rounding_notes(table: Table, spec: RunSpec, split: Split) -> dict[str, str]
         )
         for at in np.flatnonzero(tiny)
     }
-
-
-def normalizes(spec: RunSpec) -> bool:
-    """Whether the model has any batch normalization."""
-    return any(layer.kind == "BatchNormalization" for layer in spec.layer_plan())
 
 
 def _batch_note(batch_size: int, rows: int) -> str | None:

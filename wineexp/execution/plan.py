@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wineexp.data.sources import Found
-from wineexp.data.split import normalizes, split_notes, split_table
+from wineexp.data.split import split_notes, split_table
 from wineexp.data.table import Table
 from wineexp.errors import NoRunError, RunError
 from wineexp.runs.directory import directory_name, run_folders
@@ -283,6 +283,6 @@ def _kind(spec: RunSpec) -> Kind:
     Which rows a seed draws has no influence on that, except on the categories of text, and on the last batch's
     number of rows from whole groups if batches are normalized.
     """
-    drawn = spec.encode != "none" or (spec.split == "grouped" and normalizes(spec))
+    drawn = spec.encode != "none" or (spec.split == "grouped" and spec.normalizes())
     known = spec if drawn else spec.model_copy(update={"split_seed": 0})
     return tuple(getattr(known, name) for name in deciding("table"))

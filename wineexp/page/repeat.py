@@ -176,7 +176,7 @@ def _yaml(value: Any, field: str = "", *, several: bool = False) -> str:
     """A value in YAML's flow style: plain words without quotes, equal widths as ``64x3``."""
     if several:
         return "[" + ", ".join(_yaml(item, field) for item in value) + "]"
-    if field == "widths" and len(set(value)) == 1:
+    if field == "widths" and len(set(value)) < 2:
         return format_widths(value)
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return value

@@ -190,7 +190,7 @@ class Facts:
     @property
     def normalizes(self) -> bool:
         """Whether there is any batch normalization."""
-        return self.spec.bn != "none" or self.spec.bn_input
+        return self.spec.normalizes()
 
     @property
     def held(self) -> float:

@@ -38,6 +38,7 @@ from wineexp.specs.marks import (
 __all__ = ["MARKS", "Declarations"]
 
 _SEED = f"a whole number from 0 to {MAX_SEED}"
+_LINEAR = {"widths": ()}  # no hidden layer
 _NAMES = "one or more names of columns, each once, such as alcohol,pH; or none"
 
 
@@ -49,12 +50,21 @@ class Declarations(BaseModel):
 
     widths: Widths = spec_field(
         (1024, 1024, 1024),
-        "hidden layer sizes; 1024x3 is short for 1024,1024,1024",
-        f"one to {MAX_LAYERS} whole numbers from 1 to {MAX_WIDTH}, such as 512,256 or 1024x3",
-        min_length=1,
+        "hidden layer sizes; 1024x3 is short for 1024,1024,1024, none is a linear model",
+        f"one to {MAX_LAYERS} whole numbers from 1 to {MAX_WIDTH}, such as 512,256 or 1024x3; or none",
         max_length=MAX_LAYERS,
         free=OF_THE_MODEL,
-        words=Words("{}", place=1, question="{} units", plural=True, name="layer sizes", bare=True),
+        words=Words(
+            "{}",
+            place=1,
+            off=((),),
+            without="no hidden layer",
+            question="hidden layers of {} units",
+            plural=True,
+            name="layer sizes",
+            bare=True,
+            off_title="linear model",
+        ),
         hints=Hints(
             "width layers layer layersizes hidden hiddenlayers hiddenlayersizes hiddensizes hiddenunits units "
             "neurons nodes sizes depth architecture",
@@ -66,6 +76,7 @@ class Declarations(BaseModel):
         "activation of the hidden layers, by its Keras name",
         "a Keras activation name",
         free=OF_THE_MODEL,
+        never_with=_LINEAR,
         words=Words("{}", place=1, question="the activation {}", behind="widths"),
         hints=Hints("act activationfunction nonlinearity", values={"linear": "none null identity no off"}),
     )
@@ -74,6 +85,7 @@ class Declarations(BaseModel):
         "dropout rate after each hidden layer; a list gives one rate per layer",
         "a rate from 0 to below 1, or one such rate for each hidden layer",
         free=OF_THE_MODEL,
+        never_with=_LINEAR,
         checked_against=("widths",),
         words=Words("dropout {}", place=1, off=(0.0,)),
         hints=Hints("dropoutrate droprate dropoutp pdrop", share=True),
@@ -94,6 +106,7 @@ class Declarations(BaseModel):
         "batch normalization: none, before or after the activation",
         "none, before or after",
         free=OF_THE_BATCHES,
+        never_with=_LINEAR,
         words=Words("batch norm {} the activation", place=1, off=("none",), name="batch norm"),
         hints=Hints(
             "batchnorm batchnormalization batchnormalisation norm normalization normalisation bnposition",

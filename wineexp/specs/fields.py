@@ -75,7 +75,9 @@ _WHOLE = re.compile(r"\s*\d{1,9}\s*")
 
 
 def _read_widths(value: object) -> object:
-    """``1024x3``, ``512,256``, ``64`` or a list of such, as a tuple of layer sizes."""
+    """``1024x3``, ``512,256``, ``64`` or a list of such, as a tuple of layer sizes; ``none`` as an empty one."""
+    if value is None or value == "none":
+        return ()
     parts = value.split(",") if isinstance(value, str) else value
     if isinstance(parts, int) and not isinstance(parts, bool):
         parts = [parts]
@@ -87,7 +89,7 @@ def _read_widths(value: object) -> object:
             width, count = int(times[1]), int(times[2])
             if count > MAX_LAYERS:  # checked before the list is made: `1024x999999999` costs nothing
                 raise ValueError(f"at most {MAX_LAYERS} hidden layers, found {part.strip()!r}")
-            sizes += [width] * count
+            sizes += [width] * count if count else [part]
         elif isinstance(part, str) and _WHOLE.fullmatch(part):
             sizes.append(int(part))
         else:

@@ -51,7 +51,8 @@ def layer_plan(
     ``bn`` none: Dense, Dropout. ``bn`` after: Dense, Dropout, BatchNormalization, as in the lesson, or with
     ``dropout_place`` after_bn Dense, BatchNormalization, Dropout. ``bn`` before: Dense, BatchNormalization,
     Activation, Dropout. There are Dropout layers only where the rate is above 0. The features go through
-    ``bn_input``'s BatchNormalization first, then through ``dropout_input``'s Dropout.
+    ``bn_input``'s BatchNormalization first, then through ``dropout_input``'s Dropout. Without widths the last
+    layer alone follows: a linear model.
     """
     plan: list[Layer] = []
     if bn_input:

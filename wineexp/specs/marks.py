@@ -72,6 +72,8 @@ class Words:
         The field whose words this one's bare value follows in a title: ``adam 0.001``.
     bare : bool
         Whether a label shows the value without the field's name.
+    off_title : str
+        The words of a title if the field is switched off; by default there are none.
     spoken : mapping of str to str
         A value -> its word in titles and questions, if it is another.
     """
@@ -86,6 +88,7 @@ class Words:
     behind: str | None = None
     bare: bool = False
     spoken: Mapping[str, str] = field(default_factory=dict)
+    off_title: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Marks:
     free: frozenset[Part] = frozenset()
     needs: tuple[str, ...] = ()
     only_with: Mapping[str, Any] = field(default_factory=dict)
+    never_with: Mapping[str, Any] = field(default_factory=dict)
     checked_against: tuple[str, ...] = ()
     by_optimizer: Mapping[str, float] = field(default_factory=dict)
     words: Words = Words()
@@ -143,6 +147,7 @@ def spec_field(
     free: Collection[Part] = (),
     needs: tuple[str, ...] = (),
     only_with: Mapping[str, Any] | None = None,
+    never_with: Mapping[str, Any] | None = None,
     checked_against: tuple[str, ...] = (),
     by_optimizer: Mapping[str, float] | None = None,
     words: Words | None = None,
@@ -165,6 +170,8 @@ def spec_field(
         Other fields: while all of them have their defaults, which switch them off, this one has no effect.
     only_with : mapping of str to value, optional
         Other field -> the value without which this one has no effect.
+    never_with : mapping of str to value, optional
+        Other field -> the value with which this one has no effect.
     checked_against : tuple of str
         Other fields: while one of them is wrong, no error is reported for this one.
     by_optimizer : mapping of str to float, optional
@@ -181,6 +188,7 @@ def spec_field(
         frozenset(free),
         needs,
         only_with or {},
+        never_with or {},
         checked_against,
         by_optimizer or {},
         words or Words(),

@@ -48,7 +48,9 @@ COSMETIC_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.cosme
 RECORDING_FIELDS = frozenset(name for name, marks in MARKS.items() if marks.recording)
 
 #: Fields that have an effect only beside certain others.
-DEPENDENT_FIELDS = tuple(name for name, marks in MARKS.items() if marks.needs or marks.only_with)
+DEPENDENT_FIELDS = tuple(
+    name for name, marks in MARKS.items() if marks.needs or marks.only_with or marks.never_with
+)
 
 #: Fields that distinguish variants: all but the seed, the cosmetic and the recording ones, in their order.
 VARIANT_FIELDS = tuple(name for name in MARKS if name not in COSMETIC_FIELDS | RECORDING_FIELDS | {"seed"})
@@ -102,11 +104,16 @@ class RunSpec(Declarations):
 
     def rates(self) -> tuple[float, ...]:
         """The dropout rate of each hidden layer."""
-        return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * len(self.widths)
+        count = len(self.widths)
+        return self.dropout[:count] if isinstance(self.dropout, tuple) else (self.dropout,) * count
 
     def has_dropout(self) -> bool:
         """Whether the model has any Dropout layer."""
         return self.dropout_input > 0 or any(self.rates())
+
+    def normalizes(self) -> bool:
+        """Whether the model has any batch normalization."""
+        return any(layer.kind == "BatchNormalization" for layer in self.layer_plan())
 
     def layer_plan(self) -> tuple[Layer, ...]:
         """The layers in order, as plain tuples; Keras is not needed to read them."""
@@ -167,8 +174,11 @@ class RunSpec(Declarations):
 
     def _has_what_is_needed(self, marks: Marks) -> bool:
         """Whether the fields that a field of these marks depends on let it have an effect."""
-        is_on = not marks.needs or any(getattr(self, need) != _PLAIN[need] for need in marks.needs)
-        return is_on and all(getattr(self, other) == value for other, value in marks.only_with.items())
+        is_on = not marks.needs or any(
+            getattr(self, need) != _PLAIN[need] and self._has_what_is_needed(MARKS[need]) for need in marks.needs
+        )
+        fits = all(getattr(self, other) == value for other, value in marks.only_with.items())
+        return is_on and fits and all(getattr(self, other) != value for other, value in marks.never_with.items())
 
     def trained(self) -> RunSpec:
         """The spec as trained: cosmetic and recording fields, and those without effect, at their defaults."""
@@ -262,7 +272,7 @@ def optimizer_defaults(values: Mapping[str, Any]) -> dict[str, float]:
 def _check_rates(spec: RunSpec) -> None:
     """Raise ``ValueError`` unless there is one rate, or one for each hidden layer."""
     dropout, widths = spec.dropout, spec.widths
-    if isinstance(dropout, tuple) and len(dropout) != len(widths):
+    if isinstance(dropout, tuple) and len(dropout) != len(widths) > 0:
         raise ValueError(
             f"dropout: expected one rate or {len(widths)}, one for each hidden layer of "
             f"{wording.format_widths(widths)}; found {len(dropout)} rates: "
@@ -343,7 +353,8 @@ def check_effects(specs: Sequence[RunSpec]) -> list[str]:
 def _needed(marks: Marks) -> str:
     """The fields and values that a field of these marks depends on: ``bn after and dropout``."""
     values = (f"{other} {wording.format_value(value)}" for other, value in marks.only_with.items())
-    return " and ".join(filter(None, (*values, " or ".join(marks.needs))))
+    others = (f"{other} other than {wording.format_value(value)}" for other, value in marks.never_with.items())
+    return " and ".join(filter(None, (*values, *others, " or ".join(marks.needs))))
 
 
 def shape_of(spec: RunSpec) -> RunSpec:

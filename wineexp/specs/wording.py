@@ -27,7 +27,9 @@ _UNPLACED = 7
 
 
 def format_widths(widths: tuple[int, ...] | list[int]) -> str:
-    """``1024x3`` for equal widths, else ``512,256,64``."""
+    """``1024x3`` for equal widths, else ``512,256,64``; ``none`` for no layer."""
+    if not widths:
+        return "none"
     if len(set(widths)) == 1:
         return f"{widths[0]}x{len(widths)}"
     return ",".join(map(str, widths))
@@ -40,7 +42,7 @@ def format_value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         if any(isinstance(item, str) for item in value):
             return ",".join(_quoted(str(item)) for item in value)
-        whole = all(isinstance(item, int) for item in value)
+        whole = all(isinstance(item, int) for item in value)  # no item: no hidden layer
         return format_widths(value) if whole else ",".join(f"{item:g}" for item in value)
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -60,7 +62,7 @@ def setting_words(field: str) -> str:
 def tag(field: str, value: Any) -> str:
     """One setting in a label: ``dropout0.3``, ``bn_after``, ``bn_input``, ``64x3``."""
     if MARKS[field].words.bare:
-        return format_value(value).replace(",", "-")
+        return format_value(value).replace(",", "-") if value else "linear"
     if isinstance(value, bool):
         return field if value else f"no_{field}"
     if isinstance(value, list):
@@ -73,6 +75,7 @@ def tag(field: str, value: Any) -> str:
 def worded(field: str, value: Any) -> str:
     """One setting for a title, ``batch norm after the activation``; empty if it is switched off."""
     words = MARKS[field].words
+    value = tuple(value) if isinstance(value, list) else value
     return "" if value in words.off else _template(field, words.title).format(_in_words(field, value))
 
 
@@ -116,13 +119,14 @@ def describe(values: Values, defaults: Values, without: Collection[str] = ()) ->
         Fields to leave out.
     """
     texts = {
-        field: worded(field, values[field])
+        field: worded(field, values[field]) or marks.words.off_title
         for field, marks in sorted(MARKS.items(), key=lambda item: item[1].words.place or _UNPLACED)
         if field not in without and (marks.words.place or values[field] != defaults[field])
     }
     for field in list(texts):
         if (first := MARKS[field].words.behind) in texts:
-            texts[first] += f" {format_value(values[field])}"
+            if worded(first, values[first]):
+                texts[first] += f" {format_value(values[field])}"
             del texts[field]
     return ", ".join(filter(None, texts.values()))
 

@@ -47,7 +47,9 @@ def xla_repays(spec: RunSpec, rows: int, calls: int = 1) -> bool:
     if len(spec.widths) > XLA_LAYERS or spec.precision != "float32":
         return False
     saved = XLA_SAVES_PER_BATCH * math.ceil(rows / spec.batch_size) + XLA_SAVES_PER_VALUE * rows * sum(spec.widths)
-    return spec.epochs * saved > (XLA_SECONDS if calls == 1 else XLA_SECONDS_SEVERAL) * len(spec.widths)
+    return spec.epochs * saved > (XLA_SECONDS if calls == 1 else XLA_SECONDS_SEVERAL) * max(
+        1, len(spec.widths)
+    )
 
 
 class TrainerCache:

@@ -36,7 +36,7 @@ from wineexp.data.sources import find_table
 from wineexp.runs.reader import load
 from wineexp.runs.run import Run
 from wineexp.runs.score import VAL_MAE, Score
-from wineexp.specs.fields import BY_MAE, Judge, ScoreChoice
+from wineexp.specs.fields import BY_DEFAULT, Judge, ScoreChoice
 from wineexp.specs.looks import Looks, make_looks
 
 ROWS = 480
@@ -295,7 +295,7 @@ def split_coverage(
 # -- the report -----------------------------------------------------------------------------------
 
 
-def pool(runs: Sequence[Run], score: ScoreChoice = BY_MAE) -> Iterator[tuple[str, np.ndarray]]:
+def pool(runs: Sequence[Run], score: ScoreChoice = BY_DEFAULT) -> Iterator[tuple[str, np.ndarray]]:
     """Each variant of some runs, with its errors, shape (seeds, rows)."""
     for variant in group_runs(runs, score):
         yield variant.label, np.stack(list(variant.errors.values()))

@@ -45,7 +45,7 @@ def compare(
     reference: Run | PathLike | None = None,
     where: str | Sequence[str] = (),
     margin: float | None = None,
-    judge: Judge = "mae",
+    judge: Judge | None = None,
     judge_rows: JudgedRows | None = None,
     deterministic: str | Sequence[str] = (),
     out: PathLike = "outputs",
@@ -70,9 +70,9 @@ def compare(
         ``"val_mae<0.6"``, nothing is judged.
     margin : float, optional
         The size below which a difference in the score does not matter: a variant may then be the same within it.
-    judge : {"mae", "rmse", "mae_mc", "rmse_mc"}
-        The score: mean absolute error, or root mean squared error; with ``_mc`` of the mean of ``mc_passes``, with
-        dropout left on.
+    judge : {"mae", "rmse", "log_loss", "error_rate", "brier"}, optional
+        The score: mean absolute error, the default, or root mean squared error; of classes log loss, the default,
+        error rate or Brier score. With ``_mc`` behind it, of the mean of ``mc_passes``, with dropout left on.
     judge_rows : {"valid", "test"}, optional
         The rows that judge; by default test rows, if all runs have them, else validation rows.
     deterministic : str or sequence of str
@@ -134,7 +134,7 @@ def report(
     reference: Run | PathLike | None = None,
     where: str | Sequence[str] = (),
     margin: float | None = None,
-    judge: Judge = "mae",
+    judge: Judge | None = None,
     judge_rows: JudgedRows | None = None,
     deterministic: str | Sequence[str] = (),
     out: PathLike = "outputs",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from wineexp.api.inputs import PathLike, read_run
 from wineexp.api.saved_run import load_tensorflow
+from wineexp.data.classes import target_of
+from wineexp.data.scaling import Scaling
 from wineexp.data.sources import find_again
-from wineexp.data.split import Scaling, TargetScaling, split_table
+from wineexp.data.split import split_table
 from wineexp.data.table import Table
 from wineexp.errors import DataError
 from wineexp.runs.diagnosis import Diagnosis, diagnose, unfinished
 from wineexp.runs.reader import check_run
+from wineexp.runs.result import predictions_frame, training_frame
 from wineexp.runs.run import Run
-from wineexp.runs.symptoms import Facts, ModelFacts
+from wineexp.runs.score import own_score
+from wineexp.runs.symptoms import Facts, ModelFacts, watched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +117,7 @@ def _ask(run: Run, table: Table) -> ModelFacts:
 
     spec, data, model = run.spec, run.record.data, load_model(run)
     split = split_table(table, spec)
-    scaled, own_units = Scaling.of(data.scaling), TargetScaling.of(data, spec.scale_target).inverse
+    scaled, own_terms = Scaling.of(data.scaling), target_of(data, spec).inverse
     x_train, x_valid = (
         scaled(split.encoding(table.frame.loc[rows])) for rows in (split.train_rows, split.valid_rows)
     )
@@ -123,14 +125,14 @@ def _ask(run: Run, table: Table) -> ModelFacts:
     layers = [layer for layer in inspect_model(model, x_valid, **how) if layer.kind in ("Dense", "Activation")]
     passes = by_batch = None
     if spec.has_dropout() and not spec.mc_passes:
-        passes = mean_of_passes(map(own_units, drop_passes(model, spec, x_valid, PASSES))).mean
+        mean = mean_of_passes(map(own_terms, drop_passes(model, spec, x_valid, PASSES))).mean
+        passes = predictions_frame(split, mean)
     if spec.normalizes():
-        by_batch = own_units(predict_by_batch(model, x_train, **how))
+        by_batch = training_frame(split, own_terms(predict_by_batch(model, x_train, **how)))
+    error = own_score(spec).errors
     return ModelFacts(
-        passes_mae=None if passes is None else float(np.abs(split.y_valid - passes).mean()),
-        passes_mean=None if passes is None else float(passes.mean()),
-        batches_mae=None
-        if by_batch is None
-        else float(np.abs(split.y_train.astype(np.float64) - by_batch).mean()),
+        passes_error=None if passes is None else float(error(passes).mean()),
+        passes_mean=None if passes is None else float(watched(passes)[1].mean()),
+        batches_error=None if by_batch is None else float(error(by_batch).mean()),
         dead=tuple((layer.name, layer.inference.dead) for layer in layers[:-1]),
     )

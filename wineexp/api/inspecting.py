@@ -15,8 +15,10 @@ import pandas as pd
 from wineexp.api.comparing import check_figure_name
 from wineexp.api.inputs import PathLike, read_run
 from wineexp.api.saved_run import SavedRun, load_tensorflow
+from wineexp.data.classes import Classes, target_of
+from wineexp.data.scaling import Scaling
 from wineexp.data.sources import find_again
-from wineexp.data.split import Scaling, TargetScaling, split_table
+from wineexp.data.split import split_table
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
 from wineexp.runs.curves import save
@@ -102,7 +104,7 @@ def inspect(
         source=chosen.source,
         rows=len(chosen.x),
         layers=tuple(layers),
-        target=saved.spec.target,
+        target=_target_words(saved),
         actual=None if chosen.actual is None else float(chosen.actual.mean(dtype=np.float64)),
         notes=tuple(_notes(saved, chosen, layers)),
     )
@@ -125,7 +127,8 @@ def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str
     split = split_table(table, run.spec)
     raw = split.encoding(table.frame.loc[split.train_rows])
     x = Scaling.of(run.record.data.scaling)(raw)  # as in its training, whatever this version would fit
-    return _Rows(f"the training rows of {short_source(table.source)}", x, split.loss_train)
+    actual = split.loss_train if split.loss_train.ndim == 1 else None
+    return _Rows(f"the training rows of {short_source(table.source)}", x, actual)
 
 
 def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> _Rows:
@@ -136,9 +139,20 @@ def _new_rows(run: SavedRun, rows: PathLike | pd.DataFrame, sep: str | None) -> 
     source = "a DataFrame" if isinstance(rows, pd.DataFrame) else os.fspath(rows)
     actual = new.actual
     if actual is not None:
-        actual = TargetScaling.of(run.record.data, run.spec.scale_target).forward(actual)
-        actual = actual if np.isfinite(actual).all() else None  # some target has no logarithm
+        target = target_of(run.record.data, run.spec)
+        seen: npt.NDArray[np.floating[Any]]
+        seen = target.forward(target.codes(actual)) if isinstance(target, Classes) else target.forward(actual)
+        # Of several labels each unit has a mean of its own; and some target may have no logarithm.
+        actual = seen if seen.ndim == 1 and np.isfinite(seen).all() else None
     return _Rows(source, scale_rows(run, new), actual, new.extra, new.notes)
+
+
+def _target_words(run: SavedRun) -> str:
+    """What the mean prediction is of: the target, or the positive label."""
+    target = target_of(run.record.data, run.spec)
+    if isinstance(target, Classes) and target.positive is not None:
+        return f"share of {target.labels[target.positive]}"
+    return run.spec.target
 
 
 def _notes(run: SavedRun, chosen: _Rows, layers: Sequence[LayerInside]) -> Iterator[str]:

@@ -115,8 +115,9 @@ class Judging:
     reference : str or None
     margin : float or None
         In the unit of the score.
-    judge : {"mae", "rmse", "mae_mc", "rmse_mc"} or None
-        None: as a study's config says, else ``mae``.
+    judge : str or None
+        See :class:`~wineexp.runs.score.Score`; None: as a study's config says, else ``mae``, or ``log_loss`` for
+        classes.
     judge_rows : {"valid", "test"} or None
         None: test rows, if the runs have them.
     """
@@ -136,7 +137,7 @@ class Judging:
 
     def choice(self, planned: Judge | None = None) -> ScoreChoice:
         """The score: the one asked for, else the ``planned`` one."""
-        return ScoreChoice(self.judge or planned or "mae", self.judge_rows)
+        return ScoreChoice(self.judge or planned, self.judge_rows)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ __all__ = ["Predictions", "SavedRun", "SavedRuns", "diff", "in_order", "load_run
 #: The number of predictions shown in a notebook.
 _SHOWN = 10
 
-#: ``mae``, ``rmse`` and ``skill``; None for an unknown skill.
+#: See :attr:`Predictions.metrics`; None for an unknown skill.
 Measures = dict[str, float | None]
 
 
@@ -103,9 +103,11 @@ class Predictions:
     ----------
     table : pandas.DataFrame
         ``row`` (int, from 0), the carried column, ``predicted``; for several seeds or passes also ``sd``, their
-        standard deviation; ``actual`` if the target is present.
+        standard deviation; ``actual`` if the target is present. Of classes ``predicted`` is the most probable
+        label, ``sd`` that of its probability, and each label's probability is ``p_<label>``.
     metrics : dict or None
-        ``mae``, ``rmse`` and ``skill`` if the target is present.
+        ``mae``, ``rmse`` and ``skill`` if the target is present; of classes ``log_loss``, ``error_rate``,
+        ``brier``, ``accuracy``, ``auc`` and ``skill``.
     runs : tuple of SavedRun
         The runs that made these predictions, or whose mean they are.
     left_out : tuple of SavedRun
@@ -210,8 +212,12 @@ class Predictions:
 
 
 def _in_words(metrics: Measures) -> str:
-    """MAE, RMSE and skill."""
+    """MAE, RMSE and skill; of classes log loss, error rate, AUC if it is known, and skill."""
     skill = "skill unknown" if metrics["skill"] is None else f"skill {metrics['skill']:+.1%}"
+    if "log_loss" in metrics:
+        area = "" if metrics["auc"] is None else f", AUC {metrics['auc']:.3f}"
+        rates = f"error rate {metrics['error_rate'] or 0.0:.3f}{area}"
+        return f"log loss {format_number(metrics['log_loss'] or 0.0)}, {rates}, {skill}"
     mae, rmse = (metrics[name] or 0.0 for name in ("mae", "rmse"))
     return f"MAE {format_number(mae)}, RMSE {format_number(rmse, size=mae)}, {skill}"
 

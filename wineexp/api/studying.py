@@ -221,25 +221,34 @@ def plan_study(config: Config, judging: Judging, source: Source, *, page: bool) 
         extras.require("report", "the page of a study (or leave it out: --no-report)")
     judging.check()
     margin = config.margin if judging.margin is None else judging.margin
-    score = judging.choice(config.judge)
-    _check_score(score, config.specs)
+    score = _checked_score(judging.choice(config.judge), config.specs)
     plan = replace(plan_config(config, source), name=config.trial_name, margin=margin, score=score)
     return plan, None if judging.reference is None else _planned_reference(plan, judging.reference)
 
 
-def _check_score(score: ScoreChoice, specs: Sequence[RunSpec]) -> None:
-    """Raise ``SelectionError``, before any training, if these runs cannot be judged by that score."""
+def _checked_score(score: ScoreChoice, specs: Sequence[RunSpec]) -> ScoreChoice:
+    """The score by which these runs will be judged; ``SelectionError``, before any training, if they cannot be."""
+    kinds = {spec.has_classes for spec in specs}
+    if len(kinds) > 1:
+        raise SelectionError(
+            "loss: expected losses of classes in every run, or in none: they are scored differently"
+        )
+    try:
+        judge = score.fit(classes=True in kinds)
+    except ValueError as error:
+        raise SelectionError(f"judge: {error}") from None
     if score.rows == "test" and not all(spec.test_fraction for spec in specs):
         raise SelectionError(
             "judge rows: expected test rows in every run; test_fraction: 0.15 in the config's defaults, or "
             "--set test_fraction=0.15, holds some out"
         )
     counts = sorted({spec.mc_passes for spec in specs if spec.has_dropout()})
-    if score.judge.endswith("_mc") and (0 in counts or len(counts) > 1):
+    if judge.endswith("_mc") and (0 in counts or len(counts) > 1):
         raise SelectionError(
-            f"judge: expected the same mc_passes in every run with dropout, for {score.judge}; found "
+            f"judge: expected the same mc_passes in every run with dropout, for {judge}; found "
             f"{', '.join(map(str, counts))}; mc_passes: 100 in the config's defaults, or --set mc_passes=100"
         )
+    return score._replace(judge=judge)
 
 
 @dataclass

@@ -17,7 +17,6 @@ from wineexp.api.options import Drawing, Sending, Source, Where
 from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import (
     JUDGED_BY,
-    Judge,
     JudgedRows,
     choices_of,
     items_of,
@@ -262,7 +261,7 @@ def selection_options(function: Command) -> Command:
             "(val_mae<0.6) gives no verdicts.",
         ),
         margin_option("The size below which a difference in the score does not matter."),
-        judge_options("mae"),
+        judge_options(),
         click.option(
             "--deterministic",
             metavar="NAME",
@@ -291,9 +290,9 @@ def margin_option(meaning: str) -> Callable[[Command], Command]:
     )
 
 
-def judge_options(default: Judge | None) -> Callable[[Command], Command]:
+def judge_options(*, of_study: bool = False) -> Callable[[Command], Command]:
     """``--judge`` and ``--judge-rows``."""
-    otherwise = "" if default else " Overrides the config's."
+    otherwise = " Overrides the config's." if of_study else ""
 
     def decorate(function: Command) -> Command:
         rows = click.option(
@@ -304,10 +303,9 @@ def judge_options(default: Judge | None) -> Callable[[Command], Command]:
         score = click.option(
             "--judge",
             type=click.Choice(JUDGED_BY),
-            default=default,
-            show_default=default is not None,
-            help="The score: mean absolute error, or root mean squared error; with _mc of the mean of "
-            f"passes with dropout left on (mc_passes).{otherwise}",
+            help="The score: mean absolute error (mae, the default) or root mean squared error; of classes "
+            "log_loss (the default), error_rate or brier; with _mc of the mean of passes with dropout left on "
+            f"(mc_passes).{otherwise}",
         )
         return score(rows(function))
 

@@ -135,4 +135,4 @@ def announce(plan: Plan) -> None:
     table, first = plan.table, plan.specs[0]
     for step in plan.found.steps:
         detail(f"table  {step}")
-    say(header(first, table, plan.feature_count(first)))
+    say(header(first, table, plan.feature_count(first), plan.label_count(first)))

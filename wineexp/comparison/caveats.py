@@ -35,7 +35,7 @@ class Caveats:
         blind = [variant.label for variant in without if variant.has_curves]
         if len(blind) < len(without):
             labels = some_of([variant.label for variant in without if not variant.has_curves])
-            self._notes.append(f"{labels}: not judged: no column predicted_mc, the mean of passes")
+            self._notes.append(f"{labels}: not judged: {_lacking(judged, variants)}")
         if blind:
             self._notes.append(
                 f"{some_of(blind)}: curves only, no verdict: a CSV or PNG does not hold the predictions; "
@@ -219,6 +219,15 @@ class Caveats:
                     f"differences to it are called real too often (up to {share} % instead of 5 where there are "
                     "none)"
                 )
+
+
+def _lacking(judged: Sequence[Variant], variants: Sequence[Variant]) -> str:
+    """What lone predictions lack for the score."""
+    score = (*judged, *variants)[0].score
+    if score.of_classes:
+        columns = "p_mc_" if score.of_passes else "p_"
+        return f"no columns {columns}<label>, the probabilities; without them the error rate can be judged"
+    return "no column predicted_mc, the mean of passes"
 
 
 def _called(seed: int) -> str:

@@ -76,8 +76,10 @@ def _difference(entry: Entry, end: int) -> float | None:
 
 def _parameters(entry: Entry) -> int | None:
     variant = entry.variant
-    features = [len(run.record.data.features) for run in variant.runs if run.is_recorded]
-    return variant.spec.parameter_count(features[0]) if variant.spec and features else None
+    record = next((run.record for run in variant.runs if run.is_recorded), None)
+    return (
+        None if record is None else record.spec.parameter_count(len(record.data.features), len(record.data.labels))
+    )
 
 
 def _seconds(entry: Entry) -> float | None:
@@ -127,6 +129,13 @@ _IDENTITY: tuple[Column[Entry], ...] = (
 )
 
 
+def _beside(score: Score) -> tuple[str, ...]:
+    """Metrics that stand beside any judged score."""
+    if score.of_classes:
+        return "val_log_loss", "test_log_loss", "val_error_rate", "val_accuracy", "val_auc"
+    return "val_mae", "test_mae"
+
+
 def _scored(score: Score) -> tuple[Column[Entry], ...]:
     """The columns of the judged score, and what stands beside it."""
     rows = "test" if score.on_test else "validation"
@@ -140,7 +149,7 @@ def _scored(score: Score) -> tuple[Column[Entry], ...]:
         _judged(score),
         Column("low", "from", low, lambda entry: _interval(entry, 0), _ERROR, measure=TARGET),
         Column("high", "to", high, lambda entry: _interval(entry, 1), _ERROR, measure=TARGET),
-        *(_mean(key) for key in ("val_mae", "test_mae") if key not in (score.key, score.other_way.key)),
+        *(_mean(key) for key in _beside(score) if key not in (score.key, score.other_way.key)),
         _recorded(score.other_way),
         Column("skill", "skill", skill, lambda entry: entry.variant.figures.skill, number("+.1%")),
         _figure(train.key, train.heading, train.meaning, lambda figures: figures.train),
@@ -258,7 +267,8 @@ def _with_interval(score: Score) -> Column[Entry]:
 
 def _last(score: Score) -> tuple[str, ...]:
     """The last columns, in the terminal and on the page."""
-    own = (score.train_key, "gap", f"{score.key}_twins", f"{score.key}_unseen")
+    rates = ("val_error_rate",) if score.of_classes and score.key != "val_error_rate" else ()
+    own = (*rates, score.train_key, "gap", f"{score.key}_twins", f"{score.key}_unseen")
     return ("skill", *own, "best_epoch", "parameters", "seconds")
 
 
@@ -296,6 +306,7 @@ def on_page(score: Score) -> tuple[Column[Entry], ...]:
 
 #: Columns that are not empty in every comparison.
 RARE = frozenset(
-    {"splits", "group", "look", "learnt", "outlying_seeds", "train_mae", "train_rmse", "gap"}
+    {"splits", "group", "look", "learnt", "outlying_seeds", "gap"}
+    | {f"train_{judge}" for judge in JUDGED_BY}
     | {f"{side}_{judge}" for side in ("val", "test") for judge in JUDGED_BY}
 )

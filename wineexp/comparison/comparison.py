@@ -36,7 +36,7 @@ from wineexp.runs.prediction_file import LonePredictions
 from wineexp.runs.reader import known_tables
 from wineexp.runs.run import Run
 from wineexp.runs.score import VAL_MAE, Score
-from wineexp.specs.fields import BY_MAE, MIN_SPLITS, ScoreChoice
+from wineexp.specs.fields import BY_DEFAULT, MIN_SPLITS, ScoreChoice
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import format_value
@@ -375,7 +375,7 @@ def compare_runs(
     planned: bool = False,
     looks: Looks | None = None,
     selected: str | None = None,
-    score: ScoreChoice = BY_MAE,
+    score: ScoreChoice = BY_DEFAULT,
 ) -> Comparison:
     """Group runs into variants and judge each against a reference.
 
@@ -441,6 +441,7 @@ def _check_together(runs: Sequence[Run], free: Collection[str]) -> None:
     if any(run.record.simulated for run in known):
         _same(known, "kind", "real and simulated runs cannot be ranked against each other")
     _same_table(known)
+    _same_kind(runs)
     _same_rows(known)
     _same_as_given([run for run in runs if run.predictions is not None], one_split="split_seed" not in free)
     for name in (name for name in ROW_FIELDS if name not in free):
@@ -468,6 +469,8 @@ def _same_rows(runs: Sequence[Run]) -> None:
         if run.predictions is not None:
             split = tuple(getattr(run.spec, name) for name in ROW_FIELDS)
             rows, actual, twins = (run.predictions[name].to_numpy() for name in ("row", "actual", "twin"))
+            if run.has_classes:
+                actual = np.unique(actual, return_inverse=True)[1]  # one split has one set of labels
             found = np.stack([rows, actual, twins])[:, np.argsort(rows)]
             if not np.array_equal(known.setdefault((*split, run.spec.features, run.spec.drop), found), found):
                 raise RunError(f"{run.path}: its predictions are of other rows or targets than the other runs'")
@@ -492,7 +495,9 @@ def _same_as_given(runs: Sequence[Run], *, one_split: bool) -> None:
     for run in sorted(runs, key=lambda run: not run.is_recorded):
         table = run.predictions
         assert table is not None
-        targets = table.set_index("row")["actual"].astype(np.float32).sort_index()
+        targets = table.set_index("row")["actual"].sort_index()
+        if targets.dtype.kind in "iuf":
+            targets = targets.astype(np.float32)
         other, known = first.setdefault(run.split_seed, (run, targets))
         if run.is_recorded:
             continue
@@ -506,10 +511,23 @@ def _same_as_given(runs: Sequence[Run], *, one_split: bool) -> None:
         differ = targets.to_numpy() != known.to_numpy()
         if differ.any():
             row = targets.index[differ][0]
-            raise SelectionError(
-                f"predictions of other targets cannot be compared: in row {row} {run.path} has "
-                f"{targets[row]:g} and {other.path} {known[row]:g}"
+            ours, theirs = (
+                one_line(one) if isinstance(one, str) else f"{one:g}" for one in (targets[row], known[row])
             )
+            raise SelectionError(
+                f"predictions of other targets cannot be compared: in row {row} {run.path} has {ours} and "
+                f"{other.path} {theirs}"
+            )
+
+
+def _same_kind(runs: Sequence[Run]) -> None:
+    """Raise ``SelectionError`` if some predict classes and others numbers."""
+    kinds = {run.has_classes: run for run in runs if run.is_recorded or run.predictions is not None}
+    if len(kinds) > 1:
+        raise SelectionError(
+            f"runs that predict classes and runs that predict numbers cannot be compared: {kinds[True].path} has "
+            f"the probabilities of labels, {kinds[False].path} numbers"
+        )
 
 
 def _same(runs: Sequence[Run], fact: str, refusal: str) -> None:

@@ -21,10 +21,11 @@ from wineexp.comparison.statistics import FIXED, compare_errors
 from wineexp.errors import SelectionError, nearest
 from wineexp.runs.clusters import clusters_of
 from wineexp.runs.columns import says_the_same
+from wineexp.runs.probabilities import has_probabilities, probabilities
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.run import Run
 from wineexp.runs.score import VAL_MAE, Figures, Score
-from wineexp.specs.fields import BY_MAE, ScoreChoice
+from wineexp.specs.fields import BY_DEFAULT, ScoreChoice
 from wineexp.specs.run_spec import RunSpec, varying
 from wineexp.specs.wording import format_value, say
 from wineexp.text import some_of
@@ -200,7 +201,10 @@ class Variant:
         """The judged rows and their predictions, in the order of the file."""
         predictions = self.score.predictions(run)
         assert predictions is not None
-        return np.stack([predictions[name].to_numpy() for name in ("row", "predicted")])
+        rows, predicted = (predictions[name].to_numpy() for name in ("row", "predicted"))
+        if has_probabilities(predictions):
+            return np.column_stack([rows, probabilities(predictions)])
+        return np.stack([rows, predicted])
 
     @property
     def ended(self) -> set[int]:
@@ -267,12 +271,14 @@ def _errors(run: Run, score: Score) -> pd.Series:
     """Errors by row of the table, in its order."""
     predictions = score.predictions(run)
     assert predictions is not None
-    rows, actual, predicted = (predictions[name].to_numpy() for name in ("row", "actual", "predicted"))
+    rows = predictions["row"].to_numpy()
     order = np.argsort(rows)
-    return pd.Series(score.errors(actual, predicted)[order], pd.Index(rows[order], name="row"))
+    return pd.Series(score.errors(predictions)[order], pd.Index(rows[order], name="row"))
 
 
-def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_splits: bool = False) -> list[Variant]:
+def group_runs(
+    runs: Sequence[Run], choice: ScoreChoice = BY_DEFAULT, *, across_splits: bool = False
+) -> list[Variant]:
     """The variants of runs, in the order of their settings: colours do not depend on the order of ``runs``.
 
     With ``across_splits``, runs that differ only in the split's seed are one variant too. Unless ``rows`` are
@@ -281,7 +287,7 @@ def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_spli
     Raises
     ------
     SelectionError
-        If test rows are named, and a run has none.
+        If test rows are named, and a run has none; if a score of numbers is asked for classes, or the other way.
     """
     judged = [run for run in runs if run.predictions is not None]
     without = next((run for run in judged if run.test_predictions is None), None)
@@ -290,7 +296,11 @@ def group_runs(runs: Sequence[Run], choice: ScoreChoice = BY_MAE, *, across_spli
             f"judge rows: expected test rows in every run, found none in {without.path}; runs trained with "
             "--test-fraction have them"
         )
-    score = Score(choice.judge, on_test=bool(judged) and without is None and choice.rows != "valid")
+    try:
+        judge = choice.fit(classes=any(run.has_classes for run in runs))
+    except ValueError as error:
+        raise SelectionError(f"judge: {error}") from None
+    score = Score(judge, on_test=bool(judged) and without is None and choice.rows != "valid")
     if score.of_passes:
         _check_passes(judged)
     together: dict[RunSpec | Run | str, list[Run]] = {}

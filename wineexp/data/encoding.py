@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.classes import check_labels, class_hint
 from wineexp.data.dialect import NUMBER
 from wineexp.data.facts import MAX_CATEGORIES, TableFacts, category_features
 from wineexp.data.table import Table, check_target
@@ -91,7 +92,10 @@ def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
         For a target that cannot be learned; for a column that the table does not have; if no column is left; for
         text that is not encoded, or cannot be; for a group that is empty in some row.
     """
-    check_target(table, spec.target)
+    if spec.has_classes:
+        check_labels(table, spec)
+    else:
+        check_target(table, spec.target, class_hint(table, spec.target))
     has = list(table.frame.columns)
     group = () if spec.group is None else (spec.group,)
     for field, names in {"features": spec.features, "drop": spec.drop, "group": group}.items():

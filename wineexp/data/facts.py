@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "MAX_CATEGORIES",
+    "MAX_LABELS",
     "RED_WINE_COLUMNS",
     "RED_WINE_FINGERPRINT",
     "Kind",
@@ -26,6 +27,9 @@ __all__ = [
 
 #: Limit of an encoded column's categories: with more it is a name or a description, and hardly any rows share one.
 MAX_CATEGORIES = 100
+
+#: Limit of a target's labels.
+MAX_LABELS = 100
 
 #: The real red-wine table, its stand-in, or any other file.
 Kind = Literal["red-wine", "simulated", "custom"]
@@ -92,7 +96,11 @@ class TableFacts(BaseModel):
     test_rows : int
         Rows that are used neither to train nor to choose; not written if there are none.
     train_median, train_mean : float or None
-        Median and mean of the target in the training rows; None in earlier runs.
+        Median and mean of the target in the training rows; None in earlier runs, and with classes.
+    labels : tuple of str
+        The target's labels in their order; not written unless it is learnt as classes.
+    shares : tuple of float
+        The share of each label in the training rows; not written either.
     features : tuple of str
         In the order that the model takes them; ``column=category`` for each category of a column of text.
     categories : dict of str to tuple of str
@@ -116,6 +124,8 @@ class TableFacts(BaseModel):
     test_rows: _Count = 0
     train_median: _Finite | None = None
     train_mean: _Finite | None = None
+    labels: Annotated[tuple[str, ...], Field(max_length=MAX_LABELS)] = ()
+    shares: tuple[Annotated[float, Field(ge=0.0, le=1.0)], ...] = ()
     features: tuple[str, ...]
     categories: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]] = {}
     ranges: tuple[tuple[_Finite, _Finite], ...] = ()
@@ -148,8 +158,12 @@ class TableFacts(BaseModel):
             return self.identity == table_identity(fingerprint, columns)
         return self.fingerprint == fingerprint and _in_order(self.sources, columns)
 
-    def contradiction(self, target: str, scale: str, scale_target: str = "none") -> str | None:
+    def contradiction(
+        self, target: str, scale: str, scale_target: str = "none", *, has_classes: bool = False
+    ) -> str | None:
         """The first contradiction within these facts, in words; None if they agree."""
+        if fault := self._other_labels(has_classes=has_classes):
+            return fault
         count = len(self.features)
         if not count or target in self.features or len(set(self.features)) < count:
             return "features: expected distinct columns without the target"
@@ -171,6 +185,17 @@ class TableFacts(BaseModel):
         if min(self.scaling.scale) <= 0.0:
             return "scaling.scale: expected numbers above 0"
         return self._other_scaling(scale) or self._other_target_scaling(scale_target)
+
+    def _other_labels(self, *, has_classes: bool) -> str | None:
+        """Why the labels cannot be those of a target that is, or is not, learnt as classes; None if they can."""
+        count = len(self.labels)
+        if has_classes != bool(count) or len(set(self.labels)) < count:
+            return f"labels: expected {'two or more' if has_classes else 'none'}, by the spec's loss"
+        if len(self.shares) != count or (count and abs(sum(self.shares) - 1) > 1e-9):
+            return "shares: expected one for each label, with a sum of 1"
+        if count and (self.train_median is not None or self.train_mean is not None):
+            return "train_median, train_mean: expected none, as the target has labels"
+        return None
 
     def _other_scaling(self, scale: str) -> str | None:
         """Why the scaling cannot be the result of ``scale`` on rows of these ranges; None if it can."""

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.classes import Classes, Target, check_labels, class_note, table_labels
 from wineexp.data.encoding import Encoding, check_columns, fit_encoding, index_notes, leave_out
 from wineexp.data.facts import ScalingFacts, TableFacts, TargetFacts
+from wineexp.data.scaling import Scaling, TargetScaling
 from wineexp.data.table import Table
 from wineexp.errors import DataError, SpecError
 from wineexp.specs.run_spec import RunSpec, deciding
@@ -19,9 +21,7 @@ from wineexp.text import some_of
 
 __all__ = [
     "ROW_FIELDS",
-    "Scaling",
     "Split",
-    "TargetScaling",
     "cluster_labels",
     "identity",
     "row_groups",
@@ -118,74 +118,6 @@ ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """``(features - center) / scale``, float64, shape (features,); zeros and ones if nothing is scaled."""
-
-    center: npt.NDArray[np.float64]
-    scale: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, facts: ScalingFacts) -> Scaling:
-        """The recorded scaling."""
-        return cls(np.array(facts.center), np.array(facts.scale))
-
-    def __call__(self, features: npt.NDArray[np.float64]) -> Floats:
-        """Scale float64 features, shape (rows, features), to float32; too large values become infinite."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.exact(features).astype(np.float32)
-
-    def exact(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The scaled features before rounding to float32."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled: npt.NDArray[np.float64] = (features - self.center) / self.scale
-        return scaled
-
-
-@dataclass(frozen=True)
-class TargetScaling:
-    """The target as the loss sees it: ``(target - center) / scale``, or its natural logarithm.
-
-    Attributes
-    ----------
-    kind : {"none", "standard", "minmax", "log"}
-    center, scale : float
-        0 and 1 unless fitted, for ``standard`` and ``minmax``.
-    """
-
-    kind: str = "none"
-    center: float = 0.0
-    scale: float = 1.0
-
-    @classmethod
-    def of(cls, facts: TableFacts, kind: str) -> TargetScaling:
-        """The recorded scaling, for a spec's ``scale_target``."""
-        fitted = facts.target_scaling
-        return cls(kind) if fitted is None else cls(kind, fitted.center, fitted.scale)
-
-    @classmethod
-    def fit(cls, kind: str, target: npt.NDArray[np.float64]) -> TargetScaling:
-        """Fit on the targets of the training rows, shape (rows,)."""
-        if kind == "log":
-            return cls(kind)
-        fitted = _fit_scaling(target[:, None], kind, np.zeros(1, np.bool_))
-        return cls(kind, float(fitted.center[0]), float(fitted.scale[0]))
-
-    def forward(self, target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Targets as the loss sees them; too large values become infinite."""
-        with np.errstate(all="ignore"):
-            return np.log(target) if self.kind == "log" else (target - self.center) / self.scale
-
-    def inverse(self, predicted: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-        """Predictions in the target's own units: computed in float64, of the same dtype as before."""
-        if self.kind == "none":
-            return predicted
-        exact = predicted.astype(np.float64)
-        with np.errstate(over="ignore"):
-            own = np.exp(exact) if self.kind == "log" else exact * self.scale + self.center
-            return own.astype(predicted.dtype)
-
-
-@dataclass(frozen=True)
 class Split:
     """The sides of the split: two, or three with test rows.
 
@@ -195,13 +127,13 @@ class Split:
         Encoding of the columns, in table order; fitted on the training rows.
     scaling : Scaling
         Fitted on the training rows.
-    target_scaling : TargetScaling
-        The same of the target.
+    target : TargetScaling or Classes
+        What the model's outputs mean: a scaling, fitted on the training rows, or the labels of the whole table.
     x_train, y_train : float32, shapes (training rows, features) and (training rows,)
-        In the order that ``DataFrame.sample`` drew them.
+        In the order that ``DataFrame.sample`` drew them. With classes, ``y`` is each label's number, int64.
     x_valid, y_valid, x_test, y_test : float32, shapes (rows of that side, features) and (rows of that side,)
         In table order.
-    loss_train, loss_valid : float32, shape (rows of that side,)
+    loss_train, loss_valid : float32, shape (rows of that side,) or (rows of that side, labels)
         ``y_train`` and ``y_valid`` as the loss sees them.
     train_rows, valid_rows, test_rows : int64, shape (rows of that side,)
         The table's index of each row.
@@ -213,18 +145,18 @@ class Split:
 
     encoding: Encoding
     scaling: Scaling
-    target_scaling: TargetScaling
+    target: Target
     x_train: Floats
-    y_train: Floats
+    y_train: npt.NDArray[Any]
     x_valid: Floats
-    y_valid: Floats
+    y_valid: npt.NDArray[Any]
     loss_train: Floats
     loss_valid: Floats
     train_rows: npt.NDArray[np.int64]
     valid_rows: npt.NDArray[np.int64]
     twins: npt.NDArray[np.bool_]
     x_test: Floats
-    y_test: Floats
+    y_test: npt.NDArray[Any]
     test_rows: npt.NDArray[np.int64]
     test_twins: npt.NDArray[np.bool_]
     clusters: Labels
@@ -233,6 +165,11 @@ class Split:
     def features(self) -> tuple[str, ...]:
         """The features' names, in the order that the model takes them."""
         return self.encoding.features
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The target's labels; empty for a target of numbers."""
+        return self.target.labels if isinstance(self.target, Classes) else ()
 
 
 def split_table(table: Table, spec: RunSpec) -> Split:
@@ -270,26 +207,18 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         )
     encoding = fit_encoding(table, columns, train, spec.target)
     features = encoding.features
-    scaling = _fit_scaling(encoding(train), spec.scale, encoding.encoded)
+    scaling = Scaling.fit(encoding(train), spec.scale, encoding.encoded)
     sides = (train, valid, test)
     x_train, x_valid, x_test = (scaling(encoding(side)) for side in sides)
-    with np.errstate(over="ignore"):  # a column that overflows is refused by name below
-        y_train, y_valid, y_test = (side[spec.target].to_numpy(np.float32) for side in sides)
     _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
     _check_float32(table, features, scaling.exact(encoding(frame)))
-    _check_float32(table, [spec.target], frame[[spec.target]].to_numpy(np.float64))
-    target_scaling = _fit_target(table, spec, train)
-    loss_train, loss_valid = y_train, y_valid
-    if spec.scale_target != "none":
-        loss_train, loss_valid = (
-            _scaled_target(table, side[spec.target], target_scaling) for side in (train, valid)
-        )
+    target, (y_train, y_valid, y_test), (loss_train, loss_valid) = _targets(table, spec, sides)
     same = table.same_rows(identity(table, columns, spec))
     trained = np.unique(same[train.index])
     return Split(
         encoding=encoding,
         scaling=scaling,
-        target_scaling=target_scaling,
+        target=target,
         x_train=x_train,
         y_train=y_train,
         x_valid=x_valid,
@@ -305,6 +234,24 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         test_twins=np.isin(same[test.index], trained),
         clusters=_by_first_row(frame, same if groups is None else groups),
     )
+
+
+def _targets(
+    table: Table, spec: RunSpec, sides: Sequence[pd.DataFrame]
+) -> tuple[Target, list[npt.NDArray[Any]], list[Floats]]:
+    """The target, its values on the sides, and on the first two as the loss sees them."""
+    if spec.has_classes:
+        classes = check_labels(table, spec)
+        codes = classes.codes(table_labels(table, spec.target))
+        of_sides: list[npt.NDArray[Any]] = [codes[side.index] for side in sides]
+        return classes, of_sides, [classes.forward(values) for values in of_sides[:2]]
+    with np.errstate(over="ignore"):  # a column that overflows is refused by name below
+        values = [side[spec.target].to_numpy(np.float32) for side in sides]
+    _check_float32(table, [spec.target], table.frame[[spec.target]].to_numpy(np.float64))
+    scaling = _fit_target(table, spec, sides[0])
+    if spec.scale_target == "none":
+        return scaling, values, values[:2]
+    return scaling, values, [_scaled_target(table, side[spec.target], scaling) for side in sides[:2]]
 
 
 def _test_rows(rest: pd.DataFrame, groups: Labels | None, spec: RunSpec, rows: int) -> pd.DataFrame:
@@ -339,20 +286,6 @@ def _check_finite(table: Table, names: Sequence[str], values: npt.NDArray[np.flo
                 f"{table.source}: column {name!r}: expected values that float32 can hold once they are scaled "
                 "(up to 3e38), found larger ones"
             )
-
-
-def _fit_scaling(x: npt.NDArray[np.float64], scale: str, encoded: npt.NDArray[np.bool_]) -> Scaling:
-    """The scaling fitted on ``x``; features of categories stay 0 and 1."""
-    if scale == "none":
-        return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
-    with np.errstate(over="ignore", invalid="ignore"):
-        if scale == "standard":
-            low, spread = x.mean(axis=0), x.std(axis=0)
-        else:
-            low, spread = x.min(axis=0), np.ptp(x, axis=0)
-    constant = encoded | (x == x[0]).all(axis=0)  # by its values: rounding gives a column of 0.1 a spread of 2e-16
-    low = np.where(encoded, 0.0, np.where(constant, x[0], low))
-    return Scaling(low, np.where(~constant & (spread > 0), spread, 1.0))
 
 
 def _fit_target(table: Table, spec: RunSpec, train: pd.DataFrame) -> TargetScaling:
@@ -396,6 +329,14 @@ def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, st
         notes["unseen", name] = (
             f"{table.source}: column {name!r}: {len(rows)} validation or test {has} a category that no training "
             f"row of split_seed {spec.split_seed} has, encoded as all zeros: {examples}"
+        )
+    if not spec.has_classes and (note := class_note(table, spec.target)):
+        notes["classes", spec.target] = note
+    counts = np.bincount(split.y_train, minlength=len(split.labels)) if split.labels else ()
+    for label in (label for label, count in zip(split.labels, counts, strict=True) if not count):
+        notes["classes", label] = (
+            f"{table.source}: column {spec.target!r}: no training row of split_seed {spec.split_seed} has the "
+            f"label {label!r}, so nothing is learnt of it"
         )
     notes |= {("rounding", name): note for name, note in _rounding_notes(table, spec, split).items()}
     trained = len(split.y_train)
@@ -447,12 +388,10 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
 
     ``in_model``: the saved model begins with the scaling.
     """
-    target = split.target_scaling
-    fitted = target.kind in ("standard", "minmax")
     optional: dict[str, Any] = {
         "test_rows": len(split.y_test),
         "categories": dict(split.encoding.categories),
-        "target_scaling": TargetFacts(center=target.center, scale=target.scale) if fitted else None,
+        **_target_facts(split),
     }
     return TableFacts(
         source=table.source,
@@ -463,8 +402,6 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
         train_rows=len(split.y_train),
         valid_rows=len(split.y_valid),
         twins=int(split.twins.sum()),
-        train_median=float(np.median(split.y_train)),
-        train_mean=float(split.y_train.mean(dtype=np.float64)),
         features=split.features,
         ranges=_ranges(split.encoding(table.frame.loc[split.train_rows])),
         scaling=ScalingFacts(
@@ -472,5 +409,19 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
             scale=tuple(split.scaling.scale.tolist()),
             **({"in_model": True} if in_model else {}),
         ),
-        **{name: fact for name, fact in optional.items() if fact},
+        **{name: fact for name, fact in optional.items() if fact or name in ("train_median", "train_mean")},
     )
+
+
+def _target_facts(split: Split) -> dict[str, Any]:
+    """The facts of the target: its labels and their shares, or its median and mean, and its scaling."""
+    target = split.target
+    if isinstance(target, Classes):
+        counts = np.bincount(split.y_train, minlength=len(target.labels))
+        return {"labels": target.labels, "shares": tuple((counts / counts.sum()).tolist())}
+    fitted = target.kind in ("standard", "minmax")
+    return {
+        "train_median": float(np.median(split.y_train)),
+        "train_mean": float(split.y_train.mean(dtype=np.float64)),
+        "target_scaling": TargetFacts(center=target.center, scale=target.scale) if fitted else None,
+    }

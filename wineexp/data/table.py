@@ -24,6 +24,7 @@ __all__ = [
     "RED_WINE_SHA256",
     "Table",
     "check_target",
+    "find_target",
     "fingerprint",
     "read_table",
     "table_of_frame",
@@ -240,8 +241,23 @@ def _kind(frame: pd.DataFrame) -> Kind:
     return "red-wine" if named and fingerprint(frame) == RED_WINE_FINGERPRINT else "custom"
 
 
-def check_target(table: Table, target: str) -> None:
-    """Raise ``DataError`` unless ``target`` is a column of numbers that vary, and the table has others."""
+def check_target(table: Table, target: str, classes: str = "") -> None:
+    """Raise ``DataError`` unless ``target`` is a column of numbers that vary, and the table has others.
+
+    ``classes``: what to say of a column of text that may be labels.
+    """
+    find_target(table, target)
+    if target in table.faults:
+        raise DataError(f"{table.faults[target]}{classes}")
+    values = table.frame[target].to_numpy()
+    if (values == values[0]).all():
+        raise DataError(
+            f"{table.source}: column {target!r}: expected a target that varies, found {values[0]:g} in every row"
+        )
+
+
+def find_target(table: Table, target: str) -> None:
+    """Raise ``DataError`` unless the table has a column ``target``, and others."""
     columns = list(table.frame.columns)
     if target not in columns:
         if target in table.empty:
@@ -251,9 +267,3 @@ def check_target(table: Table, target: str) -> None:
         raise DataError(f"{table.source}: {absent}; --target names the column to predict, one of: {has}")
     if len(columns) < 2:
         raise DataError(f"{table.source}: expected features other than the target {target!r}, found none")
-    table.check_numbers([target])
-    values = table.frame[target].to_numpy()
-    if (values == values[0]).all():
-        raise DataError(
-            f"{table.source}: column {target!r}: expected a target that varies, found {values[0]:g} in every row"
-        )

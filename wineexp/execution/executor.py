@@ -154,7 +154,7 @@ class TaskAttempt:
 
     def ended(self, table: Table, reason: Reason | None = None, error: str | None = None) -> RunResult:
         """The result of a task that was ended from outside, in a worker of one thread."""
-        history = history_frame(self.seen)
+        history = history_frame(self.seen, self.task.spec)
         return unfinished(self.task.spec, table, reason, error, history=history, threads=1)
 
     def timed_out(self, table: Table, seconds: float | None) -> RunResult:
@@ -281,7 +281,7 @@ class InProcess:
                     return
         except KeyboardInterrupt:  # while TensorFlow loads, or between two runs
             if begun is not None:
-                history = history_frame([])
+                history = history_frame([], begun.spec)
                 yield begun, unfinished(begun.spec, table, history=history, threads=self.threads)
         finally:
             if cache is not None:

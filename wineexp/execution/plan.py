@@ -14,7 +14,7 @@ from wineexp.errors import NoRunError, RunError
 from wineexp.runs.directory import directory_name, run_folders
 from wineexp.runs.reader import check_run, is_of
 from wineexp.runs.run import Run
-from wineexp.specs.fields import BY_MAE, ScoreChoice
+from wineexp.specs.fields import BY_DEFAULT, ScoreChoice
 from wineexp.specs.looks import Looks
 from wineexp.specs.run_spec import RECORDING_FIELDS, RunSpec, check_effects, deciding
 
@@ -93,7 +93,7 @@ class Plan:
         The planned looks, if seeds are added only while a verdict is open; ``specs`` then has all seeds that may
         be trained.
     features : mapping
-        Number of features for each kind of spec: see :meth:`feature_count`.
+        Number of features, and of labels, for each kind of spec: see :meth:`feature_count`.
     notes : tuple of str
         Notes for the reader on the table as the specs use it.
     planned : str
@@ -108,9 +108,9 @@ class Plan:
     file: str | None = None
     damaged: tuple[str, ...] = ()
     margin: float | None = None
-    score: ScoreChoice = BY_MAE
+    score: ScoreChoice = BY_DEFAULT
     looks: Looks | None = None
-    features: Mapping[Kind, int] = field(default_factory=dict)
+    features: Mapping[Kind, tuple[int, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     planned: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
@@ -142,11 +142,15 @@ class Plan:
 
     def feature_count(self, spec: RunSpec) -> int:
         """The number of features that the model of a spec of this plan takes."""
-        return self.features[_kind(spec)]
+        return self.features[_kind(spec)][0]
+
+    def label_count(self, spec: RunSpec) -> int:
+        """The number of labels of the target of a spec of this plan, 0 for numbers."""
+        return self.features[_kind(spec)][1]
 
     def parameters(self, spec: RunSpec) -> int:
         """The number of parameters of the model of a spec of this plan."""
-        return spec.parameter_count(self.feature_count(spec))
+        return spec.parameter_count(*self.features[_kind(spec)])
 
 
 def make_plan(
@@ -263,16 +267,16 @@ def _standing(runs: Sequence[Run], spec: RunSpec) -> Run | None:
     return max(runs, key=lambda run: (run.status == "done", run.spec.records(spec)), default=None)
 
 
-def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, int], tuple[str, ...]]:
+def check_table(specs: Sequence[RunSpec], table: Table) -> tuple[dict[Kind, tuple[int, int]], tuple[str, ...]]:
     """Raise ``DataError`` or ``SpecError`` if a spec cannot be trained on ``table``; called before any training.
 
-    Returns the number of features for each kind of spec, and notes for the reader on the table.
+    Returns the number of features and of labels for each kind of spec, and notes for the reader on the table.
     """
-    features: dict[Kind, int] = {}
+    features: dict[Kind, tuple[int, int]] = {}
     notes: dict[tuple[str, str], str] = {}
     for kind, spec in {_kind(spec): spec for spec in specs}.items():
         split = split_table(table, spec)
-        features[kind] = len(split.features)
+        features[kind] = len(split.features), len(split.labels)
         notes = split_notes(table, spec, split) | notes  # one of many splits is enough
     return features, (*table.notes, *notes.values())
 

@@ -157,7 +157,7 @@ def measured_speeds(runs: Iterable[Run]) -> list[Speed]:
         alike = all(getattr(there, key) == getattr(here, key) for key in MACHINE)
         epoch = timing.epoch_seconds
         if run.status == "done" and alike and epoch is not None and timing.epochs and timing.run_seconds:
-            parameters = record.spec.parameter_count(len(record.data.features))
+            parameters = record.spec.parameter_count(len(record.data.features), len(record.data.labels))
             speeds.append(Speed(parameters, timing.run_seconds - epoch * timing.epochs, epoch))
     return speeds
 

@@ -155,7 +155,7 @@ def _numbers(
         for epoch, value in enumerate(history[name].tolist()):
             yield name, value, start + (end - start) * (epoch + 1) / epochs, epoch
     for name, value in metrics.known().items():
-        if name not in ("loss", "val_loss"):
+        if name not in history:  # of classes, also the accuracies by epoch
             yield name, float(value), end, max(0, epochs - 1)
 
 

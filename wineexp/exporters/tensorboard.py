@@ -19,7 +19,7 @@ from wineexp.execution.plan import PlanEntry
 from wineexp.exporters.observer import StudyFacts
 from wineexp.runs.directory import folder_name
 from wineexp.runs.record import Status
-from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.result import LOSS_COLUMNS, history_columns
 from wineexp.runs.run import Run
 from wineexp.specs.run_spec import COSMETIC_FIELDS, RunSpec
 from wineexp.specs.wording import format_value
@@ -121,6 +121,7 @@ class LiveEvents:
         self.start = time.time()
         self.path = folder / f"events.out.tfevents.{self.start:.0f}.live.wineexp"
         self.epochs = 0
+        self._columns = history_columns(spec.loss, eval_train=spec.eval_train)
         self._unwritten: list[Moment] = []
         with files.refusing(folder, ExportError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +134,7 @@ class LiveEvents:
         if epoch != self.epochs:
             return False
         self.epochs += 1
-        values = dict(zip(LOSS_COLUMNS, losses, strict=False))
+        values = dict(zip(self._columns, losses, strict=False))
         self._unwritten.append((time.time(), epoch, epoch_summary(values)))
         if epoch == 0 or time.monotonic() - self._written >= WRITE_SECONDS:
             self._append(self._taken())
@@ -270,7 +271,7 @@ def _seconds(recorded: str) -> float:
 
 def _rest(run: Run, history: pd.DataFrame, first: int, start: float, end: float) -> bytes:
     """A run's events from epoch ``first`` on: losses, final metrics, how it ended."""
-    names = [name for name in LOSS_COLUMNS if name in history]
+    names = list(history.columns.drop("epoch"))
     losses = history[names].to_numpy(float).tolist()
     each = (end - start) / max(1, len(losses))
     moments: list[Moment] = [
@@ -279,7 +280,9 @@ def _rest(run: Run, history: pd.DataFrame, first: int, start: float, end: float)
     ]
     last = _last(history)
     metrics = {
-        f"metrics/{name}": value for name, value in run.record.metrics.known().items() if name not in LOSS_COLUMNS
+        f"metrics/{name}": value
+        for name, value in run.record.metrics.known().items()
+        if name not in LOSS_COLUMNS[:2]
     }
     moments += [(end, last, epoch_summary({name: value})) for name, value in metrics.items()]
     return records([*moments, ended(run.status, end, last)])

@@ -13,7 +13,7 @@ from wineexp.notebook.card import template
 from wineexp.page import tables, words
 from wineexp.page.charts import judged_variants, payload, residuals
 from wineexp.page.repeat import config_text, repeat_text
-from wineexp.page.tables import effect_bars, verdict_bars
+from wineexp.page.tables import by_label, effect_bars, verdict_bars
 from wineexp.text import short_path
 
 __all__ = ["render"]
@@ -75,7 +75,8 @@ def _answer(comparison: Comparison) -> dict[str, Any]:
 def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
     from wineexp.page.charts import MARGINS, SCREENS, drawn_rows, errors_charts, overlay_chart
 
-    judged = judged_variants(comparison, shown)
+    of_classes = comparison.score.of_classes
+    judged = [] if of_classes else judged_variants(comparison, shown)
     names = words.judged_names(comparison, judged)
     curves = [variant for variant in shown if variant.has_curves]
     drawn = payload(comparison, shown, judged, words.target(comparison))
@@ -91,6 +92,7 @@ def _charts(comparison: Comparison, shown: Sequence[Variant]) -> dict[str, Any]:
         "judged_text": "; ".join(names),
         "legend": [(one["number"], name) for one, name in zip(judged, names, strict=True)],
         "residuals": residuals(judged, words.target(comparison)),
+        "by_label": by_label(comparison) if of_classes else None,
         "colours": drawn["colours"],
         "payload": {name: drawn[name] for name in ("variants", "epochs")},
         "margins": MARGINS,

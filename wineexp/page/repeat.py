@@ -12,7 +12,7 @@ from typing import Any
 from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.variants import Variant
 from wineexp.errors import SpecError
-from wineexp.runs.score import Score
+from wineexp.specs.fields import ScoreChoice
 from wineexp.specs.looks import Looks, make_looks
 from wineexp.specs.run_spec import VARIANT_FIELDS, RunSpec
 from wineexp.specs.wording import format_widths
@@ -66,7 +66,8 @@ def config_text(comparison: Comparison, name: str) -> str:
     lines += common or []
     lines += [f"margin: {_yaml(judged.margin)}"] if judged and judged.margin is not None else []
     score = comparison.score
-    lines += [f"judge: {score.judge}"] if judged and score != Score(on_test=score.on_test) else []
+    usual = ScoreChoice().fit(classes=score.of_classes)
+    lines += [f"judge: {score.judge}"] if judged and score.judge != usual else []
     if common is None:
         lines += ["runs:", *_listed_runs(variants, owns, shared, drawn)]
     elif len(variants) > 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from wineexp.comparison.columns import MEAN, Entry, columns, on_page
@@ -14,16 +15,18 @@ from wineexp.comparison.comparison import Comparison
 from wineexp.comparison.effects import Effect, effect_sections
 from wineexp.comparison.variants import Variant
 from wineexp.comparison.verdict import Kind, format_p
-from wineexp.listing import Column, Listing, Row
-from wineexp.page.words import val_losses
+from wineexp.listing import Column, Listing, Row, number
+from wineexp.page.words import target, val_losses
 from wineexp.runs.columns import told_metrics
 from wineexp.runs.metrics import stopping
+from wineexp.runs.probabilities import codes_of, has_probabilities, probabilities
 from wineexp.runs.run import Run
 from wineexp.runs.score import Score
 from wineexp.specs.wording import format_value
 from wineexp.text import epoch_number, format_interval, format_number, short_path
 
 __all__ = [
+    "by_label",
     "effect_bars",
     "environments",
     "facts",
@@ -38,7 +41,7 @@ __all__ = [
 #: Columns that a telephone of 390 points has room for, and those that a screen of 1280 has room for beside them.
 #: The rest is shown on demand. The score is on the telephone.
 PHONE = ("variant", "verdict")
-SCREEN = ("seeds", "splits", "difference_told", "p", "train_mae", "train_rmse", "gap", "skill")
+SCREEN = ("seeds", "splits", "difference_told", "p", "gap", "skill")
 
 #: Columns that say something only beside a reference.
 _COMPARED = ("verdict", "other_way", "difference_told", "p", "detectable", "seeds_needed", "look", "group")
@@ -76,7 +79,7 @@ def rooms(comparison: Comparison) -> dict[str, str]:
 
 
 def _room(key: str, score: Score) -> str:
-    return "phone" if key in (*PHONE, score.key) else "screen" if key in SCREEN else "more"
+    return "phone" if key in (*PHONE, score.key) else "screen" if key in (*SCREEN, score.train_key) else "more"
 
 
 def sort_values(comparison: Comparison) -> list[Row]:
@@ -116,6 +119,30 @@ def sampled(shown: Sequence[Variant]) -> Listing:
         rows.append({"label": label} | dict(zip(map(str, epochs), numbers, strict=True)))
     heads = (Column(str(epoch), f"epoch {epoch_number(epoch)}", "", str, right=True) for epoch in epochs)
     return Listing((Column("label", "val_loss", "", str), *heads), tuple(rows))
+
+
+def by_label(comparison: Comparison) -> Listing | None:
+    """For each label its rows; of the best variant and the reference how many are wrong, and its probability."""
+    chosen = [one for one in (comparison.best, comparison.reference) if one is not None and one.judged]
+    variants = {one.label: one for one in chosen}
+    columns: list[Column[Any]] = []
+    rows: dict[str, dict[str, Any]] = {}
+    for label, variant in variants.items():
+        tables = (variant.score.predictions(run) for run in variant.runs)
+        whole = pd.concat([table for table in tables if table is not None])
+        known = has_probabilities(whole)
+        whole = whole.assign(_p=probabilities(whole)[np.arange(len(whole)), codes_of(whole)] if known else 0.0)
+        wrong, p = f"wrong, {label}", f"its probability, {label}"
+        columns += [Column(wrong, wrong, "", str, number(".1%"), right=True)]
+        columns += [Column(p, p, "", str, number(".3f"), right=True)] if known else []
+        for actual, part in whole.groupby("actual", sort=False):
+            row = rows.setdefault(str(actual), {"label": str(actual), "rows": int(part["row"].nunique())})
+            row[wrong], row[p] = float((part["predicted"] != part["actual"]).mean()), float(part["_p"].mean())
+    if not rows:
+        return None
+    order = [name for run in comparison.runs if run.is_recorded for name in run.record.data.labels] + sorted(rows)
+    heads = (Column("label", f"actual {target(comparison)}", "", str), Column("rows", "rows", "", str, right=True))
+    return Listing((*heads, *columns), tuple(rows[name] for name in dict.fromkeys(order) if name in rows))
 
 
 def environments(comparison: Comparison) -> list[str]:

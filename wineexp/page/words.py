@@ -80,8 +80,18 @@ def lead(comparison: Comparison) -> str:
     return text
 
 
+#: What a score says, for a reader who does not know it.
+_MEANINGS = {
+    "mae": "its predictions of {} are off by that much on average",
+    "rmse": "its predictions of {} are off by that much on average",
+    "log_loss": "the mean of minus the logarithm of the probability that it gives the right {}",
+    "error_rate": "the share of rows whose {} it gets wrong",
+    "brier": "the mean squared error of its probabilities of {}",
+}
+
+
 def _lead_of_one(comparison: Comparison, variant: Variant, figures: str) -> str:
-    predicted = f"its predictions of {target(comparison)} are off by that much on average"
+    predicted = _MEANINGS.get(comparison.score.judge.removesuffix("_mc"), "").format(target(comparison))
     text = f"{comparison.metric} {figures}: {predicted}"
     skill = variant.figures.skill
     if skill is not None:

@@ -250,7 +250,20 @@ def default_columns(rows: Sequence[Row]) -> list[Column[Run]]:
 
     facts = [key for key in ("reason", "kind") if differ(key)]
     settings = [FIELD_KEYS[name] for name in VARIANT_FIELDS if differ(FIELD_KEYS[name])]
-    listed = sorted((key for key, column in COLUMNS.items() if column.listed), key=lambda key: COLUMNS[key].listed)
+    of_classes = any(row.get("val_log_loss") is not None for row in rows)
+    kinds = [False] * any(row.get("val_mae") is not None for row in rows) + [True] * of_classes or [False]
+
+    def fits(key: str) -> bool:
+        """Whether a metric is one of what the runs predict: numbers, or classes."""
+        unit = (
+            None if key not in Metrics.model_fields else ("mae" in key, "log_loss" in key or "error_rate" in key)
+        )
+        return unit in (None, (False, False)) or any(unit[kind] for kind in kinds)
+
+    listed = sorted(
+        (key for key, column in COLUMNS.items() if column.listed and fits(key)),
+        key=lambda key: COLUMNS[key].listed,
+    )
     return [COLUMNS[key] for key in ("run", "status", *facts, *settings, "seed", *listed, "seconds")]
 
 

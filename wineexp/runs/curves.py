@@ -21,6 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from wineexp.runs.metrics import stopping
 from wineexp.runs.record import Record
+from wineexp.runs.result import ACCURACY_COLUMNS
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import say, worded
 from wineexp.text import epoch_number, format_number, visible
@@ -160,13 +161,21 @@ COLOURS = (
 #: Each loss's line style; the constant's is dotted.
 LINES = {"val_loss": "-", "loss": "--", "train_loss": "-."}
 
-_LOSS_NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "huber": "Huber loss"}
+_LOSS_NAMES = {
+    "mae": "mean absolute error",
+    "mse": "mean squared error",
+    "huber": "Huber loss",
+    "binary_crossentropy": "binary cross-entropy",
+    "categorical_crossentropy": "categorical cross-entropy",
+}
 
 #: Names of the dotted line: the constant with the least loss on the training rows.
 _CONSTANT_NAMES = {
     "mae": "always predicting the training median",
     "mse": "always predicting the training mean",
     "huber": "always predicting the best constant",
+    "binary_crossentropy": "always predicting the training rows' shares",
+    "categorical_crossentropy": "always predicting the training rows' shares",
 }
 
 
@@ -203,7 +212,8 @@ def figure(record: Record, history: pd.DataFrame, *, full_range: bool = False) -
     """
     fig = Drawing(figsize=(8, 5), dpi=110)
     # Fixed margins: two figures laid over each other match to the pixel, and no layout has to be computed.
-    ax = fig.add_axes((0.085, 0.105, 0.88, 0.755))
+    shared = [name for name in ACCURACY_COLUMNS if name in history]
+    ax = fig.add_axes((0.085, 0.345, 0.88, 0.515) if shared else (0.085, 0.105, 0.88, 0.755))
     spec, baseline = record.spec, record.metrics.baseline_loss
     drawn = [name for name in LINES if name in history]
     axis = loss_axis(baseline, [history[name] for name in drawn], full_range=full_range)
@@ -217,14 +227,33 @@ def figure(record: Record, history: pd.DataFrame, *, full_range: bool = False) -
     mark_constant(ax, spec.epochs, baseline, f"{constant_name(spec.loss, spec.scale_target)}: {constant}")
     if record.status == "done":
         _mark_stopping(ax, spec, history["val_loss"], axis)
-    ax.set_xlabel("epoch")
+    if shared:
+        _draw_accuracy(fig.add_axes((0.085, 0.105, 0.88, 0.19)), history, spec.epochs)
+        ax.tick_params(labelbottom=False)
+    else:
+        ax.set_xlabel("epoch")
     ax.set_ylabel(loss_name(spec.loss, spec.scale_target))
     write_title(ax, _heading(record), description(record))
     if record.simulated:
         watermark(ax)
     handles = ax.get_legend_handles_labels()[0] + axis_key(axis)
-    ax.legend(handles=handles, frameon=False, loc="lower left", fontsize=9)
+    # A cross-entropy comes near 0, where the other losses leave room.
+    ax.legend(handles=handles, frameon=False, loc="upper right" if shared else "lower left", fontsize=9)
     return fig
+
+
+def _draw_accuracy(ax: Axes, history: pd.DataFrame, epochs: int) -> None:
+    """The share of right labels by epoch, below the losses."""
+    places = epoch_number(history["epoch"])
+    for number, name in enumerate(("val_accuracy", "accuracy")):
+        style = LINES["val_loss" if number == 0 else "loss"]
+        ax.plot(places, history[name], style, color=COLOURS[number], label=name, lw=1.8)
+    least = float(history[list(ACCURACY_COLUMNS)].min().min())
+    ax.set_ylim(min(0.5, math.floor(10 * least) / 10) if math.isfinite(least) else 0.0, 1.0)
+    mark_constant(ax, epochs, None, "")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("accuracy")
+    ax.legend(frameon=False, loc="lower right", fontsize=9, ncols=2)
 
 
 def description(record: Record) -> str:
@@ -298,10 +327,10 @@ def watermark(ax: Axes) -> None:
 
 
 def write_title(ax: Axes, title: str, description: str) -> None:
-    """A title above ``ax`` with a description under it, as plain text, two lines each at most."""
+    """A title above ``ax`` with a description under it, as plain text: three lines, for which there is room."""
     below = textwrap.fill(description, 120, max_lines=2)
     ax.set_title(
-        textwrap.fill(title, 80, max_lines=2),
+        textwrap.fill(title, 80, max_lines=3 - len(below.splitlines())),
         parse_math=False,
         fontsize=12,
         loc="left",

@@ -174,6 +174,8 @@ def _notes(first: Run, second: Run) -> Iterator[str]:
         yield "they used different tables: their metrics are on different rows"
     elif differing := [name for name in ROW_FIELDS if getattr(one.spec, name) != getattr(other.spec, name)]:
         yield f"they differ in {', '.join(differing)}: their metrics are on different rows or targets"
+    if first.has_classes != second.has_classes:
+        yield "one predicts classes, the other numbers: their metrics are of other kinds"
     if one.key == other.key:
         yield "same spec and table: any difference in metrics comes from the environment"
     elif one.variant_key == other.variant_key:

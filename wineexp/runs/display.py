@@ -93,8 +93,11 @@ def counted(runs: Sequence[Run]) -> str:
 def run_line(run: Run) -> str:
     """One run in a line: its place, its outcome, its error."""
     state = _state(run)
-    val_mae = None if state == UNREADABLE else run.record.metrics.val_mae
-    return f"{str(run.path)!r}, {state}{'' if val_mae is None else f', val_mae {format_number(val_mae)}'}"
+    if state == UNREADABLE:
+        return f"{str(run.path)!r}, {state}"
+    key = "val_log_loss" if run.spec.has_classes else "val_mae"
+    error = getattr(run.record.metrics, key)
+    return f"{str(run.path)!r}, {state}{'' if error is None else f', {key} {format_number(error)}'}"
 
 
 def _state(run: Run) -> str:

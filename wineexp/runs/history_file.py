@@ -68,7 +68,7 @@ class LoneHistory:
     #: What only predictions have.
     name = ""
     seed = split = 0
-    is_fixed = False
+    is_fixed = has_classes = False
     predictions = None
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wineexp.runs.metrics import stopping
+from wineexp.runs.probabilities import codes_of, has_probabilities, probabilities
 from wineexp.runs.score import VAL_MAE, Figures, Score
 from wineexp.text import format_number, one_line
 
@@ -169,12 +170,18 @@ def _falls(run: Run) -> float | None:
 
 
 def _is_constant(predictions: pd.DataFrame) -> bool:
+    if has_probabilities(predictions):
+        p = probabilities(predictions)
+        actual, predicted = np.eye(p.shape[1])[codes_of(predictions)].std(axis=0), p.std(axis=0)
+        return bool(actual.max() > 0 and predicted.max() < CONSTANT * actual.max())
+    if predictions["actual"].dtype.kind not in "iuf":
+        return False  # labels of another tool, without probabilities
     actual, predicted = (predictions[name].to_numpy(np.float64) for name in ("actual", "predicted"))
     return bool(actual.std() > 0 and predicted.std() < CONSTANT * actual.std())
 
 
 def _target_scale(run: Run, predictions: pd.DataFrame) -> TargetScale | None:
-    if not run.is_recorded or run.spec.scale_target != "none":
+    if not run.is_recorded or run.spec.scale_target != "none" or run.spec.has_classes:
         return None
     actual = predictions["actual"].to_numpy(np.float64)
     mean, sd = float(actual.mean()), float(actual.std())

@@ -10,9 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.facts import TableFacts
 from wineexp.data.split import Split
+from wineexp.runs.probabilities import LEAST, MOST, as_passes, auc, codes_of, has_probabilities, probabilities
 from wineexp.runs.record import Metrics
-from wineexp.specs.run_spec import RunSpec
+from wineexp.runs.score import Score
+from wineexp.specs.fields import CLASS_SCORES
+from wineexp.specs.run_spec import CLASS_LOSSES, RunSpec
 from wineexp.text import count_of, epoch_number
 
 __all__ = [
@@ -21,6 +25,8 @@ __all__ = [
     "baselines",
     "best_constant",
     "measure",
+    "measure_classes",
+    "of_classes",
     "of_history",
     "of_passes",
     "of_predictions",
@@ -73,6 +79,72 @@ def measure(
     )
 
 
+def measure_classes(
+    history: pd.DataFrame,
+    train: pd.DataFrame,
+    valid: pd.DataFrame,
+    test: pd.DataFrame | None,
+    data: TableFacts,
+    baseline_loss: float,
+) -> Metrics:
+    """The metrics of a finished run that predicts classes.
+
+    Parameters
+    ----------
+    history : DataFrame
+        ``epoch, loss, val_loss, ...``
+    train, valid : DataFrame
+        ``actual``, ``predicted`` and the probability of each label; of validation and test rows also ``twin``.
+    test : DataFrame or None
+        If there are test rows.
+    data : TableFacts
+        With the labels and their shares.
+    baseline_loss : float
+        The validation loss of always predicting these.
+    """
+    columns = {name: history[name].to_numpy() for name in ("epoch", "loss", "val_loss")}
+    scores = {
+        f"train_{name}": score.of_errors(float(score.errors(train).mean())) for name, score in _CLASSES.items()
+    }
+    return Metrics.of(
+        {**scores, "baseline_loss": baseline_loss, **of_history(columns), **of_classes(valid, data)}
+        | ({} if test is None else of_classes(test, data, "test"))
+    )
+
+
+#: The scores of classes.
+_CLASSES: dict[str, Score] = {name: Score(name) for name in CLASS_SCORES}
+
+
+def of_classes(table: pd.DataFrame, data: TableFacts, side: str = "val") -> dict[str, float | None]:
+    """The metrics of one side's predicted classes, with those of the constant for validation rows."""
+    scores = {name: score.errors(table) for name, score in _CLASSES.items()}
+    losses = scores["log_loss"]
+    found: dict[str, float | None] = {f"{side}_{name}": float(errors.mean()) for name, errors in scores.items()}
+    found |= {
+        f"{side}_log_loss_se": float(losses.std(ddof=1) / np.sqrt(len(losses))),
+        f"{side}_accuracy": 1.0 - float(scores["error_rate"].mean()),
+        f"{side}_auc": auc(codes_of(table), probabilities(table)),
+    }
+    if has_probabilities(table, passes=True):
+        means = as_passes(table)
+        found |= {f"{side}_{name}_mc": float(score.errors(means).mean()) for name, score in _CLASSES.items()}
+    if side != "val":
+        return found
+    constants = {name: score.constant_errors(table, data) for name, score in _CLASSES.items()}
+    baselines = {name: float(errors.mean()) for name, errors in constants.items() if errors is not None}
+    twins, baseline = table["twin"].to_numpy(bool), baselines["log_loss"]
+    return (
+        found
+        | {f"baseline_{name}": value for name, value in baselines.items()}
+        | {
+            "skill": 1 - float(losses.mean()) / baseline if baseline else None,
+            "val_log_loss_twins": float(losses[twins].mean()) if twins.any() else None,
+            "val_log_loss_unseen": float(losses[~twins].mean()) if not twins.all() else None,
+        }
+    )
+
+
 def of_history(history: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
     """The metrics that a finished run's history gives: ``epoch, loss, val_loss``, at least one epoch."""
     val_losses = history["val_loss"]
@@ -113,10 +185,13 @@ def of_test(test: tuple[Array, Array]) -> dict[str, float]:
 
 
 def of_passes(valid: pd.DataFrame, test: pd.DataFrame | None) -> dict[str, float]:
-    """The metrics of the means of passes: of tables with ``actual`` and ``predicted_mc``."""
+    """The metrics of the means of passes: of tables with ``actual`` and ``predicted_mc``, or ``p_mc_<label>``."""
     found: dict[str, float] = {}
     for side, table in (("val", valid), ("test", test)):
-        if table is not None:
+        if table is not None and has_probabilities(table, passes=True):
+            means = as_passes(table)
+            found |= {f"{side}_{name}_mc": float(score.errors(means).mean()) for name, score in _CLASSES.items()}
+        elif table is not None:
             # In float32, like the run's own: a CSV's text of it is another float64.
             actual, predicted = (table[name].to_numpy(np.float32) for name in ("actual", "predicted_mc"))
             error = actual.astype(np.float64) - predicted
@@ -140,7 +215,12 @@ def best_constant(loss: str, y: Array) -> float:
 
 
 def baselines(loss: str, split: Split) -> dict[str, float]:
-    """The error of always predicting one constant on the validation rows, as MAE, RMSE and in the run's loss."""
+    """The error of always predicting one constant on the validation rows, as MAE, RMSE and in the run's loss.
+
+    For classes in the loss alone.
+    """
+    if split.labels:
+        return {"baseline_loss": baseline_loss(loss, split.loss_train, split.loss_valid)}
     return {
         "baseline_mae": baseline_loss("mae", split.y_train, split.y_valid),
         "baseline_rmse": float(np.sqrt(baseline_loss("mse", split.y_train, split.y_valid))),
@@ -149,7 +229,16 @@ def baselines(loss: str, split: Split) -> dict[str, float]:
 
 
 def baseline_loss(loss: str, y_train: Array, y_valid: Array) -> float:
-    """Validation loss of always predicting the training rows' best constant; targets as the loss sees them."""
+    """Validation loss of always predicting the training rows' best constant; targets as the loss sees them.
+
+    The best constant of a cross-entropy is the share of each label, here clipped as in the log loss: it may be 0.
+    """
+    if loss in CLASS_LOSSES:
+        sides = [y.astype(np.float64) for y in (y_train, y_valid)]
+        if loss == "binary_crossentropy":
+            sides = [np.stack([1 - y, y], axis=1) for y in sides]
+        shares = np.clip(sides[0].mean(axis=0), LEAST, MOST)
+        return float(-(sides[1] * np.log(shares)).sum(axis=1).mean())
     error = np.abs(y_valid.astype(np.float64) - best_constant(loss, y_train))
     if loss == "mae":
         return float(error.mean())

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.cells import CsvFile, open_csv
+from wineexp.data.classes import are_numbers, label_of, label_texts
 from wineexp.data.encoding import Encoding, encoding_of
 from wineexp.data.facts import TableFacts
 from wineexp.data.sources import at_hand
@@ -37,7 +38,7 @@ class NewRows:
     frame : DataFrame
         The columns that the features are made from, as they were read, and the target, if present.
     features : float64, shape (rows, features)
-    actual : float64, shape (rows,), or None
+    actual : float64, or labels of dtype object, shape (rows,), or None
         The target, if present.
     extra : tuple of str
         Unused columns.
@@ -49,7 +50,7 @@ class NewRows:
 
     frame: pd.DataFrame
     features: Doubles
-    actual: Doubles | None
+    actual: npt.NDArray[Any] | None
     extra: tuple[str, ...]
     notes: tuple[str, ...] = ()
     ids: tuple[str, list[Any]] | None = None
@@ -100,15 +101,15 @@ def read_rows(
     if id_column in OUTPUT:
         raise DataError(f"id: column {id_column!r} has the same name as an output column; rename it in the file")
     if isinstance(source, pd.DataFrame):
-        frame, extra, ids = _of_frame(source, encoding, target, id_column)
+        frame, extra, ids = _of_frame(source, encoding, target, id_column, data.labels)
         notes: tuple[str, ...] = ()
     else:
-        frame, extra, ids, notes = _of_file(open_csv(source, sep), encoding, target, id_column)
+        frame, extra, ids, notes = _of_file(open_csv(source, sep), encoding, target, id_column, data.labels)
     features = encoding(frame)
     return NewRows(
         frame=frame,
         features=features,
-        actual=frame[target].to_numpy(np.float64) if target in frame else None,
+        actual=_actual(frame, target, data.labels) if target in frame else None,
         extra=tuple(name for name in extra if name != id_column),
         notes=(*notes, *_unseen(frame, encoding), *_far_outside(features, data, encoding)),
         ids=None if id_column is None or ids is None else (id_column, ids),
@@ -152,6 +153,34 @@ def seen_rows(
     return SeenRows(is_trained, np.isin(of_rows, of_table[validated]) & ~is_trained)
 
 
+def _actual(frame: pd.DataFrame, target: str, labels: Sequence[str]) -> npt.NDArray[Any]:
+    """The target's values; with labels, these as they are written."""
+    if not labels:
+        return frame[target].to_numpy(np.float64)
+    numbers = frame[target].dtype.kind in "iuf"
+    texts = [label_of(value) for value in frame[target]] if numbers else frame[target].tolist()
+    return np.array(texts, dtype=object)
+
+
+def _labelled(where: str, cells: Sequence[str], labels: Sequence[str]) -> pd.Series | None:
+    """A column of labels as a table would have it: numbers where all labels are; None if no cell has any.
+
+    Raises
+    ------
+    DataError
+        For the first cell that is no label of the run.
+    """
+    if not any(cell.strip() for cell in cells):
+        return None
+    texts = label_texts(cells, labels)
+    for row, text in enumerate(texts):
+        if text not in labels:
+            found = repr(text[:60]) if text else "nothing"
+            known = some_of([one_line(label) for label in labels])
+            raise DataError(f"{where}: expected one of the labels {known}, found {found} in row {row}, from 0")
+    return pd.Series(texts, dtype=object) if not are_numbers(labels) else pd.Series(list(map(float, texts)))
+
+
 def _as_table(source: Path | pd.DataFrame, sep: str | None) -> Table | None:
     """All columns of the new rows; None if they are no table, as columns that are not needed may hold anything."""
     try:
@@ -161,14 +190,15 @@ def _as_table(source: Path | pd.DataFrame, sep: str | None) -> Table | None:
 
 
 def _of_file(
-    file: CsvFile, encoding: Encoding, target: str, id_column: str | None
+    file: CsvFile, encoding: Encoding, target: str, id_column: str | None, labels: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str], list[Any] | None, tuple[str, ...]]:
     """The columns of a CSV, the names of unused ones, the column to carry, and notes."""
     source = file.source.path
     _check_columns(str(source), file.names, encoding.columns)
     numbers = [name for name in encoding.columns if name not in encoding.categories]
-    carried = dict.fromkeys([*encoding.categories, *([] if id_column is None else [id_column])])
-    cells = file.read([*numbers, target], carry=list(carried))
+    text_target = [target] if labels and target in file.names else []
+    carried = dict.fromkeys([*encoding.categories, *text_target, *([] if id_column is None else [id_column])])
+    cells = file.read([*numbers, *([] if labels else [target])], carry=list(carried))
     for name in numbers:
         if name in cells.empty:
             where = f"{source}:{file.form.skip + 1}: column {name!r}"
@@ -178,12 +208,15 @@ def _of_file(
     if absent := _absent(frame, encoding):
         name, row = absent
         raise DataError(f"{file.place(row)}: column {name!r}: expected text, found nothing")
+    if text_target:
+        named = _labelled(f"{source}: column {target!r}", cells.carried[target], labels)
+        frame = frame if named is None else frame.assign(**{target: named})
     extra = [name for name in file.names if name not in (*encoding.columns, target)]
     return frame, extra, None if id_column is None else cells.carried[id_column], cells.notes
 
 
 def _of_frame(
-    source: pd.DataFrame, encoding: Encoding, target: str, id_column: str | None
+    source: pd.DataFrame, encoding: Encoding, target: str, id_column: str | None, labels: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str], list[Any] | None]:
     """The columns of a DataFrame, the names of unused ones, and the column to carry."""
     where = "the DataFrame"
@@ -192,15 +225,23 @@ def _of_frame(
         found = list(source.columns).count(id_column)
         raise DataError(f"{where}: expected one column {id_column!r}, found {found}")
     needed = [name for name in source.columns if name in encoding.columns]
-    if target in source.columns and not source[target].isna().to_numpy().all():
+    has_target = target in source.columns and not source[target].isna().to_numpy().all()
+    if has_target and not labels:
         needed.append(target)
     table = table_of_frame(source[list(dict.fromkeys(needed))])
     table.check_numbers(name for name in table.frame.columns if name not in encoding.categories)
     if absent := _absent(table.frame, encoding):
         name, row = absent
         raise DataError(f"{where}: column {name!r}: expected text, found nothing in row {row}, counted from 0")
+    frame = table.frame
+    if has_target and labels:
+        cells = [
+            "" if missing else str(cell)
+            for cell, missing in zip(source[target], source[target].isna(), strict=True)
+        ]
+        frame = frame.assign(**{target: _labelled(f"{where}: column {target!r}", cells, labels)})
     extra = [str(name) for name in source.columns if name not in (*encoding.columns, target)]
-    return table.frame, extra, None if id_column is None else source[id_column].tolist()
+    return frame, extra, None if id_column is None else source[id_column].tolist()
 
 
 def _absent(frame: pd.DataFrame, encoding: Encoding) -> tuple[str, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.csv_source import check_lines, is_blank, read_rows
+from wineexp.text import some_of
 
 __all__ = ["Columns", "as_frame", "read_columns"]
 
@@ -37,9 +38,15 @@ def _names(names: tuple[str, ...]) -> pd.Index:
 
 
 def read_columns(
-    content: bytes, columns: Sequence[str], whole: Sequence[str], optional: Sequence[str] = ()
+    content: bytes,
+    columns: Sequence[str],
+    whole: Sequence[str],
+    optional: Sequence[str] = (),
+    texts: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Columns:
     """Read columns of a CSV table: int64 if they are ``whole``, else float64; ``optional`` ones if present.
+
+    ``texts``: columns of text, each with the number that stands for each legal cell.
 
     pandas takes ten times as long, and the last digit of a number depends on its version.
 
@@ -50,7 +57,7 @@ def read_columns(
         a number.
     """
     check_lines(io.BytesIO(content))
-    if (table := _as_written(content, columns, whole, optional)) is not None:
+    if not texts and (table := _as_written(content, columns, whole, optional)) is not None:
         return {name: np.ascontiguousarray(table[name]) for name in table.dtype.names or ()}
     rows = _rows(content.decode("utf-8-sig"))
     header = next(rows, [])
@@ -60,11 +67,20 @@ def read_columns(
     numbers: Columns = {}
     for name in (*columns, *(name for name in optional if name in header)):
         column = cells[header.index(name)]
+        if texts and name in texts:
+            numbers[name] = _numbered(name, column, texts[name])
+            continue
         if "_" in "".join(column):
             raise ValueError(f"expected numbers in {name}, found '_', which Python alone takes in them")
         kind, dtype = (int, np.int64) if name in whole else (float, np.float64)
         numbers[name] = np.fromiter(map(kind, column), dtype)
     return numbers
+
+
+def _numbered(name: str, column: Sequence[str], legal: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    if wrong := next((cell for cell in column if cell not in legal), None):
+        raise ValueError(f"expected one of {some_of(list(legal))} in {name}, found {wrong[:60]!r}")
+    return np.fromiter(map(legal.__getitem__, column), np.int64)
 
 
 def _as_written(

@@ -16,7 +16,7 @@ from PIL import PngImagePlugin
 from wineexp.errors import RunError
 from wineexp.runs.curves import description, figure, save
 from wineexp.runs.record import Record
-from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.result import ACCURACY_COLUMNS, LOSS_COLUMNS
 
 __all__ = ["draw", "read_png"]
 
@@ -61,7 +61,8 @@ def read_png(path: str | os.PathLike[str]) -> tuple[Record, pd.DataFrame]:
             carried = pydantic_core.from_json(_carried_text(file))
         record = json.dumps(carried["record"])
         losses = carried["history"]
-        columns = ["epoch", *(name for name in LOSS_COLUMNS if name in losses or name in LOSS_COLUMNS[:2])]
+        known = (*LOSS_COLUMNS, *ACCURACY_COLUMNS)
+        columns = ["epoch", *(name for name in known if name in losses or name in LOSS_COLUMNS[:2])]
         history = pd.DataFrame({name: losses[name] for name in columns})
         if history["epoch"].tolist() != list(range(len(history))):
             raise ValueError("expected epochs 0, 1, 2, ... in their order")

@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.classes import label_texts
 from wineexp.data.csv_source import check_lines
 from wineexp.data.dialect import SEPARATORS
 from wineexp.errors import RunError, first_line
 from wineexp.runs.directory import read_bounded
+from wineexp.runs.probabilities import P, labels_in, probability_columns
 from wineexp.runs.record import Metrics
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.text import one_line, some_of
@@ -58,7 +60,8 @@ class LonePredictions:
     seed, split : int
         Below 0 for a seed that the table does not name: each such table is a seed of its own.
     predictions : pandas.DataFrame
-        ``row, actual, predicted, twin`` and, where they were given, ``cluster`` and ``predicted_mc``.
+        ``row, actual, predicted, twin`` and, where they were given, ``cluster`` and ``predicted_mc``, or for
+        labels ``p_<label>`` and ``p_mc_<label>``.
     has_rows, has_split : bool
         Whether the table says which rows these are, and of which split; else rows are numbered in its order.
     is_fixed : bool
@@ -71,6 +74,7 @@ class LonePredictions:
     predictions: pd.DataFrame
     has_rows: bool
     has_split: bool = True
+    has_classes: bool = False
     is_fixed: bool = False
     number: int | None = None
     notes: tuple[str, ...] = ()
@@ -85,6 +89,9 @@ class LonePredictions:
 
     @property
     def metrics(self) -> Metrics:
+        if self.has_classes:
+            wrong = (self.predictions["actual"] != self.predictions["predicted"]).to_numpy(float)
+            return Metrics.of({"val_error_rate": float(wrong.mean()), "val_accuracy": 1.0 - float(wrong.mean())})
         errors = (self.predictions["actual"] - self.predictions["predicted"]).abs().to_numpy()
         return Metrics.of({"val_mae": float(errors.mean()), "val_rmse": float(np.sqrt((errors**2).mean()))})
 
@@ -121,9 +128,8 @@ def read_predictions(given: Given, start: int) -> Iterator[LonePredictions]:
         raise RunError(f"{where}: expected columns actual and predicted, found {shown}")
     if table.empty:
         raise RunError(f"{where}: expected predictions below the header, found none")
-    clean = pd.DataFrame({column: _numbers(where, table, column) for column in NEEDED})
-    if "predicted_mc" in table:
-        clean["predicted_mc"] = _numbers(where, table, "predicted_mc")
+    classes = _has_classes(table)
+    clean = _labels(where, table) if classes else _targets(where, table)
     for column in _WHOLE:
         if column in table:
             clean[column] = _whole(where, table, column)
@@ -142,6 +148,42 @@ def read_predictions(given: Given, start: int) -> Iterator[LonePredictions]:
         yield _one(where, one_line(str(label))[:MOST_NAME], part, known, -1 - start, number if count > 1 else None)
 
 
+def _has_classes(table: pd.DataFrame) -> bool:
+    """Whether labels are predicted: there are probabilities, or the actual values are no numbers."""
+    return bool(labels_in(table.columns)) or bool(np.isnan(_floats(table["actual"])).all())
+
+
+def _targets(where: str, table: pd.DataFrame) -> pd.DataFrame:
+    columns = [*NEEDED, *(["predicted_mc"] if "predicted_mc" in table else [])]
+    return pd.DataFrame({column: _numbers(where, table, column) for column in columns})
+
+
+def _labels(where: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The labels, and their probabilities in sort order; raise ``RunError`` for what cannot be either."""
+    named = sorted(labels_in(table.columns))
+    cells = {column: table[column].fillna("").astype(str) for column in NEEDED}
+    known = named or sorted({cell.strip() for cell in cells["actual"]})
+    # As a table's labels are ordered: numbers by their value.
+    known = sorted(known, key=_place)
+    clean = pd.DataFrame({column: label_texts(cells[column], known) for column in NEEDED}, dtype=object)
+    for column in NEEDED:
+        fit = clean[column].isin(known) if named else clean[column] != ""
+        _check(where, table, column, fit.to_numpy(), f"one of the labels {some_of(known)}" if named else "a label")
+    for passes in (False, True):
+        columns = probability_columns(known if named else (), passes=passes)
+        if all(column in table for column in columns):
+            for column in columns:
+                clean[column] = _numbers(where, table, column)
+                within = (clean[column] >= 0) & (clean[column] <= 1)
+                _check(where, table, column, within.to_numpy(), "a probability from 0 to 1")
+    return clean
+
+
+def _place(label: str) -> tuple[bool, float, str]:
+    value = _floats(pd.Series([label]))[0]
+    return (True, 0.0, label) if np.isnan(value) else (False, float(value), label)
+
+
 def _one(
     where: str, name: str, part: pd.DataFrame, known: dict[str, int], own_seed: int, number: int | None
 ) -> LonePredictions:
@@ -154,10 +196,13 @@ def _one(
     if len(part) < 2:
         raise RunError(f"{where}: {one_line(name)}: expected at least 2 rows, found {len(part)}")
     table = part.drop(columns=["row", "seed", "split"], errors="ignore").assign(row=rows, twin=0)
-    order = ["row", *NEEDED, "twin", *(column for column in ("cluster", "predicted_mc") if column in part)]
+    probable = [column for column in map(str, part) if column.startswith(P)]
+    more = ("cluster", "predicted_mc", *probable)
+    order = ["row", *NEEDED, "twin", *(column for column in more if column in part)]
     seed = known.get("seed", own_seed)
     split = known.get("split", 0)
-    return LonePredictions(name, seed, split, table[order], has_rows, "split" in known, number=number)
+    classes = part["actual"].dtype.kind not in "iuf"
+    return LonePredictions(name, seed, split, table[order], has_rows, "split" in known, classes, number=number)
 
 
 def _read(path: Path) -> pd.DataFrame:

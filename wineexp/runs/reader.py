@@ -20,6 +20,7 @@ from wineexp.runs.integrity import check_files, checked, each_checked
 from wineexp.runs.names import Place
 from wineexp.runs.picture import read_png
 from wineexp.runs.prediction_file import Given, LonePredictions, are_predictions, read_predictions
+from wineexp.runs.probabilities import probability_columns
 from wineexp.runs.result import RunResult
 from wineexp.runs.run import Run
 from wineexp.runs.tables import read_history_alone, recorded_targets
@@ -107,7 +108,9 @@ def _has_rows(run: Run) -> bool:
 
 
 def _equal(one: pd.Series, other: pd.Series) -> bool:
-    """Whether targets are equal in the precision of a run."""
+    """Whether targets are equal in the precision of a run, or labels are."""
+    if one.dtype.kind not in "iuf" or other.dtype.kind not in "iuf":
+        return one.tolist() == other.tolist()
     return np.array_equal(one.to_numpy(np.float32), other.to_numpy(np.float32))
 
 
@@ -156,12 +159,14 @@ class _Seen:
             return False
         if self.data.columns and run.record.data.columns:
             return True
+        if run.spec.has_classes:
+            return True  # such runs have recorded headings
         known, actual = self._targets(run)
         return bool(np.all(np.isnan(known) | (known == actual)))
 
     def add(self, run: Run) -> None:
         """Add what a run records."""
-        if run.predictions is not None:
+        if run.predictions is not None and not run.spec.has_classes:
             _, actual = self._targets(run)
             self.targets[run.spec.target][run.predictions["row"].to_numpy()] = actual
 
@@ -206,8 +211,9 @@ def read_result(run: Run) -> RunResult:
         If the run is damaged.
     """
     record, tables = run.record, run.read_tables()
+    of_passes = ["predicted_mc", "predicted_mc_sd", *probability_columns(record.data.labels, passes=True)]
     valid, test = (
-        None if table is None else table.drop(columns=["predicted_mc", "predicted_mc_sd"], errors="ignore")
+        None if table is None else table.drop(columns=of_passes, errors="ignore")
         for table in (tables.predictions, tables.test_predictions)
     )
     return RunResult(

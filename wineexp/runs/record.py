@@ -71,6 +71,17 @@ def _error(heading: str, meaning: str, *, listed: int = 0) -> Any:
 _PASSES = "the mean of mc_passes passes with dropout on"
 
 
+def _share(heading: str, meaning: str, listed: int = 0) -> Any:
+    """A metric of predicted classes."""
+    return _metric(heading, ".4f", f"classes: {meaning}", listed=listed)
+
+
+_LOG_LOSS = "mean of minus the logarithm of the own label's probability, clipped to [1e-7, 1 - 1e-7],"
+_BRIER = "mean squared error of the second label's probability, of more than two labels their sum,"
+_AUC = "area under the ROC curve, of more than two labels the mean of each against the rest,"
+_SHARES = "always predicting the training rows' shares of the labels"
+
+
 class Metrics(BaseModel):
     """The metrics of a run, each None if it is not known or not finite. One declared here is shown everywhere.
 
@@ -104,7 +115,9 @@ class Metrics(BaseModel):
     baseline_loss: _Number | None = _metric(
         "constant's loss", ".4f", "validation loss of always predicting the training rows' best constant"
     )
-    skill: _Number | None = _metric("skill", "+.1%", "1 - val MAE / constant's MAE", listed=3)
+    skill: _Number | None = _metric(
+        "skill", "+.1%", "1 - val MAE / constant's MAE; of classes 1 - val log loss / constant's", listed=3
+    )
     val_mae_twins: _Number | None = _error(
         "MAE twins", "val MAE on rows that also occur, value for value, in the training rows"
     )
@@ -116,6 +129,38 @@ class Metrics(BaseModel):
     val_rmse_mc: _Number | None = _error("val RMSE (MC)", f"val RMSE of {_PASSES}")
     test_mae_mc: _Number | None = _error("test MAE (MC)", f"test MAE of {_PASSES}")
     test_rmse_mc: _Number | None = _error("test RMSE (MC)", f"test RMSE of {_PASSES}")
+    train_log_loss: _Number | None = _share("train log loss", f"{_LOG_LOSS} on the training rows, dropout off", 4)
+    train_error_rate: _Number | None = _share("train error rate", "share of wrong labels on the training rows")
+    train_brier: _Number | None = _share("train Brier score", f"{_BRIER} on the training rows")
+    val_log_loss: _Number | None = _share("val log loss", f"{_LOG_LOSS} on the validation rows", 1)
+    val_log_loss_se: _Number | None = _share("val log loss se", "standard error of val log loss over the rows", 2)
+    val_error_rate: _Number | None = _share("val error rate", "share of wrong labels on the validation rows", 3)
+    val_brier: _Number | None = _share("val Brier score", f"{_BRIER} on the validation rows")
+    val_accuracy: _Number | None = _share("val accuracy", "share of right labels on the validation rows")
+    val_auc: _Number | None = _share("val AUC", f"{_AUC} on the validation rows")
+    baseline_log_loss: _Number | None = _share("constant's log loss", f"validation log loss of {_SHARES}")
+    baseline_error_rate: _Number | None = _share(
+        "constant's error rate", "validation error rate of always predicting the training rows' commonest label"
+    )
+    baseline_brier: _Number | None = _share("constant's Brier score", f"validation Brier score of {_SHARES}")
+    val_log_loss_twins: _Number | None = _share(
+        "log loss twins", "val log loss on rows that also occur, value for value, in the training rows"
+    )
+    val_log_loss_unseen: _Number | None = _share("log loss unseen", "val log loss on the other rows")
+    test_log_loss: _Number | None = _share("test log loss", f"{_LOG_LOSS} on the test rows")
+    test_log_loss_se: _Number | None = _share(
+        "test log loss se", "standard error of the test log loss over its rows"
+    )
+    test_error_rate: _Number | None = _share("test error rate", "share of wrong labels on the test rows")
+    test_brier: _Number | None = _share("test Brier score", f"{_BRIER} on the test rows")
+    test_accuracy: _Number | None = _share("test accuracy", "share of right labels on the test rows")
+    test_auc: _Number | None = _share("test AUC", f"{_AUC} on the test rows")
+    val_log_loss_mc: _Number | None = _share("val log loss (MC)", f"val log loss of {_PASSES}")
+    val_error_rate_mc: _Number | None = _share("val error rate (MC)", f"val error rate of {_PASSES}")
+    val_brier_mc: _Number | None = _share("val Brier score (MC)", f"val Brier score of {_PASSES}")
+    test_log_loss_mc: _Number | None = _share("test log loss (MC)", f"test log loss of {_PASSES}")
+    test_error_rate_mc: _Number | None = _share("test error rate (MC)", f"test error rate of {_PASSES}")
+    test_brier_mc: _Number | None = _share("test Brier score (MC)", f"test Brier score of {_PASSES}")
 
     @classmethod
     def of(cls, values: Mapping[str, float | None]) -> Metrics:
@@ -349,8 +394,20 @@ class Record(BaseModel):
             return f"reason: expected one for a failed run alone; the run is {self.status}, reason {self.reason}"
         if self.data.scaling.in_model and self.spec.scale == "none":
             return "data.scaling.in_model: expected true with a scale alone; the spec's is none"
-        fault = self.data.contradiction(self.spec.target, self.spec.scale, self.spec.scale_target)
+        spec = self.spec
+        fault = self.data.contradiction(
+            spec.target, spec.scale, spec.scale_target, has_classes=spec.has_classes
+        ) or _other_classes(spec, self.data.labels)
         return None if fault is None else f"data.{fault}"
+
+
+def _other_classes(spec: RunSpec, labels: tuple[str, ...]) -> str | None:
+    """Why labels cannot be those that a spec was trained on; None if they can."""
+    if spec.loss == "binary_crossentropy" and len(labels) != 2:
+        return f"labels: expected two, by the spec's loss, found {len(labels)}"
+    if spec.positive is not None and labels and spec.positive not in labels:
+        return f"labels: expected the spec's positive {spec.positive!r} among them"
+    return None
 
 
 def _first_fault(error: ValidationError) -> str:

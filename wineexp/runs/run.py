@@ -115,6 +115,11 @@ class Run:
         return self.record.spec.split_seed if self.alone is None else self.alone.split
 
     @property
+    def has_classes(self) -> bool:
+        """Whether it predicts classes; of a lone history that is not known."""
+        return self.record.spec.has_classes if self.alone is None else self.alone.has_classes
+
+    @property
     def is_fixed(self) -> bool:
         """Whether training it again is known to change nothing."""
         return self.alone is not None and self.alone.is_fixed
@@ -145,9 +150,9 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``; epochs from 0.
+        """``epoch, loss, val_loss``, with ``eval_train`` ``train_loss``, with classes ``accuracy, val_accuracy``.
 
-        A lone history has its own epochs.
+        Epochs are counted from 0. A lone history has its own epochs.
         """
         return self.alone.history if self.alone else self._tables.history
 
@@ -155,7 +160,7 @@ class Run:
     def predictions(self) -> pd.DataFrame | None:
         """``row, actual, predicted, twin`` of each validation row; None unless done, and for a single file.
 
-        With ``mc_passes`` also ``predicted_mc`` and ``predicted_mc_sd``.
+        With ``mc_passes`` also ``predicted_mc`` and ``predicted_mc_sd``; of classes the probability of each label.
         """
         return self.alone.predictions if self.alone else self._tables.predictions
 

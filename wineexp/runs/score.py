@@ -10,17 +10,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from wineexp.data.facts import TableFacts
-from wineexp.specs.fields import Judge
+from wineexp.runs.probabilities import as_passes, briers, codes_of, has_probabilities, log_losses, probabilities
+from wineexp.specs.fields import CLASS_SCORES, Judge, ScoreChoice
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from wineexp.data.facts import TableFacts
     from wineexp.runs.run import Run
+    from wineexp.specs.run_spec import RunSpec
 
-__all__ = ["VAL_MAE", "Figures", "Score"]
+__all__ = ["VAL_MAE", "Figures", "Score", "own_score"]
 
 Floats = npt.NDArray[np.floating[Any]]
+
+#: The scores in words.
+_MEASURES = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "log_loss": "log loss",
+    "error_rate": "error rate",
+    "brier": "Brier score",
+}
 
 
 class Figures(NamedTuple):
@@ -59,9 +70,10 @@ class Score:
 
     Attributes
     ----------
-    judge : {"mae", "rmse", "mae_mc", "rmse_mc"}
-        Mean absolute error; or root mean squared error, of which the squared errors are judged. With ``_mc``: of
-        the mean of passes with dropout on.
+    judge : str
+        Of numbers, ``mae``: mean absolute error; ``rmse``: root mean squared error, of which the squared errors
+        are judged. Of classes, ``log_loss``, ``error_rate``, ``brier``. With ``_mc``: of the mean of passes with
+        dropout on.
     on_test : bool
         Whether test rows are judged, not validation rows.
     """
@@ -77,12 +89,17 @@ class Score:
     @property
     def measure(self) -> str:
         """``MAE``; ``MAE (MC)`` for the mean of passes."""
-        return f"{self._root.upper()}{' (MC)' if self.of_passes else ''}"
+        return f"{_MEASURES[self._root]}{' (MC)' if self.of_passes else ''}"
 
     @property
     def of_passes(self) -> bool:
         """Whether the mean of passes with dropout on is judged."""
         return self.judge.endswith("_mc")
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether it is a score of predicted classes, and so without a unit."""
+        return self._root in CLASS_SCORES
 
     @property
     def other_way(self) -> Score:
@@ -110,12 +127,44 @@ class Score:
     @property
     def constant_words(self) -> str:
         """The best constant: ``the training median``."""
+        if self.of_classes:
+            return "the training rows' shares of the labels"
         return "the training mean" if self._is_squared else "the training median"
 
-    def errors(self, actual: Floats, predicted: Floats | float) -> Floats:
-        """What is judged of each row, shape (rows,): absolute errors, or squared ones for ``rmse``."""
-        errors: Floats = np.abs(np.asarray(actual, np.float64) - predicted)
+    def errors(self, table: pd.DataFrame) -> Floats:
+        """What is judged of each row, shape (rows,): absolute errors, or squared ones for ``rmse``; of classes its
+        log loss, 1 for a wrong label, or its part of the Brier score.
+
+        Parameters
+        ----------
+        table : DataFrame
+            As :meth:`predictions` returns it.
+        """
+        if not self.of_classes:
+            return self._of_numbers(table, table["predicted"].to_numpy(np.float64))
+        if self._root == "error_rate":
+            return (table["actual"] != table["predicted"]).to_numpy().astype(np.float64)
+        return self._of_probabilities(table, probabilities(table))
+
+    def constant_errors(self, table: pd.DataFrame, data: TableFacts) -> Floats | None:
+        """As :meth:`errors`, of always predicting the training rows' best constant; None if that is not known.
+
+        For classes that is the share of each label in the training rows; for the error rate, the commonest label.
+        """
+        if not self.of_classes:
+            constant = data.train_mean if self._is_squared else data.train_median
+            return None if constant is None else self._of_numbers(table, constant)
+        shares = np.array(data.shares)
+        if self._root == "error_rate":
+            return (table["actual"] != data.labels[int(shares.argmax())]).to_numpy().astype(np.float64)
+        return self._of_probabilities(table, np.tile(shares, (len(table), 1)))
+
+    def _of_numbers(self, table: pd.DataFrame, predicted: Floats | float) -> Floats:
+        errors: Floats = np.abs(table["actual"].to_numpy(np.float64) - predicted)
         return errors**2 if self._is_squared else errors
+
+    def _of_probabilities(self, table: pd.DataFrame, p: npt.NDArray[np.float64]) -> Floats:
+        return (log_losses if self._root == "log_loss" else briers)(codes_of(table), p)
 
     def of_errors(self, mean: float) -> float:
         """The score that goes with a mean of :meth:`errors`."""
@@ -151,15 +200,26 @@ class Score:
         return errors / (2 * score) + score / 2 if self._is_squared and score else errors
 
     def predictions(self, run: Run) -> pd.DataFrame | None:
-        """``row, actual, predicted, twin`` of the judged rows; None if the run does not have what is judged."""
-        table = run.test_predictions if self.on_test and run.is_recorded else run.predictions
-        if table is None or not self.of_passes or (run.is_recorded and not run.spec.has_dropout()):
-            return table  # without dropout every pass is the prediction itself
-        return table.assign(predicted=table["predicted_mc"]) if "predicted_mc" in table else None
+        """``row, actual, predicted, twin`` of the judged rows, with the probabilities that are judged.
 
-    def constant(self, data: TableFacts) -> float | None:
-        """The constant with the lowest score on the training rows; None if an earlier run did not record it."""
-        return data.train_mean if self._is_squared else data.train_median
+        None if the run does not have what is judged.
+        """
+        table = run.test_predictions if self.on_test and run.is_recorded else run.predictions
+        if table is None or not self._is_there(table):
+            return None
+        if not self.of_passes or (run.is_recorded and not run.spec.has_dropout()):
+            return table  # without dropout every pass is the prediction itself
+        if not self.of_classes:
+            return table.assign(predicted=table["predicted_mc"]) if "predicted_mc" in table else None
+        return as_passes(table) if has_probabilities(table, passes=True) else None
+
+    def _is_there(self, table: pd.DataFrame) -> bool:
+        """Whether a table's predictions, of dropout off, are of what is judged."""
+        if not self.of_classes:
+            return table["actual"].dtype.kind in "iuf"
+        if self._root == "error_rate":
+            return table["actual"].dtype.kind not in "iuf"
+        return has_probabilities(table)
 
     def figures(self, run: Run) -> Figures:
         """The figures of one run: as recorded, or else from its predictions."""
@@ -170,14 +230,13 @@ class Score:
             return Figures(score, metrics.baseline_mae, train, metrics.val_mae_twins, metrics.val_mae_unseen)
         if table is None:
             return Figures(score, None, train)
-        actual, predicted = (table[name].to_numpy() for name in ("actual", "predicted"))
-        errors, twins = self.errors(actual, predicted), table["twin"].to_numpy(bool)
+        errors, twins = self.errors(table), table["twin"].to_numpy(bool)
         if not run.is_recorded:
             return Figures(self._over(errors), None, None)
-        constant = self.constant(run.record.data)
+        constant = self.constant_errors(table, run.record.data)
         return Figures(
             self._over(errors) if score is None else score,
-            None if constant is None else self._over(self.errors(actual, constant)),
+            None if constant is None else self._over(constant),
             train,
             self._over(errors[twins]),
             self._over(errors[~twins]),
@@ -192,5 +251,10 @@ class Score:
         return self.of_errors(float(errors.mean())) if len(errors) else None
 
 
-#: What is judged by default, where no run has test rows.
+#: What is judged of numbers by default, where no run has test rows.
 VAL_MAE = Score()
+
+
+def own_score(spec: RunSpec) -> Score:
+    """What is judged by default of a run's validation rows."""
+    return Score(ScoreChoice().fit(classes=spec.has_classes))

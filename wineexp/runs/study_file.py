@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from wineexp import files
 from wineexp.errors import ConfigError, RunError
-from wineexp.specs.fields import BY_MAE, Judge, JudgedRows, ScoreChoice
+from wineexp.specs.fields import BY_DEFAULT, Judge, JudgedRows, ScoreChoice
 from wineexp.specs.looks import Looks
 from wineexp.text import count_of, some_of
 
@@ -196,7 +196,7 @@ class PlannedLooks(BaseModel):
         margin: float | None,
         reference: str | None,
         variants: Sequence[str],
-        score: ScoreChoice = BY_MAE,
+        score: ScoreChoice = BY_DEFAULT,
     ) -> PlannedLooks:
         return cls(
             counts=looks.counts,
@@ -205,7 +205,7 @@ class PlannedLooks(BaseModel):
             margin=margin,
             reference=reference,
             variants=tuple(variants),
-            judge=score.judge,
+            judge=score.judge or "mae",
             judge_rows=score.rows,
         )
 

@@ -18,10 +18,11 @@ from wineexp.runs.metrics import Stopping, stopping
 from wineexp.runs.number_table import read_columns
 from wineexp.runs.record import Metrics, Record
 from wineexp.runs.run import Run
+from wineexp.runs.score import own_score
 from wineexp.specs.layers import Layer
 from wineexp.specs.run_spec import RunSpec
 from wineexp.specs.wording import worded
-from wineexp.text import align, count_of, format_number, indent, largest, one_line, short_source
+from wineexp.text import align, count_of, format_number, indent, largest, one_line, short_source, some_of
 
 __all__ = [
     "ending",
@@ -47,12 +48,12 @@ _TABLES = {
 _UNTOLD = {"scaling", "categories"}
 
 
-def header(spec: RunSpec, table: Table, features: int) -> str:
+def header(spec: RunSpec, table: Table, features: int, labels: int = 0) -> str:
     """What is about to be trained, on which table."""
     rows = [
         ("model", spec.describe()),
         ("table", table_words(table)),
-        ("size", f"{spec.parameter_count(features):,} parameters"),
+        ("size", f"{spec.parameter_count(features, labels):,} parameters"),
     ]
     return align(rows)
 
@@ -62,9 +63,9 @@ def table_words(table: Table) -> str:
     return f"{_TABLES[table.kind]}, {len(table.frame):,} rows, {short_source(table.source)}"
 
 
-def layer_table(spec: RunSpec, features: int) -> str:
+def layer_table(spec: RunSpec, features: int, labels: int = 0) -> str:
     """The layers with output shapes and parameter counts, as Keras's summary shows them."""
-    sizes = spec.layer_sizes(features)
+    sizes = spec.layer_sizes(features, labels)
     rows = [("layer", "setting", "output shape", "parameters")]
     rows += [(s.layer.kind, _setting(s.layer), f"(rows, {s.width})", f"{s.parameters:,}") for s in sizes]
     total = sum(size.parameters for size in sizes)
@@ -108,7 +109,12 @@ def facts(run: Run) -> list[tuple[str, str]]:
     record = run.record
     metrics, data = record.metrics, record.data
 
-    size = largest((metrics.val_mae, metrics.baseline_mae))
+    score = own_score(record.spec)
+    name = "val" if score.of_classes else "validation"
+    error, se, constant, train = (
+        getattr(metrics, key) for key in (score.key, f"{score.key}_se", f"baseline_{score.judge}", score.train_key)
+    )
+    size = largest((error, constant))
     loss_size = largest((metrics.best_val_loss, metrics.baseline_loss))
 
     def shown(value: float | None, form: str = ".4f", size: float | None = size) -> str:
@@ -122,27 +128,35 @@ def facts(run: Run) -> list[tuple[str, str]]:
     scaled = worded("scale_target", record.spec.scale_target)
     of = f" (of the {scaled})" if scaled else ""
     skill = "no skill defined" if metrics.skill is None else f"skill {metrics.skill:+.1%} over it"
-    gap = None if metrics.val_mae is None or metrics.train_mae is None else metrics.val_mae - metrics.train_mae
+    gap = None if error is None or train is None else error - train
     rows = [
         (
-            "validation MAE",
-            f"{shown(metrics.val_mae)} ± {shown(metrics.val_mae_se)} (standard error over {data.valid_rows} rows)",
+            f"{name} {score.measure}",
+            f"{shown(error)} ± {shown(se)} (standard error over {data.valid_rows} rows)",
         ),
-        ("constant's MAE", f"{shown(metrics.baseline_mae)} (always predicting the training median); {skill}"),
-        ("training MAE", f"{shown(metrics.train_mae)} (dropout off); gap {shown(gap, '+.4f')}"),
+        (
+            "constant's" if score.of_classes else f"constant's {score.measure}",
+            f"{shown(constant)} (always predicting {score.constant_words}); {skill}",
+        ),
+        (
+            f"{'train' if score.of_classes else 'training'} {score.measure}",
+            f"{shown(train)} (dropout off); gap {shown(gap, '+.4f')}",
+        ),
+        *(_of_labels(metrics) if score.of_classes else ()),
         *_with_dropout_on(record, shown),
         ("best epoch", f"{best} of {epochs}, val_loss {shown(metrics.best_val_loss, size=loss_size)}{of}{after}"),
         *([("early stopping", stopped.words)] if stopped else []),
     ]
-    if metrics.val_mae_twins is not None and metrics.val_mae_unseen is not None:
-        twins = f"MAE {shown(metrics.val_mae_twins)} on {data.twins} rows that also occur in the training rows"
-        rows.append(("rows seen", f"{twins}, {shown(metrics.val_mae_unseen)} on the others"))
-    if metrics.test_mae is not None:
+    of_twins, unseen = (getattr(metrics, f"{score.key}_{part}") for part in ("twins", "unseen"))
+    if of_twins is not None and unseen is not None:
+        twins = f"{score.measure} {shown(of_twins)} on {data.twins} rows that also occur in the training rows"
+        rows.append(("rows seen", f"{twins}, {shown(unseen)} on the others"))
+    on_test, test_se = (getattr(metrics, f"test_{score.judge}{end}") for end in ("", "_se"))
+    if on_test is not None:
         rows.append(
             (
-                "test MAE",
-                f"{shown(metrics.test_mae)} ± {shown(metrics.test_mae_se)} (over {data.test_rows} rows held out "
-                "for testing)",
+                f"test {score.measure}",
+                f"{shown(on_test)} ± {shown(test_se)} (over {data.test_rows} rows held out for testing)",
             )
         )
     if run.model_path.is_file() and record.spec.scale != "none" and not data.scaling.in_model:
@@ -154,13 +168,24 @@ def facts(run: Run) -> list[tuple[str, str]]:
     return rows
 
 
+def _of_labels(metrics: Metrics) -> list[tuple[str, str]]:
+    """The share of wrong labels, beside the constant's, and the area under the curve."""
+    if metrics.val_error_rate is None or metrics.baseline_error_rate is None:
+        return []
+    area = "" if metrics.val_auc is None else f"; AUC {metrics.val_auc:.3f}"
+    constant = f"always predicting the commonest label gives {metrics.baseline_error_rate:.3f}"
+    return [("val error rate", f"{metrics.val_error_rate:.3f} ({constant}){area}")]
+
+
 def _with_dropout_on(record: Record, shown: Callable[..., str]) -> list[tuple[str, str]]:
     """The errors of the mean of passes with dropout left on, if there are any."""
     spec, metrics = record.spec, record.metrics
     if not spec.mc_passes or not spec.has_dropout():
         return []
-    test = f", test MAE {shown(metrics.test_mae_mc)}" if metrics.test_mae_mc is not None else ""
-    words = f"validation MAE {shown(metrics.val_mae_mc)}{test} (the mean of {spec.mc_passes} passes)"
+    score = own_score(spec)
+    error, on_test = (getattr(metrics, f"{side}_{score.judge}_mc") for side in ("val", "test"))
+    test = f", test {score.measure} {shown(on_test)}" if on_test is not None else ""
+    words = f"validation {score.measure} {shown(error)}{test} (the mean of {spec.mc_passes} passes)"
     return [("dropout left on", words)]
 
 
@@ -191,8 +216,18 @@ def _model(record: Record) -> str:
         takes = f"features as the table has them{text}: it begins with their scaling"
     else:
         takes = f"scaled features: (value - center) / scale, of data.scaling in {RECORD}"
+    if record.spec.has_classes:
+        return f"{MODEL} takes {takes}; it predicts {_probabilities(record)}"
     gives = "" if record.spec.scale_target == "none" else f"; it predicts {record.spec.target} in its own units"
     return f"{MODEL} takes {takes}{gives}"
+
+
+def _probabilities(record: Record) -> str:
+    """What the outputs of a model of classes are."""
+    labels = record.data.labels
+    if record.spec.loss == "binary_crossentropy":
+        return f"the probability of {one_line(record.spec.positive or labels[1])!r}"
+    return f"the probabilities of {some_of([repr(one_line(label)) for label in labels])}, in this order"
 
 
 def _epochs(run: Run) -> int:
@@ -215,7 +250,7 @@ def whole_run(run: Run) -> str:
         *([f"names\n{indent(_lines(record.names))}"] if record.names else []),
         *([f"error\n{indent(record.error)}"] if record.error else []),
         _block("spec", record.spec.settings()),
-        f"layers\n{indent(layer_table(record.spec, len(record.data.features)))}",
+        f"layers\n{indent(layer_table(record.spec, len(record.data.features), len(record.data.labels)))}",
         *([f"model\n{indent(_model(record))}"] if run.model_path.is_file() else []),
         _block("data", record.data.model_dump(mode="json", exclude=_UNTOLD, exclude_unset=True)),
         _block("metrics", told_metrics(record.metrics)),
@@ -249,12 +284,13 @@ def outcome(run: Run, name: str, *, amended: bool = False) -> str:
     record, metrics = run.record, run.record.metrics
     if run.status == "done":
         error = "not finite"
-        if metrics.val_mae is not None and metrics.val_mae_se is not None:
-            se = format_number(metrics.val_mae_se, size=metrics.val_mae)
-            error = f"{format_number(metrics.val_mae)} ± {se}"
+        score = own_score(run.spec)
+        mean, se = (getattr(metrics, f"{score.key}{end}") for end in ("", "_se"))
+        if mean is not None and se is not None:
+            error = f"{format_number(mean)} ± {format_number(se, size=mean)}"
         if amended:
-            return f"amended      {name}  val MAE {error}, as before  {run.spec.mc_passes} passes"
-        return f"done         {name}  val MAE {error}  {record.timing.run_seconds:.1f} s"
+            return f"amended      {name}  {score.name} {error}, as before  {run.spec.mc_passes} passes"
+        return f"done         {name}  {score.name} {error}  {record.timing.run_seconds:.1f} s"
     if run.status == "interrupted":
         return f"interrupted  {name}  {count_of(_epochs(run), 'epoch')} kept"
     return f"failed       {name}  {record.error}"
@@ -276,8 +312,14 @@ def _number(value: Any) -> str:
 
 
 #: The columns for each seed; the first ones also get mean and standard deviation.
-_SPREAD = ("val_mae", "skill", "train_mae", "test_mae")
-_COLUMNS = ("val_mae", "val_mae_se", "skill", "train_mae", "test_mae", "best_epoch", "seconds")
+_SPREAD = (
+    "val_mae", "val_log_loss", "val_error_rate", "skill", "train_mae", "train_log_loss", "test_mae",
+    "test_log_loss",
+)  # fmt: skip
+_COLUMNS = (
+    "val_mae", "val_mae_se", "val_log_loss", "val_log_loss_se", "val_error_rate", "skill", "train_mae",
+    "train_log_loss", "test_mae", "test_log_loss", "best_epoch", "seconds",
+)  # fmt: skip
 
 
 def seeds_table(runs: Sequence[Run]) -> str:
@@ -352,9 +394,11 @@ def _became(run: Run) -> str:
 def _shared(runs: Sequence[Run], done: Sequence[Run]) -> list[str]:
     """What all runs share: the constant's MAE, the folder, a simulated table."""
     lines = [f"{len(done)} of {len(runs)} seeds done; sd: standard deviation over seeds"]
-    constant = next((run.record.metrics.baseline_mae for run in done), None)
+    score = own_score(runs[0].spec)
+    constant = next((getattr(run.record.metrics, f"baseline_{score.judge}") for run in done), None)
     if constant is not None:
-        lines.append(f"constant's MAE {format_number(constant)} (always predicting the training median)")
+        number = f"constant's {score.measure} {format_number(constant)}"
+        lines.append(f"{number} (always predicting {score.constant_words})")
     if any(run.record.simulated for run in runs):
         lines.append(f"SIMULATED: the real table was not used; {NOT_ABOUT_WINE}")
     return [*lines, f"files {runs[0].path.parent}/"]

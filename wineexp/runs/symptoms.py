@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wineexp.runs.learning import Learning, learning
 from wineexp.runs.metrics import Stopping, stopping
+from wineexp.runs.probabilities import codes_of, has_probabilities, probabilities
 from wineexp.runs.record import Metrics
 from wineexp.runs.run import Run
+from wineexp.runs.score import own_score
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import count_of, epoch_number, format_number, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "HELD",
@@ -38,6 +43,7 @@ __all__ = [
     "still_falling",
     "target_scale",
     "twins",
+    "watched",
 ]
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -100,17 +106,18 @@ class ModelFacts:
 
     Attributes
     ----------
-    passes_mae, passes_mean : float or None
-        Of the mean of passes with dropout on, over the validation rows; None without dropout.
-    batches_mae : float or None
-        MAE on the training rows with dropout off and each batch's statistics; None without batch normalization.
+    passes_error, passes_mean : float or None
+        The score (MAE, log loss) of the mean of passes with dropout on, over the validation rows, and the mean of
+        what is :func:`watched` in it; None without dropout.
+    batches_error : float or None
+        The score on the training rows with dropout off and each batch's statistics; None without batch norm.
     dead : tuple of (str, float)
         For each hidden layer the share of units that are 0 on every validation row.
     """
 
-    passes_mae: float | None = None
+    passes_error: float | None = None
     passes_mean: float | None = None
-    batches_mae: float | None = None
+    batches_error: float | None = None
     dead: tuple[tuple[str, float], ...] = ()
 
 
@@ -127,6 +134,7 @@ class Facts:
     learning : Learning
     loss, val_loss : float arrays, shape (epochs,)
     actual, predicted : float arrays, shape (validation rows,), or None
+        What is :func:`watched` of the predictions.
     train_rows : int
     features : tuple of (str, float)
         Each feature with its largest absolute value in the training rows.
@@ -152,19 +160,18 @@ class Facts:
     def of(cls, run: Run, model: ModelFacts | None = None) -> Facts:
         """The facts of a run; raise ``RunError`` if its files are damaged."""
         data, spec, table = run.record.data, run.spec, run.predictions
-        actual, predicted = (
-            None if table is None else table[name].to_numpy(float) for name in ("actual", "predicted")
-        )
-        if table is not None and "predicted_mc" in table:
-            passes = table["predicted_mc"].to_numpy(float)
-            mae, mean = float(np.abs(actual - passes).mean()), float(passes.mean())
-            model = replace(model or ModelFacts(), passes_mae=mae, passes_mean=mean)
+        score = own_score(spec)
+        actual, predicted = (None, None) if table is None else watched(table)
+        passes = score.other_way.predictions(run) if spec.mc_passes else None
+        if passes is not None and spec.has_dropout():
+            error, mean = float(score.errors(passes).mean()), float(watched(passes)[1].mean())
+            model = replace(model or ModelFacts(), passes_error=error, passes_mean=mean)
         fitted, history = data.target_scaling, run.history
         return cls(
             path=run.path,
             spec=spec,
             metrics=run.record.metrics,
-            learning=learning(run),
+            learning=learning(run, score),
             loss=history["loss"].to_numpy(float),
             val_loss=history["val_loss"].to_numpy(float),
             actual=actual,
@@ -205,10 +212,34 @@ class Facts:
         For ``mse`` the roots; None where the loss is no such error.
         """
         metrics, unit, loss = self.metrics, self.loss_unit, float(self.loss[self.kept])
-        error = {"mae": metrics.train_mae, "mse": metrics.train_rmse}.get(self.spec.loss)
+        kinds = {"mae": metrics.train_mae, "mse": metrics.train_rmse}
+        error = metrics.train_log_loss if self.spec.has_classes else kinds.get(self.spec.loss)
         if error is None or unit is None:
             return None
-        return error / unit, loss if self.spec.loss == "mae" else loss**0.5
+        return error / unit, loss**0.5 if self.spec.loss == "mse" else loss
+
+    @property
+    def error(self) -> float | None:
+        """The score on the validation rows."""
+        return self.learning.figures.score
+
+    @property
+    def train_error(self) -> float | None:
+        """The score on the training rows, dropout off."""
+        return self.learning.figures.train
+
+    def say(self, side: str) -> str:
+        """``val MAE``, ``train log loss``."""
+        return f"{side} {self.learning.score.measure}"
+
+
+def watched(table: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Actual and predicted numbers; of classes, of the commonest label: 1 for its rows, and its probability."""
+    if not has_probabilities(table):
+        return table["actual"].to_numpy(float), table["predicted"].to_numpy(float)
+    codes = codes_of(table)
+    label = int(np.bincount(codes).argmax())
+    return (codes == label).astype(float), probabilities(table)[:, label]
 
 
 def _number(value: float) -> str:
@@ -226,13 +257,16 @@ def dropout_shifts(facts: Facts) -> str | None:
     if not facts.spec.has_dropout() or facts.actual is None or facts.predicted is None:
         return None
     model, off, sd = facts.model, float(facts.predicted.mean()), float(facts.actual.std())
-    target = f"mean prediction {_number(off)}, mean {one_line(facts.spec.target)} {_number(facts.actual.mean())}"
-    if model is not None and model.passes_mae is not None and model.passes_mean is not None:
-        mae = float(np.abs(facts.actual - facts.predicted).mean())
-        if mae <= BETTER * model.passes_mae or abs(off - model.passes_mean) <= SHIFT * sd:
+    mean = f"mean {one_line(facts.spec.target)}"
+    if facts.spec.has_classes:
+        mean = "share of the commonest label"
+    target = f"mean prediction {_number(off)}, {mean} {_number(facts.actual.mean())}"
+    if model is not None and model.passes_error is not None and model.passes_mean is not None:
+        error = facts.error
+        if error is None or error <= BETTER * model.passes_error or abs(off - model.passes_mean) <= SHIFT * sd:
             return None
-        on = f"{_number(model.passes_mae)} as the mean of passes with it on"
-        return f"val MAE {_number(mae)} with dropout off, {on}; {target}"
+        on = f"{_number(model.passes_error)} as the mean of passes with it on"
+        return f"{facts.say('val')} {_number(error)} with dropout off, {on}; {target}"
     both = None if facts.normalizes else facts.in_training
     if both is None or both[0] <= BETTER_IN_TRAINING * both[1]:
         return None
@@ -244,11 +278,12 @@ def averages_lag(facts: Facts) -> str | None:
     if not facts.normalizes or facts.spec.batch_size < FEW_ROWS:
         return None
     held = f"; after training they still hold {facts.held:.0%} of their first values" if facts.held > HELD else ""
-    own, by_batch = facts.metrics.train_mae, facts.model.batches_mae if facts.model else None
+    own, by_batch = facts.train_error, facts.model.batches_error if facts.model else None
     if own is not None and by_batch is not None:
         if own <= BETTER * by_batch:
             return None
-        return f"train MAE {_number(own)} with them, {_number(by_batch)} with each batch's statistics{held}"
+        statistics = f"{_number(by_batch)} with each batch's statistics{held}"
+        return f"{facts.say('train')} {_number(own)} with them, {statistics}"
     both = None if facts.spec.has_dropout() else facts.in_training
     if both is None or both[0] <= BETTER_IN_TRAINING * both[1]:
         return None
@@ -267,9 +302,11 @@ def dead_units(facts: Facts) -> str | None:
 def constant_predictions(facts: Facts) -> str | None:
     if not facts.learning.constant_predictions or facts.predicted is None or facts.actual is None:
         return None
+    of = "probabilities of the commonest label " if facts.spec.has_classes else ""
+    has = "its indicator" if facts.spec.has_classes else one_line(facts.spec.target)
     return (
-        f"all about {_number(facts.predicted.mean())}, with sd {facts.predicted.std():.2g} where "
-        f"{one_line(facts.spec.target)} has {facts.actual.std():.2g}"
+        f"{of}all about {_number(facts.predicted.mean())}, with sd {facts.predicted.std():.2g} where "
+        f"{has} has {facts.actual.std():.2g}"
     )
 
 
@@ -293,7 +330,7 @@ def still_falling(facts: Facts) -> str | None:
 
 
 def best_past(facts: Facts) -> str | None:
-    losses, train, valid = facts.val_loss, facts.metrics.train_mae, facts.metrics.val_mae
+    losses, train, valid = facts.val_loss, facts.train_error, facts.error
     if train is None or valid is None or valid <= BY_HEART * train:
         return None
     if facts.kept != len(losses) - 1 or len(losses) < 2 * AROUND:
@@ -303,7 +340,8 @@ def best_past(facts: Facts) -> str | None:
         return None
     return (
         f"val_loss was lowest in epoch {epoch_number(best)} of {len(losses)}, {_number(losses[best])}, and is "
-        f"{_number(last)} over the last {AROUND}; train MAE {_number(train)}, val MAE {_number(valid)}"
+        f"{_number(last)} over the last {AROUND}; {facts.say('train')} {_number(train)}, {facts.say('val')} "
+        f"{_number(valid)}"
     )
 
 
@@ -373,7 +411,7 @@ def _below(facts: Facts, how: str) -> str | None:
     loss, val_loss = float(facts.loss[-10:].mean()), float(facts.val_loss[-10:].mean())
     if val_loss >= loss or both is None or both[0] >= both[1]:
         return None
-    error = "loss" if facts.spec.loss == "mae" else "root mean squared error"
+    error = "root mean squared error" if facts.spec.loss == "mse" else "loss"
     last = f"the last {count_of(min(10, len(facts.loss)), 'epoch')}"
     return (
         f"loss {_number(loss)} and val_loss {_number(val_loss)} over {last}; {how} the training rows' {error} is "
@@ -390,12 +428,14 @@ def below_by_moving(facts: Facts) -> str | None:
 
 
 def twins(facts: Facts) -> str | None:
-    twins, unseen = facts.metrics.val_mae_twins, facts.metrics.val_mae_unseen
+    twins, unseen = facts.learning.figures.twins, facts.learning.figures.unseen
     if twins is None or unseen is None or twins >= TWINS * unseen:
         return None
     if facts.learning.loses_to_constant:
         return None  # nothing was learnt, so nothing by heart
-    return f"val MAE {_number(twins)} on rows that were also trained on, {_number(unseen)} on the others"
+    return (
+        f"{facts.say('val')} {_number(twins)} on rows that were also trained on, {_number(unseen)} on the others"
+    )
 
 
 #: The faults that values far from 1 can cause.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,16 +13,21 @@ import pandas as pd
 from wineexp.errors import RunError
 from wineexp.runs.directory import HISTORY, PREDICTIONS, TEST_PREDICTIONS, read_bounded, read_recorded
 from wineexp.runs.number_table import Columns, as_frame, read_columns
+from wineexp.runs.probabilities import probability_columns
 from wineexp.runs.record import Record
-from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.result import ACCURACY_COLUMNS, LOSS_COLUMNS, history_columns
 from wineexp.runs.verification import check_metrics
 from wineexp.specs.run_spec import RunSpec
+from wineexp.text import csv_cell
 
 __all__ = ["Tables", "read_history_alone", "read_tables", "recorded_targets"]
 
 _HISTORY_COLUMNS = ("epoch", *LOSS_COLUMNS[:2])
 _PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
 _PASSES_COLUMNS = ("predicted_mc", "predicted_mc_sd")
+
+#: How far the sum of a row's probabilities may be from 1, by rounding.
+_SUM = 1e-6
 
 #: Earlier versions did not write it.
 _CLUSTER = "cluster"
@@ -33,11 +39,11 @@ class Tables(NamedTuple):
     Attributes
     ----------
     history : pandas.DataFrame
-        ``epoch, loss, val_loss`` and, with ``eval_train``, ``train_loss``.
+        ``epoch`` and the :func:`~wineexp.runs.result.history_columns` of its spec.
     predictions, test_predictions : pandas.DataFrame or None
         ``row, actual, predicted, twin, cluster`` (not in earlier runs) and, with ``mc_passes``, ``predicted_mc,
-        predicted_mc_sd``; None unless
-        the run is done and has such rows.
+        predicted_mc_sd``; of classes, see :mod:`wineexp.runs.probabilities`. None unless the run is done and has
+        such rows.
     """
 
     history: pd.DataFrame
@@ -52,9 +58,9 @@ def read_tables(folder: Path, record: Record) -> Tables:
     epochs = len(losses["epoch"])
     if not np.array_equal(losses["epoch"], np.arange(epochs)):
         raise RunError(f"{path}: is damaged: expected epochs 0, 1, 2, ... in their order")
-    if epochs and (LOSS_COLUMNS[2] in losses) != record.spec.eval_train:
-        expected = f"{'a' if record.spec.eval_train else 'no'} column {LOSS_COLUMNS[2]}, by its spec"
-        raise RunError(f"{path}: is damaged: expected {expected}")
+    due = history_columns(record.spec.loss, eval_train=record.spec.eval_train)
+    if epochs and tuple(losses)[1:] != due:
+        raise RunError(f"{path}: is damaged: expected columns epoch, {', '.join(due)}, by its spec")
     if record.timing.epochs is not None and record.timing.epochs != epochs:
         expected = f"expected {record.timing.epochs} epochs, as recorded, found {epochs}"
         raise RunError(f"{path}: is damaged: {expected}")
@@ -72,7 +78,17 @@ def read_tables(folder: Path, record: Record) -> Tables:
             raise RunError(f"{folder / TEST_PREDICTIONS}: is damaged: a test row is a validation row too")
     if problem := check_metrics(record, losses, predictions, test):
         raise RunError(f"{folder}: is damaged: {problem}")
-    return Tables(history, as_frame(predictions), None if test is None else as_frame(test))
+    labels = data.labels
+    return Tables(history, _framed(predictions, labels), None if test is None else _framed(test, labels))
+
+
+def _framed(predictions: Columns, labels: Sequence[str]) -> pd.DataFrame:
+    """The table, with its labels in words."""
+    frame = as_frame(predictions)
+    if not labels:
+        return frame
+    named = np.array(labels, dtype=object)
+    return frame.assign(**{name: named[predictions[name]] for name in ("actual", "predicted")})
 
 
 def read_history_alone(path: Path) -> pd.DataFrame:
@@ -88,8 +104,12 @@ def recorded_targets(path: Path, record: Record) -> tuple[npt.NDArray[np.int64],
 
 def _predictions(path: Path, record: Record, rows: int, twins: int | None = None) -> Columns:
     """Predictions of the rows that the record has; raise ``RunError`` otherwise."""
-    predictions = _read(path, _PREDICTION_COLUMNS, read_recorded(path, record))
-    problem = _contradiction(predictions, rows, record.data.rows, twins) or _lacking(predictions, record.spec)
+    predictions = _read(path, _PREDICTION_COLUMNS, read_recorded(path, record), record.data.labels)
+    problem = _contradiction(predictions, rows, record.data.rows, twins) or (
+        _wrong_probabilities(predictions, record)
+        if record.spec.has_classes
+        else _lacking(predictions, record.spec)
+    )
     if problem:
         raise RunError(f"{path}: is damaged: {problem}")
     return predictions
@@ -125,10 +145,31 @@ def _lacking(predictions: Columns, spec: RunSpec) -> str | None:
     return None
 
 
-def _read(path: Path, columns: tuple[str, ...], content: bytes) -> Columns:
+def _wrong_probabilities(predictions: Columns, record: Record) -> str | None:
+    """Why probabilities are not those of a run of classes, in words."""
+    labels, passes = record.data.labels, bool(record.spec.mc_passes)
+    for due, names in ((True, probability_columns(labels)), (passes, probability_columns(labels, passes=True))):
+        found = [name for name in names if name in predictions]
+        if len(found) != len(names) * due:
+            return f"expected {'' if due else 'no '}columns {', '.join(names)[:200]}, by its spec and its labels"
+        if not found:
+            continue
+        p = np.stack([predictions[name] for name in names], axis=1)
+        if not ((p >= 0) & (p <= 1)).all() or (np.abs(p.sum(axis=1) - 1) > _SUM).any():
+            return "expected probabilities from 0 to 1, with a sum of 1 in every row"
+    return None
+
+
+def _read(path: Path, columns: tuple[str, ...], content: bytes, labels: Sequence[str] = ()) -> Columns:
+    if columns is _HISTORY_COLUMNS:
+        optional = (*LOSS_COLUMNS[2:], *ACCURACY_COLUMNS)
+    else:
+        passes = probability_columns(labels, passes=True) if labels else _PASSES_COLUMNS
+        optional = (_CLUSTER, *probability_columns(labels), *passes)
+    cells = {csv_cell(label): number for number, label in enumerate(labels)}
+    texts = dict.fromkeys(("actual", "predicted"), cells) if labels else None
     try:
-        optional = LOSS_COLUMNS[2:] if columns is _HISTORY_COLUMNS else (_CLUSTER, *_PASSES_COLUMNS)
-        return read_columns(content, columns, ("epoch", "row", "twin", _CLUSTER), optional)
+        return read_columns(content, columns, ("epoch", "row", "twin", _CLUSTER), optional, texts)
     except (ValueError, OverflowError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path}: cannot be read: {text}") from None

@@ -7,18 +7,20 @@ with the table, if that is at hand.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from wineexp.data.facts import TableFacts
+from wineexp.data.scaling import TargetScaling
 from wineexp.data.sources import at_hand
-from wineexp.data.split import Split, TargetScaling, split_table, table_facts
+from wineexp.data.split import Split, split_table, table_facts
 from wineexp.data.table import Table
 from wineexp.errors import DataError, RunError
-from wineexp.runs.metrics import baseline_loss, of_history, of_passes, of_predictions, of_test
+from wineexp.runs.metrics import baseline_loss, of_classes, of_history, of_passes, of_predictions, of_test
 from wineexp.runs.number_table import Columns, as_frame
 from wineexp.runs.record import Record
 from wineexp.specs.run_spec import RunSpec, deciding
@@ -31,11 +33,11 @@ __all__ = ["check_metrics", "check_tables"]
 TOLERANCE = 1e-5
 
 #: Metrics that every version recorded.
-_ALWAYS = ("val_mae", "test_mae")
+_ALWAYS = ("val_mae", "test_mae", "val_log_loss", "test_log_loss")
 
 #: The recorded facts of a table besides its source that are numbers to compare.
-_FACTS = ("rows", "train_rows", "valid_rows", "twins", "test_rows", "features", "categories")
-_NUMBERS = ("train_median", "train_mean", "ranges")
+_FACTS = ("rows", "train_rows", "valid_rows", "twins", "test_rows", "features", "categories", "labels")
+_NUMBERS = ("train_median", "train_mean", "shares", "ranges")
 
 Pair = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -46,6 +48,8 @@ def check_metrics(record: Record, history: Columns, predictions: Columns, test: 
     The constants' errors are taken from the recorded training median and mean; a metric that an earlier version
     did not record may be absent.
     """
+    if record.spec.has_classes:
+        return _other_classes(record, history, predictions, test)
     valid = _exact(predictions)
     median, recorded = record.data.train_median, record.metrics.model_dump(exclude_unset=True)
     constant = None if median is None else float(np.abs(valid[0] - median).mean())
@@ -67,11 +71,35 @@ def check_metrics(record: Record, history: Columns, predictions: Columns, test: 
     rounding = 0.1 * TOLERANCE * float(np.abs(valid).max())
     slack = dict.fromkeys(of_rows, rounding) | {"skill": TOLERANCE + rounding / (constant or 1.0)}
     slack["baseline_loss"] = rounding / scale
-    for name, value in (of_rows | of_history(history)).items():
+    return _first_other(recorded, of_rows | of_history(history), slack)
+
+
+def _first_other(
+    recorded: Mapping[str, float | None], computed: Mapping[str, float | None], slack: Mapping[str, float]
+) -> str | None:
+    """The first recorded metric that differs from what was computed, in words."""
+    for name, value in computed.items():
         found = recorded.get(name)
         if (name in recorded or name in _ALWAYS) and not _is_close(found, value, slack.get(name, 0.0)):
             return f"metrics.{name}: expected {_told(value)}, which its files give; found {_told(found)}"
     return None
+
+
+def _other_classes(record: Record, history: Columns, predictions: Columns, test: Columns | None) -> str | None:
+    """:func:`check_metrics` of predicted classes; the constant's are those of the recorded shares."""
+    named = np.array(record.data.labels, dtype=object)
+
+    def framed(columns: Columns) -> pd.DataFrame:
+        return as_frame(columns).assign(**{name: named[columns[name]] for name in ("actual", "predicted")})
+
+    computed = of_classes(framed(predictions), record.data)
+    if test is not None:
+        computed |= of_classes(framed(test), record.data, "test")
+    computed |= of_history(history)
+    # With few rows of nearly certain predictions every score may be about 0.
+    return _first_other(
+        record.metrics.model_dump(exclude_unset=True), computed, dict.fromkeys(computed, TOLERANCE)
+    )
 
 
 def _exact(predictions: Columns) -> Pair:

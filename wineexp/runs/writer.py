@@ -17,7 +17,7 @@ from wineexp.runs.picture import draw
 from wineexp.runs.record import SCHEMA, FileFacts, Record
 from wineexp.runs.result import RunResult
 from wineexp.runs.run import Run
-from wineexp.text import visible
+from wineexp.text import csv_cell, visible
 
 __all__ = ["add_names", "restore_runs", "write_run"]
 
@@ -108,5 +108,9 @@ def _record(result: RunResult, name: str, names: tuple[str, ...], planned: str) 
 def _csv(frame: pd.DataFrame) -> bytes:
     stream = io.BytesIO()
     shown = frame.astype({name: int for name in frame.columns if frame[name].dtype == bool})
+    for name in (
+        name for name in ("actual", "predicted") if name in shown and shown[name].dtype.kind not in "iuf"
+    ):
+        shown[name] = shown[name].map(csv_cell)  # labels
     shown.to_csv(stream, index=False, na_rep="nan", lineterminator="\n")
     return stream.getvalue()

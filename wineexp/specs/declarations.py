@@ -186,16 +186,41 @@ class Declarations(BaseModel):
         words=Words("weight decay {}", place=6, off=(0.0,)),
         hints=Hints("wd decay l2 l2reg weightdecayrate"),
     )
-    loss: Literal["mae", "mse", "huber"] = spec_field(
+    loss: Literal["mae", "mse", "huber", "binary_crossentropy", "categorical_crossentropy"] = spec_field(
         "mae",
-        "loss: mean absolute error, mean squared error or Huber (delta 1)",
-        "mae, mse or huber",
-        free=OF_THE_MODEL - {"constant"},
-        words=Words("{}", place=6, question="the loss {}"),
+        "loss: mean absolute error, mean squared error or Huber (delta 1); for classes, binary_crossentropy (two "
+        "labels, one sigmoid unit) or categorical_crossentropy (softmax)",
+        "a Keras loss",
+        free={"rows"},
+        words=Words(
+            "{}",
+            place=6,
+            question="the loss {}",
+            spoken={
+                "binary_crossentropy": "binary cross-entropy",
+                "categorical_crossentropy": "categorical cross-entropy",
+            },
+        ),
         hints=Hints(
             "lossfn lossfunction criterion objective",
-            values={"mae": "meanabsoluteerror l1", "mse": "meansquarederror l2", "huber": "smoothl1 huberloss"},
+            values={
+                "mae": "meanabsoluteerror l1",
+                "mse": "meansquarederror l2",
+                "huber": "smoothl1 huberloss",
+                "binary_crossentropy": "bce binary logistic binarylogistic logloss bcewithlogits",
+                "categorical_crossentropy": "ce cce crossentropy softmax multinomial nll "
+                "sparsecategoricalcrossentropy",
+            },
         ),
+    )
+    positive: Column = spec_field(
+        None,
+        "with binary_crossentropy: the label whose probability the model gives; by default the second in order",
+        "one of the target's two labels, or none",
+        later=True,
+        free={"shape", "rows", "constant"},
+        only_with={"loss": "binary_crossentropy"},
+        hints=Hints("positiveclass positivelabel poslabel poscls target1"),
     )
     precision: Literal["float32", "mixed_bfloat16"] = spec_field(
         "float32",

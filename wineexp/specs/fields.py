@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
-    "BY_MAE",
+    "BY_DEFAULT",
+    "CLASS_SCORES",
     "JUDGED_BY",
     "MAX_LAYERS",
     "MAX_SEED",
@@ -51,8 +52,11 @@ MAX_SEED_COUNT = 10_000
 #: With fewer splits, their variation is not known well enough for a verdict over them.
 MIN_SPLITS = 5
 
-#: What may be judged of the predictions.
-Judge = Literal["mae", "rmse", "mae_mc", "rmse_mc"]
+#: What may be judged of the predictions: of numbers, and of classes.
+Judge = Literal[
+    "mae", "rmse", "mae_mc", "rmse_mc",
+    "log_loss", "error_rate", "brier", "log_loss_mc", "error_rate_mc", "brier_mc",
+]  # fmt: skip
 JUDGED_BY = get_args(Judge)
 
 #: Whose predictions are judged: the validation or the test rows.
@@ -60,14 +64,33 @@ JudgedRows = Literal["valid", "test"]
 
 
 class ScoreChoice(NamedTuple):
-    """What a user wants to be judged; the runs decide on which rows, unless these are named."""
+    """What a user wants to be judged; the runs decide what, and on which rows, unless these are named."""
 
-    judge: Judge = "mae"
+    judge: Judge | None = None
     rows: JudgedRows | None = None
 
+    def fit(self, *, classes: bool) -> Judge:
+        """The score of numbers, or of classes: the wanted one, else ``mae`` or ``log_loss``.
+
+        Raises
+        ------
+        ValueError
+            If the wanted one is of the other.
+        """
+        if self.judge is None:
+            return "log_loss" if classes else "mae"
+        legal = [name for name in JUDGED_BY if (name.removesuffix("_mc") in CLASS_SCORES) == classes]
+        if self.judge not in legal:
+            what = "classes" if classes else "numbers"
+            raise ValueError(f"expected one of {', '.join(legal)}, as the runs predict {what}; found {self.judge}")
+        return self.judge
+
+
+#: The scores of predicted classes.
+CLASS_SCORES: tuple[Judge, ...] = ("log_loss", "error_rate", "brier")
 
 #: What is judged unless a user wants something else.
-BY_MAE = ScoreChoice()
+BY_DEFAULT = ScoreChoice()
 
 
 _TIMES = re.compile(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*")

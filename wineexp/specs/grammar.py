@@ -36,7 +36,7 @@ class Config:
         The file's name, if it is one file.
     margin : float or None
         The size below which a difference does not matter; for several files, if they agree on one.
-    judge : {"mae", "rmse", "mae_mc", "rmse_mc"} or None
+    judge : str or None
         What is judged; None if it is not given, or if several files differ.
     looks : Looks or None
         The planned looks, if seeds are added only while there is no verdict; ``specs`` then has all runs that may

@@ -45,14 +45,15 @@ def layer_plan(
     bn: str,
     bn_input: bool,
     bn_momentum: float,
+    output: tuple[int, str],
 ) -> tuple[Layer, ...]:
     """The layers in order.
 
     ``bn`` none: Dense, Dropout. ``bn`` after: Dense, Dropout, BatchNormalization, as in the lesson, or with
     ``dropout_place`` after_bn Dense, BatchNormalization, Dropout. ``bn`` before: Dense, BatchNormalization,
     Activation, Dropout. There are Dropout layers only where the rate is above 0. The features go through
-    ``bn_input``'s BatchNormalization first, then through ``dropout_input``'s Dropout. Without widths the last
-    layer alone follows: a linear model.
+    ``bn_input``'s BatchNormalization first, then through ``dropout_input``'s Dropout. The last layer has the units
+    and the activation of ``output``; without widths it is the only one: a linear model.
     """
     plan: list[Layer] = []
     if bn_input:
@@ -71,7 +72,7 @@ def layer_plan(
             plan += [dense, *drop, norm]
         else:
             plan += [dense, norm, *drop]
-    plan.append(Layer("Dense", len(widths) + 1, (1, "linear")))
+    plan.append(Layer("Dense", len(widths) + 1, output))
     return tuple(plan)
 
 

@@ -24,6 +24,7 @@ from wineexp.specs.marks import Marks, Part
 
 __all__ = [
     "BFLOAT16_KERNEL",
+    "CLASS_LOSSES",
     "COSMETIC_FIELDS",
     "DEPENDENT_FIELDS",
     "RECORDING_FIELDS",
@@ -54,6 +55,9 @@ DEPENDENT_FIELDS = tuple(
 
 #: Fields that distinguish variants: all but the seed, the cosmetic and the recording ones, in their order.
 VARIANT_FIELDS = tuple(name for name in MARKS if name not in COSMETIC_FIELDS | RECORDING_FIELDS | {"seed"})
+
+#: The losses of classes, each with the activation of the last layer.
+CLASS_LOSSES = {"binary_crossentropy": "sigmoid", "categorical_crossentropy": "softmax"}
 
 #: Field -> optimizer -> the field's value if none is given.
 _BY_OPTIMIZER = {name: marks.by_optimizer for name, marks in MARKS.items() if marks.by_optimizer}
@@ -94,6 +98,7 @@ class RunSpec(Declarations):
         _check_shares(self)
         _check_precision(self)
         _check_passes(self)
+        _check_classes(self)
         _check_columns(self)
         return self
 
@@ -111,12 +116,21 @@ class RunSpec(Declarations):
         """Whether the model has any Dropout layer."""
         return self.dropout_input > 0 or any(self.rates())
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether the target is learnt as classes: by the probabilities of its labels."""
+        return self.loss in CLASS_LOSSES
+
     def normalizes(self) -> bool:
         """Whether the model has any batch normalization."""
         return any(layer.kind == "BatchNormalization" for layer in self.layer_plan())
 
-    def layer_plan(self) -> tuple[Layer, ...]:
-        """The layers in order, as plain tuples; Keras is not needed to read them."""
+    def layer_plan(self, labels: int = 0) -> tuple[Layer, ...]:
+        """The layers in order, as plain tuples; Keras is not needed to read them.
+
+        ``labels`` is the number of the target's labels; without it the last layer of categorical_crossentropy has
+        no units.
+        """
         return layers.layer_plan(
             self.widths,
             self.rates(),
@@ -126,15 +140,19 @@ class RunSpec(Declarations):
             bn=self.bn,
             bn_input=self.bn_input,
             bn_momentum=self.bn_momentum,
+            output=(
+                labels if self.loss == "categorical_crossentropy" else 1,
+                CLASS_LOSSES.get(self.loss, "linear"),
+            ),
         )
 
-    def layer_sizes(self, features: int) -> list[LayerSize]:
-        """Each layer of the plan with its output width and parameter count, for this many features."""
-        return layers.layer_sizes(self.layer_plan(), features)
+    def layer_sizes(self, features: int, labels: int = 0) -> list[LayerSize]:
+        """Each layer of the plan with its output width and parameter count, for so many features and labels."""
+        return layers.layer_sizes(self.layer_plan(labels), features)
 
-    def parameter_count(self, features: int) -> int:
+    def parameter_count(self, features: int, labels: int = 0) -> int:
         """All parameters of the model, moving averages included, as ``keras.Model.count_params``."""
-        return sum(size.parameters for size in self.layer_sizes(features))
+        return sum(size.parameters for size in self.layer_sizes(features, labels))
 
     def settings(self) -> dict[str, Any]:
         """The resolved spec as JSON-ready values (lists, numbers, text), in field order."""
@@ -304,6 +322,14 @@ def _check_passes(spec: RunSpec) -> None:
     """Raise ``ValueError`` for a single pass."""
     if spec.mc_passes == 1:
         raise ValueError("mc_passes: expected 0, or 2 or more, as one pass has no spread; found 1")
+
+
+def _check_classes(spec: RunSpec) -> None:
+    """Raise ``ValueError`` for what is about a target of numbers, or of labels, beside the other."""
+    if spec.has_classes and spec.scale_target != "none":
+        raise ValueError(
+            f"scale_target: expected none with {spec.loss}, as labels have no scale; found {spec.scale_target}"
+        )
 
 
 def _check_columns(spec: RunSpec) -> None:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from wineexp import compiled, runtime
 from wineexp.training.keras_internals import allow_tracing_again, dismantle, forgetting_gradients, numbering
-from wineexp.training.kernels import TENSORFLOW, XLA, Batch, Mask, loss_sum, train_batch
+from wineexp.training.kernels import LOSSES, TENSORFLOW, XLA, Batch, Mask, loss_sum, train_batch
 from wineexp.training.masks import Masks, MasksAhead
 
 __all__ = ["INFERENCE_ROWS", "Epoch", "EpochSettings", "epoch_calls"]
@@ -45,7 +45,8 @@ class EpochSettings:
 
     Attributes
     ----------
-    loss : {"mae", "mse", "huber"}
+    loss : str
+        By the spec's name.
     batch_size : int
     eval_train : bool
         Whether the training rows are evaluated too, in inference mode, after the training on them.
@@ -93,6 +94,8 @@ class Epoch:
         self._model, self._optimizer, self._settings = model, optimizer, settings
         self._rows, self._units = rows, units
         self._operations = XLA if settings.xla else TENSORFLOW
+        #: The shape of what one step sums up.
+        self._summed = () if LOSSES[settings.loss].is_right is None else (2,)
         self._taken: int | None = None
         evaluated = (valid_rows, rows) if settings.eval_train else (valid_rows,)
         self._parts = epoch_calls(model.count_params(), rows, evaluated, settings.batch_size, sum(units))
@@ -108,10 +111,13 @@ class Epoch:
     ) -> npt.NDArray[np.float64]:
         """Run the epoch and return the sums of the losses: training, validation and, with ``eval_train``, a third.
 
+        Of classes, shape (2 or 3, 2): each sum and how many rows are right.
+
         Parameters
         ----------
         table : four float32 tensors
-            Features of the training rows, their targets of shape (rows, 1), and the same for the validation rows.
+            Features of the training rows, their targets of shape (rows, units), and the same for the validation
+            rows.
         order : int32 array, shape (rows,)
             The training rows in the order of this epoch.
         masks : Masks
@@ -119,7 +125,7 @@ class Epoch:
         """
         # What fills up the short last batch does not count, but must be as sound as its rows: they come again.
         filled_up = np.pad(order, (0, self._filled_up(len(order)) - len(order)), "edge")
-        sums, rows = np.zeros(len(self._parts[0])), tf.constant(filled_up)
+        sums, rows = np.zeros((len(self._parts[0]), *self._summed)), tf.constant(filled_up)
         scales = tf.constant(masks.scales)
         drawn = self._drawn_from(masks) if self._units else itertools.repeat(())
         for part in self._parts:
@@ -200,7 +206,7 @@ class Epoch:
 
         ``bounds`` has a pair (first row, row after the last) for ``order``, for the validation rows and, with
         ``eval_train``, for the training rows. ``kept`` has each dropout layer's mask for the rows that are
-        trained on. Returns the sum of the losses for each pair, float64.
+        trained on. Returns the sum of the losses for each pair, float64; see :meth:`__call__`.
         """
         # A single call covers all rows, so the bounds are constants: XLA then has no branches to translate.
         pairs = self._parts[0] if len(self._parts) == 1 else [tf.unstack(pair) for pair in tf.unstack(bounds)]
@@ -254,13 +260,13 @@ class Epoch:
             return tf.while_loop(
                 lambda at, _: at < end,
                 lambda at, total: (at + size, step(at, total, count(at))),
-                (start, tf.constant(0.0, tf.float64)),
+                (start, tf.zeros(self._summed, tf.float64)),
                 parallel_iterations=1,  # batches depend on each other through the weights
             )[1]
 
         if not self._settings.xla:
             return loop(stop, lambda at: tf.minimum(size, stop - at))
-        rest, total = rows % size, tf.constant(0.0, tf.float64)
+        rest, total = rows % size, tf.zeros(self._summed, tf.float64)
         if rows >= size:
             total = loop(rows - rest, lambda _: size)
         return step(rows - rest, total, rest) if rest else total
@@ -286,7 +292,7 @@ class Epoch:
         return tf.while_loop(
             lambda at, *_: at < stop,
             step,
-            (start, tf.constant(0.0, tf.float64), tf.constant(0)),
+            (start, tf.zeros(self._summed, tf.float64), tf.constant(0)),
             parallel_iterations=1,
         )[1]
 

@@ -13,7 +13,7 @@ from wineexp.errors import RunError
 from wineexp.runs.inspection import Activations, LayerInside, Normalization, Summary
 from wineexp.training.epoch import INFERENCE_ROWS
 from wineexp.training.model import derive_seed, keras_defaults
-from wineexp.training.trainer import shuffled
+from wineexp.training.trainer import before_activation, shuffled
 
 __all__ = ["inspect_model", "predict_by_batch"]
 
@@ -141,22 +141,23 @@ def predict_by_batch(model: keras.Sequential, x: Floats, *, batch_size: int, see
 
     Returns
     -------
-    float32 array, shape (rows,)
-        As the model's last layer gives them.
+    float32 array, shape (rows,) or (rows, units)
+        As :func:`.trainer.predict` gives them.
     """
-    predicted = np.empty(len(x), np.float32)
+    units = int(model.layers[-1].units)
+    predicted = np.empty((len(x), units), np.float32)
     order = shuffled(len(x), derive_seed(seed, 0, "order"))(0)
     for at in range(0, len(x), batch_size):
         rows = order[at : at + batch_size]
         values = x[rows]
-        for layer in model.layers:
+        for layer in model.layers[:-1]:
             if isinstance(layer, keras.layers.BatchNormalization):
                 state = [variable.value for variable in layer.non_trainable_variables]
                 values, _ = _train(layer, values, state)
             else:
                 values = np.asarray(layer(values, training=False))
-        predicted[rows] = values[:, 0]
-    return predicted
+        predicted[rows] = np.asarray(before_activation(model.layers[-1], values))
+    return predicted[:, 0] if units == 1 else predicted
 
 
 def _train(layer: keras.layers.Layer, values: Floats, state: Sequence[Any]) -> tuple[Floats, Sequence[Any]]:

@@ -70,16 +70,77 @@ Gradients = dict[int, tf.Tensor]
 #: Takes the gradient of a layer's output, stores the gradients of its variables, returns that of its input.
 Backward = Callable[[tf.Tensor, Gradients], tf.Tensor]
 
-#: Takes the errors, prediction minus target, and the compiler's operations.
-OfErrors = Callable[[tf.Tensor, Operations], tf.Tensor]
+#: Takes something made of outputs and targets, and the compiler's operations.
+Function = Callable[[tf.Tensor, Operations], tf.Tensor]
 
-#: The loss of each error, and its derivative, as in ``keras.losses``; Huber's delta is 1.
-LOSSES: dict[str, tuple[OfErrors, OfErrors]] = {
-    "mae": (lambda error, op: op.absolute(error), lambda error, op: op.sign(error)),
-    "mse": (lambda error, _: tf.square(error), lambda error, _: 2.0 * error),
-    "huber": (
+
+class Loss(NamedTuple):
+    """A loss as in ``keras.losses``, of the model's outputs before the last activation.
+
+    Attributes
+    ----------
+    of : callable
+        (outputs, targets), each of shape (rows, units) -> what the next two take, the same shape.
+    values : callable
+        The loss of each row, shape (rows, 1).
+    derivative : callable
+        Of that by the outputs, shape (rows, units).
+    is_right : callable, optional
+        Of a loss of classes: (outputs, targets) -> 1 for each row whose most probable label is its own, shape
+        (rows, 1).
+    """
+
+    of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    values: Function
+    derivative: Function
+    is_right: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
+
+
+def _towards(outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Logits that are above 0 where they speak for the label."""
+    return outputs * (2.0 * targets - 1.0)
+
+
+def _log_sum_exp(distances: tf.Tensor) -> tf.Tensor:
+    return tf.math.log(tf.reduce_sum(tf.exp(distances), 1, keepdims=True))
+
+
+class _Softmax(NamedTuple):
+    """Logits minus the largest of their row, and the one-hot targets."""
+
+    distances: tf.Tensor
+    targets: tf.Tensor
+
+    @classmethod
+    def of(cls, outputs: tf.Tensor, targets: tf.Tensor) -> _Softmax:
+        return cls(outputs - tf.reduce_max(outputs, 1, keepdims=True), targets)
+
+
+#: The losses by the spec's names; Huber's delta is 1. Those of classes are computed from logits: no probability is
+#: rounded to 0 or 1, so nothing is infinite.
+LOSSES: dict[str, Loss] = {
+    "mae": Loss(tf.subtract, lambda error, op: op.absolute(error), lambda error, op: op.sign(error)),
+    "mse": Loss(tf.subtract, lambda error, _: tf.square(error), lambda error, _: 2.0 * error),
+    "huber": Loss(
+        tf.subtract,
         lambda error, op: tf.where(op.absolute(error) <= 1.0, 0.5 * tf.square(error), op.absolute(error) - 0.5),
         lambda error, _: tf.clip_by_value(error, -1.0, 1.0),
+    ),
+    "binary_crossentropy": Loss(
+        lambda outputs, targets: (outputs, targets),
+        lambda both, op: op.relu(-_towards(*both)) + tf.math.log1p(tf.exp(-op.absolute(both[0]))),
+        lambda both, _: tf.sigmoid(both[0]) - both[1],
+        lambda outputs, targets: tf.cast(tf.equal(outputs > 0.0, targets > 0.5), tf.float32),
+    ),
+    "categorical_crossentropy": Loss(
+        _Softmax.of,
+        lambda both, _: (
+            _log_sum_exp(both.distances) - tf.reduce_sum(both.targets * both.distances, 1, keepdims=True)
+        ),
+        lambda both, _: tf.exp(both.distances - _log_sum_exp(both.distances)) - both.targets,
+        lambda outputs, targets: tf.cast(tf.equal(tf.argmax(outputs, 1), tf.argmax(targets, 1)), tf.float32)[
+            :, None
+        ],
     ),
 }
 
@@ -104,7 +165,7 @@ class Batch:
 
     Attributes
     ----------
-    x, y : float32 tensors, shape (rows, features) and (rows, 1)
+    x, y : float32 tensors, shape (rows, features) and (rows, units)
     masks : sequence of Mask
         One for each dropout layer.
     counted : float32 tensor, shape (rows, 1), optional
@@ -141,7 +202,7 @@ def train_batch(
     precision: str = "float32",
     operations: Operations = TENSORFLOW,
 ) -> tf.Tensor:
-    """Update ``model`` by one batch, and return the sum of the losses over its rows, float64.
+    """Update ``model`` by one batch, and return the sum of the losses over its rows, float64; see :func:`_sums`.
 
     With ``mixed_bfloat16`` the products between hidden layers, of forward and backward pass, are in bfloat16, as
     under Keras's policy of that name. That policy rounds more; here the features, the predictions and all sums
@@ -151,13 +212,14 @@ def train_batch(
     inner = [layer for layer in model.layers if type(layer) is keras.layers.Dense][1:-1]
     rounded = inner if precision == "mixed_bfloat16" else []
     predicted, passes = _forward(model, batch, rounded, operations)
-    (losses, derivative), errors = LOSSES[loss], predicted - batch.y
-    gradient, gradients = batch.only(derivative(errors, operations)) / rows, Gradients()
+    by, of = LOSSES[loss], LOSSES[loss].of(predicted, batch.y)
+    gradient, gradients = batch.only(by.derivative(of, operations)) / rows, Gradients()
     for backward in reversed(passes):
         gradient = backward(gradient, gradients)
     weights = model.trainable_variables
     _apply(optimizer, [gradients[id(weight)] for weight in weights], weights)
-    return _sum(batch.only(losses(errors, operations)))
+    losses = batch.only(by.values(of, operations))
+    return _sums(losses, by.is_right and batch.only(by.is_right(predicted, batch.y)))
 
 
 def loss_sum(
@@ -169,42 +231,48 @@ def loss_sum(
     counted: tf.Tensor | None = None,
     operations: Operations = TENSORFLOW,
 ) -> tf.Tensor:
-    """The sum of the losses over the rows in inference mode, float64; ``counted`` as in :class:`Batch`."""
+    """As :func:`_sums`, over the rows in inference mode; ``counted`` as in :class:`Batch`."""
 
     def activated(function: Callable[..., tf.Tensor], z: tf.Tensor) -> tf.Tensor:
         return operations.relu(z) if function is keras.activations.relu else function(z)
 
+    last = model.layers[-1]
     for layer in model.layers:
         if type(layer) is keras.layers.Dense:
             z = tf.nn.bias_add(tf.matmul(x, layer.kernel.value), layer.bias.value)
-            x = activated(layer.activation, z)
+            x = z if layer is last else activated(layer.activation, z)
         elif type(layer) is keras.layers.BatchNormalization:
             scale = layer.gamma.value * tf.math.rsqrt(layer.moving_variance.value + layer.epsilon)
             x = x * scale + (layer.beta.value - layer.moving_mean.value * scale)
         elif type(layer) is keras.layers.Activation:
             x = activated(layer.activation, x)
-    losses, _ = LOSSES[loss]
-    errors = losses(x - y, operations)
-    return _sum(errors if counted is None else errors * counted)
+    by = LOSSES[loss]
+    losses, right = by.values(by.of(x, y), operations), by.is_right and by.is_right(x, y)
+    if counted is not None:
+        losses, right = losses * counted, None if right is None else right * counted
+    return _sums(losses, right)
 
 
-def _sum(losses: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.reduce_sum(losses), tf.float64)
+def _sums(losses: tf.Tensor, right: tf.Tensor | None) -> tf.Tensor:
+    """The sum of the losses, float64, scalar; with classes, shape (2,), also how many rows are right."""
+    total = tf.cast(tf.reduce_sum(losses), tf.float64)
+    return total if right is None else tf.stack([total, tf.cast(tf.reduce_sum(right), tf.float64)])
 
 
 def _forward(
     model: keras.Sequential, batch: Batch, rounded: Sequence[object], operations: Operations
 ) -> tuple[tf.Tensor, list[Backward]]:
-    """The output in training mode, and the backward pass of each layer from the first that learns.
+    """The output in training mode, before the last activation, and the backward pass of each layer that learns.
 
-    ``rounded`` layers multiply in bfloat16.
+    The first that learns comes first. ``rounded`` layers multiply in bfloat16.
     """
     x, masks = batch.x, iter(batch.masks)
     passes: list[Backward] = []
     for layer in model.layers:
         if type(layer) is keras.layers.Dense:
             product = bfloat16_product if layer in rounded else tf.matmul
-            x, backward = _dense(layer, x, product, operations, is_first=not passes)
+            activation = keras.activations.linear if layer is model.layers[-1] else layer.activation
+            x, backward = _dense(layer, activation, x, product, operations, is_first=not passes)
         elif type(layer) is keras.layers.Dropout:
             x, backward = _dropout(x, next(masks))
         elif type(layer) is keras.layers.BatchNormalization:
@@ -220,6 +288,7 @@ def _forward(
 
 def _dense(
     layer: keras.layers.Dense,
+    activation: Callable[..., tf.Tensor],
     x: tf.Tensor,
     product: Callable[..., tf.Tensor],
     operations: Operations,
@@ -228,7 +297,7 @@ def _dense(
 ) -> tuple[tf.Tensor, Backward]:
     kernel = layer.kernel.value
     z = tf.nn.bias_add(product(x, kernel), layer.bias.value)
-    y, derivative = _activation(layer.activation, z, operations)
+    y, derivative = _activation(activation, z, operations)
 
     def backward(dy: tf.Tensor, gradients: Gradients) -> tf.Tensor:
         dz = derivative(dy)

@@ -68,14 +68,15 @@ def keras_defaults() -> Iterator[None]:
         keras.config.set_dtype_policy(before[2])
 
 
-def build_model(spec: RunSpec, features: int) -> keras.Sequential:
+def build_model(spec: RunSpec, features: int, labels: int = 0) -> keras.Sequential:
     """Return the spec's model for inputs of shape (rows, features), float32, with its initial weights.
 
     Only stock layers, so anyone can load the saved model with ``keras.models.load_model`` alone. The
     dtype is given layer by layer: a user's Keras settings must not change what a spec means. The names are given
-    too, as in a fresh process: Keras numbers layers by what the process built before.
+    too, as in a fresh process: Keras numbers layers by what the process built before. ``labels`` is the number of
+    the target's, 0 for a target of numbers.
     """
-    plan = spec.layer_plan()
+    plan = spec.layer_plan(labels)
     layers = [_layer(entry, spec.seed, name) for entry, name in zip(plan, _names(plan), strict=True)]
     inputs = keras.Input((features,), dtype="float32", name="input_layer")
     return keras.Sequential([inputs, *layers], name="wineexp")

@@ -7,7 +7,7 @@ that were trained beside dropped ones; for a regression that may be far off, and
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ import tensorflow as tf
 from wineexp.data.split import Split, split_table
 from wineexp.data.table import Table
 from wineexp.runs.metrics import of_passes
+from wineexp.runs.probabilities import probabilities, probability_columns
 from wineexp.runs.record import Metrics
 from wineexp.runs.result import RunResult
 from wineexp.specs.run_spec import RunSpec
@@ -28,7 +29,7 @@ from wineexp.training.epoch import INFERENCE_ROWS
 from wineexp.training.keras_internals import allow_tracing_again
 from wineexp.training.masks import Masks
 from wineexp.training.model import build_model, derive_seed, keras_defaults, restore_weights
-from wineexp.training.trainer import predict, without_optimizing_graphs
+from wineexp.training.trainer import before_activation, predict, without_optimizing_graphs
 
 __all__ = ["Passes", "amend", "drop_passes", "mean_of_passes", "with_passes"]
 
@@ -40,14 +41,14 @@ Floats = npt.NDArray[np.float32]
 
 
 class Passes(NamedTuple):
-    """The mean over passes and their standard deviation, both of shape (rows,)."""
+    """The mean over passes and their standard deviation, both of a pass's shape and dtype."""
 
-    mean: Floats
-    sd: Floats
+    mean: npt.NDArray[np.floating[Any]]
+    sd: npt.NDArray[np.floating[Any]]
 
 
 def drop_passes(model: keras.Sequential, spec: RunSpec, x: Floats, count: int) -> Iterator[Floats]:
-    """Yield the predictions, shape (rows,), of each of ``count`` passes.
+    """Yield the outputs, as :func:`.trainer.predict` gives them, of each of ``count`` passes.
 
     Dropout is on, everything else as in inference: batch normalization uses its moving averages. The masks come
     from the spec's seed alone, so that the same model and rows give the same passes, bit for bit.
@@ -75,7 +76,8 @@ def drop_passes(model: keras.Sequential, spec: RunSpec, x: Floats, count: int) -
             kept = [tf.constant(mask) for mask in masks.draw(len(part), len(part))]
             predicted.append(forward(tf.constant(part), *kept).numpy())
         # The last call makes as many passes as the others: the first passes must not depend on how many follow.
-        yield from np.concatenate(predicted).reshape(together, -1)[: count - start]
+        whole = np.concatenate(predicted)
+        yield from whole.reshape(together, len(x), *whole.shape[1:])[: count - start]
 
 
 def _compiled(model: keras.Sequential, features: int, masks: Masks) -> Callable[..., tf.Tensor]:
@@ -86,13 +88,14 @@ def _compiled(model: keras.Sequential, features: int, masks: Masks) -> Callable[
 
     def forward(x: tf.Tensor, *kept: tf.Tensor) -> tf.Tensor:
         values, drawn = x, zip(kept, masks.scales, strict=True)
-        for layer in model.layers:
+        for layer in model.layers[:-1]:
             if type(layer) is keras.layers.Dropout:
                 mask, scale = next(drawn)
                 values = values * (tf.cast(mask, tf.float32) * scale)
             else:
                 values = layer(values, training=False)
-        return values[:, 0]
+        values = before_activation(model.layers[-1], values)
+        return values[:, 0] if values.shape[1] == 1 else values
 
     function = tf.function(forward, autograph=False)
     allow_tracing_again(function)
@@ -106,33 +109,35 @@ def _compiled(model: keras.Sequential, features: int, masks: Masks) -> Callable[
 
 def mean_of_passes(passes: Iterator[npt.NDArray[np.floating[Any]]]) -> Passes:
     """The mean of passes, at least one, and their standard deviation, which is NaN for a single pass."""
-    mean, count = next(passes).astype(np.float64), 1
-    squares = np.zeros(len(mean))
+    first, count = next(passes), 1
+    mean = first.astype(np.float64)
+    squares = np.zeros_like(mean)
     # Welford's sums (Technometrics 4, 1962): thousands of passes over a large table need not be kept.
     for values in passes:
         count += 1
         distance = values - mean
         mean += distance / count
         squares += distance * (values - mean)
-    sd = np.sqrt(squares / (count - 1)) if count > 1 else np.full(len(mean), np.nan)
-    return Passes(mean.astype(np.float32), sd.astype(np.float32))
+    sd = np.sqrt(squares / (count - 1)) if count > 1 else np.full_like(mean, np.nan)
+    return Passes(mean.astype(first.dtype), sd.astype(first.dtype))
 
 
 def with_passes(result: RunResult, model: keras.Sequential | None, split: Split) -> RunResult:
     """A finished run's result with its spec's ``mc_passes``: ``predicted_mc``, its sd, and their metrics.
 
-    Without dropout every pass is the prediction itself, and no model is needed; unchanged if there are to be none.
+    Of classes: ``p_mc_<label>``, the mean probability of each label. Without dropout every pass is the prediction
+    itself, and no model is needed; unchanged if there are to be none.
     """
     if not result.spec.mc_passes:
         return result
 
     def passed(table: pd.DataFrame, x: Floats) -> pd.DataFrame:
         if not result.spec.has_dropout():
-            return table.assign(predicted_mc=table["predicted"], predicted_mc_sd=0.0)
+            return table.assign(**_columns(table["predicted"], 0.0, probabilities(table), split.labels))
         assert model is not None
         passes = drop_passes(model, result.spec, x, result.spec.mc_passes)
-        mean, sd = mean_of_passes(map(split.target_scaling.inverse, passes))
-        return table.assign(predicted_mc=mean, predicted_mc_sd=sd)
+        mean, sd = mean_of_passes(map(split.target.inverse, passes))
+        return table.assign(**_columns(mean, sd, mean, split.labels))
 
     assert result.predictions is not None
     valid, test = passed(result.predictions, split.x_valid), result.test_predictions
@@ -142,11 +147,19 @@ def with_passes(result: RunResult, model: keras.Sequential | None, split: Split)
     return replace(result, predictions=valid, test_predictions=test, metrics=metrics)
 
 
+def _columns(mean: Any, sd: Any, means: npt.NDArray[Any], labels: Sequence[str]) -> dict[str, Any]:
+    """The columns of the mean of passes; of ``labels``, those of their mean probabilities."""
+    if not labels:
+        return {"predicted_mc": mean, "predicted_mc_sd": sd}
+    return dict(zip(probability_columns(labels, passes=True), means.T, strict=True))
+
+
 def _check_predictions(model: keras.Sequential, result: RunResult, split: Split) -> None:
     """Raise ``ValueError`` unless the model predicts, but for rounding, what its run recorded."""
     assert result.predictions is not None
-    recorded = result.predictions["predicted"].to_numpy()
-    predicted = split.target_scaling.inverse(predict(model, split.x_valid))
+    table = result.predictions
+    recorded = probabilities(table) if split.labels else table["predicted"].to_numpy()
+    predicted = split.target.inverse(predict(model, split.x_valid))
     if not np.allclose(predicted, recorded, rtol=1e-2, atol=1e-2 * float(np.abs(recorded).max())):
         raise ValueError("its model does not reproduce its recorded predictions")
 
@@ -161,7 +174,7 @@ def amend(result: RunResult, spec: RunSpec, table: Table) -> RunResult:
     model = None
     if spec.has_dropout():
         assert result.model is not None  # else the run is trained again
-        model = build_model(spec, len(split.features))
+        model = build_model(spec, len(split.features), len(split.labels))
         with tempfile.NamedTemporaryFile(suffix=".keras") as file:
             file.write(result.model)
             file.flush()

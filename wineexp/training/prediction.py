@@ -10,14 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from wineexp.data.classes import Classes, target_of
 from wineexp.data.encoding import encoding_of
+from wineexp.data.scaling import Scaling
 from wineexp.data.sources import at_hand
-from wineexp.data.split import Scaling, TargetScaling
 from wineexp.data.table import Table
 from wineexp.errors import RunError, first_line
 from wineexp.runs.directory import MODEL
 from wineexp.runs.integrity import check_hash
+from wineexp.runs.metrics import of_classes
 from wineexp.runs.new_rows import NewRows
+from wineexp.runs.probabilities import of_labels, probabilities
 from wineexp.runs.run import Run
 from wineexp.training.model import build_model, keras_defaults, restore_weights
 from wineexp.training.passes import Passes, drop_passes, mean_of_passes
@@ -47,7 +50,7 @@ def load_model(run: Run) -> keras.Sequential:
         raise RunError(f"{run.path}: has no {run.model_path.name}: {_why_not(run)}")
     check_hash(Run(run.path), run.model_path)  # read anew: the run may have been trained again
     features = len(run.record.data.features)
-    model = build_model(run.spec, features)
+    model = build_model(run.spec, features, len(run.record.data.labels))
     try:
         restore_weights(model, run.model_path, features)
         check_scaling(run)
@@ -78,8 +81,8 @@ def check_model(run: Run, model: keras.Sequential, table: Table) -> None:
         return  # another table with the same values
     rows = table.frame.iloc[predictions["row"].to_numpy()]
     scaled = Scaling.of(run.record.data.scaling)(encoding_of(run.record.data)(rows))
-    predicted = _own_units(run, predict(model, scaled))
-    recorded = predictions["predicted"].to_numpy()
+    predicted = _own_terms(run, predict(model, scaled))
+    recorded = probabilities(predictions) if run.spec.has_classes else predictions["predicted"].to_numpy()
     # Another processor rounds differently; another order of features is off by far more.
     if not np.allclose(predicted, recorded, rtol=1e-2, atol=1e-2 * float(np.abs(recorded).max())):
         raise RunError(
@@ -116,8 +119,9 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
     Returns
     -------
     pandas.DataFrame
-        ``row`` (int, from 0), the ID column, ``predicted``; with several samples ``sd``, their
-        standard deviation; ``actual`` if it is known.
+        ``row`` (int, from 0), the ID column, ``predicted``; with several samples ``sd``, their standard deviation;
+        ``actual`` if it is known. Of classes ``predicted`` is the most probable label, ``sd`` that of its
+        probability, and the probability of each label comes last.
 
     Raises
     ------
@@ -128,12 +132,18 @@ def predict_rows(runs: Sequence[Run], rows: NewRows, *, mc_dropout: int | None =
     columns: dict[str, Any] = {"row": np.arange(len(predicted))}
     if rows.ids is not None:
         columns[rows.ids[0]] = rows.ids[1]
-    columns["predicted"] = predicted
+    target, last = target_of(runs[0].record.data, runs[0].spec), {}
+    if isinstance(target, Classes):
+        likely = target.likely(predicted)
+        sd = None if sd is None else sd[np.arange(len(sd)), likely]
+        last = of_labels(target.labels, likely, predicted, rows.actual)
+    columns["predicted"] = last.pop("predicted", predicted)
     if len(runs) * (mc_dropout or 1) > 1:
         columns["sd"] = sd
-    if rows.actual is not None:
-        columns["actual"] = rows.actual
-    return pd.DataFrame(columns)
+    actual = last.pop("actual", rows.actual)
+    if actual is not None:
+        columns["actual"] = actual
+    return pd.DataFrame(columns | last)
 
 
 def _mean_of_runs(runs: Sequence[Run], rows: NewRows) -> tuple[Floats, Floats | None]:
@@ -167,15 +177,15 @@ def _sound_model(run: Run) -> keras.Sequential:
 
 
 def _checked(run: Run, output: Floats) -> Floats:
-    """What the run's model gives, in the target's own units; raise ``RunError`` if a row's is not finite."""
-    predicted = _own_units(run, output)
-    _check_rows(predicted[:, None], "the prediction is not finite")
+    """What the run's model gives, in the target's own terms; raise ``RunError`` if a row's is not finite."""
+    predicted = _own_terms(run, output)
+    _check_rows(predicted.reshape(len(predicted), -1), "the prediction is not finite")
     return predicted
 
 
-def _own_units(run: Run, predicted: Floats) -> Floats:
-    """What the run's model gives, in the target's own units."""
-    return TargetScaling.of(run.record.data, run.spec.scale_target).inverse(predicted)
+def _own_terms(run: Run, outputs: Floats) -> Floats:
+    """What the run's model gives: numbers in the target's own units, or the probability of each label."""
+    return target_of(run.record.data, run.spec).inverse(outputs)
 
 
 def _check_rows(values: Floats, problem: str) -> None:
@@ -191,8 +201,13 @@ def measure_predictions(table: pd.DataFrame, run: Run) -> dict[str, float | None
     """MAE, RMSE and skill of predictions whose actual values are known.
 
     ``skill`` is ``1 - MAE / MAE of always predicting the training median``; None if the median is perfect, or
-    not recorded, as in runs before wineexp 0.1.
+    not recorded, as in runs before wineexp 0.1. Of classes: log loss, error rate, Brier score, accuracy, AUC (None
+    if a label is missing), and the skill of the log loss.
     """
+    if run.spec.has_classes:
+        found = of_classes(table.assign(twin=0), run.record.data)
+        names = ("log_loss", "error_rate", "brier", "accuracy", "auc")
+        return {name: found[f"val_{name}"] for name in names} | {"skill": found["skill"]}
     error = (table["actual"] - table["predicted"].astype(np.float64)).abs().to_numpy()
     mae = float(error.mean())
     median = run.record.data.train_median

@@ -17,7 +17,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from wineexp.data.split import Scaling, TargetScaling
+from wineexp.data.classes import Target, target_of
+from wineexp.data.scaling import Scaling, TargetScaling
 from wineexp.errors import RunError
 from wineexp.runs.run import Run
 from wineexp.text import count_of
@@ -48,12 +49,12 @@ def _moments(scaling: Scaling) -> list[tuple[Floats, Floats]]:
         return [(mean.astype(np.float32), (sd**2).astype(np.float32)) for mean, sd in steps]
 
 
-def _target_moments(target: TargetScaling | None) -> list[tuple[Floats, Floats]]:
+def _target_moments(target: Target | None) -> list[tuple[Floats, Floats]]:
     """Mean and variance of each inverted Normalization behind the model, in order, shape (1,).
 
     They take the target's scaling back: all multiply, the last one then adds the center.
     """
-    if target is None or target.kind not in ("standard", "minmax"):
+    if not isinstance(target, TargetScaling) or target.kind not in ("standard", "minmax"):
         return []
     factors: list[float] = []
     rest = target.scale
@@ -97,7 +98,7 @@ def takes_raw(scaling: Scaling, features: npt.NDArray[np.float64]) -> bool:
 
 
 def carry_scaling(
-    model: keras.Sequential, scaling: Scaling | None, target: TargetScaling | None = None
+    model: keras.Sequential, scaling: Scaling | None, target: Target | None = None
 ) -> keras.Sequential:
     """A model of the same layers that takes raw features and predicts in the target's own units; not compiled.
 
@@ -109,7 +110,7 @@ def carry_scaling(
     last: list[keras.layers.Layer] = [
         _layer(number, moments, invert=True) for number, moments in enumerate(_target_moments(target), len(before))
     ]
-    if target is not None and target.kind == "log":
+    if isinstance(target, TargetScaling) and target.kind == "log":
         last.append(keras.layers.Activation("exponential", dtype="float32", name="exponential"))
     if not first and not last:
         return model
@@ -121,7 +122,7 @@ def as_saved(run: Run, model: keras.Sequential) -> keras.Sequential:
     """The model that Keras loads from a run's file, made from the run's model as it was trained."""
     facts = run.record.data
     scaling = Scaling.of(facts.scaling) if facts.scaling.in_model else None
-    whole = carry_scaling(model, scaling, TargetScaling.of(facts, run.spec.scale_target))
+    whole = carry_scaling(model, scaling, target_of(facts, run.spec))
     if whole is model:
         return model
     # Cloned layers, so that each has one output, as when loaded from a file.
@@ -136,7 +137,7 @@ def check_scaling(run: Run) -> None:
     The sizes within the file must have been checked before.
     """
     data = run.record.data
-    of_target = _target_moments(TargetScaling.of(data, run.spec.scale_target))
+    of_target = _target_moments(target_of(data, run.spec))
     expected = [*(_moments(Scaling.of(data.scaling)) if data.scaling.in_model else []), *of_target]
     columns = [data.features] * (len(expected) - len(of_target)) + [(run.spec.target,)] * len(of_target)
     saved = _saved_moments(run.model_path)

@@ -23,16 +23,24 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wineexp.errors import CallbackError
-from wineexp.runs.result import LOSS_COLUMNS
+from wineexp.runs.result import history_columns
 from wineexp.training.epoch import INFERENCE_ROWS, Epoch, EpochSettings
 from wineexp.training.keras_internals import allow_tracing_again, traces_nothing
 from wineexp.training.masks import Masks
 
-__all__ = ["Fit", "Trainer", "check_callback", "predict", "shuffled", "without_optimizing_graphs"]
+__all__ = [
+    "Fit",
+    "Trainer",
+    "before_activation",
+    "check_callback",
+    "predict",
+    "shuffled",
+    "without_optimizing_graphs",
+]
 
 Floats = npt.NDArray[np.float32]
 Order = Callable[[int], npt.NDArray[np.int32]]
-#: Called with the epoch, loss, val_loss and, with ``eval_train``, train_loss.
+#: Called with the epoch and the other columns of the history: loss, val_loss, ...
 OnEpoch = Callable[[int, *tuple[float, ...]], None]
 
 #: Hooks that Keras calls inside an epoch or around its validation; here both are compiled.
@@ -56,6 +64,8 @@ LOSSES = {
     "mae": keras.losses.MeanAbsoluteError,
     "mse": keras.losses.MeanSquaredError,
     "huber": keras.losses.Huber,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
 }
 
 
@@ -116,7 +126,7 @@ class Trainer:
         The model with its initial weights; the optimizer unused so far.
     settings : EpochSettings
     train, valid : pairs of float32 arrays
-        Features of shape (rows, features) and targets of shape (rows,).
+        Features of shape (rows, features) and targets of shape (rows,), or (rows, units).
     """
 
     def __init__(
@@ -139,7 +149,7 @@ class Trainer:
         self, model: keras.Sequential, train: tuple[Floats, Floats], valid: tuple[Floats, Floats]
     ) -> None:
         self._masks = Masks([layer for layer in model.layers if type(layer) is keras.layers.Dropout])
-        self._table = tuple(tf.constant(part) for x, y in (train, valid) for part in (x, y[:, None]))
+        self._table = tuple(tf.constant(part) for x, y in (train, valid) for part in (x, y.reshape(len(y), -1)))
 
     def restart(
         self,
@@ -200,6 +210,7 @@ class Trainer:
         )
         self.model.stop_training = False
         ended: Literal["done", "diverged"] = "done"
+        columns = history_columns(self._settings.loss, eval_train=self._settings.eval_train)
         start = time.perf_counter()
         first = 0.0
         logs: dict[str, float] = {}
@@ -207,8 +218,8 @@ class Trainer:
         for epoch in range(epochs):
             hooks.on_epoch_begin(epoch)
             sums = self._epoch(self._table, order(epoch), self._masks)
-            losses = [float(total / rows) for total, rows in zip(sums, (train, valid, train), strict=False)]
-            logs = dict(zip(LOSS_COLUMNS, losses, strict=False))
+            losses = _means(sums, (train, valid, train))
+            logs = dict(zip(columns, losses, strict=True))
             first = first or time.perf_counter() - start
             _end_batch(callbacks, logs)
             hooks.on_epoch_end(epoch, logs)
@@ -230,12 +241,30 @@ class Trainer:
         gc.collect()
 
 
+def _means(sums: npt.NDArray[np.float64], rows: Sequence[int]) -> list[float]:
+    """The mean losses, and with classes the share of right rows in training and validation behind them."""
+    by_row = [total / count for total, count in zip(sums, rows, strict=False)]
+    if sums.ndim == 1:
+        return list(map(float, by_row))
+    return [float(mean[0]) for mean in by_row] + [float(mean[1]) for mean in by_row[:2]]
+
+
 @without_optimizing_graphs()
-def predict(model: keras.Model, x: Floats, *, training: bool = False) -> Floats:
-    """Return the predictions, float32, shape (rows,), for features of shape (rows, features)."""
+def predict(model: keras.Sequential, x: Floats, *, training: bool = False) -> Floats:
+    """Return the outputs before the last activation, float32, for features of shape (rows, features).
+
+    Shape (rows,) of one unit: for a target of numbers, the predictions; else (rows, units). See
+    :meth:`.Classes.inverse`.
+    """
+    last = model.layers[-1]
 
     def forward(part: Floats | tf.Tensor) -> tf.Tensor:
-        return model(part, training=training)
+        if last.activation is keras.activations.linear:
+            return model(part, training=training)
+        values = tf.convert_to_tensor(part)
+        for layer in model.layers[:-1]:
+            values = layer(values, training=training)
+        return before_activation(last, values)
 
     whole = forward
     if len(x) >= GRAPH_ROWS:
@@ -244,7 +273,15 @@ def predict(model: keras.Model, x: Floats, *, training: bool = False) -> Floats:
         whole = function.get_concrete_function(tf.TensorSpec([INFERENCE_ROWS, *x.shape[1:]], x.dtype))
     parts = [x[at : at + INFERENCE_ROWS] for at in range(0, len(x), INFERENCE_ROWS)]
     outputs = [(whole(tf.constant(part)) if len(part) == INFERENCE_ROWS else forward(part)) for part in parts]
-    return np.concatenate([output.numpy()[:, 0] for output in outputs]) if parts else np.zeros(0, np.float32)
+    if not parts:
+        return np.zeros(0, np.float32)
+    found: Floats = np.concatenate([output.numpy() for output in outputs])
+    return found[:, 0] if found.shape[1] == 1 else found
+
+
+def before_activation(layer: keras.layers.Dense, values: tf.Tensor) -> tf.Tensor:
+    """A layer's output before its activation: of classes, the logits."""
+    return tf.nn.bias_add(tf.matmul(values, layer.kernel.value), layer.bias.value)
 
 
 def check_callback(callback: keras.callbacks.Callback) -> None:

@@ -47,9 +47,7 @@ def xla_repays(spec: RunSpec, rows: int, calls: int = 1) -> bool:
     if len(spec.widths) > XLA_LAYERS or spec.precision != "float32":
         return False
     saved = XLA_SAVES_PER_BATCH * math.ceil(rows / spec.batch_size) + XLA_SAVES_PER_VALUE * rows * sum(spec.widths)
-    return spec.epochs * saved > (XLA_SECONDS if calls == 1 else XLA_SECONDS_SEVERAL) * max(
-        1, len(spec.widths)
-    )
+    return spec.epochs * saved > (XLA_SECONDS if calls == 1 else XLA_SECONDS_SEVERAL) * max(1, len(spec.widths))
 
 
 class TrainerCache:
@@ -89,12 +87,12 @@ class TrainerCache:
         optimizer = build_optimizer(spec.optimizer, spec.learning_rate, spec.weight_decay)
         train, valid = (split.x_train, split.loss_train), (split.x_valid, split.loss_valid)
         rows, valid_rows = len(split.y_train), len(split.y_valid)
-        sizes = spec.layer_sizes(split.x_train.shape[1])
+        sizes = spec.layer_sizes(split.x_train.shape[1], len(split.labels))
         masked = sum(size.width for size in sizes if size.layer.kind == "Dropout")
         evaluated = (valid_rows, rows) if spec.eval_train else (valid_rows,)
         calls = epoch_calls(model.count_params(), rows, evaluated, spec.batch_size, masked)
         xla = xla_repays(spec, rows, len(calls))
-        shape = shape_of(spec), (*split.x_train.shape, valid_rows), xla
+        shape = shape_of(spec), (*split.x_train.shape, valid_rows, *split.loss_train.shape[1:]), xla
         if self._trainer is None or self._shape != shape:
             self._drop()
             number = _number(shape) if xla else None

@@ -36,7 +36,7 @@ def _counts(_: click.Context, __: click.Parameter, text: str | None) -> list[int
 @execution_options
 @reference_option("The variant to compare the others with; by default the config's first.")
 @margin_option("The size below which a difference in the score does not matter; overrides the config's.")
-@judge_options(None)
+@judge_options(of_study=True)
 @click.option(
     "--looks",
     metavar="SEEDS",

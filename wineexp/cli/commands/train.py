@@ -81,7 +81,8 @@ def command(
         tell_table(plan)
         if problem := lacking_memory(plan):
             note(problem)
-        print_out(layer_table(plan.specs[0], plan.feature_count(plan.specs[0])))
+        first = plan.specs[0]
+        print_out(layer_table(first, plan.feature_count(first), plan.label_count(first)))
         return 0
     observer = TrainObserver()
     runs = train_seeds(spec, seeds, source, sending, observer.all, **how)

@@ -3,7 +3,8 @@
     python benchmarks/keras_fit.py TABLE.csv WIDTH EPOCHS [RUNS]
 
 Prints one JSON line with the seconds spent in ``fit``, compilation included. The backend is Keras's own
-choice (``KERAS_BACKEND``). With RUNS above 1, one process trains that many models one after the other.
+choice (``KERAS_BACKEND``). With RUNS above 1, one process trains that many models one after the other. A table without
+a column quality has two classes, 0 and 1, in its last column.
 """
 
 import json
@@ -26,8 +27,12 @@ runs = int(sys.argv[4]) if len(sys.argv) > 4 else 1
 table = pd.read_csv(table_path, sep=";")
 train = table.sample(frac=0.7, random_state=0)
 valid = table.drop(train.index)
-x, y = train.drop(columns="quality"), train["quality"]
-x_valid, y_valid = valid.drop(columns="quality"), valid["quality"]
+target = "quality" if "quality" in table else table.columns[-1]
+output, loss, metrics = (
+    ("linear", "mae", []) if target == "quality" else ("sigmoid", "binary_crossentropy", ["accuracy"])
+)
+x, y = train.drop(columns=target), train[target]
+x_valid, y_valid = valid.drop(columns=target), valid[target]
 
 seconds = 0.0
 for run in range(runs):
@@ -35,8 +40,8 @@ for run in range(runs):
     stack = [keras.Input(x.shape[1:])]
     for _ in range(3):
         stack += [layers.Dense(width, activation="relu"), layers.Dropout(0.3), layers.BatchNormalization()]
-    model = keras.Sequential([*stack, layers.Dense(1)])
-    model.compile(optimizer="adam", loss="mae")
+    model = keras.Sequential([*stack, layers.Dense(1, activation=output)])
+    model.compile(optimizer="adam", loss=loss, metrics=metrics)
     start = time.perf_counter()
     history = model.fit(
         x, y, validation_data=(x_valid, y_valid), batch_size=256, epochs=epochs, verbose=0

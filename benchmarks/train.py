@@ -1,9 +1,9 @@
 """One run: wineexp against the lesson written plainly with Keras ``fit``, on JAX, and in PyTorch.
 
-    python benchmarks/train.py [--table CSV|ROWSxFEATURES ...] [--rounds N] [--widths 1024 64] [--epochs 100]
-        [--peers PYTHON]
+    python benchmarks/train.py [--table CSV|ROWSxFEATURES|cancer ...] [--rounds N] [--widths 1024 64]
+        [--epochs 100] [--peers PYTHON]
 
-A table of ROWSxFEATURES is made of random numbers. Whole processes, alternating; each ratio is taken within a
+A table of ROWSxFEATURES is made of random numbers; ``cancer`` is scikit-learn's, with two classes. Whole processes, alternating; each ratio is taken within a
 round. wineexp finds what it compiled for an earlier run; "new shape" is a first one, which compiles; "first" is
 how much longer the first epoch takes than a later one. JAX keeps what it compiled too, where one asks for it.
 Where the processor multiplies bfloat16, wineexp is timed with ``precision: mixed_bfloat16`` as well. PYTHON is an
@@ -30,6 +30,7 @@ from wineexp.specs.run_spec import BFLOAT16_KERNEL
 
 HERE = Path(__file__).resolve().parent
 
+CANCER = "cancer"
 OURS, WITH_CACHE = "wineexp", "JAX, with its cache"
 
 
@@ -45,17 +46,25 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.table:
         with tempfile.TemporaryDirectory() as folder:
-            table = made(name, folder) if re.fullmatch(r"\d+x\d+", name) else name
+            is_made = name == CANCER or re.fullmatch(r"\d+x\d+", name)
+            table = made(name, folder) if is_made else name
             for width in arguments.widths:
                 print(f"\n{Path(name).name}: {width}x3, {arguments.epochs} epochs, {arguments.rounds} rounds")
                 compare(table, width, arguments.epochs, arguments.rounds, arguments.peers)
 
 
 def made(shape: str, folder: str) -> str:
-    """The path of a table of so many rows and features."""
+    """The path of a table of so many rows and features, or of the breast cancer one."""
     from growth import table
 
     path = Path(folder) / f"{shape}.csv"
+    if shape == CANCER:
+        from sklearn.datasets import load_breast_cancer
+
+        load_breast_cancer(as_frame=True).frame.rename(columns={"target": "label"}).to_csv(
+            path, sep=";", index=False
+        )
+        return str(path)
     table(*map(int, shape.split("x"))).to_csv(path, sep=";", index=False)
     return str(path)
 
@@ -80,6 +89,8 @@ def everyone(table: str, width: int, epochs: int, peers: str, kept: str) -> dict
         with tempfile.TemporaryDirectory() as out:
             command = [sys.executable, "-m", "wineexp", "train", "--widths", f"{width}x3", *flags]
             command += ["--dropout", "0.3", "--bn", "after", "--epochs", str(epochs)]
+            if Path(table).stem == CANCER:
+                command += ["--target", "label", "--loss", "binary_crossentropy"]
             places = {"XDG_CACHE_HOME": cache or out, "MPLCONFIGDIR": kept}
             return timed([*command, "--data", table, "--out", out, "--json"], places)
 
@@ -93,7 +104,7 @@ def everyone(table: str, width: int, epochs: int, peers: str, kept: str) -> dict
         cache = {"JAX_COMPILATION_CACHE_DIR": f"{kept}/jax", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         entries["Keras fit on JAX"] = lambda: timed(on_jax, backend)
         entries[WITH_CACHE] = lambda: timed(on_jax, backend | cache)
-    if has(peers, "torch"):
+    if has(peers, "torch") and Path(table).stem != CANCER:
         entries["PyTorch loop"] = lambda: timed([peers, str(HERE / "torch_loop.py"), *plain[2:]], {})
     return entries
 

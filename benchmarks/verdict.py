@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -339,7 +340,9 @@ def report_real(pools: Sequence[tuple[str, np.ndarray]], pairs: int) -> None:
 
 def report_scores(runs: Sequence[Run], pairs: int) -> None:
     """Equal variants of real training, by the other scores."""
-    judges: list[Judge] = ["rmse", *(["mae_mc", "rmse_mc"] if 0 not in passes_of(runs) else [])]
+    judges: list[Judge] = ["error_rate", "brier"] if runs[0].has_classes else ["rmse"]
+    usual: Judge = "log_loss" if runs[0].has_classes else "mae"
+    judges += [cast(Judge, f"{judge}_mc") for judge in (usual, *judges) if 0 not in passes_of(runs)]
     cells: list[float] = []
     print("   the same by other scores, at 5 % (goal: no cell significantly above 6 %, mean at most 5.5 %)")
     for judge in judges:
@@ -416,6 +419,7 @@ def main() -> None:
     parser.add_argument(
         "--draws", type=int, default=2000, help="pairs, simulated tables; a fifth of that for splits"
     )
+    parser.add_argument("--real", action="store_true", help="only the pool, nothing simulated")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         if options.pool is None:
@@ -424,6 +428,8 @@ def main() -> None:
     pools = list(pool(runs))
     report_real(pools, options.draws)
     report_scores(runs, options.draws)
+    if options.real:
+        return
     report_simulated(options.draws)
     report_splits(max(1, options.draws // 5))
     report_choices(pools, options.draws)

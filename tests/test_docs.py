@@ -110,8 +110,8 @@ def reader(monkeypatch, tmp_path, red_wine_path, tensorflow):
             spec = base.spec.model_copy(update={"mc_passes": spec.mc_passes})
         return replace(guarded_run(smaller(spec), table, base=base, **options), spec=spec)
 
-    def build_smaller(spec, features):
-        return build_model(smaller(spec), features)
+    def build_smaller(spec, features, labels=0):
+        return build_model(smaller(spec), features, labels)
 
     def in_this_process(jobs, *, timeout, retries, keep_model):
         return InProcess(1, keep_model, train=small)
@@ -143,7 +143,8 @@ def prepare(cli, folder):
 
 def prepare_predictions(page, folder):
     """The predictions that a page's Python makes, for its commands."""
-    if page.name == "predictions.md" and not (folder / "ridge.csv").exists():
+    made = {"predictions.md": "ridge.csv", "tables.md": "cancer.csv"}.get(page.name)
+    if made is not None and not (folder / made).exists():
         for text in blocks(page, "python"):
             exec(compile(text, page.name, "exec"), {"__name__": "page"})
 

@@ -46,9 +46,8 @@ def test_the_errors_of_a_score_have_scikit_learns_metric_as_their_mean(judge):
     rng = np.random.default_rng(0)
     actual, predicted = rng.normal(5, 2, 200), rng.normal(5, 2, 200)
     score = Score(judge)
-    assert score.of_errors(score.errors(actual, predicted).mean()) == pytest.approx(
-        SKLEARN[judge](actual, predicted)
-    )
+    table = pd.DataFrame({"actual": actual, "predicted": predicted})
+    assert score.of_errors(score.errors(table).mean()) == pytest.approx(SKLEARN[judge](actual, predicted))
 
 
 @pytest.mark.parametrize("judge", SKLEARN)

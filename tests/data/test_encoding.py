@@ -221,7 +221,7 @@ def test_a_category_that_no_training_row_has_is_told():
 )
 def test_what_may_be_an_index_is_told_only_where_it_is_a_feature(tmp_path, column, told):
     numbers = range(1, 21) if column == "id" else np.random.RandomState(0).permutation(20)
-    path = write(tmp_path, f"{column},a,quality\n" + "".join(f"{n},{n % 7},{n % 3}\n" for n in numbers))
+    path = write(tmp_path, f"{column},a,quality\n" + "".join(f"{n},{n % 7},{n % 3 / 2}\n" for n in numbers))
     table = read_table(path)
     (note,) = split_notes(table, RunSpec(), split_table(table, RunSpec())).values()
     quoted = column if column == "id" else f"'{column}'"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wineexp.data.split import TargetScaling, split_table
+from wineexp.data.scaling import TargetScaling
+from wineexp.data.split import split_table
 from wineexp.data.table import Table
 from wineexp.errors import DataError
 from wineexp.runs.metrics import baselines, best_constant
@@ -129,7 +130,7 @@ def test_the_loss_sees_the_target_as_scikit_learn_scales_it(red_wine, kind, scal
         np.testing.assert_array_equal(getattr(split, f"y_{side}"), own)
         scaled = fitted.transform(own[:, None].astype(float))[:, 0]
         np.testing.assert_allclose(getattr(split, f"loss_{side}"), scaled, rtol=1e-6)
-        back = split.target_scaling.inverse(scaled)
+        back = split.target.inverse(scaled)
         np.testing.assert_allclose(back, fitted.inverse_transform(scaled[:, None])[:, 0], rtol=1e-12)
 
 

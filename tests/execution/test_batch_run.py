@@ -142,6 +142,7 @@ def test_specs_that_the_table_cannot_serve_are_found_before_training(small_table
 
 def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
     from support.configs import read_config
+    from support.fields import table_for
 
     counts = {
         "lesson": 1,
@@ -153,6 +154,7 @@ def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
         "looks": 100,
         "regularizers": 40,
         "order": 25,
+        "classes": 20,
     }
     folder = ROOT / "configs"
     assert {path.stem for path in folder.rglob("*.yaml")} == set(counts)
@@ -160,8 +162,9 @@ def test_every_ready_study_reads_and_plans(red_wine, tmp_path):
         assert path.read_text().startswith("# "), f"{path} asks no question"
         config = read_config(path)
         assert config.name == path.stem
-        check_table(config.specs, red_wine)
-        assert len(plan(config.specs, red_wine, tmp_path).entries) == counts[path.stem]
+        table = table_for("positive", red_wine, "diagnosis") if path.stem == "classes" else red_wine
+        check_table(config.specs, table)
+        assert len(plan(config.specs, table, tmp_path).entries) == counts[path.stem]
 
 
 def test_the_lessons_config_is_the_lesson():

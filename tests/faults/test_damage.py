@@ -188,7 +188,7 @@ def test_what_contradicts_itself_is_damaged(outputs, change, says):
     [
         ("history.csv", lambda f: f.assign(epoch=f["epoch"] + 1), "expected epochs 0, 1, 2, ... in their order"),
         ("history.csv", lambda f: f.iloc[:1], "expected 2 epochs, as recorded, found 1"),
-        ("history.csv", lambda f: f.assign(train_loss=1.0), "expected no column train_loss, by its spec"),
+        ("history.csv", lambda f: f.assign(train_loss=1.0), "expected columns epoch, loss, val_loss, by its spec"),
         ("predictions.csv", lambda f: f.iloc[:-1], "expected 36 rows of the table's 120, found 35"),
         ("predictions.csv", lambda f: f.assign(row=f["row"].iloc[0]), "a row occurs twice"),
         ("predictions.csv", lambda f: f.assign(row=f["row"] + 100), "expected 36 rows of the table's 120"),

@@ -59,9 +59,9 @@ STARTED = {"spec": spec(epochs=300, patience=3), "val_loss": np.full(EPOCHS, 2.6
 #: Key -> the facts that have it, as changes to healthy ones.
 WITH = {
     "diverged": {"learning": replace(LEARNT, diverged=True), "loss": np.array([9.0, np.nan]), "predicted": None},
-    "dropout": {**DROPPED, "model": ModelFacts(passes_mae=0.6, passes_mean=5.5)},
+    "dropout": {**DROPPED, "model": ModelFacts(passes_error=0.6, passes_mean=5.5)},
     "dropout without the model": {**DROPPED, "metrics": METRICS.model_copy(update={"train_mae": 1.87})},
-    "moving_averages": {**NORMALIZED, "model": ModelFacts(batches_mae=0.2)},
+    "moving_averages": {**NORMALIZED, "model": ModelFacts(batches_error=0.2)},
     "moving_averages without the model": {
         "spec": spec(bn="before"),
         "metrics": METRICS.model_copy(update={"train_mae": 2.0}),
@@ -81,12 +81,12 @@ WITH = {
 
 #: Facts that only come near to one.
 WITHOUT = {
-    "passes that are hardly better": {**DROPPED, "model": ModelFacts(passes_mae=1.7, passes_mean=5.5)},
+    "passes that are hardly better": {**DROPPED, "model": ModelFacts(passes_error=1.7, passes_mean=5.5)},
     "passes that are better without a shift": {
         "spec": spec(dropout=0.3),
-        "model": ModelFacts(passes_mae=0.2, passes_mean=float(ACTUAL.mean()) + 0.3),
+        "model": ModelFacts(passes_error=0.2, passes_mean=float(ACTUAL.mean()) + 0.3),
     },
-    "averages that fit": {**NORMALIZED, "model": ModelFacts(batches_mae=0.38)},
+    "averages that fit": {**NORMALIZED, "model": ModelFacts(batches_error=0.38)},
     "many dead units, not all": {"model": ModelFacts(dead=(("dense", 0.83),))},
     "a far target that is learnt": {"learning": replace(LEARNT, target_scale=FAR)},
     "far features that are learnt": {"spec": spec(scale="none"), "features": (("a", 289.0),)},

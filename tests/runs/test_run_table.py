@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fields import table_for
 
 from wineexp.errors import SelectionError
 from wineexp.runs.columns import COLUMNS, Condition, sort_rows
@@ -194,8 +195,11 @@ def test_no_runs_is_said_so(cli, tmp_path):
 def test_the_metrics_are_those_of_a_finished_run(small_table, tensorflow):
     from wineexp.training import experiment
 
-    spec = RunSpec.parse({"widths": "4", "epochs": 1, "test_fraction": 0.1, "mc_passes": 2})
-    measured = experiment.run(spec, small_table, threads=1).metrics.model_fields_set
+    common = {"widths": "4", "epochs": 1, "test_fraction": 0.1, "mc_passes": 2}
+    measured = set()
+    for loss, table in (("mae", small_table), ("binary_crossentropy", table_for("positive", small_table))):
+        spec = RunSpec.parse({**common, "loss": loss})
+        measured |= experiment.run(spec, table, threads=1).metrics.model_fields_set
     assert measured == set(Metrics.model_fields) <= COLUMNS.keys()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.batches import plan
-from support.fields import FIELDS, another
+from support.fields import FIELDS, another, table_for
 
 from wineexp.data.split import split_table
 from wineexp.errors import ConfigError, SpecError
@@ -48,7 +48,8 @@ def test_every_field_is_signed_unless_it_is_declared_to_be_of_no_matter(field, p
 
 @each_field
 def test_what_is_declared_free_of_the_rows_and_the_constant_leaves_them_as_they_are(small_table, field, pair):
-    split, changed = (split_table(small_table, spec) for spec in pair)
+    table = table_for(field, small_table)
+    split, changed = (split_table(table, spec) for spec in pair)
     if "rows" in MARKS[field].free:
         for name in ("train_rows", "valid_rows", "test_rows", "y_valid"):
             assert np.array_equal(getattr(split, name), getattr(changed, name)), name
@@ -65,7 +66,14 @@ def test_what_is_declared_free_of_the_rows_and_the_constant_leaves_them_as_they_
 @each_field
 def test_what_a_declaration_names_is_there(field):
     marks, info = MARKS[field], RunSpec.model_fields[field]
-    named = {*marks.needs, *marks.only_with, *marks.never_with, *marks.checked_against, marks.words.behind, marks.hints.number_means}
+    named = {
+        *marks.needs,
+        *marks.only_with,
+        *marks.never_with,
+        *marks.checked_against,
+        marks.words.behind,
+        marks.hints.number_means,
+    }
     assert named - {None, ""} <= set(FIELDS) - {field}
     assert all(is_legal(value, info) for value in marks.words.off)
     others = [*marks.only_with.items(), *marks.never_with.items()]
@@ -87,7 +95,7 @@ def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothi
     assert deciding("rows") == rows
     assert set(deciding("constant")) == {"loss", "scale_target", *rows, "features", "drop"}
     assert set(deciding("table")) == {
-        "scale", "scale_target", *rows, "features", "drop", "encode", "bn", "bn_input", "batch_size",
+        "loss", "positive", "scale", "scale_target", *rows, "features", "drop", "encode", "bn", "bn_input", "batch_size",
     }  # fmt: skip
     assert set(deciding("shape")) == {
         "widths", "activation", "dropout", "dropout_input", "bn", "dropout_place", "bn_input", "bn_momentum",
@@ -156,9 +164,10 @@ def test_varying_what_has_an_effect_in_no_cell_is_refused_with_the_reason(small_
     (problem,) = error.value.problems
     assert says in problem
     field = next(iter(grid))
+    beside = {name: values[0] for name, values in grid.items()}
+    specs = [RunSpec.parse({**beside, field: value}) for value in grid[field]]
     with pytest.raises(SpecError, match=field):
-        beside = {name: values[0] for name, values in grid.items()}
-        plan([RunSpec.parse({**beside, field: value}) for value in grid[field]], small_table, tmp_path)
+        plan(specs, small_table, tmp_path)
 
 
 def test_cells_of_one_identity_are_one_run(small_table, tmp_path):
@@ -186,7 +195,7 @@ def test_the_place_of_dropout_counts_where_there_is_dropout_and_batch_norm_after
     (moved,) = [entry.spec for entry in entries if entry.spec.trained().dropout_place == "after_bn"]
     assert (moved.dropout, moved.bn) == (0.3, "after")
     assert RunSpec(dropout_place="after_bn", bn="after", dropout_input=0.2).without_effect() == [
-        "dropout_place", "min_delta", "restore_best", "group",
+        "dropout_place", "positive", "min_delta", "restore_best", "group",
     ]  # fmt: skip
 
 

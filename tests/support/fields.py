@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wineexp.data.table import Table
 from wineexp.errors import SpecError
 from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import choices_of, kinds_of
@@ -12,8 +13,21 @@ FIELDS = tuple(RunSpec.model_fields)
 #: Fields that hold names of columns, and what the table of ``small_table`` has for them.
 COLUMNS = {"target": "a", "features": ("b", "c"), "drop": ("a",), "group": "c"}
 
+#: Fields that need another table than one of numbers.
+OF_LABELS = {"positive"}
+
 #: What goes together by the spec's own checks.
 BESIDE = {"group": {"split": "grouped"}, "precision": {"widths": (256, 256)}}
+
+
+def table_for(name, table, target="quality"):
+    """A table of numbers, with two labels in place of its quality where a field is about labels."""
+    if name not in OF_LABELS:
+        return table
+    quality = table.frame["quality"]
+    labels = ["high" if value > quality.median() else "low" for value in quality]
+    frame = table.frame.drop(columns="quality").assign(**{target: labels})
+    return Table(frame, table.source, "custom", faults={target: "labels:2"})
 
 
 def another(name, base):
@@ -49,6 +63,8 @@ def _other(name, spec):
 def _candidates(name, value):
     if name in COLUMNS:
         return [COLUMNS[name]]
+    if name in OF_LABELS:
+        return ["high", "low"]
     info = RunSpec.model_fields[name]
     kinds = kinds_of(info.annotation)
     if choices := choices_of(info.annotation):

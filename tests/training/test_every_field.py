@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import ROOT
 from support.batches import train
-from support.fields import FIELDS, another
+from support.fields import FIELDS, another, table_for
 from support.processes import GUARD
 from support.processor import multiplies_bfloat16
 
@@ -38,17 +38,19 @@ def numbers(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_field_changed_alone_gives_the_bytes_of_its_own_process_after_a_run_without_it(
-    small_table, small_csv, tmp_path, tensorflow, field
+    small_table, tmp_path, tensorflow, field
 ):
     if field == "precision" and not multiplies_bfloat16():
         pytest.skip("this processor does not multiply bfloat16")
+    small_table = table_for(field, small_table)
+    small_table.frame.to_csv(tmp_path / "small.csv", index=False)
     before, changed = (RunSpec.parse(values) for values in another(field, BASE))
     # One cache for both, as in a worker of a batch; the first again last, after the other.
     together = train([before, changed, before.with_seed(9)], small_table, tmp_path / "batch")
     run = together[1 if len(together) == 3 else 0]
     (tmp_path / "spec.yaml").write_text(changed.to_yaml())
     subprocess.run(
-        [sys.executable, "-c", ALONE, "spec.yaml", str(small_csv)],
+        [sys.executable, "-c", ALONE, "spec.yaml", "small.csv"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,

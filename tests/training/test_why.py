@@ -61,8 +61,8 @@ def test_the_model_is_asked_on_the_runs_own_rows(tables, diagnosed):
     recorded, other = (Run(found.run) for found, _ in diagnosed(cases))
     asked, again = (_ask(run, tables["few"]) for run in (recorded, other))
     val_mae_mc = recorded.record.metrics.val_mae_mc
-    assert asked.passes_mae is None, "they are recorded"
-    assert Facts.of(recorded, asked).model.passes_mae == pytest.approx(val_mae_mc)
-    assert again.passes_mae == pytest.approx(val_mae_mc, rel=1e-5)
-    assert again.batches_mae == asked.batches_mae
+    assert asked.passes_error is None, "they are recorded"
+    assert Facts.of(recorded, asked).model.passes_error == pytest.approx(val_mae_mc)
+    assert again.passes_error == pytest.approx(val_mae_mc, rel=1e-5)
+    assert again.batches_error == asked.batches_error
     assert [layer for layer, _ in asked.dead] == ["dense", "dense_1"]

@@ -12,9 +12,18 @@ import pandas as pd
 
 from wineexp.data.facts import TableFacts
 from wineexp.data.split import Split
-from wineexp.runs.probabilities import LEAST, MOST, as_passes, auc, codes_of, has_probabilities, probabilities
+from wineexp.runs.probabilities import (
+    LEAST,
+    MOST,
+    as_passes,
+    auc,
+    codes_of,
+    constant_errors,
+    has_probabilities,
+    probabilities,
+    row_errors,
+)
 from wineexp.runs.record import Metrics
-from wineexp.runs.score import Score
 from wineexp.specs.fields import CLASS_SCORES
 from wineexp.specs.run_spec import CLASS_LOSSES, RunSpec
 from wineexp.text import count_of, epoch_number
@@ -103,22 +112,16 @@ def measure_classes(
         The validation loss of always predicting these.
     """
     columns = {name: history[name].to_numpy() for name in ("epoch", "loss", "val_loss")}
-    scores = {
-        f"train_{name}": score.of_errors(float(score.errors(train).mean())) for name, score in _CLASSES.items()
-    }
+    scores = {f"train_{name}": float(row_errors(train, name).mean()) for name in CLASS_SCORES}
     return Metrics.of(
         {**scores, "baseline_loss": baseline_loss, **of_history(columns), **of_classes(valid, data)}
         | ({} if test is None else of_classes(test, data, "test"))
     )
 
 
-#: The scores of classes.
-_CLASSES: dict[str, Score] = {name: Score(name) for name in CLASS_SCORES}
-
-
 def of_classes(table: pd.DataFrame, data: TableFacts, side: str = "val") -> dict[str, float | None]:
     """The metrics of one side's predicted classes, with those of the constant for validation rows."""
-    scores = {name: score.errors(table) for name, score in _CLASSES.items()}
+    scores = {name: row_errors(table, name) for name in CLASS_SCORES}
     losses = scores["log_loss"]
     found: dict[str, float | None] = {f"{side}_{name}": float(errors.mean()) for name, errors in scores.items()}
     found |= {
@@ -127,12 +130,10 @@ def of_classes(table: pd.DataFrame, data: TableFacts, side: str = "val") -> dict
         f"{side}_auc": auc(codes_of(table), probabilities(table)),
     }
     if has_probabilities(table, passes=True):
-        means = as_passes(table)
-        found |= {f"{side}_{name}_mc": float(score.errors(means).mean()) for name, score in _CLASSES.items()}
+        found |= _of_mean_passes(table, side)
     if side != "val":
         return found
-    constants = {name: score.constant_errors(table, data) for name, score in _CLASSES.items()}
-    baselines = {name: float(errors.mean()) for name, errors in constants.items() if errors is not None}
+    baselines = {name: float(constant_errors(table, name, data.shares).mean()) for name in CLASS_SCORES}
     twins, baseline = table["twin"].to_numpy(bool), baselines["log_loss"]
     return (
         found
@@ -143,6 +144,12 @@ def of_classes(table: pd.DataFrame, data: TableFacts, side: str = "val") -> dict
             "val_log_loss_unseen": float(losses[~twins].mean()) if not twins.all() else None,
         }
     )
+
+
+def _of_mean_passes(table: pd.DataFrame, side: str) -> dict[str, float]:
+    """The scores of one side's mean of passes."""
+    means = as_passes(table)
+    return {f"{side}_{name}_mc": float(row_errors(means, name).mean()) for name in CLASS_SCORES}
 
 
 def of_history(history: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
@@ -189,8 +196,7 @@ def of_passes(valid: pd.DataFrame, test: pd.DataFrame | None) -> dict[str, float
     found: dict[str, float] = {}
     for side, table in (("val", valid), ("test", test)):
         if table is not None and has_probabilities(table, passes=True):
-            means = as_passes(table)
-            found |= {f"{side}_{name}_mc": float(score.errors(means).mean()) for name, score in _CLASSES.items()}
+            found |= _of_mean_passes(table, side)
         elif table is not None:
             # In float32, like the run's own: a CSV's text of it is another float64.
             actual, predicted = (table[name].to_numpy(np.float32) for name in ("actual", "predicted_mc"))

@@ -24,12 +24,14 @@ __all__ = [
     "auc",
     "briers",
     "codes_of",
+    "constant_errors",
     "has_probabilities",
     "labels_in",
     "log_losses",
     "of_labels",
     "probabilities",
     "probability_columns",
+    "row_errors",
 ]
 
 #: What the columns' names begin with: of the predictions, and of the mean of passes.
@@ -106,6 +108,20 @@ def briers(codes: Labels, p: Doubles) -> Doubles:
     errors = (p - np.eye(p.shape[1])[codes]) ** 2
     found: Doubles = errors[:, -1] if p.shape[1] == 2 else errors.sum(axis=1)
     return found
+
+
+def row_errors(table: pd.DataFrame, score: str) -> Doubles:
+    """What ``log_loss``, ``error_rate`` or ``brier`` is the mean of, shape (rows,)."""
+    if score == "error_rate":
+        return (table["actual"] != table["predicted"]).to_numpy().astype(np.float64)
+    return (log_losses if score == "log_loss" else briers)(codes_of(table), probabilities(table))
+
+
+def constant_errors(table: pd.DataFrame, score: str, shares: Sequence[float]) -> Doubles:
+    """As :func:`row_errors`, of always predicting these shares of the labels, or the commonest label."""
+    labels = labels_in(table.columns)
+    always = dict(zip(probability_columns(labels), shares, strict=True))
+    return row_errors(table.assign(predicted=labels[int(np.argmax(shares))], **always), score)
 
 
 def auc(codes: Labels, p: Doubles) -> float | None:

@@ -94,17 +94,17 @@ class Metrics(BaseModel):
     val_loss: _Number | None = _metric("val_loss", ".4f", "validation loss of the last epoch")
     best_val_loss: _Number | None = _metric("best val_loss", ".4f", "lowest validation loss of any epoch")
     best_epoch: int | None = _metric(
-        "best epoch", ".0f", "epoch of the lowest val_loss; from 0 in data", unit=EPOCH, listed=5
+        "best epoch", ".0f", "epoch of the lowest val_loss; from 0 in data", unit=EPOCH, listed=9
     )
     last10_val_loss: _Number | None = _metric(
         "last 10 val_loss", ".4f", "mean validation loss of the last ten epochs"
     )
     train_mae: _Number | None = _error(
-        "train MAE", "mean absolute error on the training rows, dropout off", listed=4
+        "train MAE", "mean absolute error on the training rows, dropout off", listed=7
     )
     train_rmse: _Number | None = _error("train RMSE", "root mean squared error on the training rows, dropout off")
     val_mae: _Number | None = _error("val MAE", "mean absolute error on the validation rows", listed=1)
-    val_mae_se: _Number | None = _error("val MAE se", "standard error of val MAE over the rows", listed=2)
+    val_mae_se: _Number | None = _error("val MAE se", "standard error of val MAE over the rows", listed=3)
     val_rmse: _Number | None = _error("val RMSE", "root mean squared error on the validation rows")
     baseline_mae: _Number | None = _error(
         "constant's MAE", "validation MAE of always predicting the training median"
@@ -116,7 +116,7 @@ class Metrics(BaseModel):
         "constant's loss", ".4f", "validation loss of always predicting the training rows' best constant"
     )
     skill: _Number | None = _metric(
-        "skill", "+.1%", "1 - val MAE / constant's MAE; of classes 1 - val log loss / constant's", listed=3
+        "skill", "+.1%", "1 - val MAE / constant's MAE; of classes 1 - val log loss / constant's", listed=6
     )
     val_mae_twins: _Number | None = _error(
         "MAE twins", "val MAE on rows that also occur, value for value, in the training rows"
@@ -129,12 +129,12 @@ class Metrics(BaseModel):
     val_rmse_mc: _Number | None = _error("val RMSE (MC)", f"val RMSE of {_PASSES}")
     test_mae_mc: _Number | None = _error("test MAE (MC)", f"test MAE of {_PASSES}")
     test_rmse_mc: _Number | None = _error("test RMSE (MC)", f"test RMSE of {_PASSES}")
-    train_log_loss: _Number | None = _share("train log loss", f"{_LOG_LOSS} on the training rows, dropout off", 4)
+    train_log_loss: _Number | None = _share("train log loss", f"{_LOG_LOSS} on the training rows, dropout off", 8)
     train_error_rate: _Number | None = _share("train error rate", "share of wrong labels on the training rows")
     train_brier: _Number | None = _share("train Brier score", f"{_BRIER} on the training rows")
-    val_log_loss: _Number | None = _share("val log loss", f"{_LOG_LOSS} on the validation rows", 1)
-    val_log_loss_se: _Number | None = _share("val log loss se", "standard error of val log loss over the rows", 2)
-    val_error_rate: _Number | None = _share("val error rate", "share of wrong labels on the validation rows", 3)
+    val_log_loss: _Number | None = _share("val log loss", f"{_LOG_LOSS} on the validation rows", 2)
+    val_log_loss_se: _Number | None = _share("val log loss se", "standard error of val log loss over the rows", 4)
+    val_error_rate: _Number | None = _share("val error rate", "share of wrong labels on the validation rows", 5)
     val_brier: _Number | None = _share("val Brier score", f"{_BRIER} on the validation rows")
     val_accuracy: _Number | None = _share("val accuracy", "share of right labels on the validation rows")
     val_auc: _Number | None = _share("val AUC", f"{_AUC} on the validation rows")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from wineexp.runs.probabilities import as_passes, briers, codes_of, has_probabilities, log_losses, probabilities
+from wineexp.runs.probabilities import as_passes, constant_errors, has_probabilities, row_errors
 from wineexp.specs.fields import CLASS_SCORES, Judge, ScoreChoice
 
 if TYPE_CHECKING:
@@ -142,9 +142,7 @@ class Score:
         """
         if not self.of_classes:
             return self._of_numbers(table, table["predicted"].to_numpy(np.float64))
-        if self._root == "error_rate":
-            return (table["actual"] != table["predicted"]).to_numpy().astype(np.float64)
-        return self._of_probabilities(table, probabilities(table))
+        return row_errors(table, self._root)
 
     def constant_errors(self, table: pd.DataFrame, data: TableFacts) -> Floats | None:
         """As :meth:`errors`, of always predicting the training rows' best constant; None if that is not known.
@@ -154,17 +152,11 @@ class Score:
         if not self.of_classes:
             constant = data.train_mean if self._is_squared else data.train_median
             return None if constant is None else self._of_numbers(table, constant)
-        shares = np.array(data.shares)
-        if self._root == "error_rate":
-            return (table["actual"] != data.labels[int(shares.argmax())]).to_numpy().astype(np.float64)
-        return self._of_probabilities(table, np.tile(shares, (len(table), 1)))
+        return constant_errors(table, self._root, data.shares)
 
     def _of_numbers(self, table: pd.DataFrame, predicted: Floats | float) -> Floats:
         errors: Floats = np.abs(table["actual"].to_numpy(np.float64) - predicted)
         return errors**2 if self._is_squared else errors
-
-    def _of_probabilities(self, table: pd.DataFrame, p: npt.NDArray[np.float64]) -> Floats:
-        return (log_losses if self._root == "log_loss" else briers)(codes_of(table), p)
 
     def of_errors(self, mean: float) -> float:
         """The score that goes with a mean of :meth:`errors`."""

@@ -221,12 +221,16 @@ class Facts:
     @property
     def error(self) -> float | None:
         """The score on the validation rows."""
-        return self.learning.figures.score
+        return self._scored(self.learning.score.key)
 
     @property
     def train_error(self) -> float | None:
         """The score on the training rows, dropout off."""
-        return self.learning.figures.train
+        return self._scored(self.learning.score.train_key)
+
+    def _scored(self, key: str) -> float | None:
+        value: float | None = getattr(self.metrics, key)
+        return value
 
     def say(self, side: str) -> str:
         """``val MAE``, ``train log loss``."""
@@ -262,7 +266,8 @@ def dropout_shifts(facts: Facts) -> str | None:
         mean = "share of the commonest label"
     target = f"mean prediction {_number(off)}, {mean} {_number(facts.actual.mean())}"
     if model is not None and model.passes_error is not None and model.passes_mean is not None:
-        error = facts.error
+        off_error = float(np.abs(facts.actual - facts.predicted).mean())
+        error = facts.error if facts.spec.has_classes else off_error
         if error is None or error <= BETTER * model.passes_error or abs(off - model.passes_mean) <= SHIFT * sd:
             return None
         on = f"{_number(model.passes_error)} as the mean of passes with it on"
@@ -428,7 +433,8 @@ def below_by_moving(facts: Facts) -> str | None:
 
 
 def twins(facts: Facts) -> str | None:
-    twins, unseen = facts.learning.figures.twins, facts.learning.figures.unseen
+    key = facts.learning.score.key
+    twins, unseen = (getattr(facts.metrics, f"{key}_{part}") for part in ("twins", "unseen"))
     if twins is None or unseen is None or twins >= TWINS * unseen:
         return None
     if facts.learning.loses_to_constant:

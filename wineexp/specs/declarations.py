@@ -59,7 +59,7 @@ class Declarations(BaseModel):
             place=1,
             off=((),),
             without="no hidden layer",
-            question="hidden layers of {} units",
+            question="{} units",
             plural=True,
             name="layer sizes",
             bare=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Layer", "LayerSize", "layer_plan", "layer_sizes"]
+__all__ = ["Layer", "LayerSize", "hidden_layers", "layer_sizes"]
 
 
 class Layer(NamedTuple):
@@ -35,7 +35,7 @@ class LayerSize(NamedTuple):
     parameters: int
 
 
-def layer_plan(
+def hidden_layers(
     widths: Sequence[int],
     rates: Sequence[float],
     *,
@@ -45,15 +45,13 @@ def layer_plan(
     bn: str,
     bn_input: bool,
     bn_momentum: float,
-    output: tuple[int, str],
-) -> tuple[Layer, ...]:
-    """The layers in order.
+) -> list[Layer]:
+    """The layers before the last, in order.
 
     ``bn`` none: Dense, Dropout. ``bn`` after: Dense, Dropout, BatchNormalization, as in the lesson, or with
     ``dropout_place`` after_bn Dense, BatchNormalization, Dropout. ``bn`` before: Dense, BatchNormalization,
     Activation, Dropout. There are Dropout layers only where the rate is above 0. The features go through
-    ``bn_input``'s BatchNormalization first, then through ``dropout_input``'s Dropout. The last layer has the units
-    and the activation of ``output``; without widths it is the only one: a linear model.
+    ``bn_input``'s BatchNormalization first, then through ``dropout_input``'s Dropout.
     """
     plan: list[Layer] = []
     if bn_input:
@@ -72,8 +70,7 @@ def layer_plan(
             plan += [dense, *drop, norm]
         else:
             plan += [dense, norm, *drop]
-    plan.append(Layer("Dense", len(widths) + 1, output))
-    return tuple(plan)
+    return plan
 
 
 def layer_sizes(plan: Iterable[Layer], features: int) -> list[LayerSize]:

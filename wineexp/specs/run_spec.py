@@ -131,7 +131,7 @@ class RunSpec(Declarations):
         ``labels`` is the number of the target's labels; without it the last layer of categorical_crossentropy has
         no units.
         """
-        return layers.layer_plan(
+        hidden = layers.hidden_layers(
             self.widths,
             self.rates(),
             activation=self.activation,
@@ -140,11 +140,9 @@ class RunSpec(Declarations):
             bn=self.bn,
             bn_input=self.bn_input,
             bn_momentum=self.bn_momentum,
-            output=(
-                labels if self.loss == "categorical_crossentropy" else 1,
-                CLASS_LOSSES.get(self.loss, "linear"),
-            ),
         )
+        units = labels if self.loss == "categorical_crossentropy" else 1
+        return *hidden, Layer("Dense", len(self.widths) + 1, (units, CLASS_LOSSES.get(self.loss, "linear")))
 
     def layer_sizes(self, features: int, labels: int = 0) -> list[LayerSize]:
         """Each layer of the plan with its output width and parameter count, for so many features and labels."""

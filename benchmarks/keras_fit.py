@@ -2,9 +2,9 @@
 
     python benchmarks/keras_fit.py TABLE.csv WIDTH EPOCHS [RUNS]
 
-Prints one JSON line with the seconds spent in ``fit``, compilation included. The backend is Keras's own
-choice (``KERAS_BACKEND``). With RUNS above 1, one process trains that many models one after the other. A table without
-a column quality has two classes, 0 and 1, in its last column.
+Prints one JSON line with the seconds spent in ``fit``, compilation included. The backend is Keras's own choice
+(``KERAS_BACKEND``). With RUNS above 1, one process trains that many models one after the other. A table without a
+column quality has two classes, 0 and 1, in its last column.
 """
 
 import json

@@ -3,9 +3,10 @@
     python benchmarks/train.py [--table CSV|ROWSxFEATURES|cancer ...] [--rounds N] [--widths 1024 64]
         [--epochs 100] [--peers PYTHON]
 
-A table of ROWSxFEATURES is made of random numbers; ``cancer`` is scikit-learn's, with two classes. Whole processes, alternating; each ratio is taken within a
-round. wineexp finds what it compiled for an earlier run; "new shape" is a first one, which compiles; "first" is
-how much longer the first epoch takes than a later one. JAX keeps what it compiled too, where one asks for it.
+A table of ROWSxFEATURES is made of random numbers; ``cancer`` is scikit-learn's, with two classes. Whole
+processes, alternating; each ratio is taken within a round. wineexp finds what it compiled for an earlier run;
+"new shape" is a first one, which compiles; "first" is how much longer the first epoch takes than a later one. JAX
+keeps what it compiled too, where one asks for it.
 Where the processor multiplies bfloat16, wineexp is timed with ``precision: mixed_bfloat16`` as well. PYTHON is an
 environment with the peers (the extra ``bench``): one of their own, as importing TensorFlow takes longer where JAX
 is installed. What it lacks is left out. This one should be without the extra ``test``: pandas imports PyArrow and

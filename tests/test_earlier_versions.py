@@ -65,6 +65,7 @@ def test_records_are_read_as_of_schema_1_and_lose_nothing():
                 **{"dropout_input": 0.0, "dropout_place": "before_bn", "scale_target": "none"},
                 "mc_passes": 0,
                 "positive": None,
+                "missing": "refuse",
             },
         }
 

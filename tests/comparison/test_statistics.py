@@ -272,3 +272,30 @@ def test_skewed_rows_are_missed_no_more_often_than_others(kind):
         one = compare_errors(table) if kind == "paired" else compare_unpaired(table, dice.normal(0, 0.1, (4, 60)))
         miss += abs(one.mean) > one.half(0.975)
     assert miss / 600 <= 0.085, "without a wider interval it is 14 to 19 %"
+
+
+@given(
+    errors=st.integers(2, 4).flatmap(
+        lambda seeds: st.lists(
+            st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=seeds, max_size=seeds), min_size=2, max_size=40
+        )
+    )
+)
+def test_differences_of_counts_have_an_interval_whatever_they_are(errors):
+    table = np.array(errors).T
+    found = compare_errors(table)
+    assert (found.half(0.975) > 0) == table.any()
+    assert np.isfinite(found.p)
+    unpaired = compare_unpaired((table > 0).astype(float), (table < 0).astype(float))
+    assert (unpaired.half(0.975) > 0) == table.any()
+    assert unpaired.mean == pytest.approx(found.mean)
+
+
+def test_two_seeds_that_are_wrong_in_as_many_rows_do_not_agree_exactly():
+    """Their mean stands for any value within half a row: Sheppard's correction."""
+    table = np.zeros((2, 100))
+    table[0, :3] = table[1, 3:6] = 1
+    found = compare_errors(table)
+    ms_seed = 100 * found.seed_variance + found.rest_variance
+    assert ms_seed == pytest.approx(100 / (12 * 100**2))
+    assert compare_errors(table + 1e-3 * np.arange(100)).seed_variance < found.seed_variance

@@ -34,7 +34,7 @@ def test_the_real_table_is_known_in_a_frame(red_wine):
         (pd.DataFrame({"a": [True, False]}), "column 'a': expected numbers, found bool"),
         (
             pd.DataFrame({"a": [1.0, np.nan]}),
-            "column 'a': expected finite numbers, found missing",
+            "column 'a': expected a number, found nothing",
         ),
     ],
 )

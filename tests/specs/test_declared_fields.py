@@ -93,9 +93,10 @@ def test_words_tell_two_values_apart_in_titles_and_questions(field, pair):
 def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothing_forgotten():
     rows = ("train_fraction", "test_fraction", "split_seed", "split", "group", "target")
     assert deciding("rows") == rows
-    assert set(deciding("constant")) == {"loss", "scale_target", *rows, "features", "drop"}
+    assert set(deciding("constant")) == {"loss", "scale_target", "missing", *rows, "features", "drop"}
     assert set(deciding("table")) == {
-        "loss", "positive", "scale", "scale_target", *rows, "features", "drop", "encode", "bn", "bn_input", "batch_size",
+        "loss", "positive", "missing", "scale", "scale_target", *rows, "features", "drop", "encode", "bn",
+        "bn_input", "batch_size",
     }  # fmt: skip
     assert set(deciding("shape")) == {
         "widths", "activation", "dropout", "dropout_input", "bn", "dropout_place", "bn_input", "bn_momentum",

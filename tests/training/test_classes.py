@@ -193,7 +193,7 @@ REFUSED = [
     ({"target": "z", "loss": "binary_crossentropy"}, None, "--loss categorical_crossentropy takes more"),
     ({"target": "w", "loss": "binary_crossentropy"}, None, "no column 'w'"),
     ({"target": "y", "loss": "binary_crossentropy", "positive": "yess"}, None, "(did you mean 'yes'?)"),
-    ({"target": "y", "loss": "binary_crossentropy", "positive": "ja"}, None, "expected one of its labels, no; yes"),
+    ({"target": "y", "loss": "binary_crossentropy", "positive": "ja"}, None, "its labels, no; yes; found 'ja'"),
     ({"target": "y", "loss": "binary_crossentropy"}, (3, "1.0,,2,1.0"), ":4: column 'y': expected a label, found"),
     ({"target": "y", "loss": "binary_crossentropy"}, (3, "1.0,perhaps,2,1.0"), "found 3: no; perhaps; yes"),
     ({"target": "y", "loss": "categorical_crossentropy"}, (3, "1.0,a\tb,2,1.0"), "printable"),

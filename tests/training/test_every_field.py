@@ -27,8 +27,8 @@ import wineexp
 wineexp.train(sys.argv[1], data=sys.argv[2], out="alone", threads=1, keep_model=False)
 """
 
-#: Fields that may leave every byte as it is: by their declaration, or on a table without text.
-UNSEEN = COSMETIC_FIELDS | RECORDING_FIELDS | {"encode"}
+#: Fields that may leave every byte as it is: by their declaration, or on a table without text or holes.
+UNSEEN = COSMETIC_FIELDS | RECORDING_FIELDS | {"encode", "missing"}
 
 
 def numbers(path):

@@ -176,7 +176,7 @@ class Difference(_OverRows):
         return f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
 
     def half(self, quantile: float) -> float:
-        by_seed = np.array(self.units * self.seed_variance + self.rest_variance)
+        by_seed = np.array(max(0.0, self.units * self.seed_variance + self.rest_variance))  # 0 but for rounding
         return self.widening * math.sqrt(self._squares(by_seed, quantile, self.seeds))
 
     def scenarios(self, quantile: float, seeds: int | None) -> Scenarios:
@@ -433,6 +433,7 @@ def compare_errors(difference: Floats, clusters: Clusters | None = None) -> Diff
     if seeds == 1:
         return Difference(mean, 1, rows, 0.0, _row_variance(by_row, clusters), 0.0, *of_rows)
     ms_seed, ms_row, ms_rest = mean_squares(table, clusters)
+    ms_seed = max(ms_seed, _least(table, units))
     found = (ms_seed - ms_rest) / units, (ms_row - ms_rest) / seeds, ms_rest
     return Difference(mean, seeds, rows, *found, *of_rows)
 
@@ -480,7 +481,8 @@ def _sample(table: Floats, clusters: Clusters | None) -> Seeds:
     if len(table) == 1:
         return Seeds(1, 0.0, 0.0)
     ms_seed, _, ms_rest = mean_squares(table, clusters)
-    return Seeds(len(table), (ms_seed - ms_rest) / (clusters.count if clusters else table.shape[1]), ms_rest)
+    units = clusters.count if clusters else table.shape[1]
+    return Seeds(len(table), (max(ms_seed, _least(table, units)) - ms_rest) / units, ms_rest)
 
 
 def _row_variance(by_row: Floats, clusters: Clusters | None) -> float:
@@ -509,3 +511,13 @@ def mean_squares(table: Floats, clusters: Clusters | None = None) -> tuple[float
     rest = table - by_seed[:, None] - by_row[None, :] + table.mean()
     ms_rest = float((rest**2).sum()) / ((seeds - 1) * (rows - 1))
     return rows * float(by_seed.var(ddof=1)), seeds * float(by_row.var(ddof=1)), ms_rest
+
+
+def _least(table: Floats, units: int) -> float:
+    """The least mean square of seeds to believe: 0, but for counts, such as wrong labels, that of rounding.
+
+    Two seeds that are wrong in as many rows agree by chance. A mean that is a whole number of steps of
+    ``1 / rows`` stands for any value within half a step, of variance ``1 / (12 rows^2)`` (Sheppard's correction).
+    """
+    counts = table.any() and np.array_equal(table, np.rint(table))
+    return units / (12 * table.shape[1] ** 2) if counts else 0.0

@@ -13,7 +13,7 @@ import pandas as pd
 
 from wineexp.data.csv_source import CsvSource
 from wineexp.data.dialect import Dialect, check_separator, find_dialect
-from wineexp.data.rewriting import Parsed, Survey, parse, rewrite, row_lines, survey, unnamed
+from wineexp.data.rewriting import MAX_CELLS, Hole, Parsed, Survey, parse, rewrite, row_lines, survey, unnamed
 from wineexp.errors import DataError, nearest
 from wineexp.text import some_of
 
@@ -30,17 +30,20 @@ class Cells:
     Attributes
     ----------
     numbers : pandas.DataFrame, shape (rows, columns), dtype float64
-        Finite, columns in file order, index 0 to rows - 1; columns without a value are left out.
+        Finite, or NaN in a hole; columns in file order, index 0 to rows - 1; those without a value are left out.
     empty : tuple of str
         Names of wanted columns without a value.
     carried : dict of str to list of str
-        The cells, unchanged, of columns that were to be carried or are not numbers.
+        The cells, unchanged, of columns that were to be carried, are not numbers, or have holes (unless these are
+        too many).
     notes : tuple of str
         Which cells were dropped, or could be read in another way.
     faults : dict of str to str
         For each column that is not numbers in every row: its first fault, with line and column.
     lines : list of int or None
-        The line of each row; None if all columns are numbers.
+        The line of each row; None if all columns are numbers without holes.
+    holes : dict of str to Hole
+        For each column of numbers in which some rows have none.
     """
 
     numbers: pd.DataFrame
@@ -49,6 +52,7 @@ class Cells:
     notes: tuple[str, ...]
     faults: dict[str, str]
     lines: list[int] | None
+    holes: dict[str, Hole]
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class CsvFile:
         """The names in the header."""
         return [name for name in self.form.names if name.strip()]
 
-    def read(self, only: Collection[str], carry: Sequence[str] = ()) -> Cells:
+    def read(self, only: Collection[str], carry: Sequence[str] = (), *, holes: bool = False) -> Cells:
         """Read the numbers of some columns; the content and names of others do not matter.
 
         Parameters
@@ -72,6 +76,8 @@ class CsvFile:
             The wanted columns; the file may lack some.
         carry : sequence of str
             Columns to return as text.
+        holes : bool
+            Whether cells may have no value.
 
         Raises
         ------
@@ -82,8 +88,9 @@ class CsvFile:
         columns = [at for at in range(self.form.width) if self._name(at) in only]
         self._check_names([*(self._name(at) for at in columns), *carry])
         places = [self.form.names.index(name) for name in carry]
+        holed = columns if holes else ()
         return self._cells(
-            columns, self._plain(columns, places) or rewrite(self.source, self.form, columns, places)
+            columns, self._plain(columns, places) or rewrite(self.source, self.form, columns, places, holed)
         )
 
     def read_all(self) -> Cells:
@@ -101,7 +108,10 @@ class CsvFile:
             return self._cells(columns, parsed)
         kinds = survey(self.source, self.form)
         columns = [at for at in columns if at not in kinds.faults]
-        return self._cells(columns, rewrite(self.source, self.form, columns, list(kinds.faults)), kinds)
+        carried = list(kinds.faults)
+        if len(kinds.lines) * (len(carried) + len(kinds.holes)) <= MAX_CELLS:
+            carried += kinds.holes
+        return self._cells(columns, rewrite(self.source, self.form, columns, carried, kinds.holes), kinds)
 
     def place(self, row: int) -> str:
         """A row's file and line, for an error."""
@@ -111,7 +121,7 @@ class CsvFile:
         values = parsed.values
         if not len(values):
             raise DataError(f"{self.source.path}: expected rows of numbers below the header, found none")
-        full = ~np.isnan(values[0])
+        full = np.asarray(~np.isnan(values).all(axis=0))
         notes = tuple(f"{self.source.path}: {note}" for note in self._notes(parsed, columns, full))
         names = [self._name(at) for at in columns]
         kept = [at for at, name in enumerate(names) if name and full[at]]
@@ -125,7 +135,8 @@ class CsvFile:
             carried={self._name(at): cells for at, cells in parsed.carried.items()},
             notes=notes,
             faults={self._name(at): fault for at, fault in kinds.faults.items()} if kinds else {},
-            lines=kinds.lines if kinds and kinds.faults else None,
+            lines=kinds.lines if kinds and (kinds.faults or kinds.holes) else None,
+            holes={self._name(at): hole for at, hole in kinds.holes.items()} if kinds else {},
         )
 
     def _name(self, at: int) -> str:

@@ -138,7 +138,9 @@ def _is_number(text: str) -> bool:
 def table_labels(table: Table, target: str) -> npt.NDArray[np.object_]:
     """The label of each row of a table, shape (rows,)."""
     column = table.frame[target]
-    texts = column if target in table.faults else map(label_of, column.tolist())
+    texts = (
+        column if target in table.faults else ("" if cell != cell else label_of(cell) for cell in column.tolist())
+    )
     return np.array(list(texts), dtype=object)
 
 
@@ -155,11 +157,7 @@ def check_labels(table: Table, spec: RunSpec) -> Classes:
     find_target(table, name)
     cells = table.frame[name]
     where = f"{table.source}: column {name!r}"
-    if name in table.faults and (cells == "").any():
-        raise DataError(
-            f"{table.place(int((cells == '').argmax()))}: column {name!r}: expected a label, found none"
-        )
-    unique = sorted(cells.unique())
+    unique = sorted(cells[cells != ""].dropna().unique())
     labels = tuple(unique) if name in table.faults else tuple(map(label_of, unique))
     shown = some_of([one_line(label)[:60] for label in labels])
     if len(labels) < 2:
@@ -196,7 +194,7 @@ def loss_for(labels: int) -> str:
 def class_hint(table: Table, target: str) -> str:
     """The flag that learns a target of text, for an error; empty if that cannot be classes."""
     count = table.category_counts.get(target, 0)
-    if not 2 <= count <= MAX_LABELS or (table.frame[target] == "").any():
+    if not 2 <= count <= MAX_LABELS:
         return ""
     return f"; {loss_for(count)} learns the probabilities of its {count} labels"
 
@@ -207,7 +205,7 @@ def class_note(table: Table, target: str) -> str | None:
     They are two whole numbers, or up to ten, one after the other, from 0 or 1 on. Red wine's quality, 3 to 8, is
     none: such a grade is a number as well.
     """
-    values = np.unique(table.frame[target].to_numpy(np.float64)[: 10**6])
+    values = np.unique(table.frame[target].dropna().to_numpy(np.float64)[: 10**6])
     count = len(values)
     if count > MOST_CODES or not (values == np.round(values)).all():
         return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +17,29 @@ from wineexp.data.facts import MAX_CATEGORIES, TableFacts, category_features
 from wineexp.data.table import Table, check_target
 from wineexp.errors import DataError, nearest
 from wineexp.specs.fields import is_label
-from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.run_spec import FILLING, RunSpec
 from wineexp.specs.wording import format_value
 from wineexp.text import one_line, some_of
 
-__all__ = ["Encoding", "check_columns", "encoding_of", "fit_encoding", "index_notes", "leave_out", "most_features"]
+__all__ = [
+    "Encoding",
+    "check_columns",
+    "encoding_of",
+    "fit_encoding",
+    "index_notes",
+    "is_missing",
+    "leave_out",
+    "missing_notes",
+    "most_features",
+    "rows_with_values",
+    "told_holes",
+]
 
 #: Limit of a category's length in characters; a longer text is a description.
 MAX_LENGTH = 200
+
+#: A day, as people and programs write it, perhaps with a time behind it.
+_DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([T ].*)?")
 
 Doubles = npt.NDArray[np.float64]
 
@@ -38,10 +54,13 @@ class Encoding:
         In the order of the training table.
     categories : mapping of str to tuple of str
         For each column of text its categories, sorted.
+    fills : mapping of str to float
+        For each column of numbers what stands for a missing one; empty if none may be missing.
     """
 
     columns: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]]
+    fills: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -53,10 +72,24 @@ class Encoding:
         """Whether each feature stands for a category, shape (features,)."""
         return np.array([column in self.categories for column in self.columns for _ in self._features(column)])
 
+    @property
+    def fill_values(self) -> Doubles | None:
+        """What stands for a missing value of each feature, shape (features,); None if none may be missing.
+
+        A category's feature is never missing: it is 0 there.
+        """
+        if not self.fills:
+            return None
+        return np.array([self.fills.get(column, 0.0) for column in self.columns for _ in self._features(column)])
+
     def __call__(self, frame: pd.DataFrame) -> Doubles:
         """The features of rows, float64, shape (rows, features). An unknown category is 0 in all its features."""
         if not self.categories:
-            return frame[list(self.columns)].to_numpy(np.float64)
+            values = frame[list(self.columns)].to_numpy(np.float64)
+            if not self.fills:
+                return values
+            fills = np.array([self.fills[column] for column in self.columns])
+            return np.where(np.isnan(values), fills, values)
         return np.hstack([self._values(frame, column) for column in self.columns])
 
     def unseen(self, frame: pd.DataFrame) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
@@ -73,14 +106,15 @@ class Encoding:
     def _values(self, frame: pd.DataFrame, column: str) -> Doubles:
         categories = self.categories.get(column)
         if categories is None:
-            return frame[[column]].to_numpy(np.float64)
+            values = frame[[column]].to_numpy(np.float64)
+            return np.where(np.isnan(values), self.fills[column], values) if self.fills else values
         cells = frame[column].to_numpy(object)
         return np.asarray(cells[:, None] == np.array(categories, dtype=object), dtype=np.float64)
 
 
 def encoding_of(data: TableFacts) -> Encoding:
     """The encoding that a run recorded."""
-    return Encoding(data.sources, data.categories)
+    return Encoding(data.sources, data.categories, data.fills)
 
 
 def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
@@ -90,7 +124,7 @@ def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
     ------
     DataError
         For a target that cannot be learned; for a column that the table does not have; if no column is left; for
-        text that is not encoded, or cannot be; for a group that is empty in some row.
+        text that is not encoded, or cannot be; for what is missing in some row, unless the spec says what to do.
     """
     if spec.has_classes:
         check_labels(table, spec)
@@ -98,19 +132,86 @@ def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
         check_target(table, spec.target, class_hint(table, spec.target))
     has = list(table.frame.columns)
     group = () if spec.group is None else (spec.group,)
-    for field, names in {"features": spec.features, "drop": spec.drop, "group": group}.items():
+    for key, names in {"features": spec.features, "drop": spec.drop, "group": group}.items():
         for name in names or ():
-            if name not in has and not (field == "drop" and name in table.empty):
-                raise DataError(f"{table.source}: {field}: {_no_column(table, field, name)}")
+            if name not in has and not (key == "drop" and name in table.empty):
+                raise DataError(f"{table.source}: {key}: {_no_column(table, key, name)}")
     chosen = _chosen(table, spec)
     if not chosen:
         raise DataError(f"{table.source}: expected features other than the target {spec.target!r}, found none")
     if texts := [name for name in chosen if name in table.faults]:
         _check_texts(table, texts, spec)
-    if spec.group in table.faults and (table.frame[spec.group] == "").any():
-        row = int((table.frame[spec.group] == "").argmax())
-        raise DataError(f"{table.place(row)}: column {spec.group!r}: expected a group, found nothing")
+    if spec.missing == "refuse":
+        _check_holes(table, chosen, spec)
     return tuple(chosen)
+
+
+def is_missing(table: Table, name: str) -> npt.NDArray[np.bool_]:
+    """Whether each row has no value in a column, shape (rows,)."""
+    column = table.frame[name]
+    found: npt.NDArray[np.bool_] = (column == "" if name in table.faults else column.isna()).to_numpy(np.bool_)
+    return found
+
+
+def has_holes(table: Table, name: str) -> bool:
+    """Whether some row has no value in a column."""
+    return name in table.holes or (name in table.faults and bool(is_missing(table, name).any()))
+
+
+def rows_with_values(table: Table, columns: Iterable[str], spec: RunSpec) -> npt.NDArray[np.bool_]:
+    """Whether each row is used, shape (rows,): it has a target and a group, and with ``drop`` every feature."""
+    needed = [spec.target, *([] if spec.group is None else [spec.group])]
+    used = np.ones(len(table.frame), np.bool_)
+    for name in (*needed, *(columns if spec.missing == "drop" else ())):
+        if has_holes(table, name):
+            used &= ~is_missing(table, name)
+    return used
+
+
+def _check_holes(table: Table, columns: Sequence[str], spec: RunSpec) -> None:
+    """Raise ``DataError`` for the first column in which a row has no value, with their numbers and what helps."""
+    for name, expected in ((spec.target, "label" if spec.has_classes else "number"), (spec.group, "group")):
+        if name is not None and has_holes(table, name):
+            raise DataError(f"{_hole(table, name, expected)}; --missing drop leaves such rows out")
+    holed = [name for name in columns if has_holes(table, name)]
+    if not holed:
+        return
+    others = f"; also {some_of([told_holes(table, name) for name in holed[1:]])}" if holed[1:] else ""
+    text = holed[0] in table.faults
+    fills = "--missing median makes it a category of its own" if text else "--missing median fills them in"
+    first = _hole(table, holed[0], "text to encode" if text else "number")
+    raise DataError(f"{first}{others}; --missing drop leaves such rows out, {fills}; or {leave_out(spec, *holed)}")
+
+
+def _hole(table: Table, name: str, expected: str) -> str:
+    row = int(is_missing(table, name).argmax())
+    where = f"{table.place(row)}: column {name!r}"
+    article = "" if expected.startswith("text") else "a "
+    return f"{where}: expected {article}{expected}, found nothing; {told_holes(table, name)}"
+
+
+def told_holes(table: Table, name: str) -> str:
+    """``built: 84 of 1,200 rows empty``."""
+    count = int(is_missing(table, name).sum())
+    return f"{one_line(name)}: {count:,} of {len(table.frame):,} rows empty"
+
+
+def missing_notes(table: Table, columns: Sequence[str], spec: RunSpec, encoding: Encoding) -> Iterator[str]:
+    """What was done about missing values, with their numbers."""
+    holed = [
+        name
+        for name in dict.fromkeys((spec.target, spec.group, *columns))
+        if name is not None and has_holes(table, name)
+    ]
+    left_out = int((~rows_with_values(table, columns, spec)).sum())
+    if left_out:
+        needed = (spec.target, spec.group, *(columns if spec.missing == "drop" else ()))
+        counts = some_of([told_holes(table, name) for name in holed if name in needed])
+        yield f"{table.source}: {left_out:,} of {len(table.frame):,} rows left out ({counts})"
+    if spec.missing in FILLING:
+        for name in (name for name in columns if name in holed):
+            by = "a category of its own" if name in table.faults else f"{spec.missing}: {encoding.fills[name]:g}"
+            yield f"{table.source}: {told_holes(table, name)}, taken as {by}"
 
 
 def _chosen(table: Table, spec: RunSpec) -> list[str]:
@@ -153,6 +254,12 @@ def leave_out(spec: RunSpec, *names: str) -> str:
 def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
     """Raise ``DataError`` unless the spec encodes columns of text, and they can be encoded."""
     faults = {name: fault for name in names if (fault := _encoding_fault(table, name))}
+    dates = [name for name in names if _are_dates(table, name)]
+    if dates:
+        raise DataError(
+            f"{table.faults[dates[0]]}, a date; {leave_out(spec, *dates)}, or make a number of it, such as the "
+            "days since a first one: nothing is encoded that you did not choose"
+        )
     if spec.encode != "none":
         for name, fault in faults.items():
             raise DataError(f"{fault}; {leave_out(spec, name)}")
@@ -162,14 +269,20 @@ def _check_texts(table: Table, names: Sequence[str], spec: RunSpec) -> None:
     raise DataError(f"{table.faults[names[0]]}{others}; {leave_out(spec, *names)}{encode}")
 
 
+def _are_dates(table: Table, name: str) -> bool:
+    cells = table.frame[name]
+    known = cells[cells != ""]
+    return len(known) > 0 and bool(known.str.fullmatch(_DATE).all())
+
+
 def _encoding_fault(table: Table, name: str) -> str | None:
     """Why a column of text cannot be encoded; None if it can."""
     cells, count = table.frame[name], table.category_counts[name]
+    cells = cells.mask(cells == "", "empty")  # what is missing is no fault here
     numbers, long = cells.str.fullmatch(NUMBER), cells.str.len() > MAX_LENGTH
     if numbers.all():
         return table.faults[name]  # numbers beyond float64 are no categories
     for wrong, message in (
-        (cells == "", "expected text to encode, found nothing"),
         (numbers, "expected text in every row to encode it, found the number {!r}"),
         (long, f"expected at most {MAX_LENGTH} characters to encode, found more"),
     ):
@@ -182,17 +295,18 @@ def _encoding_fault(table: Table, name: str) -> str | None:
     return None
 
 
-def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, target: str) -> Encoding:
-    """The encoding of these columns with the categories of the training rows.
+def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, spec: RunSpec) -> Encoding:
+    """The encoding of these columns with the categories, and the medians, of the training rows.
 
     Raises
     ------
     DataError
-        When a category's feature has the name of another feature, or of the target.
+        When a category's feature has the name of another feature, or of the target; when no training row has a
+        value in some column.
     """
     categories = {name: tuple(sorted(train[name].unique())) for name in columns if name in table.faults}
-    encoding = Encoding(tuple(columns), categories)
-    seen = {target}
+    encoding = Encoding(tuple(columns), categories, _fills(table, columns, train, spec))
+    seen = {spec.target}
     for name in encoding.features:
         if name in seen:
             raise DataError(
@@ -200,6 +314,19 @@ def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, targ
             )
         seen.add(name)
     return encoding
+
+
+def _fills(table: Table, columns: Iterable[str], train: pd.DataFrame, spec: RunSpec) -> dict[str, float]:
+    numbers = [name for name in columns if name not in table.faults] if spec.missing in FILLING else []
+    if spec.missing == "zero":
+        return dict.fromkeys(numbers, 0.0)
+    for name in numbers:
+        if train[name].isna().all():
+            raise DataError(
+                f"{table.source}: column {name!r}: expected a number in some training row, for their median; "
+                f"found none; {leave_out(spec, name)}"
+            )
+    return {name: float(train[name].median()) for name in numbers}
 
 
 def most_features(table: Table, spec: RunSpec) -> int:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 #: Limit of an encoded column's categories: with more it is a name or a description, and hardly any rows share one.
-MAX_CATEGORIES = 100
+MAX_CATEGORIES = 1000
 
 #: Limit of a target's labels.
 MAX_LABELS = 100
@@ -103,6 +103,11 @@ class TableFacts(BaseModel):
         The share of each label in the training rows; not written either.
     features : tuple of str
         In the order that the model takes them; ``column=category`` for each category of a column of text.
+    fills : dict of str to float
+        For each column of numbers among the features the number that stands for a missing one; not written unless
+        the spec's ``missing`` fills.
+    left_out : int
+        Rows that were left out, as a value was missing; not written if there are none.
     categories : dict of str to tuple of str
         For each encoded column of text its categories in the training rows, sorted; not written if there is none.
     ranges : tuple of pairs of float
@@ -128,6 +133,8 @@ class TableFacts(BaseModel):
     shares: tuple[Annotated[float, Field(ge=0.0, le=1.0)], ...] = ()
     features: tuple[str, ...]
     categories: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]] = {}
+    fills: dict[str, _Finite] = {}
+    left_out: _Count = 0
     ranges: tuple[tuple[_Finite, _Finite], ...] = ()
     scaling: ScalingFacts
     target_scaling: TargetFacts | None = None
@@ -171,8 +178,10 @@ class TableFacts(BaseModel):
             return "features: expected columns of the table, in its order"
         if self.columns and target not in self.columns:
             return f"columns: expected the target {target!r} among them"
-        if self.train_rows + self.valid_rows + self.test_rows != self.rows:
+        if self.train_rows + self.valid_rows + self.test_rows + self.left_out != self.rows:
             return f"rows: expected the sum of the sides of the split, found {self.rows}"
+        if self.fills and [*self.fills] != [name for name in self.sources if name not in self.categories]:
+            return "fills: expected a number for each column of numbers among the features"
         for column, categories in self.categories.items():
             names = category_features(column, categories)
             start = self.features.index(names[0]) if names[0] in self.features else 0

@@ -21,7 +21,14 @@ from wineexp.data.csv_source import CsvSource, RowError, is_blank, read_rows
 from wineexp.data.dialect import NUMBER, THOUSANDS, Dialect
 from wineexp.errors import DataError
 
-__all__ = ["UNMERGED", "Parsed", "Survey", "parse", "rewrite", "row_lines", "survey", "unnamed"]
+__all__ = ["MISSING", "UNMERGED", "Hole", "Parsed", "Survey", "parse", "rewrite", "row_lines", "survey", "unnamed"]
+
+#: Cells without a value in a column of numbers: as pandas has them, and the question mark of UCI's tables. In a
+#: column of text only an empty one is: NA may be a name.
+MISSING = frozenset(
+    ("", "?", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+     "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+)  # fmt: skip
 
 #: Limits for all columns that are not numbers: as much as fits into memory beside a model. Such columns are kept,
 #: since only a spec says whether they are used.
@@ -38,7 +45,7 @@ class Parsed:
     Attributes
     ----------
     values : float64, shape (rows, columns)
-        Each column has finite numbers in every row, or NaN in every row.
+        Each column has finite numbers in every row, or NaN in every row; with holes both.
     carried : dict of int to list of str
         The cells of each column to carry, unchanged.
     blank : int
@@ -57,6 +64,21 @@ class Parsed:
 
 
 @dataclass(frozen=True)
+class Hole:
+    """The rows of a column of numbers that have none.
+
+    Attributes
+    ----------
+    count : int
+    row : int
+        The first, from 0.
+    """
+
+    count: int
+    row: int
+
+
+@dataclass(frozen=True)
 class Survey:
     """The kinds of a file's columns.
 
@@ -66,10 +88,13 @@ class Survey:
         For each column that is not numbers in every row: the fault of its first such cell, with line and column.
     lines : list of int
         The first line of each row that is not empty.
+    holes : dict of int to Hole
+        For each column that is numbers but for some cells without a value.
     """
 
     faults: dict[int, str]
     lines: list[int]
+    holes: dict[int, Hole]
 
 
 def survey(source: CsvSource, form: Dialect) -> Survey:
@@ -83,6 +108,8 @@ def survey(source: CsvSource, form: Dialect) -> Survey:
     """
     walk = _Walk(source, form, list(range(form.width)))
     faults: dict[int, str] = {}
+    holes: dict[int, Hole] = {}
+    words: dict[int, tuple[int, str]] = {}  # column -> line and form of its first hole that is not an empty cell
     lines: list[int] = []
     size = rows = 0
     for line, row in walk.rows():
@@ -93,18 +120,35 @@ def survey(source: CsvSource, form: Dialect) -> Survey:
         for at in walk.wanted:
             if at in faults:
                 continue
+            if (cell := row[at].strip()) in MISSING:
+                first = holes.get(at, Hole(0, rows - 1))
+                holes[at] = Hole(first.count + 1, first.row)
+                if cell:
+                    words.setdefault(at, (line, cell))
+                continue
             try:
                 walk.checked(line, at, row[at])
             except DataError as fault:
-                if at >= len(form.names) or not form.names[at].strip():
-                    raise
+                _check_named(form, at, fault)
                 faults[at] = str(fault)
         if faults and (size > MAX_TEXT or rows * len(faults) > MAX_CELLS):
             limit = f"more than {MAX_CELLS:,} cells or {MAX_TEXT:,} characters of text"
             raise DataError(
                 f"{next(iter(faults.values()))}; {limit} cannot be kept: leave such columns out of the table"
             )
-    return Survey(faults, lines)
+    for at, (line, cell) in words.items():
+        if at not in faults and holes[at].count == rows:  # words alone are text
+            faults[at] = str(walk.fault(line, at, f"expected a {_kind(cell)}number, found {cell!r}"))
+    partly = {at: hole for at, hole in holes.items() if at not in faults and hole.count < rows}
+    for at, hole in partly.items():
+        _check_named(form, at, walk.fault(lines[hole.row], at, "expected a number, found nothing"))
+    return Survey(faults, lines, partly)
+
+
+def _check_named(form: Dialect, at: int, fault: DataError) -> None:
+    """Raise the fault of a column without a name: nobody can leave it out."""
+    if at >= len(form.names) or not form.names[at].strip():
+        raise fault
 
 
 def row_lines(source: CsvSource, form: Dialect) -> list[int]:
@@ -112,8 +156,12 @@ def row_lines(source: CsvSource, form: Dialect) -> list[int]:
     return [line for line, _ in _Walk(source, form, []).rows()]
 
 
-def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Collection[int]) -> Parsed:
+def rewrite(
+    source: CsvSource, form: Dialect, wanted: Collection[int], carry: Collection[int], holes: Collection[int] = ()
+) -> Parsed:
     """Write the numbers of the columns ``wanted`` plainly and parse them; keep the text of the columns ``carry``.
+
+    Cells without a value are NaN in the columns ``holes``.
 
     Raises
     ------
@@ -124,7 +172,11 @@ def rewrite(source: CsvSource, form: Dialect, wanted: Collection[int], carry: Co
     text = io.BytesIO()  # takes a quarter of StringIO's memory
     carried: dict[int, list[str]] = {at: [] for at in carry}
     for line, row in walk.rows():
-        text.write((",".join([walk.number(line, at, row[at]) for at in walk.wanted]) + "\n").encode())
+        numbers = [
+            "" if at in holes and row[at].strip() in MISSING else walk.number(line, at, row[at])
+            for at in walk.wanted
+        ]
+        text.write((",".join(numbers) + "\n").encode())
         for at, cells in carried.items():
             cells.append(row[at])
     walk.check_commas()
@@ -215,14 +267,14 @@ class _Walk:
             self.empty.setdefault(at, line)
             return ""
         if not text or at in self.empty:
-            raise self._fault(self.empty.get(at, line), at, "expected a number, found nothing")
+            raise self.fault(self.empty.get(at, line), at, "expected a number, found nothing")
         self.filled.add(at)
         if not NUMBER.fullmatch(text):
-            raise self._fault(line, at, f"expected a {_kind(text)}number, found {cell[:60]!r}")
+            raise self.fault(line, at, f"expected a {_kind(text)}number, found {cell[:60]!r}")
         if not math.isfinite(float(text.replace(",", "."))):
-            raise self._fault(line, at, f"expected a finite number, found {cell[:60]!r}")
+            raise self.fault(line, at, f"expected a finite number, found {cell[:60]!r}")
         if _is_merged(text):
-            raise self._fault(line, at, f"expected {UNMERGED}, found {cell[:60]!r}")
+            raise self.fault(line, at, f"expected {UNMERGED}, found {cell[:60]!r}")
         return text
 
     def _note_mark(self, line: int, at: int, text: str, mark: str) -> None:
@@ -232,12 +284,12 @@ class _Walk:
         if other_mark in self.marks:
             before, other_number = self.marks[other_mark]
             both = f"found {text[:60]!r}, and {other_number[:60]!r} in line {before}"
-            raise self._fault(line, at, f"expected one decimal mark in the whole file, {both}")
+            raise self.fault(line, at, f"expected one decimal mark in the whole file, {both}")
         if mark == "." or not THOUSANDS.fullmatch(text):
             self.settled = mark
         elif self.unsure is None:
             either = f"which is {text.replace(',', '.')} or {text.replace(',', '')}: write it without the comma"
-            self.unsure = self._fault(line, at, f"expected a number, found {text!r}, {either}")
+            self.unsure = self.fault(line, at, f"expected a number, found {text!r}, {either}")
 
     def check_commas(self) -> None:
         """Raise ``DataError`` if every comma may separate thousands."""
@@ -247,7 +299,8 @@ class _Walk:
     def _wrong_length(self, line: int, length: int) -> DataError:
         return DataError(f"{self.source.path}:{line}: expected {self.form.needed} values, found {length}")
 
-    def _fault(self, line: int, at: int, message: str) -> DataError:
+    def fault(self, line: int, at: int, message: str) -> DataError:
+        """The error for a cell."""
         names = self.form.names
         if at >= len(names) or not names[at].strip():
             return unnamed(self.source, self.form, at)

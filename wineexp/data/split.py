@@ -11,7 +11,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.classes import Classes, Target, check_labels, class_note, table_labels
-from wineexp.data.encoding import Encoding, check_columns, fit_encoding, index_notes, leave_out
+from wineexp.data.encoding import (
+    Encoding,
+    check_columns,
+    fit_encoding,
+    index_notes,
+    leave_out,
+    missing_notes,
+    rows_with_values,
+)
 from wineexp.data.facts import ScalingFacts, TableFacts, TargetFacts
 from wineexp.data.scaling import Scaling, TargetScaling
 from wineexp.data.table import Table
@@ -66,7 +74,7 @@ def row_groups(table: Table, columns: Collection[str], spec: RunSpec) -> Labels:
     from scipy.sparse import coo_array  # other splits do not need it, and it would delay their start
     from scipy.sparse.csgraph import connected_components
 
-    groups = pd.factorize(frame[spec.group])[0].astype(np.int64)
+    groups = pd.factorize(frame[spec.group], use_na_sentinel=False)[0].astype(np.int64)
     nodes = int(groups.max()) + 1
     edges = coo_array((np.ones(len(frame)), (groups, nodes + same)), shape=(nodes + len(frame),) * 2)
     labels = connected_components(edges, directed=False)[1][groups]
@@ -167,6 +175,11 @@ class Split:
         return self.encoding.features
 
     @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """The table's index of every row that is used, in table order."""
+        return np.sort(np.concatenate([self.train_rows, self.valid_rows, self.test_rows]))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The target's labels; empty for a target of numbers."""
         return self.target.labels if isinstance(self.target, Classes) else ()
@@ -187,13 +200,14 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         :func:`.encoding.check_columns`), or a side would have fewer than two rows.
     """
     columns = check_columns(table, spec)
-    frame = table.frame
+    used = rows_with_values(table, columns, spec)
+    frame = table.frame if used.all() else table.frame[used]
     if spec.split == "random":
         groups = None
         train = frame.sample(frac=spec.train_fraction, random_state=spec.split_seed)
     else:
         groups = row_groups(table, columns, spec)
-        train = whole_groups(frame, groups, spec.train_fraction, spec.split_seed)
+        train = whole_groups(frame, groups[frame.index], spec.train_fraction, spec.split_seed)
     rest = frame.drop(train.index)
     test = _test_rows(rest, groups, spec, len(frame))
     valid = rest.drop(test.index)
@@ -205,14 +219,14 @@ def split_table(table: Table, spec: RunSpec) -> Split:
             f"{table.source}: {len(frame)} rows{within} are too few to split by {shares}: "
             f"expected at least 2 rows on each side, found {' and '.join(map(str, sizes))}"
         )
-    encoding = fit_encoding(table, columns, train, spec.target)
+    encoding = fit_encoding(table, columns, train, spec)
     features = encoding.features
     scaling = Scaling.fit(encoding(train), spec.scale, encoding.encoded)
     sides = (train, valid, test)
     x_train, x_valid, x_test = (scaling(encoding(side)) for side in sides)
     _check_finite(table, features, np.stack([scaling.center, scaling.scale]))
     _check_float32(table, features, scaling.exact(encoding(frame)))
-    target, (y_train, y_valid, y_test), (loss_train, loss_valid) = _targets(table, spec, sides)
+    target, (y_train, y_valid, y_test), (loss_train, loss_valid) = _targets(table, spec, frame, sides)
     same = table.same_rows(identity(table, columns, spec))
     trained = np.unique(same[train.index])
     return Split(
@@ -232,14 +246,14 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         y_test=y_test,
         test_rows=test.index.to_numpy(np.int64),
         test_twins=np.isin(same[test.index], trained),
-        clusters=_by_first_row(frame, same if groups is None else groups),
+        clusters=_by_first_row(table.frame, same if groups is None else groups),
     )
 
 
 def _targets(
-    table: Table, spec: RunSpec, sides: Sequence[pd.DataFrame]
+    table: Table, spec: RunSpec, frame: pd.DataFrame, sides: Sequence[pd.DataFrame]
 ) -> tuple[Target, list[npt.NDArray[Any]], list[Floats]]:
-    """The target, its values on the sides, and on the first two as the loss sees them."""
+    """The target, its values on the sides of ``frame``, and on the first two as the loss sees them."""
     if spec.has_classes:
         classes = check_labels(table, spec)
         codes = classes.codes(table_labels(table, spec.target))
@@ -247,7 +261,7 @@ def _targets(
         return classes, of_sides, [classes.forward(values) for values in of_sides[:2]]
     with np.errstate(over="ignore"):  # a column that overflows is refused by name below
         values = [side[spec.target].to_numpy(np.float32) for side in sides]
-    _check_float32(table, [spec.target], table.frame[[spec.target]].to_numpy(np.float64))
+    _check_float32(table, [spec.target], frame[[spec.target]].to_numpy(np.float64))
     scaling = _fit_target(table, spec, sides[0])
     if spec.scale_target == "none":
         return scaling, values, values[:2]
@@ -322,7 +336,8 @@ def split_notes(table: Table, spec: RunSpec, split: Split) -> dict[tuple[str, st
     """
     columns = split.encoding.columns
     notes = {("index", name): note for name, note in index_notes(table, columns, spec).items()}
-    held_out = table.frame.drop(split.train_rows)
+    held_out = table.frame.loc[np.sort([*split.valid_rows, *split.test_rows])]
+    notes |= {("missing", note): note for note in missing_notes(table, columns, spec, split.encoding)}
     for name, rows in split.encoding.unseen(held_out):
         has = "rows have" if len(rows) > 1 else "row has"
         examples = some_of([repr(category)[:60] for category in sorted(held_out[name].iloc[rows].unique())])
@@ -391,6 +406,8 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
     optional: dict[str, Any] = {
         "test_rows": len(split.y_test),
         "categories": dict(split.encoding.categories),
+        "fills": dict(split.encoding.fills),
+        "left_out": len(table.frame) - len(split.rows),
         **_target_facts(split),
     }
     return TableFacts(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from wineexp.data.cells import Cells, counting, has_merged, open_csv
 from wineexp.data.facts import RED_WINE_COLUMNS, RED_WINE_FINGERPRINT, Kind, headings, table_identity
-from wineexp.data.rewriting import UNMERGED
+from wineexp.data.rewriting import UNMERGED, Hole
 from wineexp.errors import DataError, nearest
 from wineexp.text import one_line, visible
 
@@ -44,8 +44,8 @@ class Table:
     Attributes
     ----------
     frame : pandas.DataFrame, shape (rows, columns)
-        Columns in file order, index 0 to rows - 1. Each is float64 and finite, or, if it is not numbers in every
-        row, text (dtype object) without the spaces around it, which may be empty.
+        Columns in file order, index 0 to rows - 1. Each is float64 and finite but for its holes, which are NaN,
+        or, if it is not numbers, text (dtype object) without the spaces around it, which may be empty.
     source : str
         The path, address or program that the table came from, for messages.
     kind : {"red-wine", "simulated", "custom"}
@@ -58,6 +58,8 @@ class Table:
         For each column of text: its first cell that is no number, with its place.
     lines : list of int or None
         The file's line of each row, if known.
+    holes : mapping of str to Hole
+        For each column of numbers in which some rows have none: how many, and the first.
     """
 
     frame: pd.DataFrame
@@ -67,6 +69,7 @@ class Table:
     empty: tuple[str, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
     lines: list[int] | None = None
+    holes: Mapping[str, Hole] = field(default_factory=dict)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -106,7 +109,7 @@ class Table:
         """
         key = tuple(columns)
         if key not in self._same_rows:
-            numbers = self.frame.groupby(list(columns), sort=False).ngroup()
+            numbers = self.frame.groupby(list(columns), sort=False, dropna=False).ngroup()
             self._same_rows[key] = np.asarray(numbers, dtype=np.int64)
         return self._same_rows[key]
 
@@ -125,17 +128,23 @@ class Table:
         for name in self.frame.columns if names is None else names:
             if name in self.faults:
                 raise DataError(self.faults[name])
+            if name in self.holes:
+                place = self.place(self.holes[name].row)
+                raise DataError(f"{place}: column {name!r}: expected a number, found nothing")
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
     """SHA-256 of the values, column by column; separators and the spelling of numbers don't count.
 
     Numbers are hashed as little-endian float64. A column of text is hashed as ``text``, then each cell in UTF-8
-    with the number of its bytes in front, in eight bytes, little-endian.
+    with the number of its bytes in front, in eight bytes, little-endian; so is one of numbers with holes, which
+    are empty cells.
     """
     digest = hashlib.sha256()
     for at in range(len(frame.columns)):
         column = frame.iloc[:, at]
+        if column.dtype.kind in "iuf" and column.isna().any():
+            column = _text(column)
         if column.dtype.kind in "iuf":
             digest.update((column.to_numpy("<f8") + 0.0).data)  # + 0.0: -0.0 equals 0.0
             continue
@@ -172,16 +181,21 @@ def read_table(path: str | os.PathLike[str], source: str | None = None, *, sep: 
     if not len(frame.columns):
         raise DataError(f"{path}: expected numbers below the header, found empty columns")
     shown = visible(source or str(path))
-    return Table(frame, shown, _kind(frame), cells.notes, cells.empty, cells.faults, cells.lines)
+    table = Table(frame, shown, _kind(frame), cells.notes, cells.empty, cells.faults, cells.lines, cells.holes)
+    if cells.holes and cells.holes.keys() <= cells.carried.keys():
+        # By the text of the cells: so it was when such columns were text.
+        vars(table)["fingerprint"] = fingerprint(_whole(cells, file.names, as_text=True))
+    return table
 
 
-def _whole(cells: Cells, names: list[str]) -> pd.DataFrame:
-    """Numbers and text in the order of the file."""
-    if not cells.faults:
+def _whole(cells: Cells, names: list[str], *, as_text: bool = False) -> pd.DataFrame:
+    """Numbers and text in the order of the file; with ``as_text`` numbers with holes too are text."""
+    if not cells.faults and not as_text:
         return cells.numbers
     columns = {name: cells.numbers[name] for name in cells.numbers.columns}
     for name, column in cells.carried.items():
-        columns[name] = pd.Series([cell.strip() for cell in column], dtype=object)
+        if as_text or name not in cells.holes:
+            columns[name] = pd.Series([cell.strip() for cell in column], dtype=object)
     return pd.DataFrame({name: columns[name] for name in names if name in columns})
 
 
@@ -200,30 +214,54 @@ def table_of_frame(frame: pd.DataFrame) -> Table:
         raise DataError(f"{where}: expected rows of numbers, found shape {frame.shape}")
     columns: dict[str, pd.Series] = {}
     faults: dict[str, str] = {}
+    holes: dict[str, Hole] = {}
     for at, name in enumerate(frame.columns):
         if not isinstance(name, str) or not name.strip():
             raise DataError(f"{where}: expected text as a column's name, found {name!r}")
         if name in columns:
             raise DataError(f"{where}: column {name!r} occurs twice")
-        columns[name] = frame.iloc[:, at]
+        columns[name] = _numbers(frame.iloc[:, at])
+        missing = columns[name].isna().to_numpy()
+        if missing.any() and not missing.all() and columns[name].dtype.kind in "iuf":
+            holes[name] = Hole(int(missing.sum()), int(missing.argmax()))
         if fault := _fault(columns[name]):
             columns[name], faults[name] = _text(columns[name]), f"{where}: column {name!r}: {fault}"
-    if not faults:
+            holes.pop(name, None)
+    if not faults and not holes:
         values = frame.astype("float64").reset_index(drop=True)
     else:
-        numbers = {name: column.astype("float64") for name, column in columns.items() if name not in faults}
-        values = pd.DataFrame({name: numbers.get(name, column).to_numpy() for name, column in columns.items()})
-    return Table(values, "a DataFrame", _kind(values), faults=faults)
+        numbers = {
+            name: column.to_numpy(np.float64, na_value=np.nan)
+            for name, column in columns.items()
+            if name not in faults
+        }
+        values = pd.DataFrame({name: numbers.get(name, column) for name, column in columns.items()})
+        values = values.reset_index(drop=True)
+    table = Table(values, "a DataFrame", _kind(values), faults=faults, holes=holes)
+    if holes:  # as a CSV of it would have
+        texts = {name: _text(frame.iloc[:, at]) for at, name in enumerate(columns) if name in holes}
+        vars(table)["fingerprint"] = fingerprint(values.assign(**texts))
+    return table
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """A column of Python's numbers and of nothing as numbers with holes; any other as it is."""
+    if column.dtype != object or not column.isna().any():
+        return column
+    there = column[~column.isna()]
+    plain = len(there) > 0 and all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in there)
+    return column.astype("float64") if plain else column
 
 
 def _fault(column: pd.Series) -> str | None:
     """Why a DataFrame's column is not finite numbers; None if it is."""
     if column.dtype.kind not in "iuf":
         return f"expected numbers, found {column.dtype}"
-    if not np.isfinite(column.to_numpy(np.float64, na_value=np.nan)).all():
+    known = column.dropna()
+    if not len(known) or not np.isfinite(known.to_numpy(np.float64)).all():
         return "expected finite numbers, found missing or infinite ones"
-    if column.dtype.kind in "iu" and has_merged(column.to_numpy()):
-        merged = next(value for value in column.tolist() if int(float(value)) != value)
+    if column.dtype.kind in "iu" and has_merged(known.to_numpy()):
+        merged = next(value for value in known.tolist() if int(float(value)) != value)
         return f"expected {UNMERGED}, found {merged}"
     return None
 
@@ -249,7 +287,7 @@ def check_target(table: Table, target: str, classes: str = "") -> None:
     find_target(table, target)
     if target in table.faults:
         raise DataError(f"{table.faults[target]}{classes}")
-    values = table.frame[target].to_numpy()
+    values = table.frame[target].dropna().to_numpy()
     if (values == values[0]).all():
         raise DataError(
             f"{table.source}: column {target!r}: expected a target that varies, found {values[0]:g} in every row"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from wineexp.data.cells import CsvFile, open_csv
 from wineexp.data.classes import are_numbers, label_of, label_texts
-from wineexp.data.encoding import Encoding, encoding_of
+from wineexp.data.encoding import Encoding, encoding_of, rows_with_values
 from wineexp.data.facts import TableFacts
 from wineexp.data.sources import at_hand
 from wineexp.data.table import Table, read_table, table_of_frame
@@ -138,16 +138,17 @@ def seen_rows(
     if table is None or not first.record.data.is_of(table.fingerprint, table.frame.columns):
         return None
     trained, validated = np.zeros((2, len(table.frame)), np.bool_)
+    columns = encoding_of(first.record.data).columns
     for run in runs:
         tables = run.read_tables()
         assert tables.predictions is not None  # the run is done
         valid = tables.predictions["row"].to_numpy()
         held_out = valid if tables.test_predictions is None else [*valid, *tables.test_predictions["row"]]
-        trained |= ~np.isin(np.arange(len(trained)), held_out)
+        trained |= ~np.isin(np.arange(len(trained)), held_out) & rows_with_values(table, columns, run.spec)
         validated[valid] = True
-    columns = [*encoding_of(first.record.data).columns, *([] if rows.actual is None else [first.spec.target])]
-    both = pd.concat([table.frame[columns], rows.frame[columns]])
-    numbers = both.groupby(columns, sort=False).ngroup().to_numpy()  # equal rows have one number
+    compared = [*columns, *([] if rows.actual is None else [first.spec.target])]
+    both = pd.concat([table.frame[compared], rows.frame[compared]])
+    numbers = both.groupby(compared, sort=False, dropna=False).ngroup().to_numpy()  # equal rows have one number
     of_table, of_rows = np.split(numbers, [len(trained)])
     is_trained = np.isin(of_rows, of_table[trained])
     return SeenRows(is_trained, np.isin(of_rows, of_table[validated]) & ~is_trained)
@@ -198,13 +199,20 @@ def _of_file(
     numbers = [name for name in encoding.columns if name not in encoding.categories]
     text_target = [target] if labels and target in file.names else []
     carried = dict.fromkeys([*encoding.categories, *text_target, *([] if id_column is None else [id_column])])
-    cells = file.read([*numbers, *([] if labels else [target])], carry=list(carried))
+    wanted = [*numbers, *([] if labels else [target])]
+    cells = file.read(wanted, carry=list(carried), holes=bool(encoding.fills))
+    known = cells.numbers
+    if encoding.fills:
+        known = known.assign(**{name: np.nan for name in cells.empty if name in numbers})
+        if target in known and known[target].isna().any():
+            row = int(known[target].isna().to_numpy().argmax())
+            raise DataError(f"{file.place(row)}: column {target!r}: expected a number, found nothing")
     for name in numbers:
-        if name in cells.empty:
+        if name not in known:
             where = f"{source}:{file.form.skip + 1}: column {name!r}"
             raise DataError(f"{where}: expected a number, found nothing, here and in every other row")
     text = {name: [cell.strip() for cell in cells.carried[name]] for name in encoding.categories}
-    frame = cells.numbers.assign(**{name: pd.Series(column, dtype=object) for name, column in text.items()})
+    frame = known.assign(**{name: pd.Series(column, dtype=object) for name, column in text.items()})
     if absent := _absent(frame, encoding):
         name, row = absent
         raise DataError(f"{file.place(row)}: column {name!r}: expected text, found nothing")
@@ -228,8 +236,17 @@ def _of_frame(
     has_target = target in source.columns and not source[target].isna().to_numpy().all()
     if has_target and not labels:
         needed.append(target)
-    table = table_of_frame(source[list(dict.fromkeys(needed))])
-    table.check_numbers(name for name in table.frame.columns if name not in encoding.categories)
+    given = source[list(dict.fromkeys(needed))]
+    if encoding.fills:  # a column of nothing is one of missing numbers
+        nothing = [name for name in encoding.fills if given[name].isna().to_numpy().all()]
+        given = given.assign(**dict.fromkeys(nothing, np.nan))
+    else:
+        nothing = []
+    table = table_of_frame(given.drop(columns=nothing) if len(nothing) < len(given.columns) else given)
+    if nothing:
+        table = replace(table, frame=table.frame.assign(**dict.fromkeys(nothing, np.nan))[list(given.columns)])
+    filled = (*encoding.categories, *(name for name in encoding.fills if name not in table.faults))
+    table.check_numbers(name for name in table.frame.columns if name not in filled)
     if absent := _absent(table.frame, encoding):
         name, row = absent
         raise DataError(f"{where}: column {name!r}: expected text, found nothing in row {row}, counted from 0")
@@ -245,7 +262,9 @@ def _of_frame(
 
 
 def _absent(frame: pd.DataFrame, encoding: Encoding) -> tuple[str, int] | None:
-    """The first encoded column that has an empty row, and that row; None if all rows have a value."""
+    """The first encoded column that has an empty row, and that row; None if none has, or none needs a value."""
+    if encoding.fills:
+        return None
     for name in encoding.categories:
         if len(rows := np.flatnonzero(frame[name] == "")):
             return name, int(rows[0])

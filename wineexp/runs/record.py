@@ -25,7 +25,7 @@ from wineexp.data.facts import TableFacts
 from wineexp.errors import RunError, SpecError
 from wineexp.listing import TARGET
 from wineexp.specs.fields import MAX_SEED
-from wineexp.specs.run_spec import RunSpec
+from wineexp.specs.run_spec import FILLING, RunSpec
 
 __all__ = ["SCHEMA", "Environment", "FileFacts", "Metrics", "Reason", "Record", "Status", "Timing"]
 
@@ -398,6 +398,8 @@ class Record(BaseModel):
         fault = self.data.contradiction(
             spec.target, spec.scale, spec.scale_target, has_classes=spec.has_classes
         ) or _other_classes(spec, self.data.labels)
+        if not fault and bool(self.data.fills) > (spec.missing in FILLING):
+            fault = f"fills: expected none, as the spec's missing is {spec.missing}"
         return None if fault is None else f"data.{fault}"
 
 

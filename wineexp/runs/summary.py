@@ -211,15 +211,19 @@ def _model(record: Record) -> str:
     """The input that model.keras expects if Keras loads it, and the units of what it predicts."""
     text = f", text as data.categories of {RECORD} encode it" if record.data.categories else ""
     if record.spec.scale == "none":
-        takes = f"features as the table has them{text}"
+        takes = f"features as the table has them{text}{_filled(record)}"
     elif record.data.scaling.in_model:
-        takes = f"features as the table has them{text}: it begins with their scaling"
+        takes = f"features as the table has them{text}: it begins with their scaling{_filled(record)}"
     else:
         takes = f"scaled features: (value - center) / scale, of data.scaling in {RECORD}"
     if record.spec.has_classes:
         return f"{MODEL} takes {takes}; it predicts {_probabilities(record)}"
     gives = "" if record.spec.scale_target == "none" else f"; it predicts {record.spec.target} in its own units"
     return f"{MODEL} takes {takes}{gives}"
+
+
+def _filled(record: Record) -> str:
+    return ", NaN where a value is missing" if record.data.fills else ""
 
 
 def _probabilities(record: Record) -> str:

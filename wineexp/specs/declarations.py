@@ -450,6 +450,26 @@ class Declarations(BaseModel):
             values={"onehot": "dummies getdummies onehotencoder"},
         ),
     )
+    missing: Literal["refuse", "drop", "zero", "median"] = spec_field(
+        "refuse",
+        "rows without a value in some feature: refuse them, drop them before the split, or put zero or the "
+        "training rows' median in its place; a row without a target is refused, or dropped with any other",
+        "refuse, drop, zero or median",
+        later=True,
+        free={"shape", "rows"},
+        words=Words(
+            "missing values {}",
+            place=3,
+            off=("refuse",),
+            without="missing values refused",
+            name="missing values",
+            spoken={"drop": "dropped", "zero": "as zero", "median": "as the median"},
+        ),
+        hints=Hints(
+            "nan na nans missingvalues impute imputer imputation fillna dropna handlemissing",
+            values={"drop": "dropna remove", "zero": "0 constant", "median": "impute"},
+        ),
+    )
     seed: int = spec_field(
         0,
         "seed of initial weights, dropout masks and batch order",

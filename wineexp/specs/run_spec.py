@@ -27,6 +27,7 @@ __all__ = [
     "CLASS_LOSSES",
     "COSMETIC_FIELDS",
     "DEPENDENT_FIELDS",
+    "FILLING",
     "RECORDING_FIELDS",
     "VARIANT_FIELDS",
     "RunSpec",
@@ -55,6 +56,9 @@ DEPENDENT_FIELDS = tuple(
 
 #: Fields that distinguish variants: all but the seed, the cosmetic and the recording ones, in their order.
 VARIANT_FIELDS = tuple(name for name in MARKS if name not in COSMETIC_FIELDS | RECORDING_FIELDS | {"seed"})
+
+#: The values of ``missing`` that put a number in place of one that is missing.
+FILLING = ("zero", "median")
 
 #: The losses of classes, each with the activation of the last layer.
 CLASS_LOSSES = {"binary_crossentropy": "sigmoid", "categorical_crossentropy": "softmax"}

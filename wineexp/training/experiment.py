@@ -143,8 +143,9 @@ def _made(compiler: str | None = None) -> dict[str, Any]:
 
 def _saved(model: keras.Sequential, spec: RunSpec, split: Split, table: Table) -> tuple[bytes, bool]:
     """The model's file, with its scalings as layers, and whether it begins with that of the features."""
-    takes_raw_rows = spec.scale != "none" and takes_raw(split.scaling, split.encoding(table.frame))
-    whole = carry_scaling(model, split.scaling if takes_raw_rows else None, split.target)
+    takes_raw_rows = spec.scale != "none" and takes_raw(split.scaling, split.encoding(table.frame.loc[split.rows]))
+    fills = split.encoding.fill_values if takes_raw_rows or spec.scale == "none" else None
+    whole = carry_scaling(model, split.scaling if takes_raw_rows else None, split.target, fills)
     return model_bytes(whole), takes_raw_rows
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wineexp.data.classes import Target, target_of
+from wineexp.data.encoding import encoding_of
 from wineexp.data.scaling import Scaling, TargetScaling
 from wineexp.errors import RunError
 from wineexp.runs.run import Run
@@ -97,16 +98,27 @@ def takes_raw(scaling: Scaling, features: npt.NDArray[np.float64]) -> bool:
     return bool((lost <= MOST_ROUNDED * np.maximum(np.abs(exact), 1.0)).all())  # false for NaN
 
 
+def _imputation(fills: npt.NDArray[np.float64]) -> keras.Model:
+    """A part of a model that puts these numbers, shape (features,), in place of NaN: Keras has no such layer."""
+    values = keras.Input((len(fills),), dtype="float32", name="raw")
+    filled = keras.ops.where(keras.ops.isnan(values), fills.astype(np.float32), values)
+    return keras.Model(values, filled, name="imputation")
+
+
 def carry_scaling(
-    model: keras.Sequential, scaling: Scaling | None, target: Target | None = None
+    model: keras.Sequential,
+    scaling: Scaling | None,
+    target: Target | None = None,
+    fills: npt.NDArray[np.float64] | None = None,
 ) -> keras.Sequential:
     """A model of the same layers that takes raw features and predicts in the target's own units; not compiled.
 
-    It begins with the features' scaling, if that is given, and ends with the inverse of the target's. The same
-    model if neither is needed.
+    It begins with what fills up missing values and with the features' scaling, if these are given, and ends with
+    the inverse of the target's. The same model if nothing is needed.
     """
     before = [] if scaling is None else _moments(scaling)
-    first = [_layer(number, moments, invert=number == 1) for number, moments in enumerate(before)]
+    first: list[keras.layers.Layer] = [] if fills is None else [_imputation(fills)]
+    first += [_layer(number, moments, invert=number == 1) for number, moments in enumerate(before)]
     last: list[keras.layers.Layer] = [
         _layer(number, moments, invert=True) for number, moments in enumerate(_target_moments(target), len(before))
     ]
@@ -122,7 +134,9 @@ def as_saved(run: Run, model: keras.Sequential) -> keras.Sequential:
     """The model that Keras loads from a run's file, made from the run's model as it was trained."""
     facts = run.record.data
     scaling = Scaling.of(facts.scaling) if facts.scaling.in_model else None
-    whole = carry_scaling(model, scaling, target_of(facts, run.spec))
+    takes_raw_rows = scaling is not None or run.spec.scale == "none"
+    fills = encoding_of(facts).fill_values if takes_raw_rows else None
+    whole = carry_scaling(model, scaling, target_of(facts, run.spec), fills)
     if whole is model:
         return model
     # Cloned layers, so that each has one output, as when loaded from a file.

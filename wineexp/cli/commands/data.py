@@ -71,13 +71,14 @@ def _check(action: str, file: Path | None, data: str | None, sep: str | None) ->
 
 
 def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
-    from wineexp.data.encoding import index_notes
+    from wineexp.data.encoding import index_notes, told_holes
     from wineexp.data.sources import find_table
 
     found = find_table(data, stand_in=True, sep=sep)
     table = found.table
     notes = [*found.notes, *table.notes, *index_notes(table, table.frame.columns, RunSpec()).values()]
     text = table.category_counts.items()
+    holed = [name for name in table.frame.columns if name in table.holes]
     facts = {
         "kind": table.kind,
         "source": table.source,
@@ -87,6 +88,7 @@ def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
         "columns": list(table.frame.columns),
         "steps": list(found.steps),
         "text": dict(table.category_counts),
+        "empty_cells": {name: table.holes[name].count for name in holed},
         "notes": notes,
     }
     if as_json:
@@ -100,6 +102,7 @@ def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
         ("rows", f"{facts['rows']} ({facts['distinct_rows']} distinct)"),
         ("columns", ", ".join(table.frame.columns)),
         *([("text", ", ".join(f"{name} ({count} different)" for name, count in text))] if text else []),
+        *([("empty cells", "; ".join(told_holes(table, name) for name in holed))] if holed else []),
         ("fingerprint", table.fingerprint),
     ]
     print_out(align([[name, one_line(value)] for name, value in rows]))

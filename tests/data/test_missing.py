@@ -1,0 +1,224 @@
+"""Cells without a value: what is read, what is refused with which advice, and what is put in their place."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.batches import plan, train
+
+import wineexp
+from wineexp.data.encoding import rows_with_values
+from wineexp.data.split import split_table
+from wineexp.data.table import read_table, table_of_frame
+from wineexp.errors import DataError
+from wineexp.specs.run_spec import RunSpec
+
+ROWS = 40
+NUMBERS = [f"{number / 7:.3f}" for number in range(ROWS)]
+CITIES = ["Bern", "Basel", "Zug", "Chur"]
+BASE = {"target": "y", "widths": "4", "epochs": 2, "batch_size": 16}
+
+
+def csv(folder, **columns):
+    """A table of ``a``, ``y`` and these columns; a dict replaces some of the cells of ``b``."""
+    whole = {"a": NUMBERS, "b": NUMBERS[::-1], "y": [f"{number / 3:.3f}" for number in range(ROWS)]}
+    for name, cells in columns.items():
+        if isinstance(cells, dict):
+            base = whole.get(name, [CITIES[number % 4] for number in range(ROWS)])
+            cells = [cells.get(number, cell) for number, cell in enumerate(base)]
+        whole[name] = cells
+    path = folder / "t.csv"
+    pd.DataFrame(whole).to_csv(path, index=False, na_rep="")
+    return path
+
+
+#: What stands in cells 3 and 7 of a column of numbers, and whether that is no value there.
+FORMS = [
+    *((form, True) for form in (
+        "", " ", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A", "<NA>", "?", " NA ",
+    )),
+    *((form, False) for form in ("-", "--", ".", "missing", "unknown", "inf", "x", "none at all", "1.2.3")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "is_hole"), FORMS)
+def test_a_column_with_holes_is_numbers_with_holes_and_never_text(tmp_path, form, is_hole):
+    table = read_table(csv(tmp_path, b={3: form, 7: form}))
+    if not is_hole:
+        assert table.holes == {}
+        with pytest.raises(DataError, match=r"t\.csv:5: column 'b': expected a (finite )?number, found"):
+            plan([RunSpec.parse(BASE)], table, tmp_path)
+        return
+    assert (table.holes["b"].count, table.holes["b"].row) == (2, 3)
+    assert table.frame["b"].isna().tolist() == [row in (3, 7) for row in range(ROWS)]
+    assert "b" not in table.faults
+    with pytest.raises(DataError) as error:
+        plan([RunSpec.parse(BASE)], table, tmp_path)
+    for said in (
+        ":5: column 'b': expected a number, found nothing", "b: 2 of 40 rows empty",
+        "--missing drop leaves such rows out", "--missing median fills them in", "leave it out with --drop b",
+    ):  # fmt: skip
+        assert said in str(error.value)
+    assert plan([RunSpec.parse({**BASE, "drop": ["b"]})], table, tmp_path).notes == ()
+
+
+REFUSED = [
+    ({"y": {5: ""}}, {}, [":7: column 'y': expected a number", "y: 1 of 40 rows empty", "--missing drop"]),
+    ({"c": {}}, {}, ["column 'c': expected a number, found 'Bern'", "--encode onehot"]),
+    ({"c": {2: ""}}, {"encode": "onehot"}, [":4: column 'c': expected text to encode", "--missing median"]),
+    ({"c": {2: "NA"}}, {"encode": "onehot"}, None),
+    ({"g": {2: ""}}, {"split": "grouped", "group": "g"}, [":4: column 'g': expected a group, found nothing"]),
+    ({"b": {1: ""}, "c": {}}, {"drop": ["c"]}, ["b: 1 of 40 rows empty"]),
+    ({"b": {1: ""}, "d": [*NUMBERS[:-1], "?"]}, {}, ["also d: 1 of 40 rows empty", "them out with --drop b,d"]),
+    ({"d": ["2019-05-01"] * 20 + ["2020-01-02"] * 20}, {}, ["'2019-05-01', a date", "days since a first one"]),
+    ({"d": ["1.5.2019", "13.12.19"] * 20}, {"encode": "onehot"}, ["a date; leave it out with --drop d"]),
+    ({"d": ["2019-05-01T10:00:00", "2019-05-01 11:00"] * 20}, {}, ["a date"]),
+    ({"d": ["5/1/2019", ""] * 20}, {"missing": "median", "encode": "onehot"}, ["a date"]),
+    ({"d": ["2019-05", "2019-06"] * 20}, {"encode": "onehot"}, None),
+    ({"b": dict.fromkeys(range(ROWS), "")}, {}, None),
+    ({"b": dict.fromkeys(range(ROWS), "NA")}, {}, ["expected a number, found 'NA'"]),
+    ({"y": [""] * 39 + ["1"]}, {"missing": "drop"}, ["expected a target that varies"]),
+    ({"y": [""] * 37 + ["1", "2", "3"]}, {"missing": "drop"}, ["3 rows are too few to split"]),
+    ({"b": [*NUMBERS[:2], *[""] * 38]}, {"missing": "drop"}, ["2 rows are too few"]),
+    ({"y": ["no", "yes"] * 20}, {"loss": "binary_crossentropy"}, None),
+    ({"y": ["no", "yes"] * 19 + ["", "no"]}, {"loss": "binary_crossentropy"}, [":40: column 'y': expected"]),
+    ({"y": ["no", "yes"] * 19 + ["", "no"]}, {"loss": "binary_crossentropy", "missing": "zero"}, None),
+    ({"y": ["0", "1"] * 19 + ["", "0"]}, {"loss": "binary_crossentropy", "missing": "drop"}, None),
+    ({"y": ["0", "1"] * 19 + ["", "0"]}, {"loss": "binary_crossentropy"}, ["expected a label, found nothing"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "fields", "says"), REFUSED)
+def test_what_is_refused_says_line_column_number_and_what_helps(tmp_path, columns, fields, says):
+    table, spec = read_table(csv(tmp_path, **columns)), RunSpec.parse({**BASE, **fields})
+    if says is None:
+        plan([spec], table, tmp_path)
+        return
+    with pytest.raises(DataError) as error:
+        plan([spec], table, tmp_path)
+    for said in says:
+        assert said in str(error.value)
+
+
+def test_rows_are_left_out_before_the_split_and_counted(tmp_path, tensorflow, monkeypatch):
+    path = csv(tmp_path, b={3: "", 7: "NA"}, y={7: "", 20: ""}, c={30: ""})
+    table = read_table(path)
+    spec = RunSpec.parse({**BASE, "missing": "drop", "encode": "onehot", "test_fraction": 0.1})
+    assert np.flatnonzero(~rows_with_values(table, ["a", "b", "c"], spec)).tolist() == [3, 7, 20, 30]
+    (note,) = plan([spec], table, tmp_path).notes
+    for said in (
+        "4 of 40 rows left out",
+        "b: 2 of 40 rows empty",
+        "y: 2 of 40 rows empty",
+        "c: 1 of 40 rows empty",
+    ):
+        assert said in note
+    clean = table.frame.drop(index=[3, 7, 20, 30])
+    split = split_table(table, spec)
+    assert split.train_rows.tolist() == clean.sample(frac=0.7, random_state=0).index.tolist()
+    assert sorted([*split.train_rows, *split.valid_rows, *split.test_rows]) == clean.index.tolist()
+    (run,) = train([spec], table, tmp_path)
+    assert (run.record.data.rows, run.record.data.left_out) == (40, 4)
+    monkeypatch.setenv("WINEEXP_DATA", str(path))
+    found = wineexp.predict(run, clean.reset_index(drop=True))
+    assert found.trained_rows == len(split.train_rows)
+
+
+@pytest.mark.parametrize("split", ["random", "grouped"])
+@pytest.mark.parametrize(("missing", "fill"), [("zero", 0.0), ("median", None)])
+def test_numbers_are_filled_as_by_hand_and_empty_text_is_a_category(tmp_path, tensorflow, missing, fill, split):
+    path = csv(tmp_path, b={3: "", 7: "?"}, c={5: "", 6: ""}, y={20: ""}, d=NUMBERS)
+    table = read_table(path)
+    spec = RunSpec.parse({**BASE, "missing": missing, "encode": "onehot", "scale": "standard", "split": split})
+    found = split_table(table, spec)
+    known = table.frame.loc[found.train_rows, "b"]
+    fill = float(known.median()) if fill is None else fill
+    assert found.encoding.fills["b"] == pytest.approx(fill)
+    assert "" in found.encoding.categories["c"]
+    by_hand = table.frame.assign(b=table.frame["b"].fillna(fill)).drop(index=20)
+    features = np.column_stack([by_hand[name] for name in ("a", "b")])
+    chosen = [found.features.index(name) for name in ("a", "b")]
+    raw = found.encoding(table.frame.drop(index=20))[:, chosen]
+    np.testing.assert_allclose(raw, features)
+    assert np.isfinite(found.x_train).all()
+    notes = plan([spec], table, tmp_path).notes
+    assert any(f"b: 2 of 40 rows empty, taken as {missing}" in note for note in notes)
+    assert any("c: 2 of 40 rows empty, taken as a category of its own" in note for note in notes)
+    assert any("1 of 40 rows left out (y: 1 of 40 rows empty)" in note for note in notes)
+
+
+@pytest.mark.parametrize("scale", ["none", "standard", "minmax"])
+def test_raw_rows_with_holes_are_predicted_by_keras_alone_and_by_every_other_way(tmp_path, tensorflow, scale):
+    import keras
+
+    path = csv(tmp_path, b={3: "", 7: ""}, d={9: ""})
+    path.write_text(
+        path.read_text().replace("Bern", "1").replace("Basel", "2").replace("Zug", "3").replace("Chur", "4")
+    )
+    table = read_table(path)
+    (run,) = train([RunSpec.parse({**BASE, "missing": "median", "scale": scale})], table, tmp_path)
+    raw = table.frame[["a", "b", "d"]]
+    assert raw.isna().to_numpy().sum() == 3
+    recorded = run.predictions
+    model = keras.models.load_model(run.model_path)
+    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
+    found = model.predict(raw.to_numpy("float32"), verbose=0)[:, 0]
+    np.testing.assert_allclose(found[recorded["row"]], recorded["predicted"], rtol=1e-5, atol=1e-5)
+    ours = wineexp.load_runs(run.path)[0].load_model().predict(raw.to_numpy("float32"), verbose=0)[:, 0]
+    np.testing.assert_array_equal(ours, found)
+    for rows in (path, table.frame, raw):
+        np.testing.assert_allclose(wineexp.predict(run, rows).table["predicted"], found, rtol=1e-5, atol=1e-5)
+    nothing = raw.head(3).assign(b=None)
+    filled = raw.head(3).assign(b=run.record.data.fills["b"])
+    one, other = (wineexp.predict(run, rows).table["predicted"] for rows in (nothing, filled))
+    np.testing.assert_array_equal(one, other)
+    nothing.to_csv(tmp_path / "new.csv", index=False)
+    np.testing.assert_array_equal(wineexp.predict(run, tmp_path / "new.csv").table["predicted"], other)
+
+
+def test_a_run_that_does_not_fill_refuses_rows_with_holes(tmp_path, tensorflow):
+    path = csv(tmp_path)
+    (run,) = train([RunSpec.parse(BASE)], read_table(path), tmp_path)
+    holed = read_table(path).frame.assign(b=lambda frame: frame["b"].where(frame.index != 4))
+    with pytest.raises(DataError, match="row 4, counted from 0: column 'b': expected a number, found nothing"):
+        wineexp.predict(run, holed)
+    holed.to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(DataError, match=r"new\.csv:6: column 'b': expected a number, found nothing"):
+        wineexp.predict(run, tmp_path / "new.csv")
+
+
+def test_the_fingerprint_of_holes_is_that_of_the_text_that_earlier_versions_read(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,y\n1,2,3\n4,,6\n7,NA,9\n10,1.50,2\n")
+    digest = hashlib.sha256(np.array([1.0, 4, 7, 10], "<f8").tobytes() + b"text")
+    for cell in (b"2", b"", b"NA", b"1.50"):
+        digest.update(len(cell).to_bytes(8, "little") + cell)
+    digest.update(np.array([3.0, 6, 9, 2], "<f8").tobytes())
+    assert read_table(path).fingerprint == digest.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1.5, None, 2.5, 3.0], pd.array([1, None, 2, 3], dtype="Int64"), np.array([1.5, np.nan, 2.5, 3.0]),
+        pd.Series([1, None, 2, 3], dtype=object), pd.array([1.5, None, 2.5, 3.0], dtype="Float64"),
+    ],
+    ids=["list", "Int64", "float64", "object", "Float64"],
+)  # fmt: skip
+def test_a_frames_missing_numbers_are_holes_whatever_their_type(column):
+    table = table_of_frame(pd.DataFrame({"b": column, "y": [1.0, 2, 3, 4]}))
+    assert (table.holes["b"].count, table.holes["b"].row, table.faults) == (1, 1, {})
+    assert table.frame["b"].dtype == np.float64
+    text = table_of_frame(pd.DataFrame({"b": [True, None, 2.5, 3.0], "y": [1.0, 2, 3, 4]}))
+    assert "b" in text.faults
+
+
+def test_the_data_command_counts_what_is_missing(tmp_path, cli):
+    path = csv(tmp_path, b={3: "", 7: ""}, y={1: "NA"})
+    _, out, _ = cli("data", "--data", path)
+    assert "b: 2 of 40 rows empty; y: 1 of 40 rows empty" in out
+    _, out, _ = cli("data", "--data", path, "--json")
+    assert '"empty_cells": {\n    "b": 2,\n    "y": 1\n  }' in out

@@ -66,6 +66,7 @@ def test_records_are_read_as_of_schema_1_and_lose_nothing():
                 "mc_passes": 0,
                 "positive": None,
                 "missing": "refuse",
+                **{"split_column": None, "splits": None},
             },
         }
 

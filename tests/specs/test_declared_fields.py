@@ -76,7 +76,10 @@ def test_what_a_declaration_names_is_there(field):
     }
     assert named - {None, ""} <= set(FIELDS) - {field}
     assert all(is_legal(value, info) for value in marks.words.off)
-    others = [*marks.only_with.items(), *marks.never_with.items()]
+    others = [
+        *marks.only_with.items(),
+        *((name, one) for name, found in marks.never_with.items() for one in found),
+    ]
     assert all(is_legal(value, RunSpec.model_fields[other]) for other, value in others)
     assert marks.by_optimizer.keys() in (set(), OPTIMIZERS.keys())
     assert all((text or "").count("{") <= 1 for text in (marks.words.title, marks.words.question))
@@ -91,7 +94,7 @@ def test_words_tell_two_values_apart_in_titles_and_questions(field, pair):
 
 
 def test_what_decides_rows_constant_table_and_shape_is_what_it_was_but_for_nothing_forgotten():
-    rows = ("train_fraction", "test_fraction", "split_seed", "split", "group", "target")
+    rows = ("train_fraction", "test_fraction", "split_seed", "split", "split_column", "group", "target")
     assert deciding("rows") == rows
     assert set(deciding("constant")) == {"loss", "scale_target", "missing", *rows, "features", "drop"}
     assert set(deciding("table")) == {
@@ -113,7 +116,7 @@ def effectless():
         for name, value in marks.only_with.items():
             choices = choices_of(RunSpec.model_fields[name].annotation)
             yield from ((field, {name: choice}) for choice in choices if choice != value)
-        yield from ((field, {name: value}) for name, value in marks.never_with.items())
+        yield from ((field, {name: value}) for name, values in marks.never_with.items() for value in values)
 
 
 def test_the_rates_of_dropout_are_no_part_of_the_shape_but_whether_there_are_layers_is():

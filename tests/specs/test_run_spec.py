@@ -67,7 +67,7 @@ BAD = [
     ({"features": "a,quality"}, "features", "expected columns other than the target; found 'quality'"),
     ({"drop": "pH", "target": "pH"}, "drop", "expected columns other than the target; found 'pH'"),
     ({"group": "quality", "split": "grouped"}, "group", "expected columns other than the target"),
-    ({"group": "artist"}, "group", "expected with split grouped; found 'artist' with split random"),
+    ({"group": "artist"}, "group", "expected with split grouped or stratified; found 'artist'"),
     ({"group": "artist", "split": "gruoped"}, "split", "did you mean 'grouped'"),
     ({"group": 3, "split": "grouped"}, "group", "expected the name of a column, or none; found 3"),
     ({"encode": "one-hot"}, "encode", "expected none or onehot; found 'one-hot' (did you mean 'onehot'?)"),
@@ -292,7 +292,7 @@ def test_a_title_tells_every_setting_that_is_not_the_default():
 def test_a_cosmetic_field_is_so_by_its_mark_alone():
     from wineexp.specs.run_spec import COSMETIC_FIELDS, VARIANT_FIELDS, varying
 
-    assert {"name"} == COSMETIC_FIELDS
+    assert {"name", "splits"} == COSMETIC_FIELDS
     assert not COSMETIC_FIELDS & set(VARIANT_FIELDS)
     named = RunSpec(name="Zoe", seed=3)
     assert named.without_seed() == RunSpec()

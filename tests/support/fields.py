@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from wineexp.data.table import Table
+import functools
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wineexp.data.table import SIDES, Table
 from wineexp.errors import SpecError
 from wineexp.specs.declarations import MARKS
 from wineexp.specs.fields import choices_of, kinds_of
@@ -16,18 +24,42 @@ COLUMNS = {"target": "a", "features": ("b", "c"), "drop": ("a",), "group": "c"}
 #: Fields that need another table than one of numbers.
 OF_LABELS = {"positive"}
 
+#: Fields that need split columns, of the table or of another file.
+OF_SPLITS = {"split_column", "splits"}
+SPLIT_COLUMNS = ("fold", "other")
+
 #: What goes together by the spec's own checks.
-BESIDE = {"group": {"split": "grouped"}, "precision": {"widths": (256, 256)}}
+_GIVEN = {"split": "column", "split_column": "fold"}
+BESIDE = {
+    "group": {"split": "grouped"}, "precision": {"widths": (256, 256)}, "split_column": _GIVEN, "splits": _GIVEN,
+}  # fmt: skip
 
 
 def table_for(name, table, target="quality"):
-    """A table of numbers, with two labels in place of its quality where a field is about labels."""
+    """A table of numbers, with labels in place of its quality or with split columns where a field needs them."""
+    if name in OF_SPLITS:
+        return replace(table, splits=sides(len(table.frame)))
     if name not in OF_LABELS:
         return table
     quality = table.frame["quality"]
     labels = ["high" if value > quality.median() else "low" for value in quality]
     frame = table.frame.drop(columns="quality").assign(**{target: labels})
     return Table(frame, table.source, "custom", faults={target: "labels:2"})
+
+
+def sides(rows):
+    """Two split columns of a table with so many rows."""
+    codes = {name: np.roll([0, 0, 1], number) for number, name in enumerate(SPLIT_COLUMNS)}
+    return {name: np.resize(code, rows).astype(np.int8) for name, code in codes.items()}
+
+
+@functools.cache
+def splits_file(rows=120):
+    """A file of split columns, the same as the table's own."""
+    path = Path(tempfile.mkdtemp()) / "splits.csv"
+    words = np.array(SIDES)
+    pd.DataFrame({name: words[codes] for name, codes in sides(rows).items()}).to_csv(path, index=False)
+    return str(path)
 
 
 def another(name, base):
@@ -65,6 +97,10 @@ def _candidates(name, value):
         return [COLUMNS[name]]
     if name in OF_LABELS:
         return ["high", "low"]
+    if name == "split_column":
+        return ["other"]
+    if name == "splits":
+        return [splits_file()]
     info = RunSpec.model_fields[name]
     kinds = kinds_of(info.annotation)
     if choices := choices_of(info.annotation):

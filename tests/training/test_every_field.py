@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from support.batches import train
@@ -13,6 +14,7 @@ from support.fields import FIELDS, another, table_for
 from support.processes import GUARD
 from support.processor import multiplies_bfloat16
 
+from wineexp.data.table import SIDES
 from wineexp.specs.run_spec import COSMETIC_FIELDS, RECORDING_FIELDS, RunSpec
 
 #: With steps so large that an epoch is worse than the one before: then early stopping stops.
@@ -43,7 +45,8 @@ def test_a_field_changed_alone_gives_the_bytes_of_its_own_process_after_a_run_wi
     if field == "precision" and not multiplies_bfloat16():
         pytest.skip("this processor does not multiply bfloat16")
     small_table = table_for(field, small_table)
-    small_table.frame.to_csv(tmp_path / "small.csv", index=False)
+    words = {column: np.array(SIDES)[codes] for column, codes in small_table.splits.items()}
+    small_table.frame.assign(**words).to_csv(tmp_path / "small.csv", index=False)
     before, changed = (RunSpec.parse(values) for values in another(field, BASE))
     # One cache for both, as in a worker of a batch; the first again last, after the other.
     together = train([before, changed, before.with_seed(9)], small_table, tmp_path / "batch")

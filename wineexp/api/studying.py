@@ -20,6 +20,7 @@ from wineexp.comparison.comparison import Comparison, Layout, compare_runs
 from wineexp.comparison.crossing import crosses_splits
 from wineexp.comparison.scale import Metric, Scale, seed_mean, shared_scale
 from wineexp.comparison.variants import group_specs, named_variant
+from wineexp.data.sides import signed_table
 from wineexp.errors import SelectionError
 from wineexp.execution.executor import Executor
 from wineexp.execution.observer import Observer
@@ -195,7 +196,7 @@ def run_study(
     folder = source.folder / folder_name(plan.name)
     table, entries = plan.table, plan.entries
     simulated = table.kind == "simulated"
-    names = [directory_name(entry.spec, table.identity, simulated=simulated) for entry in entries]
+    names = [directory_name(entry.spec, signed_table(table, entry.spec), simulated=simulated) for entry in entries]
     signatures = [entry.signature for entry in entries]  # earlier runs keep theirs
     record_study(
         folder,
@@ -282,8 +283,12 @@ class _Study:
         planned = PlannedLooks.of(looks, self.plan.margin, named, labels, self.plan.score)
         table = self.plan.table
         # Runs of a study that an earlier version began were signed with the table's fingerprint alone.
-        known = dict.fromkeys((table.identity, table.fingerprint))
-        signatures = [one.spec.variant_signature(name) for one in variants if one.spec for name in known]
+        signatures = [
+            one.spec.variant_signature(name)
+            for one in variants
+            if one.spec
+            for name in dict.fromkeys((signed_table(table, one.spec), table.fingerprint))
+        ]
         notes = write_down(self.folder, planned, before, signatures)
         wanted = {variant.spec for variant in variants}
         comparison: Comparison | None = None
@@ -357,7 +362,7 @@ def _planned_reference(plan: Plan, reference: str) -> RunSpec | None:
     """The variant that ``reference`` names; raise ``SelectionError``, before training, if there will be none."""
     table, across = plan.table, crosses_splits(plan.specs)
     directories = {
-        directory_name(spec, table.identity, simulated=table.kind == "simulated"): spec.without_seed(
+        directory_name(spec, signed_table(table, spec), simulated=table.kind == "simulated"): spec.without_seed(
             across_splits=across
         )
         for spec in plan.specs
@@ -391,7 +396,7 @@ def _facts_of(entry: Entry, scale: Scale) -> VariantFacts:
         entry.verdict.sentence() if entry.verdict else "the reference" if entry.is_reference else "",
         {key: float(value) for key, value in values.items() if value is not None and math.isfinite(value)},
         variant.spec,
-        frozenset({"seed", "split_seed"} if variant.across_splits else {"seed"}),
+        frozenset({"seed", "split_seed", "split_column"} if variant.across_splits else {"seed"}),
         tuple(run.record for run in (*variant.runs, *variant.unfinished) if run.is_recorded),
         {column: seed_mean(scale.values(variant, column)) for column in LOSS_COLUMNS[:2]},
     )

@@ -363,7 +363,7 @@ EXPLORING = "exploring"
 LEAST_SPLITS = 3
 
 #: Fields that decide which rows are judged, but may differ if each variant has several splits.
-ACROSS_SPLITS = ("split_seed",)
+ACROSS_SPLITS = ("split_seed", "split_column")
 
 
 def compare_runs(
@@ -451,10 +451,10 @@ def _check_together(runs: Sequence[Run], free: Collection[str]) -> None:
         if len(values) > 1:
             one, other = list(values.items())[:2]
             what = "targets" if name == "target" else "splits"
+            more = f", or give every variant the same {MIN_SPLITS} splits or more" if name in ACROSS_SPLITS else ""
             raise SelectionError(
                 f"runs on different {what} cannot be compared: {name} is {one[0]} in {one[1].path} and "
-                f"{other[0]} in {other[1].path}; choose with --where {name}={one[0]}"
-                + (f", or give every variant the same {MIN_SPLITS} splits or more" if name == "split_seed" else "")
+                f"{other[0]} in {other[1].path}; choose with --where {name}={one[0]}{more}"
             )
 
 

@@ -233,7 +233,7 @@ def crosses_splits(specs: Iterable[RunSpec]) -> bool:
     """Whether specs are variants that share enough splits to be judged over them."""
     splits: dict[RunSpec, set[int]] = {}
     for spec in specs:
-        splits.setdefault(spec.without_seed(across_splits=True), set()).add(spec.split_seed)
+        splits.setdefault(spec.without_seed(across_splits=True), set()).add(spec.split_number)
     return share_splits(splits.values())
 
 

@@ -134,7 +134,7 @@ def check_columns(table: Table, spec: RunSpec) -> tuple[str, ...]:
     group = () if spec.group is None else (spec.group,)
     for key, names in {"features": spec.features, "drop": spec.drop, "group": group}.items():
         for name in names or ():
-            if name not in has and not (key == "drop" and name in table.empty):
+            if name not in has and not (key == "drop" and (name in table.empty or name in table.splits)):
                 raise DataError(f"{table.source}: {key}: {_no_column(table, key, name)}")
     chosen = _chosen(table, spec)
     if not chosen:

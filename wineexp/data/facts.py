@@ -108,6 +108,8 @@ class TableFacts(BaseModel):
         the spec's ``missing`` fills.
     left_out : int
         Rows that were left out, as a value was missing; not written if there are none.
+    sides : str
+        A hash of the side of each row, with a split column; not written otherwise.
     categories : dict of str to tuple of str
         For each encoded column of text its categories in the training rows, sorted; not written if there is none.
     ranges : tuple of pairs of float
@@ -135,6 +137,7 @@ class TableFacts(BaseModel):
     categories: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]] = {}
     fills: dict[str, _Finite] = {}
     left_out: _Count = 0
+    sides: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
     ranges: tuple[tuple[_Finite, _Finite], ...] = ()
     scaling: ScalingFacts
     target_scaling: TargetFacts | None = None
@@ -143,6 +146,11 @@ class TableFacts(BaseModel):
     def identity(self) -> str:
         """The table's identity, as far as it was recorded: see :func:`table_identity`."""
         return table_identity(self.fingerprint, self.columns) if self.columns else self.fingerprint
+
+    @property
+    def signed(self) -> str:
+        """What a signature has of the table: its identity, and the sides of a split column."""
+        return f"{self.identity}+{self.sides}" if self.sides else self.identity
 
     @property
     def sources(self) -> tuple[str, ...]:

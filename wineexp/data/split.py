@@ -22,6 +22,7 @@ from wineexp.data.encoding import (
 )
 from wineexp.data.facts import ScalingFacts, TableFacts, TargetFacts
 from wineexp.data.scaling import Scaling, TargetScaling
+from wineexp.data.sides import side_of_rows, sides_hash
 from wineexp.data.table import Table
 from wineexp.errors import DataError, SpecError
 from wineexp.specs.run_spec import RunSpec, deciding
@@ -149,6 +150,8 @@ class Split:
         Whether the row also occurs, value for value, in the training rows: see :func:`identity`.
     clusters : int64, shape (rows of the table,)
         Each row's cluster: see :func:`cluster_labels`.
+    sides : str
+        With a split column, a hash of each row's side.
     """
 
     encoding: Encoding
@@ -168,6 +171,7 @@ class Split:
     test_rows: npt.NDArray[np.int64]
     test_twins: npt.NDArray[np.bool_]
     clusters: Labels
+    sides: str = ""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -190,8 +194,10 @@ def split_table(table: Table, spec: RunSpec) -> Split:
 
     ``random`` is the lesson's ``table.sample(frac=train_fraction, random_state=split_seed)``; the other rows
     validate. ``grouped`` shuffles groups of identical rows instead (see :mod:`.grouping`) and takes whole groups
-    until the share is reached, so no validation row has a twin. Test rows are drawn from the rows that do not
-    train, so the training rows are the same with and without them; ``grouped`` keeps groups together there too.
+    until the share is reached, so no validation row has a twin. ``stratified`` takes the share of each label's
+    rows. ``ordered`` trains on the first rows, validates on those behind them and tests on the last. ``column``
+    takes the sides as they are given. Test rows are drawn from the rows that do not train, so the training rows
+    are the same with and without them; groups stay together there too.
 
     Raises
     ------
@@ -202,19 +208,13 @@ def split_table(table: Table, spec: RunSpec) -> Split:
     columns = check_columns(table, spec)
     used = rows_with_values(table, columns, spec)
     frame = table.frame if used.all() else table.frame[used]
-    if spec.split == "random":
-        groups = None
-        train = frame.sample(frac=spec.train_fraction, random_state=spec.split_seed)
-    else:
-        groups = row_groups(table, columns, spec)
-        train = whole_groups(frame, groups[frame.index], spec.train_fraction, spec.split_seed)
-    rest = frame.drop(train.index)
-    test = _test_rows(rest, groups, spec, len(frame))
-    valid = rest.drop(test.index)
-    sizes = [len(train), len(valid), *([len(test)] if spec.test_fraction else [])]
+    train, valid, test, groups = _sides(table, frame, columns, spec)
+    sizes = [len(train), len(valid), *([len(test)] if len(test) or spec.test_fraction else [])]
     if min(sizes) < 2:
         within = "" if groups is None else f" in {groups.max() + 1} groups"
         shares = f"{spec.train_fraction:g}" + (f" and {spec.test_fraction:g}" if spec.test_fraction else "")
+        if spec.split == "column":
+            shares = f"column {spec.split_column!r}"
         raise DataError(
             f"{table.source}: {len(frame)} rows{within} are too few to split by {shares}: "
             f"expected at least 2 rows on each side, found {' and '.join(map(str, sizes))}"
@@ -247,7 +247,58 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         test_rows=test.index.to_numpy(np.int64),
         test_twins=np.isin(same[test.index], trained),
         clusters=_by_first_row(table.frame, same if groups is None else groups),
+        sides=sides_hash(side_of_rows(table, spec)) if spec.split == "column" else "",
     )
+
+
+def _sides(
+    table: Table, frame: pd.DataFrame, columns: Collection[str], spec: RunSpec
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Labels | None]:
+    """The rows of ``frame`` to train, to validate and to test on, and the groups that stay together, if any do."""
+    if spec.split == "column":
+        side = side_of_rows(table, spec)[frame.index]
+        return frame[side == 0], frame[side == 1], frame[side == 2], None
+    if spec.split == "ordered":
+        first, last = (round(share * len(frame)) for share in (spec.train_fraction, 1 - spec.test_fraction))
+        return frame.iloc[:first], frame.iloc[first:last], frame.iloc[last:], None
+    groups = None
+    if spec.split == "grouped" or spec.group is not None:
+        groups = row_groups(table, columns, spec)
+    if spec.split == "stratified":
+        codes = check_labels(table, spec).codes(table_labels(table, spec.target))
+        train = _stratified(frame, codes, groups, spec.train_fraction, spec.split_seed)
+        train = train.sample(frac=1.0, random_state=spec.split_seed)
+        rest = frame.drop(train.index)
+        share = _test_share(rest, spec, len(frame))
+        test = _stratified(rest, codes, groups, share, spec.split_seed).sort_index() if share else rest.iloc[:0]
+        return train, rest.drop(test.index), test, groups
+    if groups is None:
+        train = frame.sample(frac=spec.train_fraction, random_state=spec.split_seed)
+    else:
+        train = whole_groups(frame, groups[frame.index], spec.train_fraction, spec.split_seed)
+    rest = frame.drop(train.index)
+    test = _test_rows(rest, groups, spec, len(frame))
+    return train, rest.drop(test.index), test, groups
+
+
+def _stratified(
+    frame: pd.DataFrame, codes: Labels, groups: Labels | None, fraction: float, seed: int
+) -> pd.DataFrame:
+    """This share of the rows of each label; of whole groups, by the commonest label in each."""
+    own = codes[frame.index]
+    if groups is not None:
+        together = pd.Series(own, groups[frame.index])
+        commonest = together.groupby(level=0).agg(lambda labels: labels.mode().iloc[0])
+        own = commonest[groups[frame.index]].to_numpy()
+    parts = []
+    for label in np.unique(own):
+        rows = frame[own == label]
+        if groups is None:
+            parts.append(rows.sample(frac=fraction, random_state=seed))
+        else:
+            parts.append(whole_groups(rows, groups[rows.index], fraction, seed))
+    whole: pd.DataFrame = pd.concat(parts)
+    return whole
 
 
 def _targets(
@@ -270,12 +321,17 @@ def _targets(
 
 def _test_rows(rest: pd.DataFrame, groups: Labels | None, spec: RunSpec, rows: int) -> pd.DataFrame:
     """The test rows, ``test_fraction`` of the whole table, from the rows that do not train; in table order."""
-    if not spec.test_fraction or rest.empty:
+    share = _test_share(rest, spec, rows)
+    if not share:
         return rest.iloc[:0]
-    share = min(1.0, spec.test_fraction * rows / max(1, len(rest)))
     if groups is None:
         return rest.sample(frac=share, random_state=spec.split_seed).sort_index()
     return whole_groups(rest, groups[rest.index], share, spec.split_seed).sort_index()
+
+
+def _test_share(rest: pd.DataFrame, spec: RunSpec, rows: int) -> float:
+    """The share of the rows that do not train to test on, so that they are ``test_fraction`` of all."""
+    return 0.0 if rest.empty else min(1.0, spec.test_fraction * rows / len(rest))
 
 
 def _check_float32(table: Table, names: Sequence[str], exact: npt.NDArray[np.float64]) -> None:
@@ -408,6 +464,7 @@ def table_facts(table: Table, split: Split, *, in_model: bool = False) -> TableF
         "categories": dict(split.encoding.categories),
         "fills": dict(split.encoding.fills),
         "left_out": len(table.frame) - len(split.rows),
+        "sides": split.sides,
         **_target_facts(split),
     }
     return TableFacts(

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,16 +22,21 @@ from wineexp.text import one_line, visible
 
 __all__ = [
     "RED_WINE_SHA256",
+    "SIDES",
     "Table",
     "check_target",
     "find_target",
     "fingerprint",
+    "read_splits",
     "read_table",
     "table_of_frame",
 ]
 
 #: SHA-256 of ``winequality-red.csv`` as UCI serves it (data set 186; 84,199 bytes).
 RED_WINE_SHA256 = "4a402cf041b025d4566d954c3b9ba8635a3a8a01e039005d97d6a710278cf05e"
+
+#: The words of a split column: a column with no others is one, and never a feature.
+SIDES = ("train", "valid", "test")
 
 #: The name that pandas gives a column without one.
 _UNNAMED = re.compile(r"Unnamed: \d+")
@@ -60,6 +65,8 @@ class Table:
         The file's line of each row, if known.
     holes : mapping of str to Hole
         For each column of numbers in which some rows have none: how many, and the first.
+    splits : mapping of str to int8 array, shape (rows,)
+        The split columns, which are no part of ``frame``: each row's side, by its number in :data:`SIDES`.
     """
 
     frame: pd.DataFrame
@@ -70,6 +77,7 @@ class Table:
     faults: Mapping[str, str] = field(default_factory=dict)
     lines: list[int] | None = None
     holes: Mapping[str, Hole] = field(default_factory=dict)
+    splits: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -176,16 +184,37 @@ def read_table(path: str | os.PathLike[str], source: str | None = None, *, sep: 
         length.
     """
     file = open_csv(Path(path), sep)
-    cells = file.read_all()
+    cells, splits = _without_splits(file.read_all())
     frame = _whole(cells, file.names)
     if not len(frame.columns):
         raise DataError(f"{path}: expected numbers below the header, found empty columns")
     shown = visible(source or str(path))
-    table = Table(frame, shown, _kind(frame), cells.notes, cells.empty, cells.faults, cells.lines, cells.holes)
+    table = Table(
+        frame, shown, _kind(frame), cells.notes, cells.empty, cells.faults, cells.lines, cells.holes, splits
+    )
     if cells.holes and cells.holes.keys() <= cells.carried.keys():
         # By the text of the cells: so it was when such columns were text.
         vars(table)["fingerprint"] = fingerprint(_whole(cells, file.names, as_text=True))
     return table
+
+
+def read_splits(path: Path) -> dict[str, npt.NDArray[np.int8]]:
+    """The split columns of a CSV, whose other columns may hold anything; raises as :func:`read_table`."""
+    return _without_splits(open_csv(path, None).read_all())[1]
+
+
+def _without_splits(cells: Cells) -> tuple[Cells, dict[str, npt.NDArray[np.int8]]]:
+    """The columns but for split columns, and these."""
+    splits = {}
+    for name in cells.faults:
+        texts = [cell.strip() for cell in cells.carried[name]]
+        if set(texts) <= set(SIDES):
+            splits[name] = np.array([SIDES.index(text) for text in texts], np.int8)
+    if not splits:
+        return cells, splits
+    carried = {name: column for name, column in cells.carried.items() if name not in splits}
+    faults = {name: fault for name, fault in cells.faults.items() if name not in splits}
+    return replace(cells, carried=carried, faults=faults), splits
 
 
 def _whole(cells: Cells, names: list[str], *, as_text: bool = False) -> pd.DataFrame:
@@ -215,19 +244,26 @@ def table_of_frame(frame: pd.DataFrame) -> Table:
     columns: dict[str, pd.Series] = {}
     faults: dict[str, str] = {}
     holes: dict[str, Hole] = {}
+    splits: dict[str, npt.NDArray[np.int8]] = {}
     for at, name in enumerate(frame.columns):
         if not isinstance(name, str) or not name.strip():
             raise DataError(f"{where}: expected text as a column's name, found {name!r}")
-        if name in columns:
+        if name in columns or name in splits:
             raise DataError(f"{where}: column {name!r} occurs twice")
         columns[name] = _numbers(frame.iloc[:, at])
         missing = columns[name].isna().to_numpy()
         if missing.any() and not missing.all() and columns[name].dtype.kind in "iuf":
             holes[name] = Hole(int(missing.sum()), int(missing.argmax()))
+        if (sides := _sides(columns[name])) is not None:
+            splits[name] = sides
+            del columns[name]
+            continue
         if fault := _fault(columns[name]):
             columns[name], faults[name] = _text(columns[name]), f"{where}: column {name!r}: {fault}"
             holes.pop(name, None)
-    if not faults and not holes:
+    if not columns:
+        raise DataError(f"{where}: expected columns of numbers, found split columns alone")
+    if not faults and not holes and not splits:
         values = frame.astype("float64").reset_index(drop=True)
     else:
         numbers = {
@@ -237,11 +273,18 @@ def table_of_frame(frame: pd.DataFrame) -> Table:
         }
         values = pd.DataFrame({name: numbers.get(name, column) for name, column in columns.items()})
         values = values.reset_index(drop=True)
-    table = Table(values, "a DataFrame", _kind(values), faults=faults, holes=holes)
+    table = Table(values, "a DataFrame", _kind(values), faults=faults, holes=holes, splits=splits)
     if holes:  # as a CSV of it would have
-        texts = {name: _text(frame.iloc[:, at]) for at, name in enumerate(columns) if name in holes}
+        texts = {name: _text(frame[name]) for name in holes}
         vars(table)["fingerprint"] = fingerprint(values.assign(**texts))
     return table
+
+
+def _sides(column: pd.Series) -> npt.NDArray[np.int8] | None:
+    """A split column's sides; None for any other column."""
+    if column.dtype.kind in "iufb" or column.isna().any() or not set(column.unique()) <= set(SIDES):
+        return None
+    return np.array([SIDES.index(cell) for cell in column], np.int8)
 
 
 def _numbers(column: pd.Series) -> pd.Series:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wineexp import files, signals
+from wineexp.data.sides import signed_table
 from wineexp.errors import RunError
 from wineexp.execution.claims import Claims
 from wineexp.execution.executor import Executor, Placed, Results, Task
@@ -217,7 +218,7 @@ class _Batch:
         return []
 
     def _signature(self, task: Task) -> str:
-        return task.spec.signature(self._plan.table.identity)
+        return task.spec.signature(signed_table(self._plan.table, task.spec))
 
 
 def _add_names(plan: Plan, claims: Claims, observer: Observer) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from wineexp.data.sides import signed_table
 from wineexp.data.sources import Found
 from wineexp.data.split import split_notes, split_table
 from wineexp.data.table import Table
@@ -183,7 +184,7 @@ def make_plan(
     damaged: list[str] = []
     together: dict[str, list[RunSpec]] = {}
     for spec in specs:
-        together.setdefault(spec.signature(table.identity), []).append(spec)
+        together.setdefault(spec.signature(signed_table(table, spec)), []).append(spec)
     skipped = {"done", "failed"} if skip_failed else {"done"}
     entries = []
     for signature, same in together.items():
@@ -205,7 +206,7 @@ def make_plan(
             damaged.append(unreadable[signature])
         train = force or before is None or before.status not in skipped or not before.spec.records(spec)
         amends = before if train and not force and before is not None and _is_amended(before, spec) else None
-        place = out / directory_name(spec, table.identity, simulated=table.kind == "simulated")
+        place = out / directory_name(spec, signed_table(table, spec), simulated=table.kind == "simulated")
         entries.append(
             PlanEntry(
                 spec,

@@ -55,7 +55,8 @@ def load(places: Sequence[Place | Given], damaged: Callable[[RunError], None] | 
     given = with_rows(given)
     tables = known_tables(given)
     for run in given:
-        key = run.spec.signature(tables[run]) if run.is_recorded else _resolved(run)
+        sides = run.record.data.sides if run.is_recorded else ""
+        key = run.spec.signature(f"{tables[run]}{sides}") if run.is_recorded else _resolved(run)
         if key not in runs or _tells_more(run, runs[key]):
             runs[key] = run
     if places and not runs:

@@ -312,7 +312,7 @@ class Record(BaseModel):
 
         Up to schema 2, the recorded ones also covered recording fields and fields without effect.
         """
-        return self.spec.signatures(self.data.identity)
+        return self.spec.signatures(self.data.signed)
 
     @property
     def key(self) -> str:
@@ -395,6 +395,8 @@ class Record(BaseModel):
         if self.data.scaling.in_model and self.spec.scale == "none":
             return "data.scaling.in_model: expected true with a scale alone; the spec's is none"
         spec = self.spec
+        if bool(self.data.sides) != (spec.split == "column"):
+            return f"data.sides: expected {'some' if spec.split == 'column' else 'none'}, as split is {spec.split}"
         fault = self.data.contradiction(
             spec.target, spec.scale, spec.scale_target, has_classes=spec.has_classes
         ) or _other_classes(spec, self.data.labels)

@@ -112,7 +112,7 @@ class Run:
 
     @property
     def split_seed(self) -> int:
-        return self.record.spec.split_seed if self.alone is None else self.alone.split
+        return self.record.spec.split_number if self.alone is None else self.alone.split
 
     @property
     def has_classes(self) -> bool:

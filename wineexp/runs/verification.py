@@ -146,7 +146,7 @@ def check_tables(runs: Iterable[tuple[Path, Record]]) -> tuple[dict[Path, RunErr
         if data.fingerprint not in tables:
             tables[data.fingerprint] = at_hand(data)
         table = tables[data.fingerprint]
-        key = (data.fingerprint, *(getattr(spec, name) for name in (*deciding("table"), "split_seed")))
+        key = (data.fingerprint, *(getattr(spec, name) for name in (*deciding("table"), "split_seed", "splits")))
         if key not in splits:
             splits[key] = None if table is None else _split(table, spec)
         split = splits[key]

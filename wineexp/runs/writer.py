@@ -42,7 +42,7 @@ def write_run(
         If it cannot be written.
     """
     place = place or out / directory_name(
-        result.spec, result.data.identity, simulated=result.data.kind == "simulated"
+        result.spec, result.data.signed, simulated=result.data.kind == "simulated"
     )
     record = _record(result, place.name, names, planned)
     content: dict[str, bytes | None] = {
@@ -84,7 +84,7 @@ def add_names(run: Run, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _record(result: RunResult, name: str, names: tuple[str, ...], planned: str) -> Record:
-    signature, variant_signature = result.spec.signatures(result.data.identity)
+    signature, variant_signature = result.spec.signatures(result.data.signed)
     return Record(
         schema_version=SCHEMA,
         status=result.status,

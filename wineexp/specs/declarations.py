@@ -38,7 +38,8 @@ from wineexp.specs.marks import (
 __all__ = ["MARKS", "Declarations"]
 
 _SEED = f"a whole number from 0 to {MAX_SEED}"
-_LINEAR = {"widths": ()}  # no hidden layer
+_LINEAR = {"widths": ((),)}  # no hidden layer
+_GIVEN = {"split": ("column",)}  # each row's side is given
 _NAMES = "one or more names of columns, each once, such as alcohol,pH; or none"
 
 
@@ -347,6 +348,7 @@ class Declarations(BaseModel):
         0.7,
         "share of the rows to train on; the rest are for validation",
         "a number between 0 and 1, both excluded",
+        never_with=_GIVEN,
         free=OF_THE_ROWS,
         gt=0.0,
         lt=1.0,
@@ -362,6 +364,7 @@ class Declarations(BaseModel):
         "share of the rows held out for testing; metrics on them are computed once, at the end",
         "a number from 0 to below 1",
         later=True,
+        never_with=_GIVEN,
         free=OF_THE_ROWS,
         checked_against=("train_fraction",),
         ge=0.0,
@@ -372,17 +375,49 @@ class Declarations(BaseModel):
         0,
         "seed of the split",
         _SEED,
+        never_with={"split": ("ordered", "column")},
         free=OF_THE_ROWS,
         ge=0,
         le=MAX_SEED,
         hints=Hints("splitrandomstate", several="split_seeds, in a study"),
     )
-    split: Literal["random", "grouped"] = spec_field(
+    split: Literal["random", "grouped", "stratified", "ordered", "column"] = spec_field(
         "random",
-        "random is the lesson's split; grouped keeps identical rows on one side",
-        "random or grouped",
+        "random is the lesson's split; grouped keeps identical rows on one side; stratified keeps the shares of "
+        "classes; ordered validates on the last rows; column takes the sides from split_column",
+        "a way to split",
         free=OF_THE_ROWS,
-        hints=Hints(values={"grouped": "group groups dedup deduplicated"}),
+        hints=Hints(
+            values={
+                "grouped": "group groups dedup deduplicated",
+                "stratified": "stratify stratifiedkfold",
+                "ordered": "time timeseries temporal chronological sequential last",
+                "column": "predefined given predefinedsplit",
+            }
+        ),
+    )
+    split_column: Column = spec_field(
+        None,
+        "with split column: the column that has train, valid or test for each row; in a config a list of them, "
+        "each one a split",
+        "the name of a column, or none",
+        later=True,
+        free=OF_THE_ROWS,
+        checked_against=("split",),
+        words=Words("split by {}", place=5, off=(None,), without="no split column", name="the split column"),
+        hints=Hints("splitcol foldcolumn fold predefinedsplit"),
+    )
+    splits: str | None = spec_field(
+        None,
+        "with split column: a second CSV that has the split columns, a row for each row of the table",
+        "the path of a CSV file, or none",
+        cosmetic=True,
+        later=True,
+        free=OF_THE_LOOP,
+        checked_against=("split",),
+        min_length=1,
+        max_length=4096,
+        hints=Hints("splitfile splitsfile foldsfile splitpath"),
     )
     group: Column = spec_field(
         None,

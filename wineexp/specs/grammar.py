@@ -103,7 +103,14 @@ class StudyReader:
         defaults = self._section(fields, "defaults", dict)
         looks = self._looks(fields)
         seeds = self._seeds(fields)
+        drawn_by = "split_seed"
         splits = self._splits(fields)
+        if (columns := self._split_columns(defaults)) is not None:
+            if splits is not None:
+                text = "split_column: expected either a list of columns or split_seeds, found both"
+                self.problem(fields["split_seeds"].line, text)
+            drawn_by, splits = "split_column", columns
+            defaults = {key: value for key, value in defaults.items() if key != "split_column"}
         own = splits is not None and not ("seeds" in fields and isinstance(fields["seeds"].data, list))
         if looks is not None:
             seeds = [LinedValue(seed, line) for seed in looks.seeds]
@@ -128,13 +135,14 @@ class StudyReader:
         for variant in variants:
             if seeds is not None and "seed" in variant:
                 self.problem(variant["seed"].line, "seed: expected either seed or seeds, found both")
-            if splits is not None and "split_seed" in variant:
-                text = "split_seed: expected either split_seed or split_seeds, found both"
-                self.problem(variant["split_seed"].line, text)
-            for drawn in self._draws(variant, seeds, splits, own=own):
+            if splits is not None and drawn_by in variant:
+                several = "split_seeds" if drawn_by == "split_seed" else "a list of them under defaults"
+                text = f"{drawn_by}: expected either {drawn_by} or {several}, found both"
+                self.problem(variant[drawn_by].line, text)
+            for drawn in self._draws(variant, seeds, splits, drawn_by, own=own):
                 specs += self._specs(drawn)
         self._check_effects(specs, [grid, *(run.data for run in runs if isinstance(run.data, dict))])
-        split_count = len({spec.split_seed for spec in specs})
+        split_count = len({spec.split_number for spec in specs})
         if looks is not None and split_count > 1:
             text = f"expected one split of the table, found {split_count}; split_seeds judges without looks"
             self.problem(fields["looks"].line if "looks" in fields else None, f"looks: {text}")
@@ -190,6 +198,7 @@ class StudyReader:
         variant: dict[str, LinedValue],
         seeds: list[LinedValue] | None,
         splits: list[LinedValue] | None,
+        drawn_by: str,
         *,
         own: bool,
     ) -> Iterator[dict[str, LinedValue]]:
@@ -201,12 +210,28 @@ class StudyReader:
             each = 1 if seeds is None else len(seeds)
             for number, split in enumerate(splits):
                 for seed in range(number * each, (number + 1) * each):
-                    yield {**variant, "seed": LinedValue(seed, split.line), "split_seed": split}
+                    yield {**variant, "seed": LinedValue(seed, split.line), drawn_by: split}
             return
-        drawn = {"seed": seeds, "split_seed": splits}
+        drawn = {"seed": seeds, drawn_by: splits}
         axes = [[(key, number) for number in values] for key, values in drawn.items() if values is not None]
         for point in itertools.product(*axes):
             yield {**variant, **dict(point)}
+
+    def _split_columns(self, defaults: dict[str, LinedValue]) -> list[LinedValue] | None:
+        """The split columns of a config, if it lists several: each is a split."""
+        value = defaults.get("split_column")
+        if value is None or not isinstance(value.data, list):
+            return None
+        names = [item.data for item in value.data]
+        if len(set(map(str, names))) < len(names) or not names:
+            self.problem(value.line, "split_column: expected different columns, found one twice or none")
+            return None
+        if 1 < len(names) < MIN_SPLITS:
+            fewer = "as fewer do not show how much splits differ"
+            self.problem(
+                value.line, f"split_column: expected one, or at least {MIN_SPLITS}, {fewer}; found {len(names)}"
+            )
+        return list(value.data)
 
     def _splits(self, fields: dict[str, LinedValue]) -> list[LinedValue] | None:
         splits = self._seeds(fields, "split_seeds")

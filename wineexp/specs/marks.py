@@ -129,7 +129,7 @@ class Marks:
     free: frozenset[Part] = frozenset()
     needs: tuple[str, ...] = ()
     only_with: Mapping[str, Any] = field(default_factory=dict)
-    never_with: Mapping[str, Any] = field(default_factory=dict)
+    never_with: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     checked_against: tuple[str, ...] = ()
     by_optimizer: Mapping[str, float] = field(default_factory=dict)
     words: Words = Words()
@@ -147,7 +147,7 @@ def spec_field(
     free: Collection[Part] = (),
     needs: tuple[str, ...] = (),
     only_with: Mapping[str, Any] | None = None,
-    never_with: Mapping[str, Any] | None = None,
+    never_with: Mapping[str, tuple[Any, ...]] | None = None,
     checked_against: tuple[str, ...] = (),
     by_optimizer: Mapping[str, float] | None = None,
     words: Words | None = None,
@@ -170,8 +170,8 @@ def spec_field(
         Other fields: while all of them have their defaults, which switch them off, this one has no effect.
     only_with : mapping of str to value, optional
         Other field -> the value without which this one has no effect.
-    never_with : mapping of str to value, optional
-        Other field -> the value with which this one has no effect.
+    never_with : mapping of str to tuple, optional
+        Other field -> the values with which this one has no effect.
     checked_against : tuple of str
         Other fields: while one of them is wrong, no error is reported for this one.
     by_optimizer : mapping of str to float, optional

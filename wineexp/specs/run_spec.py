@@ -104,6 +104,7 @@ class RunSpec(Declarations):
         _check_passes(self)
         _check_classes(self)
         _check_columns(self)
+        _check_split(self)
         return self
 
     @classmethod
@@ -119,6 +120,13 @@ class RunSpec(Declarations):
     def has_dropout(self) -> bool:
         """Whether the model has any Dropout layer."""
         return self.dropout_input > 0 or any(self.rates())
+
+    @property
+    def split_number(self) -> int:
+        """What tells the split from others of the table: its seed, or a number made of its column's name."""
+        if self.split_column is None:
+            return self.split_seed
+        return int(hashlib.sha256(self.split_column.encode()).hexdigest()[:7], 16)
 
     @property
     def has_classes(self) -> bool:
@@ -198,7 +206,8 @@ class RunSpec(Declarations):
             getattr(self, need) != _PLAIN[need] and self._has_what_is_needed(MARKS[need]) for need in marks.needs
         )
         fits = all(getattr(self, other) == value for other, value in marks.only_with.items())
-        return is_on and fits and all(getattr(self, other) != value for other, value in marks.never_with.items())
+        never = (getattr(self, other) in values for other, values in marks.never_with.items())
+        return is_on and fits and not any(never)
 
     def trained(self) -> RunSpec:
         """The spec as trained: cosmetic and recording fields, and those without effect, at their defaults."""
@@ -216,7 +225,8 @@ class RunSpec(Declarations):
 
     def without_seed(self, *, across_splits: bool = False) -> RunSpec:
         """The spec that all seeds (and splits) of a variant share: with seed 0 (and split seed 0)."""
-        seeds = {"seed": 0, "split_seed": 0} if across_splits else {"seed": 0}
+        splits = {"split_seed": 0, "split_column": None} if across_splits else {}
+        seeds = {"seed": 0, **splits}
         return self.model_copy(update=self._of_no_matter() | seeds)
 
     def with_seed(self, seed: int) -> RunSpec:
@@ -341,8 +351,24 @@ def _check_columns(spec: RunSpec) -> None:
     for field, names in {"features": spec.features, "drop": spec.drop, "group": (spec.group,)}.items():
         if spec.target in (names or ()):
             raise ValueError(f"{field}: expected columns other than the target; found {spec.target!r}")
-    if spec.group is not None and spec.split != "grouped":
-        raise ValueError(f"group: expected with split grouped; found {spec.group!r} with split {spec.split}")
+    if spec.group is not None and spec.split not in ("grouped", "stratified"):
+        told = f"found {spec.group!r} with split {spec.split}"
+        raise ValueError(f"group: expected with split grouped or stratified; {told}")
+
+
+def _check_split(spec: RunSpec) -> None:
+    """Raise ``ValueError`` for a split that lacks what it is made by."""
+    if spec.split == "stratified" and not spec.has_classes:
+        raise ValueError(
+            "split: expected a loss of classes with stratified, such as binary_crossentropy, as their shares are "
+            f"kept; found {spec.loss}"
+        )
+    if spec.split == "column" and spec.split_column is None:
+        raise ValueError("split: expected split_column beside column, to say which; found none")
+    if spec.split != "column" and spec.split_column is not None:
+        raise ValueError(f"split_column: expected with split column; found it with split {spec.split}")
+    if spec.splits is not None and spec.split != "column":
+        raise ValueError(f"splits: expected with split column; found {spec.splits!r} with split {spec.split}")
 
 
 # -- several specs --------------------------------------------------------------------------------
@@ -381,7 +407,10 @@ def check_effects(specs: Sequence[RunSpec]) -> list[str]:
 def _needed(marks: Marks) -> str:
     """The fields and values that a field of these marks depends on: ``bn after and dropout``."""
     values = (f"{other} {wording.format_value(value)}" for other, value in marks.only_with.items())
-    others = (f"{other} other than {wording.format_value(value)}" for other, value in marks.never_with.items())
+    others = (
+        f"{other} other than {' and '.join(map(wording.format_value, values))}"
+        for other, values in marks.never_with.items()
+    )
     return " and ".join(filter(None, (*values, *others, " or ".join(marks.needs))))
 
 

@@ -288,3 +288,13 @@ def test_readme_and_changelog_are_there():
     root = ROOT
     assert (root / "README.md").read_text().startswith("# wineexp")
     assert (root / "CHANGELOG.md").read_text().startswith("# Changelog")
+
+
+def test_a_long_training_says_first_how_long_it_may_take(cli, small_csv, tmp_path, monkeypatch, tensorflow):
+    from wineexp.cli import watch
+
+    options = ["--data", small_csv, "--widths", "8", "--epochs", 1, "--out", tmp_path]
+    assert "operations a second" not in cli("train", *options)[2]
+    monkeypatch.setattr(watch, "LONG", 0.0)
+    said = cli("train", *options, "--seed", 1)[2]
+    assert said.index("time   up to about 0 s at 40e9 operations a second") < said.index("epoch 1/1")

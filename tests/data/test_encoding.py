@@ -125,6 +125,10 @@ def test_what_is_refused_with_its_place_and_what_to_do(tmp_path, fields, says):
             [f"n{n}" for n in range(MAX_CATEGORIES + 1)],
             ": column 'x': expected at most 1000 categories to encode, found 1,001",
         ),
+        (
+            [f"n{n}" for n in range(101)],
+            ": column 'x': expected categories that rows share to encode it, found 101 in 101 rows",
+        ),
     ],
 )
 def test_text_that_cannot_be_encoded_is_named_by_line(tmp_path, cells, says):
@@ -320,3 +324,15 @@ def test_an_encoding_is_plain_where_all_are_numbers():
 def test_the_lessons_table_keeps_its_features(red_wine: Table):
     assert len(split_table(red_wine, RunSpec()).features) == 11
     assert len(split_table(red_wine, RunSpec(drop=("alcohol",))).features) == 10
+
+
+def test_features_beyond_what_memory_holds_are_refused_before_they_are_made(tmp_path, monkeypatch):
+    from wineexp.data import encoding
+
+    monkeypatch.setattr(encoding, "MAX_FEATURE_CELLS", 100)
+    rows = "".join(f"n{n % 9},{n},{n}\n" for n in range(20))
+    with pytest.raises(
+        DataError, match="at most 100 cells of features, found 20 rows of 9; x alone has 8 categories"
+    ):
+        parts(write(tmp_path, f"x,a,quality\n{rows}"), encode="onehot")
+    assert parts(write(tmp_path, f"x,a,quality\n{rows}"), drop="x").features == ("a",)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wineexp import runtime
 from wineexp.cli.notes import INTERRUPTED, detail, is_quiet, note, say
+from wineexp.execution.executor import OPERATIONS_A_SECOND, operations
 from wineexp.execution.observer import Observer, Observers, names_text, not_named_text, waiting_text
 from wineexp.execution.plan import Plan
 from wineexp.execution.progress import BatchProgress, TrainProgress
@@ -14,6 +15,7 @@ from wineexp.runs.run import Run
 from wineexp.runs.summary import header
 from wineexp.specs.looks import Looks
 from wineexp.streams import print_err
+from wineexp.text import format_duration
 
 __all__ = ["CommandObserver", "TrainObserver", "announce", "tell_table"]
 
@@ -122,6 +124,10 @@ class TrainObserver(CommandObserver):
         super().started(plan)
 
 
+#: A training of more seconds than this is announced with how long it may take.
+LONG = 60.0
+
+
 def tell_table(plan: Plan) -> None:
     """Print the notes on the table; under ``--verbose``, also which table it is."""
     table = plan.table
@@ -136,3 +142,7 @@ def announce(plan: Plan) -> None:
     for step in plan.found.steps:
         detail(f"table  {step}")
     say(header(first, table, plan.feature_count(first), plan.label_count(first)))
+    work = sum(operations(spec, len(table.frame), plan.parameters(spec)) for spec in plan.to_train)
+    if (seconds := work / OPERATIONS_A_SECOND) > LONG:
+        speed = f"{OPERATIONS_A_SECOND / 1e9:.0f}e9 operations a second"
+        say(f"time   up to about {format_duration(seconds)} at {speed}")

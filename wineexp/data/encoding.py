@@ -38,6 +38,12 @@ __all__ = [
 #: Limit of a category's length in characters; a longer text is a description.
 MAX_LENGTH = 200
 
+#: So many categories may be those of single rows; of more, rows must share them.
+FEW_CATEGORIES = 100
+
+#: Limit of rows times features: 1.6 GB as float64, in which they are scaled, and half as much for the model.
+MAX_FEATURE_CELLS = 200_000_000
+
 #: A day, as people and programs write it, perhaps with a time behind it.
 _DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([T ].*)?")
 
@@ -292,6 +298,9 @@ def _encoding_fault(table: Table, name: str) -> str | None:
     if count > MAX_CATEGORIES:
         expected = f"expected at most {MAX_CATEGORIES} categories to encode, found {count:,}"
         return f"{table.source}: column {name!r}: {expected}"
+    if count > FEW_CATEGORIES and count > len(cells) / 2:  # as an ID has
+        expected = f"expected categories that rows share to encode it, found {count:,} in {len(cells):,} rows"
+        return f"{table.source}: column {name!r}: {expected}"
     return None
 
 
@@ -313,6 +322,13 @@ def fit_encoding(table: Table, columns: Sequence[str], train: pd.DataFrame, spec
                 f"{table.source}: expected features of different names, found {name!r} twice; rename a column"
             )
         seen.add(name)
+    if len(table.frame) * len(seen) > MAX_FEATURE_CELLS:
+        widest = max(categories, key=lambda name: len(categories[name]), default=None)
+        told = "" if widest is None else f"; {one_line(widest)} alone has {len(categories[widest]):,} categories"
+        raise DataError(
+            f"{table.source}: expected at most {MAX_FEATURE_CELLS:,} cells of features, found "
+            f"{len(table.frame):,} rows of {len(encoding.features):,}{told}; leave some out with --drop"
+        )
     return encoding
 
 

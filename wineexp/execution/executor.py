@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wineexp.training.trainer_cache import TrainerCache  # whose module loads TensorFlow
 
 __all__ = [
+    "OPERATIONS_A_SECOND",
     "Begin",
     "Executor",
     "InProcess",
@@ -210,6 +211,10 @@ def longest_first(tasks: Sequence[Task], table: Table) -> list[Task]:
         return math.frexp(operations(task.spec, len(table.frame), parameters))[1]
 
     return sorted(tasks, key=work, reverse=True)
+
+
+#: Slow for one core today: see ``OPERATIONS_PER_CALL`` in training/epoch.py.
+OPERATIONS_A_SECOND = 40e9
 
 
 def operations(spec: RunSpec, rows: int, parameters: int) -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from support import fabricate
 from support.configs import read_config
@@ -29,6 +32,10 @@ REPEATED = {
     "the plain variant": {"seeds": 2},
     "one run": {"defaults": {"dropout": 0.3, "name": "mine"}, "seeds": [8]},
     "splits": {"split_seeds": 5, "grid": {"bn": ["none", "after"]}},
+    "splits by columns": {
+        "defaults": {"split": "column", "split_column": [f"fold{number}" for number in range(5)]},
+        "seeds": 2, "grid": {"bn": ["none", "after"]},
+    },
     "splits that share seeds": {"split_seeds": 5, "seeds": [0, 1], "grid": {"bn": ["none", "after"]}},
 }  # fmt: skip
 
@@ -36,6 +43,8 @@ REPEATED = {
 @pytest.mark.parametrize("study", REPEATED.values(), ids=REPEATED)
 def test_a_study_comes_back_from_its_page_as_exactly_the_same_runs(small_table, tmp_path, study):
     specs = read_mapping(study).specs
+    folds = {f"fold{number}": np.resize(np.roll([0, 0, 1], number), 120).astype(np.int8) for number in range(5)}
+    small_table = replace(small_table, splits=folds)
     for spec in specs:
         fabricate.save(tmp_path / "runs", small_table, **spec.settings())
     text = config_text(compare_runs(load([tmp_path / "runs"])), "mine")

@@ -305,3 +305,30 @@ def test_what_is_said_of_a_run_of_classes(runs, tables, cli):
     _, listed, _ = cli("runs", "--out", path.parent)
     assert "val error rate" in listed
     assert "val MAE" not in listed
+
+
+def test_tensorboard_gets_accuracies_by_epoch_live_and_afterwards(tables, tmp_path, tensorflow):
+    from support.events import read
+    from support.events import reader as read_events
+
+    options = {"data": tables["wine"], "tensorboard": tmp_path / "tb", "out": tmp_path / "out", **SEVERAL}
+    run = wineexp.train(**options)
+    events = read_events(tmp_path / "tb" / run.path.name)
+    for tag in ("loss", "val_loss", "accuracy", "val_accuracy"):
+        assert read(events, tag)[1] == pytest.approx(run.history[tag].tolist(), rel=1e-6), tag
+    _, (area,) = read(events, "metrics/val_auc")
+    assert area == pytest.approx(run.record.metrics.val_auc)
+
+
+def test_a_numeric_target_of_a_real_table_keeps_its_scores(tmp_path, tensorflow):
+    """Diabetes, 442 patients: no classes, and by scikit-learn the same errors."""
+    found = datasets.load_diabetes(as_frame=True)
+    found.frame.to_csv(tmp_path / "t.csv", index=False)
+    run = wineexp.train(data=tmp_path / "t.csv", target="target", widths=8, epochs=3, out=tmp_path / "out")
+    table, known = run.predictions, run.record.metrics
+    assert known.val_mae == pytest.approx(
+        metrics.mean_absolute_error(table["actual"], table["predicted"]), rel=1e-6
+    )
+    squared = metrics.mean_squared_error(table["actual"], table["predicted"])
+    assert known.val_rmse == pytest.approx(squared**0.5, rel=1e-6)
+    assert known.val_log_loss is None

@@ -17,7 +17,8 @@ import pandas as pd
 from wineexp.exporters.mlflow_server import RECORDED, SIGNATURE, UNFINISHED, Chosen, MLflowServer
 from wineexp.exporters.observer import StudyFacts, VariantFacts
 from wineexp.runs.directory import MODEL
-from wineexp.runs.record import Metrics
+from wineexp.runs.probabilities import probability_columns
+from wineexp.runs.record import Metrics, Record
 from wineexp.runs.run import Run
 
 __all__ = ["MLflowLog", "write_model"]
@@ -170,6 +171,14 @@ def _commit_here() -> str | None:
     return done.stdout.strip()
 
 
+def _outputs(record: Record) -> list[str]:
+    """The names of what a model of classes gives; empty for one that gives a number."""
+    labels = record.data.labels
+    if record.spec.loss == "binary_crossentropy":
+        labels = (record.spec.positive or labels[1],)
+    return probability_columns(labels)
+
+
 def write_model(run: Run, folder: Path) -> Path:
     """Write a run's model into ``folder/model``, as ``mlflow.keras`` saves one, but without loading Keras.
 
@@ -194,7 +203,10 @@ def write_model(run: Run, folder: Path) -> Path:
     # A record from before models could begin with their scaling does not say so.
     if record.spec.scale == "none" or record.data.scaling.in_model:
         columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in record.data.features]
-        described.signature = ModelSignature(Schema(columns), Schema([ColSpec(DataType.double)]))
+        outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in _outputs(record)]
+        if not outputs:
+            outputs.append(ColSpec(DataType.double))
+        described.signature = ModelSignature(Schema(columns), Schema(outputs))
         described.add_flavor(
             "python_function",
             loader_module="mlflow.keras",

@@ -60,7 +60,10 @@ def config_text(comparison: Comparison, name: str) -> str:
     judged = comparison.verdicts[0] if comparison.verdicts else None
     looks = judged.looks if judged else None
     drawn = [[run.spec for run in (*v.runs, *v.unfinished) if run.is_recorded] for v in variants]
-    common = _looks(looks) if looks else _seeds_of_all(drawn)
+    columns = _split_columns(drawn) if variants[0].across_splits else []
+    if columns:
+        shared["split_column"] = columns
+    common = _looks(looks) if looks else _seeds_of_all(drawn, columns)
     lines = [f"name: {_yaml(name[:200])}"]
     lines += [f"defaults: {_mapping(shared)}"] if shared else []
     lines += common or []
@@ -71,7 +74,7 @@ def config_text(comparison: Comparison, name: str) -> str:
     if common is None:
         lines += ["runs:", *_listed_runs(variants, owns, shared, drawn)]
     elif len(variants) > 1:
-        grid = _grid(variants, owns, shared)
+        grid = _grid(variants, owns, {**shared, **({"split_column": columns[0]} if columns else {})})
         lines += (
             ["grid:", *(f"  {field}: {_yaml(values, field, several=True)}" for field, values in grid.items())]
             if grid
@@ -112,7 +115,8 @@ def _listed_runs(
     lines = []
     for variant, own, specs in zip(variants, owns, drawn, strict=True):
         for spec in specs:
-            drawn_by = {"split_seed": spec.split_seed} if variant.across_splits else {}
+            by = "split_seed" if spec.split_column is None else "split_column"
+            drawn_by = {by: getattr(spec, by)} if variant.across_splits else {}
             lines.append(f"  - {_mapping(_less(own, shared) | drawn_by | {'seed': spec.seed})}")
     return lines
 
@@ -135,7 +139,8 @@ def _grid(
     if len(points) != len(variants):
         return None
     try:
-        made = {RunSpec.parse(common | point).without_seed() for point in points}
+        across = variants[0].across_splits
+        made = {RunSpec.parse(common | point).without_seed(across_splits=across) for point in points}
     except SpecError:  # some values do not go together, so they are not crossed
         return None
     return axes if made == {variant.spec for variant in variants} else None
@@ -148,19 +153,32 @@ def _looks(looks: Looks) -> list[str]:
     return lines + ([f"seeds: {_yaml(looks.seeds)}"] if looks.seeds != usual.seeds else [])
 
 
-def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]]) -> list[str] | None:
-    """The lines that give every variant its seeds, and splits; None if these differ between variants."""
-    points = [sorted((spec.split_seed, spec.seed) for spec in specs) for specs in drawn]
+def _split_columns(drawn: Sequence[Sequence[RunSpec]]) -> list[str]:
+    """The split columns of all runs, in the order of their seeds, which is that of their config; empty if none."""
+    specs = sorted((spec for one in drawn for spec in one), key=lambda spec: spec.seed)
+    return list(dict.fromkeys(spec.split_column for spec in specs if spec.split_column is not None))
+
+
+def _seeds_of_all(drawn: Sequence[Sequence[RunSpec]], columns: Sequence[str] = ()) -> list[str] | None:
+    """The lines that give every variant its seeds, and splits; None if these differ between variants.
+
+    The splits of ``columns`` are given elsewhere.
+    """
+
+    def split(spec: RunSpec) -> int:
+        return columns.index(spec.split_column) if spec.split_column in columns else spec.split_seed
+
+    points = [sorted((split(spec), spec.seed) for spec in specs) for specs in drawn]
     if any(own_points != points[0] for own_points in points):
         return None
     splits, seeds = (sorted(set(values)) for values in zip(*points[0], strict=True))
     if len(splits) == 1:
         return [f"seeds: {_count(seeds)}"]
-    each = len(points[0]) // len(splits)
+    each, drawn_by = len(points[0]) // len(splits), [] if columns else [f"split_seeds: {_count(splits)}"]
     if [seed for _, seed in points[0]] == list(range(len(splits) * each)):  # each split has its own seeds
-        return [f"split_seeds: {_count(splits)}", *([f"seeds: {each}"] if each > 1 else [])]
+        return [*drawn_by, *([f"seeds: {each}"] if each > 1 or columns else [])]
     if points[0] == sorted(itertools.product(splits, seeds)):  # a list: a number gives each split its own
-        return [f"split_seeds: {_count(splits)}", f"seeds: {_yaml(seeds)}"]
+        return [*drawn_by, f"seeds: {_yaml(seeds)}"]
     return None
 
 
@@ -175,7 +193,7 @@ def _mapping(values: Mapping[str, Any]) -> str:
 
 def _yaml(value: Any, field: str = "", *, several: bool = False) -> str:
     """A value in YAML's flow style: plain words without quotes, equal widths as ``64x3``."""
-    if several:
+    if several or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
         return "[" + ", ".join(_yaml(item, field) for item in value) + "]"
     if field == "widths" and len(set(value)) < 2:
         return format_widths(value)

@@ -16,7 +16,7 @@ from wineexp.comparison.scale import Style, loss_axis_of, shared_scale
 from wineexp.comparison.variants import Variant
 from wineexp.runs.run import Run
 from wineexp.specs.wording import setting_words
-from wineexp.text import count_of, format_interval, format_number, short_source
+from wineexp.text import count_of, format_interval, format_number, one_line, short_source
 
 __all__ = [
     "brackets",
@@ -197,7 +197,10 @@ def data_text(comparison: Comparison) -> str:
 
 
 def _split_text(comparison: Comparison) -> str:
-    seeds = sorted({run.spec.split_seed for run in comparison.runs if run.is_recorded})
+    specs = [run.spec for run in comparison.runs if run.is_recorded]
+    if columns := sorted({spec.split_column for spec in specs if spec.split_column is not None}):
+        return one_line(columns[0]) if len(columns) == 1 else f"{len(columns)} of them, the first described here"
+    seeds = sorted({spec.split_seed for spec in specs})
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} of them, the first described here"
 
 

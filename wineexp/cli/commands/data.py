@@ -88,6 +88,7 @@ def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
         "columns": list(table.frame.columns),
         "steps": list(found.steps),
         "text": dict(table.category_counts),
+        "split_columns": list(table.splits),
         "empty_cells": {name: table.holes[name].count for name in holed},
         "notes": notes,
     }
@@ -103,6 +104,7 @@ def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
         ("columns", ", ".join(table.frame.columns)),
         *([("text", ", ".join(f"{name} ({count} different)" for name, count in text))] if text else []),
         *([("empty cells", "; ".join(told_holes(table, name) for name in holed))] if holed else []),
+        *([("split columns", ", ".join(table.splits))] if table.splits else []),
         ("fingerprint", table.fingerprint),
     ]
     print_out(align([[name, one_line(value)] for name, value in rows]))

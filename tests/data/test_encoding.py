@@ -72,7 +72,7 @@ REFUSED = {
     ),
     "a number among text": (
         {"drop": "artist,id,bar", "encode": "onehot"},
-        ":2: column 'hp': expected text in every row to encode it, found the number '0'; leave it out with --drop "
+        ":2: column 'hp': expected text in most rows to encode it, found the number '0'; leave it out with --drop "
         "artist,bar,id,hp",
     ),
     "no such feature": (
@@ -119,7 +119,7 @@ def test_what_is_refused_with_its_place_and_what_to_do(tmp_path, fields, says):
             ["a", "", "b"],
             ":5: column 'x': expected text to encode, found nothing; x: 1 of 3 rows empty; --missing",
         ),
-        (["a", "b", "7"], ":6: column 'x': expected text in every row to encode it, found the number '7'"),
+        (["a", "8", "7"], ":5: column 'x': expected text in most rows to encode it, found the number '8'"),
         (["a", "b", "y" * 201], ":6: column 'x': expected at most 200 characters to encode, found more"),
         (
             [f"n{n}" for n in range(MAX_CATEGORIES + 1)],

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from support.batches import train
 
 import wineexp
@@ -133,6 +134,10 @@ def test_labels_without_probabilities_are_judged_by_the_error_rate_alone(runs, t
             lambda frame: frame.assign(actual="lowest"),
             "expected one of the labels high; low; middle, found 'lowest'",
         ),
+        (
+            lambda frame: frame.assign(p_low=0.9, p_high=0.9, p_middle=0.0),
+            "expected probabilities with a sum of 1, found 1.8",
+        ),
         (lambda frame: frame.assign(p_low="x"), "expected a finite number, found 'x'"),
         (
             lambda frame: frame.drop(columns=["p_low", "p_high", "p_middle"]).assign(actual=""),
@@ -147,6 +152,65 @@ def test_foreign_probabilities_that_are_none_are_refused_with_column_and_row(run
         wineexp.compare(tmp_path / "p.csv")
     assert "row 1 below the header" in str(error.value)
     assert says in str(error.value)
+
+
+def foreign(folder, name="mine.csv", labels=("no", "yes"), **columns):
+    """Predictions of 40 rows of two labels, right in three of four."""
+    actual = np.resize(labels, 40)
+    p = np.where(np.arange(40) % 4 == 0, 0.3, 0.8)
+    of_second = np.where(actual == labels[1], p, 1 - p)
+    predicted = np.where(of_second > 0.5, labels[1], labels[0])
+    frame = pd.DataFrame({"actual": actual, "predicted": predicted})
+    frame = frame.assign(**{f"p_{labels[0]}": 1 - of_second, f"p_{labels[1]}": of_second} | columns)
+    frame.to_csv(folder / name, index=False)
+    return folder / name
+
+
+def test_foreign_probabilities_of_two_digits_are_scaled_to_a_sum_of_1(tmp_path):
+    one = foreign(tmp_path)
+    frame = pd.read_csv(one)
+    frame[["p_no", "p_yes"]] *= 1.01
+    [variant] = wineexp.compare(one).variants
+    [scaled] = wineexp.compare(frame).variants
+    assert scaled.judged_score == pytest.approx(variant.judged_score, abs=1e-12)
+
+
+def test_foreign_labels_are_read_as_numbers_and_spreadsheets_write_them(tmp_path):
+    scores = {wineexp.compare(foreign(tmp_path)).variants[0].judged_score}
+    for labels in (("0", "1"), ("0.0", "1.0"), ("-1", "1")):
+        scores.add(wineexp.compare(foreign(tmp_path, labels=labels)).variants[0].judged_score)
+    path = foreign(tmp_path, labels=("-1", "1"))
+    frame = pd.read_csv(path, dtype=str)
+    for column in ("actual", "predicted"):
+        frame[column] = frame[column].replace("-1", "'-1")
+    frame.to_csv(path, index=False)
+    scores.add(wineexp.compare(path).variants[0].judged_score)
+    assert len(scores) == 1
+
+
+def test_a_column_that_begins_like_a_probability_makes_no_classes_of_numbers(tmp_path):
+    frame = pd.DataFrame({"actual": np.arange(20.0), "predicted": np.arange(20.0) + 1, "p_value": 0.3})
+    [variant] = wineexp.compare(frame).variants
+    assert (variant.score.judge, variant.judged_score) == ("mae", 1.0)
+
+
+def test_equal_probabilities_with_other_labels_are_not_identical(tmp_path):
+    one = foreign(tmp_path)
+    other = foreign(tmp_path, "other.csv", predicted=np.resize(["yes", "no"], 40))
+    [verdict] = wineexp.compare(one, other, judge="error_rate").verdicts
+    assert verdict.word != "identical"
+    [verdict] = wineexp.compare(one, other).verdicts
+    assert verdict.difference.mean == 0
+
+
+def test_the_interval_of_an_error_rate_without_errors_is_that_of_clopper_and_pearson(tmp_path):
+    right = np.resize(["no", "yes"], 40)
+    [variant] = wineexp.compare(foreign(tmp_path, predicted=right), judge="error_rate").variants
+    expected = stats.binomtest(0, 40).proportion_ci(0.95, "exact")
+    assert variant.score_interval() == pytest.approx((expected.low, expected.high))
+    wrong = np.where(np.arange(40) < 2, right, right[::-1])
+    [variant] = wineexp.compare(foreign(tmp_path, predicted=wrong), judge="error_rate").variants
+    assert variant.score_interval()[1] == 1.0
 
 
 def test_other_labels_in_the_same_rows_are_another_target(runs, tmp_path):

@@ -12,7 +12,7 @@ from support.batches import plan, train
 import wineexp
 from wineexp.data.encoding import rows_with_values
 from wineexp.data.split import split_table
-from wineexp.data.table import read_table, table_of_frame
+from wineexp.data.table import Table, read_table, table_of_frame
 from wineexp.errors import DataError
 from wineexp.specs.run_spec import RunSpec
 
@@ -81,8 +81,8 @@ REFUSED = [
     ({"b": dict.fromkeys(range(ROWS), "")}, {}, None),
     ({"b": dict.fromkeys(range(ROWS), "NA")}, {}, ["expected a number, found 'NA'"]),
     ({"y": [""] * 39 + ["1"]}, {"missing": "drop"}, ["expected a target that varies"]),
-    ({"y": [""] * 37 + ["1", "2", "3"]}, {"missing": "drop"}, ["3 rows are too few to split"]),
-    ({"b": [*NUMBERS[:2], *[""] * 38]}, {"missing": "drop"}, ["2 rows are too few"]),
+    ({"y": [""] * 37 + ["1", "2", "3"]}, {"missing": "drop"}, ["3 rows, without the 37 that lack a value, are too few"]),
+    ({"b": [*NUMBERS[:2], *[""] * 38]}, {"missing": "drop"}, ["2 rows, without the 38 that lack a value, are too few"]),
     ({"y": ["no", "yes"] * 20}, {"loss": "binary_crossentropy"}, None),
     ({"y": ["no", "yes"] * 19 + ["", "no"]}, {"loss": "binary_crossentropy"}, [":40: column 'y': expected"]),
     ({"y": ["no", "yes"] * 19 + ["", "no"]}, {"loss": "binary_crossentropy", "missing": "zero"}, None),
@@ -190,14 +190,87 @@ def test_a_run_that_does_not_fill_refuses_rows_with_holes(tmp_path, tensorflow):
         wineexp.predict(run, tmp_path / "new.csv")
 
 
-def test_the_fingerprint_of_holes_is_that_of_the_text_that_earlier_versions_read(tmp_path):
+def test_a_table_with_holes_has_one_fingerprint_however_it_is_written_and_its_earlier_one(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b,y\n1,2,3\n4,,6\n7,NA,9\n10,1.50,2\n")
     digest = hashlib.sha256(np.array([1.0, 4, 7, 10], "<f8").tobytes() + b"text")
     for cell in (b"2", b"", b"NA", b"1.50"):
         digest.update(len(cell).to_bytes(8, "little") + cell)
     digest.update(np.array([3.0, 6, 9, 2], "<f8").tobytes())
-    assert read_table(path).fingerprint == digest.hexdigest()
+    table = read_table(path)
+    assert table.earlier == digest.hexdigest()  # of the text, which earlier versions read
+    nan = np.nan
+    values = np.array([[1.0, 4, 7, 10], [2, nan, nan, 1.5], [3, 6, 9, 2]], "<f8")
+    assert table.fingerprint == hashlib.sha256(values.tobytes()).hexdigest()
+    assert table_of_frame(pd.read_csv(path)).fingerprint == table.fingerprint
+    path.write_text("a;b;y\n1;2.0;3\n4;?;6\n7;null;9\n10;1.5;2\n")
+    assert read_table(path).fingerprint == table.fingerprint
+
+
+def test_a_run_of_an_earlier_version_on_a_table_with_holes_is_known(tmp_path, tensorflow):
+    path = csv(tmp_path, b={3: "", 7: "NA"})
+    table = read_table(path)
+    spec = RunSpec.parse({**BASE, "features": ["a"]})
+    text = pd.read_csv(path, dtype=str, keep_default_na=False)["b"]
+    earlier = Table(table.frame.assign(b=text), table.source, "custom", faults={"b": "text"})
+    assert earlier.fingerprint == table.earlier != table.fingerprint
+    train([spec], earlier, tmp_path / "runs")
+    [same] = train([spec], table, tmp_path / "runs")
+    assert len(list((tmp_path / "runs").glob("*/run.json"))) == 1
+    assert same.record.data.fingerprint == table.earlier
+    assert len(wineexp.predict(same.path, pd.DataFrame({"a": [1.0]})).table) == 1
+
+
+@pytest.mark.parametrize("name", ["self", "other"])
+@pytest.mark.parametrize("missing", ["refuse", "median"])
+def test_new_rows_may_have_any_headings_and_words_of_splits(tmp_path, tensorflow, missing, name):
+    words = ["train", "valid"] * (ROWS // 2)
+    words[5] = "none"  # a word more, so that it is a feature
+    path = csv(tmp_path, **{name: words}, **({"b": {3: ""}} if missing == "median" else {}))
+    spec = RunSpec.parse({**BASE, "missing": missing, "encode": "onehot"})
+    [run] = train([spec], read_table(path), tmp_path / "runs")
+    rows = pd.read_csv(path, keep_default_na=False, na_values={"b": [""]})
+    whole = wineexp.predict(run.path, path).table["predicted"].to_numpy()
+    np.testing.assert_allclose(wineexp.predict(run.path, rows).table["predicted"], whole, rtol=1e-5)
+    some = rows.iloc[[0, 2, 4]].reset_index(drop=True)  # all of them "train"
+    found = wineexp.predict(run.path, some).table["predicted"]
+    np.testing.assert_allclose(found, whole[[0, 2, 4]], rtol=1e-5)
+
+
+def test_text_alone_is_filled_in_new_rows_as_in_its_table(tmp_path, tensorflow):
+    path = csv(tmp_path, city={3: "", 7: ""})
+    spec = RunSpec.parse({**BASE, "missing": "median", "encode": "onehot"})
+    [run] = train([spec], read_table(path), tmp_path / "runs")
+    of_file = wineexp.predict(run.path, path).table["predicted"]
+    of_frame = wineexp.predict(run.path, pd.read_csv(path)).table["predicted"]
+    np.testing.assert_allclose(of_frame, of_file, rtol=1e-5)
+
+
+def test_rows_without_a_group_are_alone(tmp_path):
+    names = [f"g{number % 8}" if number % 5 else "" for number in range(ROWS)]
+    table = read_table(csv(tmp_path, g=names))
+    spec = RunSpec.parse({**BASE, "group": "g", "split": "grouped", "missing": "drop"})
+    split = split_table(table, spec)
+    sides = [{names[row] for row in rows} for rows in (split.train_rows, split.valid_rows)]
+    assert all(sides)
+    assert not sides[0] & sides[1]
+    assert "" not in sides[0] | sides[1]
+
+
+def test_the_target_must_vary_among_the_rows_that_are_used(tmp_path):
+    y = [str(number) if number < 3 else "5" for number in range(ROWS)]
+    table = read_table(csv(tmp_path, y=y, b=dict.fromkeys(range(3), "")))
+    with pytest.raises(DataError, match="expected a target that varies, found 5 in every row that is used"):
+        split_table(table, RunSpec.parse({**BASE, "missing": "drop"}))
+    labels = read_table(csv(tmp_path, city=["Bern"] * 3 + ["Zug"] * 37, b=dict.fromkeys(range(3), "")))
+    classes = RunSpec.parse({**BASE, "missing": "drop", "target": "city", "loss": "binary_crossentropy"})
+    with pytest.raises(DataError, match="expected a target that varies, found Zug in every row that is used"):
+        split_table(labels, classes)
+    few = read_table(csv(tmp_path, b=dict.fromkeys(range(38), "")))
+    with pytest.raises(DataError, match="2 rows, without the 38 that lack a value, are too few to split"):
+        split_table(few, RunSpec.parse({**BASE, "missing": "drop"}))
+    left_out = read_table(csv(tmp_path, y={3: "-1", 0: "1"}, b={3: ""}))
+    split_table(left_out, RunSpec.parse({**BASE, "missing": "drop", "scale_target": "log"}))
 
 
 @pytest.mark.parametrize(
@@ -217,8 +290,8 @@ def test_a_frames_missing_numbers_are_holes_whatever_their_type(column):
 
 
 def test_the_data_command_counts_what_is_missing(tmp_path, cli):
-    path = csv(tmp_path, b={3: "", 7: ""}, y={1: "NA"})
+    path = csv(tmp_path, b={3: "", 7: ""}, y={1: "NA"}, city={2: ""})
     _, out, _ = cli("data", "--data", path)
-    assert "b: 2 of 40 rows empty; y: 1 of 40 rows empty" in out
+    assert "b: 2 of 40 rows empty; y: 1 of 40 rows empty; city: 1 of 40 rows empty" in out
     _, out, _ = cli("data", "--data", path, "--json")
-    assert '"empty_cells": {\n    "b": 2,\n    "y": 1\n  }' in out
+    assert '"empty_cells": {\n    "b": 2,\n    "y": 1,\n    "city": 1\n  }' in out

@@ -118,6 +118,19 @@ def test_a_second_file_gives_the_same_splits_and_runs(tmp_path, tensorflow):
     assert changed.signature != other.signature, "other rows are another split, under any name"
 
 
+def test_what_needs_a_runs_rows_refuses_a_split_column_that_was_changed_since(tmp_path, tensorflow):
+    cells = folds()
+    frame(fold=cells).to_csv(tmp_path / "t.csv", index=False)
+    spec = {**CLASSES, "split": "column", "split_column": "fold"}
+    run = wineexp.train(spec, data=tmp_path / "t.csv", out=tmp_path / "runs")
+    wineexp.inspect(run, data=tmp_path / "t.csv")
+    frame(fold=[" " + cell for cell in cells]).to_csv(tmp_path / "t.csv", index=False)
+    wineexp.inspect(run, data=pd.read_csv(tmp_path / "t.csv"))  # the same words
+    frame(fold=cells[::-1]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match=r"expected the sides that .+ was trained on, found others"):
+        wineexp.inspect(run, data=tmp_path / "t.csv")
+
+
 REFUSED = [
     ({"split": "stratified", "loss": "mae", "target": "a"}, SpecError, "expected a loss of classes"),
     ({"split": "column"}, SpecError, "split: expected split_column beside column, to say which"),
@@ -128,7 +141,7 @@ REFUSED = [
     ({"split": "column", "split_column": "only"}, DataError, "too few to split by column 'only'"),
     ({"split": "column", "split_column": "fold", "splits": "no.csv"}, DataError, "no.csv: no such file"),
     ({"split": "column", "split_column": "fold", "splits": "short.csv"}, DataError, "expected 60 rows"),
-    ({"target": "fold"}, DataError, "no column 'fold'"),
+    ({"target": "fold"}, DataError, "a split column and no target; rename them"),
     ({"features": ["a", "fold"]}, DataError, "no column 'fold'"),
 ]  # fmt: skip
 

@@ -185,7 +185,7 @@ def test_labels_may_be_any_text_or_numbers(tmp_path, cells, tensorflow):
 TABLE = "a,y,z,n\n" + "".join(
     f"{number / 7:.3f},{'no' if number % 3 else 'yes'},{number % 4},{number / 3:.3f}\n" for number in range(40)
 )
-#: What is asked of TABLE (with one line changed, perhaps), and what the answer says.
+#: What is asked of TABLE (with one line changed, perhaps, or labels), and what the answer says.
 REFUSED = [
     ({"target": "y"}, None, "column 'y': expected a number, found 'yes'; --loss binary_crossentropy learns"),
     ({"target": "y", "loss": "mse"}, None, "the probabilities of its 2 labels"),
@@ -193,6 +193,10 @@ REFUSED = [
     ({"target": "z", "loss": "binary_crossentropy"}, None, "--loss categorical_crossentropy takes more"),
     ({"target": "w", "loss": "binary_crossentropy"}, None, "no column 'w'"),
     ({"target": "y", "loss": "binary_crossentropy", "positive": "yess"}, None, "(did you mean 'yes'?)"),
+    ({"target": "y", "loss": "binary_crossentropy"}, {"yes": "mc_no"}, "'mc_no' beside 'no', whose passes are in"),
+    ({"target": "y", "loss": "binary_crossentropy"}, {"yes": "@a", "no": "'@a"}, "is written as '@a; rename"),
+    ({"target": "y", "loss": "binary_crossentropy"}, {"yes": "train", "no": "valid"}, "make it a split column"),
+    ({"target": "y", "loss": "binary_crossentropy"}, {"yes": ""}, "found no in every row that is not empty"),
     ({"target": "y", "loss": "binary_crossentropy", "positive": "ja"}, None, "its labels, no; yes; found 'ja'"),
     ({"target": "y", "loss": "binary_crossentropy"}, (3, "1.0,,2,1.0"), ":4: column 'y': expected a label, found"),
     ({"target": "y", "loss": "binary_crossentropy"}, (3, "1.0,perhaps,2,1.0"), "found 3: no; perhaps; yes"),
@@ -203,7 +207,9 @@ REFUSED = [
 @pytest.mark.parametrize(("fields", "changed", "says"), REFUSED)
 def test_a_target_that_cannot_be_learnt_so_is_refused_with_the_flag_that_helps(tmp_path, fields, changed, says):
     lines = TABLE.splitlines()
-    if changed:
+    if isinstance(changed, dict):
+        lines = [",".join(changed.get(cell, cell) for cell in line.split(",")) for line in lines]
+    elif changed:
         lines[changed[0]] = changed[1]
     path = tmp_path / "t.csv"
     path.write_text("\n".join(lines) + "\n")
@@ -214,6 +220,23 @@ def test_a_target_that_cannot_be_learnt_so_is_refused_with_the_flag_that_helps(t
             tmp_path,
         )
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize(("value", "label"), [(0, "0"), (False, "False"), (1.0, "1"), (2.5, "2.5"), (None, None)])
+def test_a_positive_label_may_be_what_yaml_reads_as_a_number_or_a_truth(value, label):
+    assert RunSpec.parse({"target": "y", "loss": "binary_crossentropy", "positive": value}).positive == label
+
+
+def test_one_row_is_predicted_with_its_scores_and_columns_of_probabilities_carry_nothing(runs, tables):
+    run = runs["cancer"]
+    rows = pd.read_csv(tables["cancer"]).iloc[:1]
+    found = wineexp.predict(run.path, rows)
+    assert found.metrics["log_loss"] == pytest.approx(
+        -np.log(found.table[f"p_{rows['diagnosis'][0]}"][0]), abs=1e-6
+    )
+    for name in ("p_benign", "p_mc_benign"):
+        with pytest.raises(DataError, match="the same name as an output column"):
+            wineexp.predict(run.path, rows.assign(**{name: 1}), id_column=name)
 
 
 def test_more_labels_than_classes_have_are_refused_and_a_scale_of_labels_is_too(tmp_path):

@@ -9,10 +9,10 @@ from wineexp.api.saved_run import load_tensorflow
 from wineexp.data.classes import target_of
 from wineexp.data.scaling import Scaling
 from wineexp.data.sources import find_again
-from wineexp.data.split import split_table
 from wineexp.data.table import Table
 from wineexp.errors import DataError
 from wineexp.runs.diagnosis import Diagnosis, diagnose, unfinished
+from wineexp.runs.new_rows import split_again
 from wineexp.runs.reader import check_run
 from wineexp.runs.result import predictions_frame, training_frame
 from wineexp.runs.run import Run
@@ -116,7 +116,7 @@ def _ask(run: Run, table: Table) -> ModelFacts:
     from wineexp.training.prediction import load_model
 
     spec, data, model = run.spec, run.record.data, load_model(run)
-    split = split_table(table, spec)
+    split = split_again(table, run)
     scaled, own_terms = Scaling.of(data.scaling), target_of(data, spec).inverse
     x_train, x_valid = (
         scaled(split.encoding(table.frame.loc[rows])) for rows in (split.train_rows, split.valid_rows)

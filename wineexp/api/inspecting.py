@@ -18,12 +18,11 @@ from wineexp.api.saved_run import SavedRun, load_tensorflow
 from wineexp.data.classes import Classes, target_of
 from wineexp.data.scaling import Scaling
 from wineexp.data.sources import find_again
-from wineexp.data.split import split_table
 from wineexp.errors import RunError, SelectionError
 from wineexp.outputs import write_output
 from wineexp.runs.curves import save
 from wineexp.runs.inspection import Inspection, LayerInside
-from wineexp.runs.new_rows import read_rows
+from wineexp.runs.new_rows import read_rows, split_again
 from wineexp.runs.run import Run
 from wineexp.specs.wording import worded
 from wineexp.text import one_line, short_source
@@ -124,7 +123,7 @@ def write_inspection(found: Inspection, path: Path) -> None:
 
 def _training_rows(run: SavedRun, data: PathLike | pd.DataFrame | None, sep: str | None) -> _Rows:
     table = find_again(run.record.data, data, sep=sep)
-    split = split_table(table, run.spec)
+    split = split_again(table, run)
     raw = split.encoding(table.frame.loc[split.train_rows])
     x = Scaling.of(run.record.data.scaling)(raw)  # as in its training, whatever this version would fit
     actual = split.loss_train if split.loss_train.ndim == 1 else None

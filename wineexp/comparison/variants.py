@@ -21,7 +21,7 @@ from wineexp.comparison.statistics import FIXED, compare_errors
 from wineexp.errors import SelectionError, nearest
 from wineexp.runs.clusters import clusters_of
 from wineexp.runs.columns import says_the_same
-from wineexp.runs.probabilities import has_probabilities, probabilities
+from wineexp.runs.probabilities import has_probabilities, labels_in, probabilities
 from wineexp.runs.result import LOSS_COLUMNS
 from wineexp.runs.run import Run
 from wineexp.runs.score import VAL_MAE, Figures, Score
@@ -203,7 +203,9 @@ class Variant:
         assert predictions is not None
         rows, predicted = (predictions[name].to_numpy() for name in ("row", "predicted"))
         if has_probabilities(predictions):
-            return np.column_stack([rows, probabilities(predictions)])
+            numbers = {label: number for number, label in enumerate(labels_in(predictions.columns))}
+            codes = [numbers[label] for label in predicted]
+            return np.column_stack([rows, codes, probabilities(predictions)])
         return np.stack([rows, predicted])
 
     @property
@@ -253,6 +255,12 @@ class Variant:
         if self.error is None:
             return None
         low, high = self.error.interval()
+        if self.score.judge.startswith("error_rate"):
+            high = min(1.0, high)
+            if self.error.mean == 0.0:  # no error among these rows is not none ever: by Clopper and Pearson
+                seeds = [one for split in self.split_errors.values() for one in split.values()]
+                rows = len(pd.concat(seeds).index.unique())
+                high = 1 - 0.025 ** (1 / (rows if self.clusters is None else self.clusters.nunique()))
         return self.score.of_errors(max(0.0, low)), self.score.of_errors(high)
 
     @cached_property

@@ -16,7 +16,7 @@ from wineexp.data.table import Table, find_target
 from wineexp.errors import DataError, nearest
 from wineexp.specs.fields import is_label
 from wineexp.specs.run_spec import RunSpec
-from wineexp.text import one_line, some_of
+from wineexp.text import csv_cell, one_line, some_of
 
 __all__ = [
     "Classes",
@@ -161,7 +161,8 @@ def check_labels(table: Table, spec: RunSpec) -> Classes:
     labels = tuple(unique) if name in table.faults else tuple(map(label_of, unique))
     shown = some_of([one_line(label)[:60] for label in labels])
     if len(labels) < 2:
-        raise DataError(f"{where}: expected a target that varies, found {shown} in every row")
+        rows = "every row" if len(cells) == (cells == cells[0]).sum() else "every row that is not empty"
+        raise DataError(f"{where}: expected a target that varies, found {shown} in {rows}")
     if spec.loss == "binary_crossentropy" and len(labels) > 2:
         raise DataError(
             f"{where}: expected two labels for binary_crossentropy, found {len(labels):,}: {shown}; "
@@ -176,10 +177,26 @@ def check_labels(table: Table, spec: RunSpec) -> Classes:
                         f"{_too_many(name in table.faults)}")  # fmt: skip
     if wrong := next((label for label in labels if not is_label(label)), None):
         raise DataError(f"{where}: expected labels of 1 to 200 printable characters, found {wrong[:60]!r}")
+    if twins := _alike(labels):
+        raise DataError(
+            f"{where}: expected labels that predictions.csv tells apart, found {twins[0][:60]!r} beside "
+            f"{twins[1][:60]!r}, {twins[2]}; rename one"
+        )
     if spec.positive is not None and spec.positive not in labels:
         hint = nearest(spec.positive, labels)
         raise DataError(f"{where}: positive: expected one of its labels, {shown}; found {spec.positive!r}{hint}")
     return _classes(labels, spec)
+
+
+def _alike(labels: Sequence[str]) -> tuple[str, str, str] | None:
+    """Two labels of which a file of predictions would make one, and where; None if there are none."""
+    cells: dict[str, str] = {}
+    for label in labels:
+        if f"mc_{label}" in labels:
+            return f"mc_{label}", label, f"whose passes are in column p_mc_{label}"
+        if (other := cells.setdefault(csv_cell(label), label)) != label:
+            return label, other, f"which is written as {csv_cell(label)[:60]}"
+    return None
 
 
 def _too_many(is_text: bool) -> str:

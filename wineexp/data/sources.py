@@ -13,7 +13,7 @@ import pandas as pd
 from wineexp.data.facts import TableFacts
 from wineexp.data.red_wine import FILE_NAME, read_red_wine
 from wineexp.data.simulated import simulated_table
-from wineexp.data.table import Table, read_table, table_of_frame
+from wineexp.data.table import Table, is_recorded, read_table, table_of_frame
 from wineexp.errors import DataError, DownloadError
 from wineexp.text import one_line
 
@@ -108,9 +108,9 @@ def find_again(
     if data is None and facts.kind == "custom" and not _named():  # a fetched table would be another
         raise DataError(f"expected {wanted}, found no table; {remedy}")
     table = find_table(data, stand_in=False, sep=sep).table
-    if table.fingerprint != facts.fingerprint:
+    if facts.fingerprint not in (table.fingerprint, table.earlier):
         raise DataError(f"{table.source}: expected {wanted}, found fingerprint {table.fingerprint[:8]}; {remedy}")
-    if not facts.is_of(table.fingerprint, table.frame.columns):
+    if not is_recorded(table, facts):
         raise DataError(f"{table.source}: expected {wanted}, found its values under other headings; {remedy}")
     return table
 
@@ -123,7 +123,7 @@ def at_hand(facts: TableFacts) -> Table | None:
         table = _near()
     except (DataError, DownloadError, OSError):  # such as a cache without a home
         return None
-    return table if table is not None and table.fingerprint == facts.fingerprint else None
+    return table if table is not None and facts.fingerprint in (table.fingerprint, table.earlier) else None
 
 
 def _near() -> Table | None:

@@ -15,7 +15,9 @@ from wineexp.data.encoding import (
     Encoding,
     check_columns,
     fit_encoding,
+    has_holes,
     index_notes,
+    is_missing,
     leave_out,
     missing_notes,
     rows_with_values,
@@ -23,10 +25,10 @@ from wineexp.data.encoding import (
 from wineexp.data.facts import ScalingFacts, TableFacts, TargetFacts
 from wineexp.data.scaling import Scaling, TargetScaling
 from wineexp.data.sides import side_of_rows, sides_hash
-from wineexp.data.table import Table
+from wineexp.data.table import Table, check_varies
 from wineexp.errors import DataError, SpecError
 from wineexp.specs.run_spec import RunSpec, deciding
-from wineexp.text import some_of
+from wineexp.text import one_line, some_of
 
 __all__ = [
     "ROW_FIELDS",
@@ -76,8 +78,13 @@ def row_groups(table: Table, columns: Collection[str], spec: RunSpec) -> Labels:
     from scipy.sparse.csgraph import connected_components
 
     groups = pd.factorize(frame[spec.group], use_na_sentinel=False)[0].astype(np.int64)
+    if has_holes(table, spec.group):  # such a row is in no group, and links none
+        alone = is_missing(table, spec.group)
+        groups[alone] = groups.max() + 1 + np.arange(int(alone.sum()))
+        same = np.where(alone, same.max() + 1 + np.arange(len(same)), same)
     nodes = int(groups.max()) + 1
-    edges = coo_array((np.ones(len(frame)), (groups, nodes + same)), shape=(nodes + len(frame),) * 2)
+    size = nodes + int(same.max()) + 1
+    edges = coo_array((np.ones(len(frame)), (groups, nodes + same)), shape=(size, size))
     labels = connected_components(edges, directed=False)[1][groups]
     return np.asarray(pd.factorize(labels)[0], dtype=np.int64)
 
@@ -211,12 +218,13 @@ def split_table(table: Table, spec: RunSpec) -> Split:
     train, valid, test, groups = _sides(table, frame, columns, spec)
     sizes = [len(train), len(valid), *([len(test)] if len(test) or spec.test_fraction else [])]
     if min(sizes) < 2:
-        within = "" if groups is None else f" in {groups.max() + 1} groups"
+        within = "" if groups is None else f" in {len(np.unique(groups[frame.index]))} groups"
+        left = "" if used.all() else f", without the {np.sum(~used):,} that lack a value,"
         shares = f"{spec.train_fraction:g}" + (f" and {spec.test_fraction:g}" if spec.test_fraction else "")
         if spec.split == "column":
             shares = f"column {spec.split_column!r}"
         raise DataError(
-            f"{table.source}: {len(frame)} rows{within} are too few to split by {shares}: "
+            f"{table.source}: {len(frame)} rows{within}{left} are too few to split by {shares}: "
             f"expected at least 2 rows on each side, found {' and '.join(map(str, sizes))}"
         )
     encoding = fit_encoding(table, columns, train, spec)
@@ -308,12 +316,18 @@ def _targets(
     if spec.has_classes:
         classes = check_labels(table, spec)
         codes = classes.codes(table_labels(table, spec.target))
+        if len(there := np.unique(codes[frame.index])) < 2:
+            raise DataError(
+                f"{table.source}: column {spec.target!r}: expected a target that varies, found "
+                f"{one_line(classes.labels[there[0]])} in every row that is used"
+            )
         of_sides: list[npt.NDArray[Any]] = [codes[side.index] for side in sides]
         return classes, of_sides, [classes.forward(values) for values in of_sides[:2]]
+    check_varies(table, spec.target, frame[spec.target])
     with np.errstate(over="ignore"):  # a column that overflows is refused by name below
         values = [side[spec.target].to_numpy(np.float32) for side in sides]
     _check_float32(table, [spec.target], frame[[spec.target]].to_numpy(np.float64))
-    scaling = _fit_target(table, spec, sides[0])
+    scaling = _fit_target(table, spec, frame, sides[0])
     if spec.scale_target == "none":
         return scaling, values, values[:2]
     return scaling, values, [_scaled_target(table, side[spec.target], scaling) for side in sides[:2]]
@@ -358,14 +372,15 @@ def _check_finite(table: Table, names: Sequence[str], values: npt.NDArray[np.flo
             )
 
 
-def _fit_target(table: Table, spec: RunSpec, train: pd.DataFrame) -> TargetScaling:
+def _fit_target(table: Table, spec: RunSpec, frame: pd.DataFrame, train: pd.DataFrame) -> TargetScaling:
     """The target's scaling, fitted on the training rows; for a logarithm every row must be above 0."""
-    target = table.frame[spec.target].to_numpy(np.float64)
+    target = frame[spec.target].to_numpy(np.float64)
     if spec.scale_target == "log" and (target <= 0).any():
-        row = int((target <= 0).argmax())
+        at = int((target <= 0).argmax())
+        row = int(frame.index[at])
         raise DataError(
             f"{table.place(row)}: column {spec.target!r}: expected a number above 0, for the logarithm of "
-            f"scale_target log; found {target[row]:g}; use scale_target standard, or leave such rows out"
+            f"scale_target log; found {target[at]:g}; use scale_target standard, or leave such rows out"
         )
     return TargetScaling.fit(spec.scale_target, train[spec.target].to_numpy(np.float64))
 

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.cells import Cells, counting, has_merged, open_csv
-from wineexp.data.facts import RED_WINE_COLUMNS, RED_WINE_FINGERPRINT, Kind, headings, table_identity
+from wineexp.data.facts import RED_WINE_COLUMNS, RED_WINE_FINGERPRINT, Kind, TableFacts, headings, table_identity
 from wineexp.data.rewriting import UNMERGED, Hole
 from wineexp.errors import DataError, nearest
 from wineexp.text import one_line, visible
@@ -25,11 +26,14 @@ __all__ = [
     "SIDES",
     "Table",
     "check_target",
+    "check_varies",
     "find_target",
     "fingerprint",
+    "is_recorded",
     "read_splits",
     "read_table",
     "table_of_frame",
+    "with_columns",
 ]
 
 #: SHA-256 of ``winequality-red.csv`` as UCI serves it (data set 186; 84,199 bytes).
@@ -67,6 +71,8 @@ class Table:
         For each column of numbers in which some rows have none: how many, and the first.
     splits : mapping of str to int8 array, shape (rows,)
         The split columns, which are no part of ``frame``: each row's side, by its number in :data:`SIDES`.
+    earlier : str or None
+        The fingerprint of a table with holes as earlier versions made it, to which such columns were text.
     """
 
     frame: pd.DataFrame
@@ -78,6 +84,7 @@ class Table:
     lines: list[int] | None = None
     holes: Mapping[str, Hole] = field(default_factory=dict)
     splits: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
+    earlier: str | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -145,16 +152,15 @@ def fingerprint(frame: pd.DataFrame) -> str:
     """SHA-256 of the values, column by column; separators and the spelling of numbers don't count.
 
     Numbers are hashed as little-endian float64. A column of text is hashed as ``text``, then each cell in UTF-8
-    with the number of its bytes in front, in eight bytes, little-endian; so is one of numbers with holes, which
-    are empty cells.
+    with the number of its bytes in front, in eight bytes, little-endian. A hole is hashed as NaN.
     """
     digest = hashlib.sha256()
     for at in range(len(frame.columns)):
         column = frame.iloc[:, at]
-        if column.dtype.kind in "iuf" and column.isna().any():
-            column = _text(column)
         if column.dtype.kind in "iuf":
-            digest.update((column.to_numpy("<f8") + 0.0).data)  # + 0.0: -0.0 equals 0.0
+            values = column.to_numpy("<f8") + 0.0  # -0.0 equals 0.0
+            values[np.isnan(values)] = np.nan  # of which there are many
+            digest.update(values.data)
             continue
         digest.update(b"text")
         for cell in column:
@@ -189,13 +195,21 @@ def read_table(path: str | os.PathLike[str], source: str | None = None, *, sep: 
     if not len(frame.columns):
         raise DataError(f"{path}: expected numbers below the header, found empty columns")
     shown = visible(source or str(path))
-    table = Table(
-        frame, shown, _kind(frame), cells.notes, cells.empty, cells.faults, cells.lines, cells.holes, splits
-    )
+    earlier = None
     if cells.holes and cells.holes.keys() <= cells.carried.keys():
-        # By the text of the cells: so it was when such columns were text.
-        vars(table)["fingerprint"] = fingerprint(_whole(cells, file.names, as_text=True))
-    return table
+        earlier = fingerprint(_whole(cells, file.names, as_text=True))
+    return Table(
+        frame,
+        shown,
+        _kind(frame),
+        cells.notes,
+        cells.empty,
+        cells.faults,
+        cells.lines,
+        cells.holes,
+        splits,
+        earlier,
+    )
 
 
 def read_splits(path: Path) -> dict[str, npt.NDArray[np.int8]]:
@@ -273,27 +287,41 @@ def table_of_frame(frame: pd.DataFrame) -> Table:
         }
         values = pd.DataFrame({name: numbers.get(name, column) for name, column in columns.items()})
         values = values.reset_index(drop=True)
-    table = Table(values, "a DataFrame", _kind(values), faults=faults, holes=holes, splits=splits)
-    if holes:  # as a CSV of it would have
-        texts = {name: _text(frame[name]) for name in holes}
-        vars(table)["fingerprint"] = fingerprint(values.assign(**texts))
-    return table
+    texts = {name: _text(frame[name]) for name in holes}  # as a CSV of it would have
+    earlier = fingerprint(with_columns(values, texts)) if holes else None
+    return Table(values, "a DataFrame", _kind(values), faults=faults, holes=holes, splits=splits, earlier=earlier)
+
+
+def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """A frame with these columns in place of its own; ``assign`` would fail for one that is called ``self``."""
+    changed = frame.copy(deep=False)
+    for name, values in columns.items():
+        changed[name] = np.asarray(values)
+    return changed
 
 
 def _sides(column: pd.Series) -> npt.NDArray[np.int8] | None:
     """A split column's sides; None for any other column."""
-    if column.dtype.kind in "iufb" or column.isna().any() or not set(column.unique()) <= set(SIDES):
+    if column.dtype.kind in "iufb" or column.isna().any():
         return None
-    return np.array([SIDES.index(cell) for cell in column], np.int8)
+    cells = [cell.strip() if isinstance(cell, str) else cell for cell in column]
+    if not all(cell in SIDES for cell in cells):
+        return None
+    return np.array([SIDES.index(cell) for cell in cells], np.int8)
 
 
 def _numbers(column: pd.Series) -> pd.Series:
-    """A column of Python's numbers and of nothing as numbers with holes; any other as it is."""
-    if column.dtype != object or not column.isna().any():
+    """A column of Python's numbers, and perhaps of nothing, as numbers with holes; any other as it is."""
+    if column.dtype != object:
         return column
     there = column[~column.isna()]
-    plain = len(there) > 0 and all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in there)
-    return column.astype("float64") if plain else column
+    if not len(there) or not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in there):
+        return column
+    whole = len(there) == len(column) and all(isinstance(one, int) for one in there)
+    try:
+        return column.astype("int64" if whole else "float64")
+    except OverflowError:  # which is refused by name where it is used
+        return column
 
 
 def _fault(column: pd.Series) -> str | None:
@@ -330,17 +358,33 @@ def check_target(table: Table, target: str, classes: str = "") -> None:
     find_target(table, target)
     if target in table.faults:
         raise DataError(f"{table.faults[target]}{classes}")
-    values = table.frame[target].dropna().to_numpy()
-    if (values == values[0]).all():
+    check_varies(table, target, table.frame[target].dropna())
+
+
+def check_varies(table: Table, target: str, values: pd.Series) -> None:
+    """Raise ``DataError`` if the target has one number in all of its rows, or of those that are used."""
+    if values.nunique() == 1:
+        rows = "every row" if len(values) == len(table.frame) else "every row that is used"
         raise DataError(
-            f"{table.source}: column {target!r}: expected a target that varies, found {values[0]:g} in every row"
+            f"{table.source}: column {target!r}: expected a target that varies, found {values.iloc[0]:g} in {rows}"
         )
+
+
+def is_recorded(table: Table, facts: TableFacts) -> bool:
+    """Whether a run's record is of this table, by its values and headings; an earlier version's too."""
+    known = [table.fingerprint, *([] if table.earlier is None else [table.earlier])]
+    return any(facts.is_of(fingerprint, table.frame.columns) for fingerprint in known)
 
 
 def find_target(table: Table, target: str) -> None:
     """Raise ``DataError`` unless the table has a column ``target``, and others."""
     columns = list(table.frame.columns)
     if target not in columns:
+        if target in table.splits:
+            raise DataError(
+                f"{table.source}: column {target!r}: expected other values than {', '.join(SIDES)}, which make it "
+                "a split column and no target; rename them"
+            )
         if target in table.empty:
             raise DataError(f"{table.source}: column {target!r}: expected numbers, found nothing in every row")
         has = ", ".join(map(one_line, columns))

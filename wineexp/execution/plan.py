@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from wineexp.data.facts import table_identity
 from wineexp.data.sides import signed_table
 from wineexp.data.sources import Found
 from wineexp.data.split import split_notes, split_table
@@ -191,6 +192,8 @@ def make_plan(
         spec = _recording_all(same)
         # Up to schema 2 a table was identified by its values alone.
         names = dict.fromkeys((signature, spec.signature(table.fingerprint)))
+        if table.earlier is not None:
+            names[spec.signature(table_identity(table.earlier, table.frame.columns))] = None
         there = [run for name in names for run in known.get(name, ())]
         ours = [run for run in there if is_of(run, table)]
         before = _standing(ours, spec)

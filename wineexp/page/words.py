@@ -65,6 +65,8 @@ def lead(comparison: Comparison) -> str:
     best = comparison.best
     interval = best.score_interval() if best else None
     if best is None or best.judged_score is None or interval is None:
+        if comparison.score.of_classes and any(run.predictions is not None for run in comparison.runs):
+            return f"No probabilities, so no {comparison.metric}; --judge error_rate judges the labels themselves."
         return "No predictions, so nothing is judged; the curves are below."
     figures = format_interval(best.judged_score, *interval, form=".3f")
     if len(comparison.variants) == 1:

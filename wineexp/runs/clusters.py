@@ -11,6 +11,7 @@ import pandas as pd
 from wineexp.data.encoding import check_columns
 from wineexp.data.sources import at_hand
 from wineexp.data.split import cluster_labels
+from wineexp.data.table import is_recorded
 from wineexp.errors import DataError
 from wineexp.runs.run import Run
 
@@ -56,6 +57,6 @@ def _of_table(asked: _Asked) -> npt.NDArray[np.int64]:
     """
     run = asked.run
     table = at_hand(run.record.data)
-    if table is None or not run.record.data.is_of(table.fingerprint, table.frame.columns):
+    if table is None or not is_recorded(table, run.record.data):
         raise DataError(f"expected the table of {run.path}, found none")
     return cluster_labels(table, check_columns(table, run.spec), run.spec)

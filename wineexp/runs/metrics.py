@@ -125,7 +125,7 @@ def of_classes(table: pd.DataFrame, data: TableFacts, side: str = "val") -> dict
     losses = scores["log_loss"]
     found: dict[str, float | None] = {f"{side}_{name}": float(errors.mean()) for name, errors in scores.items()}
     found |= {
-        f"{side}_log_loss_se": float(losses.std(ddof=1) / np.sqrt(len(losses))),
+        f"{side}_log_loss_se": float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else None,
         f"{side}_accuracy": 1.0 - float(scores["error_rate"].mean()),
         f"{side}_auc": auc(codes_of(table), probabilities(table)),
     }

@@ -16,12 +16,15 @@ from wineexp.data.classes import are_numbers, label_of, label_texts
 from wineexp.data.encoding import Encoding, encoding_of, rows_with_values
 from wineexp.data.facts import TableFacts
 from wineexp.data.sources import at_hand
-from wineexp.data.table import Table, read_table, table_of_frame
+from wineexp.data.split import Split, split_table
+from wineexp.data.table import SIDES, Table, is_recorded, read_table, table_of_frame, with_columns
 from wineexp.errors import DataError, nearest
+from wineexp.runs.probabilities import probability_columns
 from wineexp.runs.run import Run
+from wineexp.specs.run_spec import FILLING
 from wineexp.text import count_of, one_line, some_of
 
-__all__ = ["NewRows", "SeenRows", "read_rows", "seen_rows"]
+__all__ = ["NewRows", "SeenRows", "read_rows", "seen_rows", "split_again"]
 
 #: The columns of predictions; a column that is carried along must have another name.
 OUTPUT = ("row", "predicted", "sd", "actual")
@@ -97,14 +100,17 @@ def read_rows(
         encoded.
     """
     data, target = run.record.data, run.spec.target
-    encoding = encoding_of(data)
-    if id_column in OUTPUT:
+    encoding, filling = encoding_of(data), run.spec.missing in FILLING
+    named = (*probability_columns(data.labels), *probability_columns(data.labels, passes=True))
+    if id_column in (*OUTPUT, *named):
         raise DataError(f"id: column {id_column!r} has the same name as an output column; rename it in the file")
     if isinstance(source, pd.DataFrame):
-        frame, extra, ids = _of_frame(source, encoding, target, id_column, data.labels)
+        frame, extra, ids = _of_frame(source, encoding, target, id_column, data.labels, filling=filling)
         notes: tuple[str, ...] = ()
     else:
-        frame, extra, ids, notes = _of_file(open_csv(source, sep), encoding, target, id_column, data.labels)
+        frame, extra, ids, notes = _of_file(
+            open_csv(source, sep), encoding, target, id_column, data.labels, filling=filling
+        )
     features = encoding(frame)
     return NewRows(
         frame=frame,
@@ -114,6 +120,17 @@ def read_rows(
         notes=(*notes, *_unseen(frame, encoding), *_far_outside(features, data, encoding)),
         ids=None if id_column is None or ids is None else (id_column, ids),
     )
+
+
+def split_again(table: Table, run: Run) -> Split:
+    """The split that a run was trained on, of its own table; ``DataError`` if rows have other sides now."""
+    split = split_table(table, run.spec)
+    if split.sides != run.record.data.sides:
+        raise DataError(
+            f"{table.source}: split column {run.spec.split_column!r}: expected the sides that {run.path.name} was "
+            "trained on, found others: it was changed since"
+        )
+    return split
 
 
 def seen_rows(
@@ -135,7 +152,7 @@ def seen_rows(
     table = at_hand(first.record.data)
     if table is None and len(rows.frame) == first.record.data.rows:
         table = _as_table(source, sep)
-    if table is None or not first.record.data.is_of(table.fingerprint, table.frame.columns):
+    if table is None or not is_recorded(table, first.record.data):
         return None
     trained, validated = np.zeros((2, len(table.frame)), np.bool_)
     columns = encoding_of(first.record.data).columns
@@ -191,7 +208,7 @@ def _as_table(source: Path | pd.DataFrame, sep: str | None) -> Table | None:
 
 
 def _of_file(
-    file: CsvFile, encoding: Encoding, target: str, id_column: str | None, labels: Sequence[str]
+    file: CsvFile, encoding: Encoding, target: str, id_column: str | None, labels: Sequence[str], *, filling: bool
 ) -> tuple[pd.DataFrame, list[str], list[Any] | None, tuple[str, ...]]:
     """The columns of a CSV, the names of unused ones, the column to carry, and notes."""
     source = file.source.path
@@ -203,7 +220,7 @@ def _of_file(
     cells = file.read(wanted, carry=list(carried), holes=bool(encoding.fills))
     known = cells.numbers
     if encoding.fills:
-        known = known.assign(**{name: np.nan for name in cells.empty if name in numbers})
+        known = with_columns(known, {name: np.full(len(known), np.nan) for name in cells.empty if name in numbers})
         if target in known and known[target].isna().any():
             row = int(known[target].isna().to_numpy().argmax())
             raise DataError(f"{file.place(row)}: column {target!r}: expected a number, found nothing")
@@ -212,19 +229,25 @@ def _of_file(
             where = f"{source}:{file.form.skip + 1}: column {name!r}"
             raise DataError(f"{where}: expected a number, found nothing, here and in every other row")
     text = {name: [cell.strip() for cell in cells.carried[name]] for name in encoding.categories}
-    frame = known.assign(**{name: pd.Series(column, dtype=object) for name, column in text.items()})
-    if absent := _absent(frame, encoding):
+    frame = with_columns(known, {name: np.array(column, dtype=object) for name, column in text.items()})
+    if absent := None if filling else _absent(frame, encoding):
         name, row = absent
         raise DataError(f"{file.place(row)}: column {name!r}: expected text, found nothing")
     if text_target:
         named = _labelled(f"{source}: column {target!r}", cells.carried[target], labels)
-        frame = frame if named is None else frame.assign(**{target: named})
+        frame = frame if named is None else with_columns(frame, {target: named})
     extra = [name for name in file.names if name not in (*encoding.columns, target)]
     return frame, extra, None if id_column is None else cells.carried[id_column], cells.notes
 
 
 def _of_frame(
-    source: pd.DataFrame, encoding: Encoding, target: str, id_column: str | None, labels: Sequence[str]
+    source: pd.DataFrame,
+    encoding: Encoding,
+    target: str,
+    id_column: str | None,
+    labels: Sequence[str],
+    *,
+    filling: bool,
 ) -> tuple[pd.DataFrame, list[str], list[Any] | None]:
     """The columns of a DataFrame, the names of unused ones, and the column to carry."""
     where = "the DataFrame"
@@ -237,17 +260,21 @@ def _of_frame(
     if has_target and not labels:
         needed.append(target)
     given = source[list(dict.fromkeys(needed))]
-    if encoding.fills:  # a column of nothing is one of missing numbers
-        nothing = [name for name in encoding.fills if given[name].isna().to_numpy().all()]
-        given = given.assign(**dict.fromkeys(nothing, np.nan))
-    else:
-        nothing = []
-    table = table_of_frame(given.drop(columns=nothing) if len(nothing) < len(given.columns) else given)
-    if nothing:
-        table = replace(table, frame=table.frame.assign(**dict.fromkeys(nothing, np.nan))[list(given.columns)])
-    filled = (*encoding.categories, *(name for name in encoding.fills if name not in table.faults))
-    table.check_numbers(name for name in table.frame.columns if name not in filled)
-    if absent := _absent(table.frame, encoding):
+    nothing = [name for name in encoding.fills if given[name].isna().to_numpy().all()]
+    # Few rows may all say "train": in a table that would be a split column.
+    words = [name for name in given if {str(cell) for cell in given[name].unique()} <= set(SIDES)]
+    rest = given.drop(columns=[*nothing, *words])
+    table = table_of_frame(rest if len(rest.columns) else given)
+    table.check_numbers(
+        name
+        for name in table.frame.columns
+        if name not in encoding.categories
+        and (name == target or name not in encoding.fills or name in table.faults)
+    )
+    set_aside = {str(name): np.full(len(given), np.nan) for name in nothing}
+    set_aside |= {str(name): given[name].to_numpy(object) for name in words}
+    table = replace(table, frame=with_columns(table.frame, set_aside)[list(given.columns)])
+    if absent := None if filling else _absent(table.frame, encoding):
         name, row = absent
         raise DataError(f"{where}: column {name!r}: expected text, found nothing in row {row}, counted from 0")
     frame = table.frame
@@ -256,15 +283,13 @@ def _of_frame(
             "" if missing else str(cell)
             for cell, missing in zip(source[target], source[target].isna(), strict=True)
         ]
-        frame = frame.assign(**{target: _labelled(f"{where}: column {target!r}", cells, labels)})
+        frame = with_columns(frame, {target: _labelled(f"{where}: column {target!r}", cells, labels)})
     extra = [str(name) for name in source.columns if name not in (*encoding.columns, target)]
     return frame, extra, None if id_column is None else source[id_column].tolist()
 
 
 def _absent(frame: pd.DataFrame, encoding: Encoding) -> tuple[str, int] | None:
-    """The first encoded column that has an empty row, and that row; None if none has, or none needs a value."""
-    if encoding.fills:
-        return None
+    """The first encoded column that has an empty row, and that row; None if none has."""
     for name in encoding.categories:
         if len(rows := np.flatnonzero(frame[name] == "")):
             return name, int(rows[0])

@@ -19,6 +19,7 @@ __all__ = [
     "LEAST",
     "MOST",
     "P_MC",
+    "SUM_TOLERANCE",
     "P",
     "as_passes",
     "auc",
@@ -33,6 +34,9 @@ __all__ = [
     "probability_columns",
     "row_errors",
 ]
+
+#: How far the sum of a row's probabilities may be from 1, by rounding.
+SUM_TOLERANCE = 1e-6
 
 #: What the columns' names begin with: of the predictions, and of the mean of passes.
 P, P_MC = "p_", "p_mc_"

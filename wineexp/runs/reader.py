@@ -12,7 +12,7 @@ import pandas as pd
 
 from wineexp.data.encoding import check_columns
 from wineexp.data.facts import TableFacts, same_table
-from wineexp.data.table import Table
+from wineexp.data.table import Table, is_recorded
 from wineexp.errors import DataError, RunError
 from wineexp.runs.directory import HISTORY, RECORD, is_run, read_recorded, run_folders
 from wineexp.runs.history_file import read_history
@@ -186,8 +186,7 @@ def is_of(run: Run, table: Table) -> bool:
     the table's, and its recorded targets are those of the same rows.
     """
     data, spec = run.record.data, run.spec
-    names = list(table.frame.columns)
-    if not data.is_of(table.fingerprint, names):
+    if not is_recorded(table, data):
         return False
     if data.columns or run.status != "done":
         return True

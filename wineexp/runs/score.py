@@ -127,6 +127,8 @@ class Score:
     @property
     def constant_words(self) -> str:
         """The best constant: ``the training median``."""
+        if self._root == "error_rate":
+            return "the commonest label of the training rows"
         if self.of_classes:
             return "the training rows' shares of the labels"
         return "the training mean" if self._is_squared else "the training median"

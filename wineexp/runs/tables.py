@@ -13,7 +13,7 @@ import pandas as pd
 from wineexp.errors import RunError
 from wineexp.runs.directory import HISTORY, PREDICTIONS, TEST_PREDICTIONS, read_bounded, read_recorded
 from wineexp.runs.number_table import Columns, as_frame, read_columns
-from wineexp.runs.probabilities import probability_columns
+from wineexp.runs.probabilities import SUM_TOLERANCE, probability_columns
 from wineexp.runs.record import Record
 from wineexp.runs.result import ACCURACY_COLUMNS, LOSS_COLUMNS, history_columns
 from wineexp.runs.verification import check_metrics
@@ -25,9 +25,6 @@ __all__ = ["Tables", "read_history_alone", "read_tables", "recorded_targets"]
 _HISTORY_COLUMNS = ("epoch", *LOSS_COLUMNS[:2])
 _PREDICTION_COLUMNS = ("row", "actual", "predicted", "twin")
 _PASSES_COLUMNS = ("predicted_mc", "predicted_mc_sd")
-
-#: How far the sum of a row's probabilities may be from 1, by rounding.
-_SUM = 1e-6
 
 #: Earlier versions did not write it.
 _CLUSTER = "cluster"
@@ -155,7 +152,7 @@ def _wrong_probabilities(predictions: Columns, record: Record) -> str | None:
         if not found:
             continue
         p = np.stack([predictions[name] for name in names], axis=1)
-        if not ((p >= 0) & (p <= 1)).all() or (np.abs(p.sum(axis=1) - 1) > _SUM).any():
+        if not ((p >= 0) & (p <= 1)).all() or (np.abs(p.sum(axis=1) - 1) > SUM_TOLERANCE).any():
             return "expected probabilities from 0 to 1, with a sum of 1 in every row"
     return None
 

@@ -18,7 +18,7 @@ from wineexp.data.facts import TableFacts
 from wineexp.data.scaling import TargetScaling
 from wineexp.data.sources import at_hand
 from wineexp.data.split import Split, split_table, table_facts
-from wineexp.data.table import Table
+from wineexp.data.table import Table, is_recorded
 from wineexp.errors import DataError, RunError
 from wineexp.runs.metrics import baseline_loss, of_classes, of_history, of_passes, of_predictions, of_test
 from wineexp.runs.number_table import Columns, as_frame
@@ -150,7 +150,7 @@ def check_tables(runs: Iterable[tuple[Path, Record]]) -> tuple[dict[Path, RunErr
         if key not in splits:
             splits[key] = None if table is None else _split(table, spec)
         split = splits[key]
-        if table is None or split is None or not data.is_of(table.fingerprint, table.frame.columns):
+        if table is None or split is None or not is_recorded(table, data):
             unchecked += 1
         elif fault := _difference(record, table_facts(table, split), split):
             damaged[path] = RunError(f"{path}: is damaged: {fault}")

@@ -16,6 +16,7 @@ from wineexp.specs.fields import (
     MAX_WIDTH,
     Column,
     Columns,
+    Label,
     Patience,
     Rates,
     Real,
@@ -214,7 +215,7 @@ class Declarations(BaseModel):
             },
         ),
     )
-    positive: Column = spec_field(
+    positive: Label = spec_field(
         None,
         "with binary_crossentropy: the label whose probability the model gives; by default the second in order",
         "one of the target's two labels, or none",

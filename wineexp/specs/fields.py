@@ -20,7 +20,6 @@ __all__ = [
     "CLASS_SCORES",
     "JUDGED_BY",
     "MAX_LAYERS",
-    "MAX_SEED",
     "MAX_SEED_COUNT",
     "MAX_WIDTH",
     "MIN_SPLITS",
@@ -28,6 +27,7 @@ __all__ = [
     "Columns",
     "Judge",
     "JudgedRows",
+    "Label",
     "Patience",
     "Rates",
     "Real",
@@ -120,6 +120,15 @@ def _read_widths(value: object) -> object:
     return tuple(sizes)
 
 
+def _read_label(value: object) -> object:
+    """A label as a table's are written, which YAML may read as a number or as true and false."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, (int, float)):
+        return f"{value:.0f}" if value == int(value) else repr(value)
+    return _read_none(value)
+
+
 def _read_rates(value: object) -> object:
     """``0.3``, ``0.2,0.3`` or a list, as one rate if all are equal, else a tuple of rates."""
     if isinstance(value, str):
@@ -185,6 +194,7 @@ Rates = Annotated[_Rate | tuple[_Rate, ...], BeforeValidator(_read_rates)]
 Patience = Annotated[int | None, BeforeValidator(_read_none)]
 Real = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
 Column = Annotated[_Name | None, BeforeValidator(_read_none)]
+Label = Annotated[_Name | None, BeforeValidator(_read_label)]
 Columns = Annotated[_Names | None, BeforeValidator(read_names)]
 
 

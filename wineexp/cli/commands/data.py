@@ -71,14 +71,14 @@ def _check(action: str, file: Path | None, data: str | None, sep: str | None) ->
 
 
 def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
-    from wineexp.data.encoding import index_notes, told_holes
+    from wineexp.data.encoding import has_holes, index_notes, is_missing, told_holes
     from wineexp.data.sources import find_table
 
     found = find_table(data, stand_in=True, sep=sep)
     table = found.table
     notes = [*found.notes, *table.notes, *index_notes(table, table.frame.columns, RunSpec()).values()]
     text = table.category_counts.items()
-    holed = [name for name in table.frame.columns if name in table.holes]
+    holed = [name for name in table.frame.columns if has_holes(table, name)]
     facts = {
         "kind": table.kind,
         "source": table.source,
@@ -89,7 +89,7 @@ def _tell(data: str | None, sep: str | None, as_json: bool) -> None:
         "steps": list(found.steps),
         "text": dict(table.category_counts),
         "split_columns": list(table.splits),
-        "empty_cells": {name: table.holes[name].count for name in holed},
+        "empty_cells": {name: int(is_missing(table, name).sum()) for name in holed},
         "notes": notes,
     }
     if as_json:

@@ -237,8 +237,8 @@ def figure(record: Record, history: pd.DataFrame, *, full_range: bool = False) -
     if record.simulated:
         watermark(ax)
     handles = ax.get_legend_handles_labels()[0] + axis_key(axis)
-    # A cross-entropy comes near 0, where the other losses leave room.
-    ax.legend(handles=handles, frameon=False, loc="upper right" if shared else "lower left", fontsize=9)
+    # A cross-entropy may come near 0, where the other losses leave room, or stay above.
+    ax.legend(handles=handles, frameon=False, loc="best" if shared else "lower left", fontsize=9)
     return fig
 
 
@@ -249,11 +249,13 @@ def _draw_accuracy(ax: Axes, history: pd.DataFrame, epochs: int) -> None:
         style = LINES["val_loss" if number == 0 else "loss"]
         ax.plot(places, history[name], style, color=COLOURS[number], label=name, lw=1.8)
     least = float(history[list(ACCURACY_COLUMNS)].min().min())
-    ax.set_ylim(min(0.5, math.floor(10 * least) / 10) if math.isfinite(least) else 0.0, 1.0)
+    bottom = max(0.0, min(0.45, math.floor(10 * least) / 10 - 0.05)) if math.isfinite(least) else 0.0
+    ax.set_ylim(bottom, 1.0)
     mark_constant(ax, epochs, None, "")
     ax.set_xlabel("epoch")
     ax.set_ylabel("accuracy")
-    ax.legend(frameon=False, loc="lower right", fontsize=9, ncols=2)
+    last = float(history[list(ACCURACY_COLUMNS)].tail(len(history) // 2 + 1).min().min())
+    ax.legend(frameon=False, loc="upper right" if last < (bottom + 1) / 2 else "lower right", fontsize=9, ncols=2)
 
 
 def description(record: Record) -> str:

@@ -136,9 +136,11 @@ REFUSED = [
     ({"split": "column"}, SpecError, "split: expected split_column beside column, to say which"),
     ({"split_column": "fold"}, SpecError, "split_column: expected with split column; found it with split random"),
     ({"splits": "folds.csv"}, SpecError, "splits: expected with split column"),
-    ({"split": "column", "split_column": "fodl"}, DataError, "no split column 'fodl' (did you mean 'fold'?)"),
-    ({"split": "column", "split_column": "a"}, DataError, "column 'a': expected train, valid or test in"),
-    ({"split": "column", "split_column": "only"}, DataError, "too few to split by column 'only'"),
+    ({"split": "column", "split_column": "fodl"}, DataError, "in every row (did you mean 'fold'?)"),
+    ({"split": "column", "split_column": "a"}, DataError, "column 'a': expected train, valid or test, found"),
+    ({"split": "column", "split_column": "Word"}, DataError, "'Word': expected train, valid or test, found"),
+    ({"split": "column", "split_column": "hole"}, DataError, "row 4, counted from 0: column 'hole': expected"),
+    ({"split": "column", "split_column": "only", "drop": ["Word", "hole"]}, DataError, "split by column 'only'"),
     ({"split": "column", "split_column": "fold", "splits": "no.csv"}, DataError, "no.csv: no such file"),
     ({"split": "column", "split_column": "fold", "splits": "short.csv"}, DataError, "expected 60 rows"),
     ({"target": "fold"}, DataError, "a split column and no target; rename them"),
@@ -150,7 +152,8 @@ REFUSED = [
 def test_what_is_no_split_is_refused_before_anything_is_trained(tmp_path, monkeypatch, fields, error, says):
     monkeypatch.chdir(tmp_path)
     pd.DataFrame({"fold": folds()[:50], "x": range(50)}).to_csv("short.csv", index=False)
-    table = table_of_frame(frame(fold=folds(), only=folds(0, ("train",))))
+    wrong = {name: [*folds()[:4], cell, *folds()[5:]] for name, cell in (("Word", "Train"), ("hole", None))}
+    table = table_of_frame(frame(fold=folds(), only=folds(0, ("train",)), **wrong))
     with pytest.raises(error) as caught:
         plan([RunSpec.parse({**CLASSES, **fields})], table, tmp_path)
     assert says in str(caught.value)

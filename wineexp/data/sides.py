@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wineexp.data.table import Table, read_splits
+from wineexp.data.table import SIDES, Table, read_splits
 from wineexp.errors import DataError, nearest
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import one_line, some_of
@@ -40,9 +40,12 @@ def side_of_rows(table: Table, spec: RunSpec) -> Sides:
             told = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
             raise DataError(f"splits: {where}: {told}") from None
     if name not in columns:
-        told = f"no split column {name!r}{nearest(name, columns)}"
         if name in table.frame.columns and spec.splits is None:
-            told = f"column {name!r}: expected train, valid or test in every row, found others"
+            cells = [str(cell).strip() for cell in table.frame[name]]
+            row = next(row for row, cell in enumerate(cells) if cell not in SIDES)
+            found = repr(one_line(cells[row])[:60]) if cells[row] not in ("", "nan") else "nothing"
+            raise DataError(f"{table.place(row)}: column {name!r}: expected train, valid or test, found {found}")
+        told = f"no column {name!r} with train, valid or test in every row{nearest(name, columns)}"
         known = f"; there are: {some_of([one_line(one) for one in columns])}" if columns else ""
         raise DataError(f"{where}: {told}{known}")
     sides = columns[name]

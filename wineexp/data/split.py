@@ -212,6 +212,8 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         When the target is missing, constant or has no logarithm, a column cannot be used (see
         :func:`.encoding.check_columns`), or a side would have fewer than two rows.
     """
+    if spec.split == "column":
+        side_of_rows(table, spec)  # before its cells, if others than sides, are refused as a feature
     columns = check_columns(table, spec)
     used = rows_with_values(table, columns, spec)
     frame = table.frame if used.all() else table.frame[used]

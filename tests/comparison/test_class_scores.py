@@ -211,6 +211,9 @@ def test_the_interval_of_an_error_rate_without_errors_is_that_of_clopper_and_pea
     wrong = np.where(np.arange(40) < 2, right, right[::-1])
     [variant] = wineexp.compare(foreign(tmp_path, predicted=wrong), judge="error_rate").variants
     assert variant.score_interval()[1] == 1.0
+    sure = foreign(tmp_path, p_no=np.where(wrong == "no", 1.0, 0.0), p_yes=np.where(wrong == "no", 0.0, 1.0))
+    [variant] = wineexp.compare(sure, judge="brier").variants
+    assert variant.score_interval()[1] == 1.0
 
 
 def test_other_labels_in_the_same_rows_are_another_target(runs, tmp_path):

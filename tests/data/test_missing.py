@@ -150,6 +150,15 @@ def test_numbers_are_filled_as_by_hand_and_empty_text_is_a_category(tmp_path, te
     assert any("1 of 40 rows left out (y: 1 of 40 rows empty)" in note for note in notes)
 
 
+def test_empty_text_of_no_training_row_is_none_of_the_categories_and_is_said_so(tmp_path):
+    spec = RunSpec.parse({**BASE, "missing": "median", "encode": "onehot"})
+    row = int(split_table(read_table(csv(tmp_path, c={})), spec).valid_rows[0])
+    table = read_table(csv(tmp_path, c={row: ""}))
+    assert "" not in split_table(table, spec).encoding.categories["c"]
+    [note] = [note for note in plan([spec], table, tmp_path).notes if "c: 1 of 40" in note]
+    assert note.endswith("taken as none of the categories, as no training row is empty")
+
+
 @pytest.mark.parametrize("scale", ["none", "standard", "minmax"])
 def test_raw_rows_with_holes_are_predicted_by_keras_alone_and_by_every_other_way(tmp_path, tensorflow, scale):
     import keras

@@ -251,17 +251,19 @@ class Variant:
         return None if self.error is None else self.score.of_errors(self.error.mean)
 
     def score_interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the score over seeds and rows; a score is never below 0."""
+        """The 95 % interval of the score over seeds and rows, within what the score can be."""
         if self.error is None:
             return None
         low, high = self.error.interval()
-        if self.score.judge.startswith("error_rate"):
-            high = min(1.0, high)
-            if self.error.mean == 0.0:  # no error among these rows is not none ever: by Clopper and Pearson
-                seeds = [one for split in self.split_errors.values() for one in split.values()]
-                rows = len(pd.concat(seeds).index.unique())
-                high = 1 - 0.025 ** (1 / (rows if self.clusters is None else self.clusters.nunique()))
-        return self.score.of_errors(max(0.0, low)), self.score.of_errors(high)
+        table = self.score.predictions(self.runs[0])
+        assert table is not None
+        high = min(self.score.of_errors(high), self.score.highest(len(labels_in(table.columns))))
+        if self.score.highest() == 1.0 and self.error.mean == 0.0:
+            # No error among these rows is not none ever: the exact interval of Clopper and Pearson (1934).
+            seeds = [one for split in self.split_errors.values() for one in split.values()]
+            rows = len(pd.concat(seeds).index.unique())
+            high = 1 - 0.025 ** (1 / (rows if self.clusters is None else self.clusters.nunique()))
+        return self.score.of_errors(max(0.0, low)), high
 
     @cached_property
     def error(self) -> Estimate | None:

@@ -216,7 +216,12 @@ def missing_notes(table: Table, columns: Sequence[str], spec: RunSpec, encoding:
         yield f"{table.source}: {left_out:,} of {len(table.frame):,} rows left out ({counts})"
     if spec.missing in FILLING:
         for name in (name for name in columns if name in holed):
-            by = "a category of its own" if name in table.faults else f"{spec.missing}: {encoding.fills[name]:g}"
+            if name not in table.faults:
+                by = f"{spec.missing}: {encoding.fills[name]:g}"
+            elif "" in encoding.categories[name]:
+                by = "a category of its own"
+            else:
+                by = "none of the categories, as no training row is empty"
             yield f"{table.source}: {told_holes(table, name)}, taken as {by}"
 
 

@@ -160,6 +160,12 @@ class Score:
         errors: Floats = np.abs(table["actual"].to_numpy(np.float64) - predicted)
         return errors**2 if self._is_squared else errors
 
+    def highest(self, labels: int = 3) -> float:
+        """The highest that it can be: of an error rate and two labels' Brier 1, of more labels' 2; else inf."""
+        if self._root == "error_rate" or (self._root == "brier" and labels == 2):
+            return 1.0
+        return 2.0 if self._root == "brier" else math.inf
+
     def of_errors(self, mean: float) -> float:
         """The score that goes with a mean of :meth:`errors`."""
         return math.sqrt(max(0.0, mean)) if self._is_squared else mean

@@ -16,6 +16,7 @@ from wineexp.comparison.comparison import compare_runs
 from wineexp.data.table import Table
 from wineexp.errors import RunError, SelectionError
 from wineexp.page.render import render
+from wineexp.page.words import lead
 from wineexp.runs.reader import load
 from wineexp.specs.fields import ScoreChoice
 from wineexp.specs.run_spec import RunSpec
@@ -192,6 +193,21 @@ def test_a_column_that_begins_like_a_probability_makes_no_classes_of_numbers(tmp
     frame = pd.DataFrame({"actual": np.arange(20.0), "predicted": np.arange(20.0) + 1, "p_value": 0.3})
     [variant] = wineexp.compare(frame).variants
     assert (variant.score.judge, variant.judged_score) == ("mae", 1.0)
+
+
+def test_probabilities_of_labels_that_are_not_the_targets_are_refused_and_never_read_as_numbers(tmp_path):
+    frame = pd.read_csv(foreign(tmp_path))
+    coded = frame.assign(actual=(frame["actual"] == "yes") * 1, predicted=(frame["predicted"] == "yes") * 1)
+    with pytest.raises(RunError, match=r"expected one of the labels no; yes, found '0'"):
+        wineexp.compare(coded)
+
+
+def test_what_is_said_of_labels_alone_and_of_the_error_rates_constant(runs, tmp_path):
+    frame = pd.read_csv(foreign(tmp_path)).drop(columns=["p_no", "p_yes"])
+    alone = wineexp.compare(frame, frame.assign(variant="other"))
+    assert lead(alone) == "No probabilities, so no val log loss; --judge error_rate judges the labels themselves."
+    judged = wineexp.compare(runs[0].path, judge="error_rate")
+    assert "always predicting the commonest label of the training rows" in lead(judged)
 
 
 def test_equal_probabilities_with_other_labels_are_not_identical(tmp_path):

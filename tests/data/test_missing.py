@@ -246,6 +246,15 @@ def test_new_rows_may_have_any_headings_and_words_of_splits(tmp_path, tensorflow
     np.testing.assert_allclose(found, whole[[0, 2, 4]], rtol=1e-5)
 
 
+def test_words_in_the_place_of_a_number_are_refused_in_new_rows(tmp_path, tensorflow):
+    [run] = train([RunSpec.parse(BASE)], read_table(csv(tmp_path)), tmp_path / "runs")
+    rows = pd.DataFrame({"a": [1.0, 2.0], "b": ["train", "valid"]})
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    for source in (rows, tmp_path / "new.csv"):
+        with pytest.raises(DataError, match="column 'b': expected a number, found 'train'"):
+            wineexp.predict(run.path, source)
+
+
 def test_text_alone_is_filled_in_new_rows_as_in_its_table(tmp_path, tensorflow):
     path = csv(tmp_path, city={3: "", 7: ""})
     spec = RunSpec.parse({**BASE, "missing": "median", "encode": "onehot"})

@@ -222,7 +222,9 @@ def test_a_target_that_cannot_be_learnt_so_is_refused_with_the_flag_that_helps(t
     assert says in str(error.value)
 
 
-@pytest.mark.parametrize(("value", "label"), [(0, "0"), (False, "False"), (1.0, "1"), (2.5, "2.5"), (None, None)])
+@pytest.mark.parametrize(
+    ("value", "label"), [(0, "0"), (False, "False"), (1.0, "1"), (2.5, "2.5"), (float("inf"), "inf"), (None, None)]
+)
 def test_a_positive_label_may_be_what_yaml_reads_as_a_number_or_a_truth(value, label):
     assert RunSpec.parse({"target": "y", "loss": "binary_crossentropy", "positive": value}).positive == label
 

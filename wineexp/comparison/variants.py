@@ -258,7 +258,7 @@ class Variant:
         table = self.score.predictions(self.runs[0])
         assert table is not None
         high = min(self.score.of_errors(high), self.score.highest(len(labels_in(table.columns))))
-        if self.score.highest() == 1.0 and self.error.mean == 0.0:
+        if self.score.is_error_rate and self.error.mean == 0.0:
             # No error among these rows is not none ever: the exact interval of Clopper and Pearson (1934).
             seeds = [one for split in self.split_errors.values() for one in split.values()]
             rows = len(pd.concat(seeds).index.unique())

@@ -14,7 +14,7 @@ from wineexp.data.facts import MAX_LABELS, TableFacts
 from wineexp.data.scaling import TargetScaling
 from wineexp.data.table import Table, find_target
 from wineexp.errors import DataError, nearest
-from wineexp.specs.fields import is_label
+from wineexp.specs.fields import is_label, label_of
 from wineexp.specs.run_spec import RunSpec
 from wineexp.text import csv_cell, one_line, some_of
 
@@ -26,7 +26,6 @@ __all__ = [
     "check_labels",
     "class_hint",
     "class_note",
-    "label_of",
     "label_texts",
     "loss_for",
     "table_labels",
@@ -109,11 +108,6 @@ def _classes(labels: tuple[str, ...], spec: RunSpec) -> Classes:
     if spec.loss != "binary_crossentropy":
         return Classes(labels)
     return Classes(labels, 1 if spec.positive is None else labels.index(spec.positive))
-
-
-def label_of(number: float) -> str:
-    """A number as a label: whole ones without a decimal point."""
-    return f"{number:.0f}" if number == int(number) else repr(float(number))
 
 
 def label_texts(cells: Iterable[str], labels: Sequence[str]) -> list[str]:

@@ -212,12 +212,12 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         When the target is missing, constant or has no logarithm, a column cannot be used (see
         :func:`.encoding.check_columns`), or a side would have fewer than two rows.
     """
-    if spec.split == "column":
-        side_of_rows(table, spec)  # before its cells, if others than sides, are refused as a feature
+    # First of all, as a cell that is no side would be refused as a feature.
+    given = side_of_rows(table, spec) if spec.split == "column" else None
     columns = check_columns(table, spec)
     used = rows_with_values(table, columns, spec)
     frame = table.frame if used.all() else table.frame[used]
-    train, valid, test, groups = _sides(table, frame, columns, spec)
+    train, valid, test, groups = _sides(table, frame, columns, spec, given)
     sizes = [len(train), len(valid), *([len(test)] if len(test) or spec.test_fraction else [])]
     if min(sizes) < 2:
         within = "" if groups is None else f" in {len(np.unique(groups[frame.index]))} groups"
@@ -257,16 +257,23 @@ def split_table(table: Table, spec: RunSpec) -> Split:
         test_rows=test.index.to_numpy(np.int64),
         test_twins=np.isin(same[test.index], trained),
         clusters=_by_first_row(table.frame, same if groups is None else groups),
-        sides=sides_hash(side_of_rows(table, spec)) if spec.split == "column" else "",
+        sides="" if given is None else sides_hash(given),
     )
 
 
 def _sides(
-    table: Table, frame: pd.DataFrame, columns: Collection[str], spec: RunSpec
+    table: Table,
+    frame: pd.DataFrame,
+    columns: Collection[str],
+    spec: RunSpec,
+    given: npt.NDArray[np.int8] | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Labels | None]:
-    """The rows of ``frame`` to train, to validate and to test on, and the groups that stay together, if any do."""
-    if spec.split == "column":
-        side = side_of_rows(table, spec)[frame.index]
+    """The rows of ``frame`` to train, to validate and to test on, and the groups that stay together, if any do.
+
+    ``given``: with a split column, the side of each row of the table.
+    """
+    if given is not None:
+        side = given[frame.index]
         return frame[side == 0], frame[side == 1], frame[side == 2], None
     if spec.split == "ordered":
         first, last = (round(share * len(frame)) for share in (spec.train_fraction, 1 - spec.test_fraction))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wineexp.data.cells import CsvFile, open_csv
-from wineexp.data.classes import are_numbers, label_of, label_texts
+from wineexp.data.classes import are_numbers, label_texts
 from wineexp.data.encoding import Encoding, encoding_of, rows_with_values
 from wineexp.data.facts import TableFacts
 from wineexp.data.sources import at_hand
@@ -21,6 +21,7 @@ from wineexp.data.table import SIDES, Table, is_recorded, read_table, table_of_f
 from wineexp.errors import DataError, nearest
 from wineexp.runs.probabilities import probability_columns
 from wineexp.runs.run import Run
+from wineexp.specs.fields import label_of
 from wineexp.specs.run_spec import FILLING
 from wineexp.text import count_of, one_line, some_of
 
@@ -262,9 +263,12 @@ def _of_frame(
     given = source[list(dict.fromkeys(needed))]
     nothing = [name for name in encoding.fills if given[name].isna().to_numpy().all()]
     # Few rows may all say "train": in a table that would be a split column.
-    words = [name for name in given if {str(cell) for cell in given[name].unique()} <= set(SIDES)]
+    words = [name for name in encoding.categories if {str(cell) for cell in given[name].unique()} <= set(SIDES)]
     rest = given.drop(columns=[*nothing, *words])
     table = table_of_frame(rest if len(rest.columns) else given)
+    for name in table.splits:
+        if name in rest:
+            raise DataError(f"{where}: column {name!r}: expected a number, found {given[name].iloc[0]!r}")
     table.check_numbers(
         name
         for name in table.frame.columns

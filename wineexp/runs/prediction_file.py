@@ -152,14 +152,18 @@ def read_predictions(given: Given, start: int) -> Iterator[LonePredictions]:
 
 
 def _has_classes(table: pd.DataFrame) -> bool:
-    """Whether labels are predicted: the actual values are no numbers, or labels of which there are probabilities.
+    """Whether labels are predicted: the actual values are no numbers, or there are probabilities.
 
-    So ``p_value`` beside numbers is a column of something else.
+    These are of the labels that are the actual values, or several that sum to 1: beside numbers ``p_value`` is a
+    column of something else.
     """
     actual, named = table["actual"], _named(table.columns)
     if np.isnan(_floats(actual)).all():
         return True
-    return bool(named) and bool(set(label_texts(actual.fillna("").astype(str), list(named))) & named.keys())
+    if set(label_texts(actual.fillna("").astype(str), list(named))) & named.keys():
+        return True
+    sums = sum(_floats(table[column]) for column in probability_columns(named.values()))
+    return len(named) > 1 and bool((np.abs(sums - 1) <= _ROUNDED).all())
 
 
 def _named(columns: pd.Index) -> dict[str, str]:

@@ -102,6 +102,11 @@ class Score:
         return self._root in CLASS_SCORES
 
     @property
+    def is_error_rate(self) -> bool:
+        """Whether it is the share of wrong labels."""
+        return self._root == "error_rate"
+
+    @property
     def other_way(self) -> Score:
         """The same score of the other way to predict: with dropout left on, or off."""
         return replace(self, judge=cast(Judge, self._root if self.of_passes else f"{self.judge}_mc"))
@@ -127,7 +132,7 @@ class Score:
     @property
     def constant_words(self) -> str:
         """The best constant: ``the training median``."""
-        if self._root == "error_rate":
+        if self.is_error_rate:
             return "the commonest label of the training rows"
         if self.of_classes:
             return "the training rows' shares of the labels"
@@ -160,9 +165,9 @@ class Score:
         errors: Floats = np.abs(table["actual"].to_numpy(np.float64) - predicted)
         return errors**2 if self._is_squared else errors
 
-    def highest(self, labels: int = 3) -> float:
+    def highest(self, labels: int) -> float:
         """The highest that it can be: of an error rate and two labels' Brier 1, of more labels' 2; else inf."""
-        if self._root == "error_rate" or (self._root == "brier" and labels == 2):
+        if self.is_error_rate or (self._root == "brier" and labels == 2):
             return 1.0
         return 2.0 if self._root == "brier" else math.inf
 

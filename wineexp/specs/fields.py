@@ -39,6 +39,7 @@ __all__ = [
     "is_legal",
     "items_of",
     "kinds_of",
+    "label_of",
     "read_names",
     "read_seeds",
     "read_text",
@@ -120,13 +121,16 @@ def _read_widths(value: object) -> object:
     return tuple(sizes)
 
 
+def label_of(number: float) -> str:
+    """A number as a label: whole ones without a decimal point."""
+    return f"{number:.0f}" if number % 1 == 0 else repr(float(number))
+
+
 def _read_label(value: object) -> object:
     """A label as a table's are written, which YAML may read as a number or as true and false."""
     if isinstance(value, bool):
         return str(value)
-    if isinstance(value, (int, float)):
-        return f"{value:.0f}" if value == int(value) else repr(value)
-    return _read_none(value)
+    return label_of(value) if isinstance(value, (int, float)) else _read_none(value)
 
 
 def _read_rates(value: object) -> object:
